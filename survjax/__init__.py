@@ -1,0 +1,42 @@
+"""survjax fits lifetimes and says how much life is left.
+
+Every public name is listed in one static table and loaded on first use, so that
+``import survjax`` stays light: it imports neither JAX nor pandas, scikit-learn or matplotlib.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it. `__init__.pyi` says the same to type checkers.
+_PUBLIC: dict[str, str] = {}
+
+# Modules reached as attributes, `survjax.datasets.load_pumps()`.
+_MODULES: tuple[str, ...] = (
+    "baselines",
+    "datasets",
+    "inference",
+    "lifetimes",
+    "optimize",
+    "plotting",
+)
+
+__all__ = [*_PUBLIC, *_MODULES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module on first use (PEP 562)."""
+    if name in _PUBLIC:
+        value = getattr(import_module(_PUBLIC[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"survjax.{name}")
+    else:
+        raise AttributeError(f"module 'survjax' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted(__all__)

@@ -1,0 +1,40 @@
+"""Fixtures and settings shared by every test."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Pictures are drawn without a screen, also where a test starts another process.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# The same examples on every run; compile times make a deadline meaningless.
+settings.register_profile(
+    "survjax",
+    deadline=None,
+    derandomize=True,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("survjax")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data and of other programs' results; skips where there is none."""
+    folder = os.environ.get("SURVJAX_DATA")
+    if not folder:
+        pytest.skip("SURVJAX_DATA is not set: no folder of real data to compare with")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"SURVJAX_DATA={folder!r} is not a folder")
+    return path
