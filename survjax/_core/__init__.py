@@ -1,0 +1,1 @@
+"""Mathematics and data structures that know nothing of survival models."""

@@ -1,0 +1,127 @@
+"""Frozen dataclasses that JAX can carry, with parameters told apart from data.
+
+A model object holds three sorts of things: numbers that a fit may move (parameters), numbers
+that are given (data: an age, a covariate) and choices that select code (fixed). Derivatives
+and covariances are taken with respect to the first sort only, however deep it is nested.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, dataclass_transform
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+T = TypeVar("T")
+
+
+def parameter(**options: Any) -> Any:
+    """Declare a field whose array a fit may move (unconstrained reals)."""
+    return dataclasses.field(metadata={"kind": "parameter"}, **options)
+
+
+def data(**options: Any) -> Any:
+    """Declare a field that is given: an array, or a whole object that is held as it is."""
+    return dataclasses.field(metadata={"kind": "data"}, **options)
+
+
+def fixed(**options: Any) -> Any:
+    """Declare a static, hashable field: it selects code and is part of the compiled program."""
+    return dataclasses.field(metadata={"kind": "fixed"}, **options)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(parameter, data, fixed))
+def pytree(cls: type[T]) -> type[T]:
+    """Make a class a frozen dataclass and a JAX pytree.
+
+    A field without a declaration holds another such object (or a tuple of them), whose own
+    declarations count.
+    """
+    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    static = [f.name for f in fields if f.metadata.get("kind") == "fixed"]
+    leaves = [f.name for f in fields if f.name not in static]
+    return jax.tree_util.register_dataclass(cls, data_fields=leaves, meta_fields=static)
+
+
+def _parameters(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield (dotted name, array) of every parameter, in the order of the declarations."""
+    if isinstance(tree, (tuple, list)):
+        for i, item in enumerate(tree):
+            yield from _parameters(item, f"{path}[{i}]")
+    elif dataclasses.is_dataclass(tree):
+        prefix = f"{path}." if path else ""
+        for f in dataclasses.fields(tree):
+            value = getattr(tree, f.name)
+            kind = f.metadata.get("kind")
+            if kind == "parameter":
+                if value is not None:
+                    yield prefix + f.name, value
+            elif kind is None:
+                yield from _parameters(value, prefix + f.name)
+
+
+def _rebuild(tree: Any, arrays: Iterator[Any]) -> Any:
+    """Copy a tree with its parameters replaced, taken in the order of `_parameters`."""
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(_rebuild(item, arrays) for item in tree)
+    if not dataclasses.is_dataclass(tree) or isinstance(tree, type):
+        return tree
+    changed = {}
+    for f in dataclasses.fields(tree):
+        kind = f.metadata.get("kind")
+        value = getattr(tree, f.name)
+        if kind == "parameter" and value is not None:
+            changed[f.name] = next(arrays)
+        elif kind is None:
+            changed[f.name] = _rebuild(value, arrays)
+    return dataclasses.replace(tree, **changed)
+
+
+def ravel_parameters(tree: T) -> tuple[jax.Array, Callable[[Any], T]]:
+    """Lay the free parameters of a tree end to end.
+
+    Parameters
+    ----------
+    tree : pytree
+        An object made of `pytree` classes.
+
+    Returns
+    -------
+    vector : array of shape (p,)
+        All parameters, in the order of their declarations.
+    unravel : callable
+        Takes a vector of shape (p,) to a copy of the tree; works under every JAX transform.
+    """
+    arrays = [array for _, array in _parameters(tree, "")]
+    shapes = [np.shape(array) for array in arrays]
+    if arrays:
+        vector = jnp.concatenate([jnp.ravel(jnp.asarray(array)) for array in arrays])
+    else:
+        vector = jnp.zeros(0)
+
+    def unravel(vector: Any) -> T:
+        pieces, start = [], 0
+        for shape in shapes:
+            size = math.prod(shape)
+            pieces.append(jnp.reshape(vector[start : start + size], shape))
+            start += size
+        return _rebuild(tree, iter(pieces))
+
+    return vector, unravel
+
+
+def parameter_names(tree: Any) -> tuple[str, ...]:
+    """Name each entry of the vector that `ravel_parameters` returns, such as `log_scale[0]`."""
+    names: list[str] = []
+    for name, array in _parameters(tree, ""):
+        shape = np.shape(array)
+        if shape == ():
+            names.append(name)
+        else:
+            names += [f"{name}[{', '.join(map(str, i))}]" for i in np.ndindex(*shape)]
+    return tuple(names)
