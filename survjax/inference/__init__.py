@@ -1,0 +1,1 @@
+"""How a lifetime meets data: likelihoods, fits, uncertainty, and what follows."""
