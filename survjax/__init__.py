@@ -22,7 +22,7 @@ _MODULES: tuple[str, ...] = (
     "plotting",
 )
 
-__all__ = [*_PUBLIC, *_MODULES, "__version__"]  # noqa: PLE0604
+__all__ = [*_PUBLIC, *_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
