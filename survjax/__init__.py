@@ -14,12 +14,10 @@ _PUBLIC: dict[str, str] = {}
 
 # Modules reached as attributes, `survjax.datasets.load_pumps()`.
 _MODULES: tuple[str, ...] = (
-    "baselines",
     "datasets",
     "inference",
     "lifetimes",
     "optimize",
-    "plotting",
 )
 
 __all__ = [*_PUBLIC, *_MODULES, "__version__"]

@@ -1,0 +1,295 @@
+"""The house stays in order: imports go down only, names are documented, importing is light."""
+
+import ast
+import graphlib
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import survjax
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "survjax"
+
+# From the ground up; a part may import itself and what stands before it.
+ORDER = (
+    "_core",
+    "optimize",
+    "lifetimes",
+    "inference",
+    "estimators",
+    "baselines",
+    "datasets",
+    "plotting",
+    "cli",
+    "__main__",
+)
+
+MATHEMATICS = {"_core", "optimize", "lifetimes", "inference"}
+BORDER = {"estimators", "baselines", "datasets", "plotting", "cli"}
+# Who may import what, at the top of a module or inside a function.
+ALLOWED = {
+    "jax": MATHEMATICS | {"baselines"},
+    "jaxlib": MATHEMATICS | {"baselines"},
+    "optax": {"optimize", "baselines"},
+    "sklearn": BORDER - {"plotting"},
+    "pandas": BORDER,
+    "narwhals": BORDER,
+    "matplotlib": {"plotting"},
+    "PIL": {"plotting"},
+}
+# Installed on request only, so they are imported where they are used.
+EXTRAS = {"flax", "pyarrow", "polars", "rich", "dask", "duckdb"}
+HEAVY = ("jax", "sklearn", "pandas", "scipy", "matplotlib", "narwhals", "optax")
+
+
+class Import(NamedTuple):
+    """One imported module, and where."""
+
+    target: str
+    line: int
+    deferred: bool
+
+
+def module_name(path: Path) -> str:
+    """Give the dotted name of a source file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def part(module: str) -> str:
+    """Name the part of the house (the first level below `survjax`) that a module is in."""
+    return [*module.split("."), ""][1]
+
+
+def is_typing_guard(node: ast.AST) -> bool:
+    """Tell whether a node is `if TYPE_CHECKING:`, whose imports never run."""
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+def imports_of(tree: ast.AST, package: str, deferred: bool = False) -> Iterator[Import]:
+    """Walk a syntax tree and yield what it imports, by full name."""
+    for node in ast.iter_child_nodes(tree):
+        if is_typing_guard(node):
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, deferred)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            base = ".".join(filter(None, [*(above if node.level else []), node.module]))
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                yield Import(name if name in MODULES else base, node.lineno, deferred)
+        else:
+            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from imports_of(node, package, deferred or inside)
+
+
+def all_imports() -> Iterator[tuple[str, Import]]:
+    """Yield every import of every module of the package."""
+    for module, path in MODULES.items():
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for found in imports_of(tree, package):
+            yield module, found
+
+
+IMPORTS = list(all_imports())
+
+
+def test_every_part_of_the_house_has_its_place_in_the_order():
+    parts = {part(module) for module in MODULES} - {""}
+    assert parts - set(ORDER) == set(), "a new part needs a place in ORDER"
+
+
+def test_imports_go_down_only():
+    wrong = [
+        f"{module}:{found.line} imports {found.target}"
+        for module, found in IMPORTS
+        if found.target.startswith("survjax.")
+        and part(module)
+        and ORDER.index(part(found.target)) > ORDER.index(part(module))
+        # `.plot` methods reach up for the drawing, when they are called.
+        and not (found.deferred and part(found.target) == "plotting")
+    ]
+    assert wrong == []
+
+
+def test_modules_never_import_each_other_in_a_circle():
+    graph: dict[str, set[str]] = {module: set() for module in MODULES}
+    for module, found in IMPORTS:
+        if found.target in MODULES and not found.deferred:
+            graph[module].add(found.target)
+    # prepare() raises CycleError, which names the circle.
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_each_library_is_imported_only_where_it_belongs():
+    wrong = [
+        f"{module}:{found.line} imports {found.target}"
+        for module, found in IMPORTS
+        if part(module) not in ALLOWED.get(found.target.split(".")[0], set(ORDER) | {""})
+    ]
+    assert wrong == []
+
+
+def test_imports_inside_functions_are_for_the_cli_extras_and_plot_methods():
+    wrong = [
+        f"{module}:{found.line} imports {found.target}"
+        for module, found in IMPORTS
+        if found.deferred
+        and part(module) not in ("", "cli")
+        and found.target.split(".")[0] not in EXTRAS
+        and not found.target.startswith("survjax.plotting")
+    ]
+    assert wrong == []
+
+
+def test_global_settings_of_other_libraries_are_never_changed():
+    setters = re.compile(
+        r"jax\.config\.update|rcParams\[[^\]]*\] *=|rcParams\.update|plt\.style\.use|"
+        r"set_option|set_printoptions|np\.seterr\(|matplotlib\.use\("
+    )
+    wrong = [
+        f"{module}:{number}: {line.strip()}"
+        for module, path in MODULES.items()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if setters.search(line)
+    ]
+    assert wrong == []
+
+
+def test_no_source_file_is_longer_than_400_lines():
+    files = [path for folder in ("survjax", "tests", "datasets") for path in walk(ROOT / folder)]
+    lengths = {str(path.relative_to(ROOT)): count_lines(path) for path in files}
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield the Python files below a folder."""
+    return folder.rglob("*.py")
+
+
+def count_lines(path: Path) -> int:
+    """Count the lines of a file."""
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def public_objects() -> dict[str, object]:
+    """Collect what users can reach by name: the table, and the lists of the public modules."""
+    found = {f"survjax.{name}": getattr(survjax, name) for name in survjax._PUBLIC}
+    for short in survjax._MODULES:
+        module = import_module(f"survjax.{short}")
+        for name in getattr(module, "__all__", []):
+            found[f"survjax.{short}.{name}"] = getattr(module, name)
+    return {name: thing for name, thing in found.items() if not inspect.ismodule(thing)}
+
+
+@pytest.fixture(scope="module")
+def public():
+    return public_objects()
+
+
+def test_every_name_in_the_table_loads_and_is_listed_where_it_lives():
+    for name, module in survjax._PUBLIC.items():
+        assert getattr(survjax, name) is getattr(import_module(module), name)
+    assert set(dir(survjax)) >= set(survjax._PUBLIC)
+    with pytest.raises(AttributeError, match="no attribute 'WeibullMixtures'"):
+        _ = survjax.WeibullMixtures
+
+
+def test_the_stub_for_type_checkers_lists_exactly_the_table():
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    listed = {
+        alias.asname: node.module
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    expected = survjax._PUBLIC | dict.fromkeys(survjax._MODULES, "survjax")
+    missing = [f"from {m} import {n} as {n}" for n, m in expected.items() if listed.get(n) != m]
+    assert missing == [], "add these lines to survjax/__init__.pyi"
+    assert set(listed) == set(expected), "survjax/__init__.pyi lists names that are not public"
+
+
+def test_every_public_name_has_a_docstring(public):
+    bare = [name for name, thing in public.items() if not (inspect.getdoc(thing) or "").strip()]
+    for name, thing in public.items():
+        if inspect.isclass(thing):
+            bare += [f"{name}.{member}" for member in undocumented(thing)]
+    assert bare == []
+
+
+def undocumented(cls: type) -> Iterator[str]:
+    """Yield the public methods and properties, defined by survjax, that lack a docstring."""
+    for name, member in inspect.getmembers(cls):
+        function = member.fget if isinstance(member, property) else member
+        if name.startswith("_") or not callable(function):
+            continue
+        ours = (getattr(function, "__module__", "") or "").startswith("survjax")
+        if ours and not (inspect.getdoc(member) or "").strip():
+            yield name
+
+
+def test_every_public_function_names_its_parameters_in_its_docstring(public):
+    missing = [
+        f"{name}: {parameter}"
+        for name, thing in public.items()
+        if inspect.isfunction(thing)
+        for parameter in inspect.signature(thing).parameters
+        if not re.search(rf"\b{parameter}\b", inspect.getdoc(thing) or "")
+    ]
+    assert missing == []
+
+
+def test_every_public_name_has_its_place_in_the_documentation(public):
+    pages = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "api").glob("*.md"))
+    entries = set(re.findall(r"^::: ([\w.]+)$", pages, flags=re.MULTILINE))
+    missing = []
+    for name, thing in public.items():
+        home = survjax._PUBLIC.get(name.rpartition(".")[2]) if name.count(".") == 1 else None
+        wanted = f"{home}.{name.rpartition('.')[2]}" if home else name
+        if wanted not in entries and not isinstance(thing, dict | tuple | str | int | float):
+            missing.append(f"::: {wanted}")
+    assert missing == [], "add these entries to a page in docs/api/"
+
+
+LIGHT = f"""
+import sys
+{{statement}}
+heavy = [name for name in {HEAVY!r} if name in sys.modules]
+sys.exit(f"loaded {{{{', '.join(heavy)}}}}" if heavy else 0)
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import survjax; dir(survjax)", "from survjax.cli import main\nhelp_on(main)"],
+    ids=["import", "help"],
+)
+def test_importing_survjax_and_asking_for_help_load_no_heavy_library(statement):
+    if "help_on" in statement and "survjax.cli" not in MODULES:
+        pytest.skip("there is no command line yet")
+    helper = (
+        "def help_on(main):\n"
+        "    try:\n"
+        "        main(['--help'])\n"
+        "    except SystemExit as stop:\n"
+        "        assert not stop.code, stop.code\n"
+    )
+    code = helper + LIGHT.format(statement=statement)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
