@@ -2,6 +2,7 @@
 
 import gzip
 import runpy
+import tomllib
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,14 @@ def test_the_scripts_write_every_shipped_table_byte_for_byte(repository, rewritt
     again = {path.name: path.read_bytes() for path in rewritten.glob("*.csv")}
     assert again == shipped
     assert set(shipped) == {f"{name}.csv" for name in SHIPPED}
+
+
+def test_every_shipped_table_goes_into_the_wheel(repository):
+    with open(repository / "pyproject.toml", "rb") as file:
+        wheel = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    tables = {f"{name}.csv" for name in SHIPPED} | {"README.md"}
+    expected = {f"datasets/{table}": f"survjax/datasets/_tables/{table}" for table in tables}
+    assert wheel["force-include"] == expected
 
 
 @pytest.mark.parametrize("name", SHIPPED)
