@@ -1,0 +1,8 @@
+"""What a lifetime is: hazards as frozen pytrees, JAX in and JAX out."""
+
+from survjax.lifetimes._base import Conditional, Lifetime
+from survjax.lifetimes._exponential import Exponential
+from survjax.lifetimes._mixture import Mixture
+from survjax.lifetimes._weibull import Weibull
+
+__all__ = ["Conditional", "Exponential", "Lifetime", "Mixture", "Weibull"]

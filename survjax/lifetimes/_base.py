@@ -1,0 +1,216 @@
+"""The one abstraction: a lifetime is a hazard; all the rest is derived from it here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import ArrayLike
+
+from survjax._core.numerics import MAX_EXPONENT, log1mexp_of_exp
+from survjax._core.pytree import data, pytree
+from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
+
+
+class Lifetime(ABC):
+    """A distribution of lifetimes, as a frozen pytree of unconstrained parameters.
+
+    A new family is a `pytree` dataclass with two methods, `log_hazard` and `cumulative_hazard`.
+    A third, `log_increment`, has a default that a family overrides where the difference of two
+    cumulative hazards would lose digits. All methods take times t >= 0 of any shape that
+    broadcasts with the parameters, in one unit of time, and return JAX arrays in the caller's
+    precision.
+
+    Notes
+    -----
+    With hazard h and H(t) the integral of h over (0, t): survival S = exp(-H), density f = h S
+    (Kalbfleisch and Prentice 2002, section 1.2).
+    """
+
+    @abstractmethod
+    def log_hazard(self, t: ArrayLike) -> jax.Array:
+        """Log of the hazard rate h(t), per unit of time."""
+
+    @abstractmethod
+    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        """H(t), the hazard integrated over (0, t)."""
+
+    def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        """Log of H(start + length) - H(start), for length > 0."""
+        start = jnp.asarray(start)
+        difference = self.cumulative_hazard(start + length) - self.cumulative_hazard(start)
+        positive = difference > 0
+        return jnp.where(positive, jnp.log(jnp.where(positive, difference, 1.0)), -jnp.inf)
+
+    def log_interval_probability(self, lower: ArrayLike, upper: ArrayLike) -> jax.Array:
+        """Log of P(lower < T <= upper), for 0 <= lower < upper; upper may be infinite."""
+        lower, upper = jnp.asarray(lower), jnp.asarray(upper)
+        bounded = jnp.isfinite(upper)
+        length = jnp.where(bounded, upper - lower, 1.0)
+        inside = log1mexp_of_exp(self.log_increment(lower, length))
+        return -self.cumulative_hazard(lower) + jnp.where(bounded, inside, 0.0)
+
+    def given(self, age: ArrayLike) -> Lifetime:
+        """The remaining life of a unit that has reached an age, itself a lifetime."""
+        return Conditional(self, age)
+
+    def log_survival(self, t: ArrayLike) -> jax.Array:
+        """Log of P(T > t)."""
+        return -self.cumulative_hazard(t)
+
+    def log_density(self, t: ArrayLike) -> jax.Array:
+        """Log of the probability density f(t) = h(t) S(t)."""
+        return self.log_hazard(t) - self.cumulative_hazard(t)
+
+    def hazard(self, t: ArrayLike) -> jax.Array:
+        """Hazard rate h(t), per unit of time: the rate of failure of units that reached t."""
+        return jnp.exp(self.log_hazard(t))
+
+    def survival(self, t: ArrayLike) -> jax.Array:
+        """P(T > t)."""
+        return jnp.exp(-self.cumulative_hazard(t))
+
+    def cdf(self, t: ArrayLike) -> jax.Array:
+        """P(T <= t), with full relative accuracy at early times."""
+        return -jnp.expm1(-self.cumulative_hazard(t))
+
+    def density(self, t: ArrayLike) -> jax.Array:
+        """Probability density f(t), per unit of time."""
+        return jnp.exp(self.log_density(t))
+
+    def quantile(self, q: ArrayLike) -> jax.Array:
+        """The time by which a share q of units has failed, 0 <= q < 1."""
+        return self.inverse_cumulative_hazard(-jnp.log1p(-jnp.asarray(q)))
+
+    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
+        """The time at which H reaches a positive target, by a bracketed search in log time."""
+        target = jnp.asarray(target)
+        low, high = self._bracket(target)
+        return invert(self.cumulative_hazard, target, low, high)
+
+    def _bracket(self, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Times around the solution: steps of a factor 8 from time one, as many as it takes."""
+        shape = jnp.broadcast_shapes(target.shape, jnp.shape(self.cumulative_hazard(1.0)))
+        one = jnp.ones(shape)
+        low = lax.while_loop(
+            lambda t: jnp.any((self.cumulative_hazard(t) > target) & (t > 1e-290)),
+            lambda t: jnp.where(self.cumulative_hazard(t) > target, t / 8.0, t),
+            one,
+        )
+        high = lax.while_loop(
+            lambda t: jnp.any((self.cumulative_hazard(t) < target) & (t < 1e290)),
+            lambda t: jnp.where(self.cumulative_hazard(t) < target, t * 8.0, t),
+            one,
+        )
+        return low, high
+
+    def mean(self) -> jax.Array:
+        """Mean life, the integral of the survival."""
+        return self.residual_mean(0.0)
+
+    def residual_mean(self, age: ArrayLike) -> jax.Array:
+        """Mean remaining life of a unit that has reached an age: integral of S(age+s)/S(age)."""
+        age = jnp.asarray(age)
+        rest = self.given(age)
+        # The median sets the scale; its derivative would cancel, so it is held.
+        scale = lax.stop_gradient(rest.inverse_cumulative_hazard(jnp.log(2.0)))
+
+        def term(node: jax.Array, weight: jax.Array) -> jax.Array:
+            return weight * jnp.exp(-rest.cumulative_hazard(scale * node))
+
+        nodes, weights = jnp.asarray(HALF_LINE_NODES), jnp.asarray(HALF_LINE_WEIGHTS)
+        total = lax.scan(lambda s, nw: (s + term(*nw), None), 0.0 * scale, (nodes, weights))[0]
+        return scale * total
+
+    def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
+        """Draw random lifetimes: H(T) is a unit exponential."""
+        return self.inverse_cumulative_hazard(jax.random.exponential(key, shape, dtype=float))
+
+
+@pytree
+class Conditional(Lifetime):
+    """Remaining life beyond an age, given survival to it: H(age + s) - H(age).
+
+    Remaining useful life is the ordinary interface of this object: its mean is the mean
+    remaining life, its quantiles those of the remaining life.
+
+    Parameters
+    ----------
+    base : Lifetime
+        The lifetime from birth.
+    age : array
+        Time already survived; broadcasts with the times at which the curves are evaluated.
+
+    Examples
+    --------
+    >>> from survjax.lifetimes import Conditional, Weibull
+    >>> worn = Conditional(Weibull.of(scale=40.0, shape=3.0), 30.0)
+    >>> round(float(worn.survival(10.0)), 4)
+    0.5609
+    """
+
+    base: Lifetime
+    age: ArrayLike = data()
+
+    def log_hazard(self, t: ArrayLike) -> jax.Array:
+        return self.base.log_hazard(self.age + jnp.asarray(t))
+
+    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        t = jnp.asarray(t)
+        moved = t > 0
+        increment = jnp.exp(self.base.log_increment(self.age, jnp.where(moved, t, 1.0)))
+        return jnp.where(moved, increment, 0.0)
+
+    def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        return self.base.log_increment(self.age + jnp.asarray(start), length)
+
+    def given(self, age: ArrayLike) -> Lifetime:
+        return self.base.given(self.age + jnp.asarray(age))
+
+    def residual_mean(self, age: ArrayLike) -> jax.Array:
+        return self.base.residual_mean(self.age + jnp.asarray(age))
+
+
+def invert(fun, target, low, high, n_steps: int = 100):  # type: ignore[no-untyped-def]
+    """Solve fun(t) = target for an increasing positive fun, from a bracket of positive times.
+
+    Newton's method in (log t, log fun), kept inside a shrinking bracket, so that it converges
+    from anywhere; a last Newton step outside the loop carries the derivatives with respect to
+    whatever `fun` and `target` depend on (implicit function theorem).
+    """
+    held = lax.stop_gradient
+    goal = jnp.log(held(target))
+
+    def residual(x: jax.Array) -> jax.Array:
+        value = held(fun(jnp.exp(x)))
+        return jnp.log(jnp.maximum(value, jnp.finfo(value.dtype).tiny)) - goal
+
+    def body(carry):  # type: ignore[no-untyped-def]
+        low, high, x, _, count = carry
+        gap, slope = jax.jvp(residual, (x,), (jnp.ones_like(x),))
+        low = jnp.where(gap < 0, x, low)
+        high = jnp.where(gap > 0, x, high)
+        newton = x - gap / jnp.where(slope > 0, slope, 1.0)
+        inside = (slope > 0) & (newton > low) & (newton < high)
+        new = jnp.where(gap == 0, x, jnp.where(inside, newton, 0.5 * (low + high)))
+        return low, high, new, jnp.abs(new - x), count + 1
+
+    def running(carry):  # type: ignore[no-untyped-def]
+        _, _, x, moved, count = carry
+        eps = jnp.finfo(x.dtype).eps
+        return jnp.any(moved > 4 * eps * (1.0 + jnp.abs(x))) & (count < n_steps)
+
+    low, high = jnp.log(held(low)), jnp.log(held(high))
+    low, high, goal = jnp.broadcast_arrays(low, high, goal)
+    start = 0.5 * (low + high)
+    loop = lax.while_loop(running, body, (low, high, start, jnp.full_like(start, jnp.inf), 0))
+    t = jnp.exp(loop[2])
+    value, slope = jax.jvp(fun, (t,), (jnp.ones_like(t),))
+    # The step is for the derivative; where the hazard vanishes or the target is 0 or infinite
+    # there is nothing to correct.
+    usable = (slope > 0) & jnp.isfinite(slope) & (target > 0) & (value < jnp.exp(MAX_EXPONENT))
+    correction = (value - target) / jnp.where(usable, slope, 1.0)
+    t = jnp.where(usable, t - correction, t)
+    return jnp.where(held(target) <= 0, 0.0, jnp.where(jnp.isinf(held(target)), jnp.inf, t))

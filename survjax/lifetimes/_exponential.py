@@ -1,0 +1,56 @@
+"""The exponential lifetime: a constant hazard."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from survjax._core.pytree import parameter, pytree
+from survjax.lifetimes._base import Lifetime
+
+
+@pytree
+class Exponential(Lifetime):
+    """Exponential lifetime, S(t) = exp(-t / scale): a unit does not age.
+
+    Parameters
+    ----------
+    log_scale : array
+        Log of the mean life, in the unit of time.
+
+    Examples
+    --------
+    >>> from survjax.lifetimes import Exponential
+    >>> round(float(Exponential.of(scale=10.0).hazard(3.0)), 3)
+    0.1
+    """
+
+    log_scale: ArrayLike = parameter()
+
+    @classmethod
+    def of(cls, scale: ArrayLike) -> Exponential:
+        """Make one from its mean life, which is positive."""
+        return cls(jnp.log(jnp.asarray(scale, float)))
+
+    @property
+    def scale(self) -> jax.Array:
+        """Mean life."""
+        return jnp.exp(jnp.asarray(self.log_scale))
+
+    def log_hazard(self, t: ArrayLike) -> jax.Array:
+        return jnp.broadcast_to(-self.log_scale, jnp.broadcast_shapes(
+            jnp.shape(t), jnp.shape(self.log_scale)
+        ))
+
+    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        return jnp.asarray(t) / self.scale
+
+    def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        return jnp.log(jnp.asarray(length)) - self.log_scale + 0.0 * jnp.asarray(start)
+
+    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
+        return jnp.asarray(target) * self.scale
+
+    def residual_mean(self, age: ArrayLike) -> jax.Array:
+        return self.scale + 0.0 * jnp.asarray(age)

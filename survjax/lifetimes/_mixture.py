@@ -1,0 +1,153 @@
+"""Finite mixtures: a fleet that hides several sub-populations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import ArrayLike
+
+from survjax._core.numerics import log1mexp, logsumexp
+from survjax._core.pytree import parameter, pytree
+from survjax.lifetimes._base import Lifetime, invert
+
+
+@pytree
+class Mixture(Lifetime):
+    """Each unit belongs to one of K components, drawn with the weights.
+
+    Parameters
+    ----------
+    logits : array of shape (K - 1,) or (K - 1, n)
+        Log of each further component's weight over the first one's.
+    components : Lifetime or tuple of Lifetime
+        The components of one family as one object whose parameters have a leading axis of
+        length K; several families as a tuple of such stacks.
+
+    Notes
+    -----
+    S(t) = sum_k w_k S_k(t), and likewise for densities and interval probabilities (McLachlan
+    and Peel 2000, section 1.4). Everything is computed on the log scale, differences are taken
+    inside a component, and the survivors' weights are formed before any ratio.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from survjax.lifetimes import Mixture, Weibull
+    >>> early_and_late = Weibull.of(scale=jnp.array([5.0, 40.0]), shape=jnp.array([0.8, 3.0]))
+    >>> fleet = Mixture.of(jnp.array([0.4, 0.6]), early_and_late)
+    >>> round(float(fleet.survival(20.0)), 3)
+    0.548
+    """
+
+    logits: ArrayLike = parameter()
+    components: Lifetime | tuple[Lifetime, ...]
+
+    @classmethod
+    def of(cls, weights: ArrayLike, components: Lifetime | tuple[Lifetime, ...]) -> Mixture:
+        """Make one from positive weights (K,) that sum to one."""
+        log_weights = jnp.log(jnp.asarray(weights, float))
+        return cls(log_weights[1:] - log_weights[0], components)
+
+    @property
+    def log_weights(self) -> jax.Array:
+        """Logs of the weights, shape (K,) or (K, n)."""
+        logits = jnp.asarray(self.logits)
+        return jax.nn.log_softmax(jnp.concatenate([0.0 * logits[:1], logits]) if logits.shape[0]
+                                  else jnp.zeros((1,) + logits.shape[1:]), axis=0)
+
+    @property
+    def weights(self) -> jax.Array:
+        """Share of units in each component, shape (K,) or (K, n)."""
+        return jnp.exp(self.log_weights)
+
+    def each(self, function: Callable[[Lifetime], jax.Array]) -> jax.Array:
+        """Apply a function to every component; results are stacked on a leading axis K."""
+        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
+        return jnp.concatenate([jax.vmap(function)(stack) for stack in stacks])
+
+    def _log_weights_for(self, values: jax.Array) -> jax.Array:
+        """The log weights, shaped to broadcast against per-component values (K, ...)."""
+        log_weights = self.log_weights
+        missing = values.ndim - log_weights.ndim
+        shape = log_weights.shape[:1] + (1,) * missing + log_weights.shape[1:]
+        return log_weights.reshape(shape)
+
+    def log_membership(self, t: ArrayLike, failed: ArrayLike = False) -> jax.Array:
+        """Log of P(component | the unit runs at t), or given that it failed at t: (K, ...).
+
+        The weights of the survivors differ from those at birth: the frail die first.
+        """
+        alive = -self.each(lambda c: c.cumulative_hazard(t))
+        alive = alive + self._log_weights_for(alive)
+        # Subtract the largest before adding the log hazard: otherwise digits are lost in the tail.
+        alive = alive - lax.stop_gradient(jnp.max(alive, axis=0))
+        rate = self.each(lambda c: c.log_hazard(t))
+        joint = jnp.where(jnp.asarray(failed), alive + rate, alive)
+        return joint - logsumexp(joint)
+
+    def log_hazard(self, t: ArrayLike) -> jax.Array:
+        t = jnp.asarray(t)
+        positive = t > 0
+        safe = jnp.where(positive, t, 1.0)
+        alive = -self.each(lambda c: c.cumulative_hazard(safe))
+        alive = alive + self._log_weights_for(alive)
+        alive = alive - lax.stop_gradient(jnp.max(alive, axis=0))
+        inside = logsumexp(alive + self.each(lambda c: c.log_hazard(safe))) - logsumexp(alive)
+        return jnp.where(positive, inside, self._log_hazard_at_zero(t))
+
+    def _log_hazard_at_zero(self, t: jax.Array) -> jax.Array:
+        """Zero, finite or infinite according to the shapes, with a gradient that is never NaN."""
+        rate = self.each(lambda c: c.log_hazard(jnp.zeros_like(t)))
+        rate = rate + self._log_weights_for(rate)
+        finite = jnp.isfinite(rate)
+        total = jnp.sum(jnp.where(finite, jnp.exp(jnp.where(finite, rate, 0.0)), 0.0), axis=0)
+        some = total > 0
+        log_total = jnp.where(some, jnp.log(jnp.where(some, total, 1.0)), -jnp.inf)
+        return jnp.where(jnp.any(rate == jnp.inf, axis=0), jnp.inf, log_total)
+
+    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        hazards = self.each(lambda c: c.cumulative_hazard(t))
+        log_weights = self._log_weights_for(hazards)
+        failed = jnp.sum(jnp.exp(log_weights) * -jnp.expm1(-hazards), axis=0)
+        early = failed < 0.25
+        # Early on, 1 - (sum of weights near 1) would leave only rounding: add failed shares.
+        return jnp.where(
+            early, -jnp.log1p(-jnp.where(early, failed, 0.0)), -logsumexp(log_weights - hazards)
+        )
+
+    def log_interval_probability(self, lower: ArrayLike, upper: ArrayLike) -> jax.Array:
+        inside = self.each(lambda c: c.log_interval_probability(lower, upper))
+        return logsumexp(jnp.maximum(inside + self._log_weights_for(inside), -1e300))
+
+    def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        rest = self.given(start)
+        increments = rest.cumulative_hazard(length)
+        positive = increments > 0
+        return jnp.where(positive, jnp.log(jnp.where(positive, increments, 1.0)), -jnp.inf)
+
+    def given(self, age: ArrayLike) -> Lifetime:
+        age = jnp.asarray(age)
+        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
+        aged = tuple(jax.vmap(lambda c: c.given(age))(stack) for stack in stacks)
+        log_membership = self.log_membership(age)
+        logits = log_membership[1:] - log_membership[:1]
+        return Mixture(logits, aged if isinstance(self.components, tuple) else aged[0])
+
+    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
+        # The components' own solutions bracket the mixture's.
+        target = jnp.asarray(target)
+        each = self.each(lambda c: c.inverse_cumulative_hazard(target))
+        low, high = jnp.min(each, axis=0), jnp.max(each, axis=0)
+        return invert(self.cumulative_hazard, target, low * (1 - 1e-9), high * (1 + 1e-9))
+
+    def residual_mean(self, age: ArrayLike) -> jax.Array:
+        means = self.each(lambda c: c.residual_mean(age))
+        return jnp.sum(jnp.exp(self.log_membership(age)) * means, axis=0)
+
+    def mean(self) -> jax.Array:
+        """The weighted mean of the components' means."""
+        means = self.each(lambda c: c.mean())
+        return jnp.sum(self.weights * means, axis=0)
