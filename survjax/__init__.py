@@ -1,7 +1,7 @@
 """survjax fits lifetimes and says how much life is left.
 
 Every public name is listed in one static table and loaded on first use, so that
-``import survjax`` stays light: it imports neither JAX nor pandas, scikit-learn or matplotlib.
+`import survjax` stays light: it imports neither JAX nor pandas, scikit-learn or matplotlib.
 """
 
 from importlib import import_module

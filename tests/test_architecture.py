@@ -260,7 +260,9 @@ def test_every_public_name_has_its_place_in_the_documentation(public):
     for name, thing in public.items():
         home = survjax._PUBLIC.get(name.rpartition(".")[2]) if name.count(".") == 1 else None
         wanted = f"{home}.{name.rpartition('.')[2]}" if home else name
-        if wanted not in entries and not isinstance(thing, dict | tuple | str | int | float):
+        # A function that bears its module's name has an entry that says so.
+        known = {wanted, f"{wanted}.{wanted.rpartition('.')[2]}"} & entries
+        if not known and not isinstance(thing, dict | tuple | str | int | float):
             missing.append(f"::: {wanted}")
     assert missing == [], "add these entries to a page in docs/api/"
 

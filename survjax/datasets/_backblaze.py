@@ -18,14 +18,14 @@ _SUMMARY = {  # columns of the R package frailtySurv's hdfail, one row a drive
 def load_backblaze(folder: str | Path) -> pd.DataFrame:
     """Read Backblaze's drive statistics, one row a drive.
 
-    Reads the publisher's daily files (``2024-01-01.csv``, ..., in the folder or below it, also
+    Reads the publisher's daily files (`2024-01-01.csv`, ..., in the folder or below it, also
     gzipped), one after the other, and keeps six of their columns. A drive's age is its power-on
     time (SMART 9) when first reported plus the days since then. Drives were running before the
-    first report, so ``entry`` matters: leaving it out makes drives look too reliable. Drives that
+    first report, so `entry` matters: leaving it out makes drives look too reliable. Drives that
     never report a power-on time are left out.
 
-    A folder that has no daily files but ``hdfail.csv`` or ``hdfail.csv.gz`` (a snapshot of
-    2013-14 kept by the R package frailtySurv) gives that table; it has no ``entry``.
+    A folder that has no daily files but `hdfail.csv` or `hdfail.csv.gz` (a snapshot of
+    2013-14 kept by the R package frailtySurv) gives that table; it has no `entry`.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ def load_backblaze(folder: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``serial_number``, ``model``, ``capacity_bytes``; ``entry`` and ``duration``, the ages in
+        `serial_number`, `model`, `capacity_bytes`; `entry` and `duration`, the ages in
         days when first reported and at the end of the last day (or of the day of failure);
-        ``failed``; ``first_date`` and ``last_date``. From hdfail: ``serial_number``, ``model``,
-        ``duration``, ``failed`` and its covariates ``temp``, ``rsc``, ``rer``, ``psc``.
+        `failed`; `first_date` and `last_date`. From hdfail: `serial_number`, `model`,
+        `duration`, `failed` and its covariates `temp`, `rsc`, `rer`, `psc`.
 
     Raises
     ------

@@ -21,8 +21,8 @@ class Cmapss(NamedTuple):
     Parameters
     ----------
     train : DataFrame
-        Engines run to failure: ``unit``, ``cycle``, ``setting_1`` to ``setting_3``,
-        ``sensor_1`` to ``sensor_21``; one row a cycle, and the last row of a unit is its failure.
+        Engines run to failure: `unit`, `cycle`, `setting_1` to `setting_3`,
+        `sensor_1` to `sensor_21`; one row a cycle, and the last row of a unit is its failure.
     test : DataFrame
         Engines whose records stop before failure; the same columns.
     remaining_life : Series
@@ -37,9 +37,9 @@ class Cmapss(NamedTuple):
 def load_cmapss(folder: str | Path, subset: str = "FD001") -> Cmapss:
     """Read one subset of NASA's C-MAPSS turbofan data (Saxena and Goebel 2008).
 
-    Reads the publisher's files ``train_FD001.txt``, ``test_FD001.txt`` and ``RUL_FD001.txt``
+    Reads the publisher's files `train_FD001.txt`, `test_FD001.txt` and `RUL_FD001.txt`
     (columns separated by spaces, no header); copies as comma-separated values with a header
-    (``.csv``) and gzipped files (``.gz``) are understood too.
+    (`.csv`) and gzipped files (`.gz`) are understood too.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def load_cmapss(folder: str | Path, subset: str = "FD001") -> Cmapss:
     Returns
     -------
     Cmapss
-        ``train``, ``test`` and ``remaining_life``; times in cycles.
+        `train`, `test` and `remaining_life`; times in cycles.
 
     Raises
     ------

@@ -30,9 +30,9 @@ def load_pumps() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (528, 7)
-        ``unit``, ``site``, ``maker``; ``entry``, the age in years at which the unit came under
-        observation (above 0 on two sites); ``age``, the age in years at failure or when last
-        seen; ``failed`` and ``in_service``, both False for 26 pumps that were retired running.
+        `unit`, `site`, `maker`; `entry`, the age in years at which the unit came under
+        observation (above 0 on two sites); `age`, the age in years at failure or when last
+        seen; `failed` and `in_service`, both False for 26 pumps that were retired running.
 
     Examples
     --------
@@ -54,8 +54,8 @@ def load_meters() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (12000, 4)
-        ``unit``; ``campaign``, 1 to 6; ``months``, the age at failure or when last seen;
-        ``failed``.
+        `unit`; `campaign`, 1 to 6; `months`, the age at failure or when last seen;
+        `failed`.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def load_devices() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (50, 2)
-        ``duration`` (the source names no unit) and ``event_observed``, True for all.
+        `duration` (the source names no unit) and `event_observed`, True for all.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def load_ball_bearings() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (23, 2)
-        ``duration`` in millions of revolutions and ``event_observed``, True for all.
+        `duration` in millions of revolutions and `event_observed`, True for all.
 
     Examples
     --------
@@ -107,8 +107,8 @@ def load_leukemia() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (42, 3)
-        ``treatment``, "6-MP" or "placebo"; ``duration`` in weeks of remission;
-        ``event_observed``, True where a relapse ended it.
+        `treatment`, "6-MP" or "placebo"; `duration` in weeks of remission;
+        `event_observed`, True where a relapse ended it.
 
     Examples
     --------
@@ -125,8 +125,8 @@ def load_air_conditioning() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (213, 3)
-        ``plane``, its number; ``duration`` in operating hours since the failure before;
-        ``event_observed``, True for all. Rows of a plane are in the order of time.
+        `plane`, its number; `duration` in operating hours since the failure before;
+        `event_observed`, True for all. Rows of a plane are in the order of time.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def load_shock_absorbers() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (38, 3)
-        ``duration`` in kilometers; ``event_observed``; ``mode``, "mode 1", "mode 2", or empty
+        `duration` in kilometers; `event_observed`; `mode`, "mode 1", "mode 2", or empty
         where the unit had not failed.
 
     Examples
