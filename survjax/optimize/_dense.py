@@ -1,0 +1,81 @@
+"""The Newton step from a Hessian that is formed and decomposed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from survjax.optimize._trust import FLAT, NewtonState, judge, share_of_rounding, verdict
+
+#: Eigenvalues below this share of the largest are rounding noise: no step divides by them.
+FLOOR = 1e-13
+#: Length of the first step away from a saddle, where the gradient gives no direction.
+PUSH = 0.1
+
+
+def advance(
+    state: NewtonState,
+    value: jax.Array,
+    gradient: jax.Array,
+    hessian: jax.Array,
+    *,
+    tol: float = 1e-9,
+    max_iter: int = 100,
+    max_step: float = jnp.inf,
+) -> NewtonState:
+    """Judge the point tried, given its derivatives, and choose the next one to try."""
+    accept, radius = judge(state, value, gradient, jnp.all(jnp.isfinite(hessian)), max_step)
+    x = jnp.where(accept, state.trial, state.x)
+    best = jnp.where(accept, value, state.value)
+    gradient = jnp.where(accept, gradient, state.gradient)
+    hessian = jnp.where(accept, hessian, state.hessian)
+    step, predicted, decrement, convex = dense_step(x, gradient, hessian, radius)
+    n_iter = state.n_iter + 1
+    code = verdict(best, accept, step, x, decrement, convex, n_iter, tol, max_iter)
+    return NewtonState(
+        x, best, gradient, hessian, x + step, predicted, radius, decrement, n_iter, code
+    )
+
+
+def _units(hessian: Any) -> Any:
+    """Give each parameter the unit in which its own curvature is one.
+
+    In these units the eigenvalues, and what counts as flat, do not depend on the scale of the
+    parameters (a covariate in millimeters or in kilometers).
+    """
+    size = jnp.abs(hessian)
+    square = jnp.maximum(jnp.diagonal(size), jnp.finfo(hessian.dtype).eps * jnp.max(size, axis=1))
+    return jnp.sqrt(jnp.where(square > 0, square, 1.0))
+
+
+def dense_step(x: Any, gradient: Any, hessian: Any, radius: Any) -> tuple[Any, Any, Any, Any]:
+    """Step, predicted fall, Newton decrement, and whether the Hessian is positive definite.
+
+    Eigenvalues are replaced by their absolute values, so that the step descends also where the
+    Hessian is indefinite (Nocedal and Wright 2006, section 3.4).
+    """
+    tiny = jnp.finfo(gradient.dtype).tiny
+    units = _units(hessian)
+    eigenvalues, vectors = jnp.linalg.eigh(hessian / (units[:, None] * units))
+    largest = jnp.max(jnp.abs(eigenvalues))
+    floor = share_of_rounding(gradient.dtype, FLOOR) * largest
+    curvature = jnp.maximum(jnp.abs(eigenvalues), jnp.maximum(floor, tiny))
+    slope = vectors.T @ (gradient / units)
+    convex = eigenvalues[0] >= -share_of_rounding(gradient.dtype, FLAT) * largest
+    decrement = jnp.sqrt(jnp.sum(slope**2 / curvature))
+    # Along a flat direction the model says nothing of length: at most double the point.
+    reach = 1.0 + jnp.linalg.norm(units * x)
+    along = -slope / curvature
+    along = jnp.where(jnp.abs(eigenvalues) <= floor, jnp.clip(along, -reach, reach), along)
+    # At a saddle the slope along the direction of negative curvature vanishes, and no multiple
+    # of it leads away: push along that direction, downhill if the slope says which way that is.
+    stuck = ~convex & (slope[0] ** 2 <= 1e-12 * curvature[0])
+    away = PUSH / jnp.linalg.norm(vectors[:, 0] / units)
+    along = along.at[0].add(jnp.where(stuck, jnp.where(slope[0] > 0, -away, away), 0.0))
+    step = (vectors @ along) / units
+    shorter = jnp.minimum(1.0, radius / jnp.maximum(jnp.linalg.norm(step), tiny))
+    along = along * shorter
+    predicted = -(slope @ along + 0.5 * along @ (eigenvalues * along))
+    return step * shorter, predicted, decrement, convex

@@ -1,0 +1,133 @@
+"""What both Newton solvers share: the state, the judgement of a trial point, the verdict.
+
+The full Newton step is tried first; a trust region shrinks it until the function falls as its
+quadratic model predicts (Nocedal and Wright 2006, section 4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from survjax._core.pytree import data, pytree
+from survjax.optimize._solution import ResultCode
+
+#: A negative eigenvalue smaller than this share of the largest is taken for rounding.
+FLAT = 1e-10
+
+
+@pytree
+class NewtonState:
+    """Where an iteration stands: the best point, its derivatives, and the point to try next."""
+
+    x: Any = data()
+    value: Any = data()
+    gradient: Any = data()
+    hessian: Any = data()
+    trial: Any = data()
+    predicted: Any = data()
+    radius: Any = data()
+    decrement: Any = data()
+    n_iter: Any = data()
+    code: Any = data()
+
+
+def init(x: jax.Array, max_step: float = jnp.inf) -> NewtonState:
+    """Begin at x (p,): nothing is known yet, and x itself is the first point to try."""
+    zero = jnp.zeros((), x.dtype)
+    return NewtonState(
+        x=x,
+        value=zero + jnp.inf,
+        gradient=jnp.zeros_like(x),
+        hessian=jnp.eye(x.size, dtype=x.dtype),
+        trial=x,
+        predicted=zero,
+        radius=zero + max_step,
+        decrement=zero + jnp.inf,
+        n_iter=jnp.asarray(-1),
+        code=jnp.asarray(int(ResultCode.RUNNING)),
+    )
+
+
+def floating(leaf: Any) -> jax.Array:
+    """Take a leaf of a start as floating-point numbers, integers included."""
+    leaf = jnp.asarray(leaf)
+    return leaf if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf.astype(jnp.result_type(float))
+
+
+def share_of_rounding(dtype: Any, share: float) -> float:
+    """Give a relative tolerance that both precisions can hold: `share`, or a few float32 eps."""
+    eps = float(jnp.finfo(dtype).eps)
+    return share if eps < 1e-10 else 8 * eps
+
+
+def judge(
+    state: NewtonState, value: Any, gradient: Any, finite_hessian: Any, max_step: float
+) -> tuple[Any, Any]:
+    """Accept the trial point or not, and resize the trust region."""
+    eps = jnp.finfo(state.x.dtype).eps
+    finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)) & finite_hessian
+    first = state.n_iter < 0
+    fell = state.value - value
+    ratio = fell / jnp.maximum(state.predicted, jnp.finfo(state.x.dtype).tiny)
+    # A value equal within rounding is progress if the gradient fell: a strict "must decrease"
+    # stalls a few starts in a hundred just short of the optimum.
+    noise = 8 * eps * jnp.maximum(jnp.abs(value), jnp.abs(state.value))
+    flatter = jnp.max(jnp.abs(gradient)) < jnp.max(jnp.abs(state.gradient))
+    level = (jnp.abs(fell) <= noise) & flatter
+    accept = finite & (first | (ratio > 1e-4) | level)
+    length = jnp.linalg.norm(state.trial - state.x)
+    good = (ratio > 0.75) | level
+    at_edge = length > 0.99 * state.radius
+    radius = jnp.where(good & at_edge, jnp.minimum(2 * state.radius, max_step), state.radius)
+    radius = jnp.where(~good & (ratio < 0.25), 0.5 * length, radius)
+    radius = jnp.where(accept, radius, 0.25 * length)
+    return accept, jnp.where(first, state.radius, radius)
+
+
+def verdict(
+    value: Any,
+    accept: Any,
+    step: Any,
+    x: Any,
+    decrement: Any,
+    convex: Any,
+    n_iter: Any,
+    tol: float,
+    max_iter: int,
+) -> Any:
+    """Say whether to go on, and if not, why."""
+    eps = jnp.finfo(x.dtype).eps
+    tiny_step = jnp.linalg.norm(step) <= 8 * eps * (1 + jnp.linalg.norm(x))
+    # Rounding noise of the value hides a fall this small: the rejection says nothing.
+    hidden = 0.5 * decrement**2 <= 64 * eps * jnp.maximum(jnp.abs(value), 1.0)
+    code = jnp.where(n_iter >= max_iter, int(ResultCode.MAX_ITERATIONS), int(ResultCode.RUNNING))
+    code = jnp.where(~accept & tiny_step, int(ResultCode.STALLED), code)
+    at_rounding = convex & hidden & (~accept | tiny_step)
+    code = jnp.where(at_rounding, int(ResultCode.ROUNDING), code)
+    code = jnp.where(convex & (decrement <= tol), int(ResultCode.CONVERGED), code)
+    return jnp.where(jnp.isfinite(value), code, int(ResultCode.NOT_FINITE))
+
+
+def loop(step: Callable[[Any], Any], state: Any, max_iter: int, keep_path: bool) -> tuple[Any, Any]:
+    """Iterate until the code says stop, noting value and x after each step if asked."""
+
+    def running(carry: tuple[Any, Any]) -> Any:
+        return carry[0].code == int(ResultCode.RUNNING)
+
+    def body(carry: tuple[Any, Any]) -> tuple[Any, Any]:
+        state, path = step(carry[0]), carry[1]
+        if path is not None:
+            values, points = path
+            path = values.at[state.n_iter].set(state.value), points.at[state.n_iter].set(state.x)
+        return state, path
+
+    path = None
+    if keep_path:
+        nan = jnp.full((max_iter + 1,), jnp.nan, state.x.dtype)
+        path = nan, jnp.full((max_iter + 1, state.x.size), jnp.nan, state.x.dtype)
+    return lax.while_loop(running, body, (state, path))
