@@ -41,7 +41,7 @@ ALLOWED = {
     "optax": {"optimize", "baselines"},
     "sklearn": BORDER - {"plotting"},
     "pandas": BORDER,
-    "narwhals": BORDER,
+    "narwhals": BORDER | {"_core"},  # Observations.from_frame takes any frame
     "matplotlib": {"plotting"},
     "PIL": {"plotting"},
 }
