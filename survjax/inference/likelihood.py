@@ -1,0 +1,147 @@
+"""The only likelihood: its value, score and Hessian, summed over cache-sized blocks of rows.
+
+For a mixture the derivatives of a row follow from those of its components. With
+responsibilities r_k and component scores s_k, score S = [r - w; r_k s_k] and
+
+    Hessian = blocks of r_k (H_k + s_k s_k') + the weights' part - S S'
+
+(Louis 1982). This shares the per-row work between the three and never differentiates through
+the logarithm of a sum. Any other lifetime is differentiated by `jacfwd(jacrev(...))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from survjax._core.observations import Observations
+from survjax._core.pytree import ravel_parameters
+from survjax.inference.jets import (
+    Jet,
+    component_jet,
+    only_parameters,
+    row_terms,
+    truncation_terms,
+)
+from survjax.lifetimes import Lifetime, Mixture
+
+#: Rows in a block: its intermediate results fit the second-level cache.
+BLOCK = 4096
+
+
+def log_contributions(lifetime: Lifetime, rows: Observations) -> jax.Array:
+    """Log-likelihood of each row, before its weight: (n,)."""
+    terms = row_terms(lifetime, rows)
+    truncated = rows.entry is not None or rows.exit is not None
+    return terms - truncation_terms(lifetime, rows) if truncated else terms
+
+
+def log_likelihood(lifetime: Lifetime, rows: Observations) -> jax.Array:
+    """The log-likelihood of all rows, a scalar."""
+    terms = log_contributions(lifetime, rows)
+    # Weights come last, on finite terms: zero times infinity would be NaN.
+    return jnp.sum(jnp.where(rows.weight > 0, rows.weight * terms, 0.0))
+
+
+def in_blocks(sum_over: Callable[[Observations], Any], rows: Observations) -> Any:
+    """Add up a pytree of sums over blocks of rows, in a fixed order."""
+    n = rows.lower.shape[-1]
+    if n <= BLOCK or n % BLOCK:
+        return sum_over(rows)
+    blocks = jax.tree.map(lambda column: column.reshape(-1, BLOCK), rows)
+    # The accumulators' shapes come for free; the body is compiled once.
+    first = jax.eval_shape(sum_over, jax.tree.map(lambda column: column[0], blocks))
+    zero = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), first)
+
+    def add(total: Any, block: Observations) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, sum_over(block)), None
+
+    return lax.scan(add, zero, blocks)[0]
+
+
+def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Log-likelihood with its gradient (p,) and Hessian (p, p) over the raveled parameters."""
+    if isinstance(lifetime, Mixture) and jnp.ndim(lifetime.logits) == 1:
+        stack = lifetime.components
+        if not isinstance(stack, tuple) and only_parameters(stack):
+            return _mixture_derivatives(lifetime, rows)
+    vector, unravel = ravel_parameters(lifetime)
+
+    def of_block(block: Observations) -> Any:
+        def value(vector: jax.Array) -> jax.Array:
+            return log_likelihood(unravel(vector), block)
+
+        def gradient_with_value(vector: jax.Array) -> Any:
+            both = jax.value_and_grad(value)(vector)
+            return both[1], both
+
+        hessian, (value_, gradient) = jax.jacfwd(gradient_with_value, has_aux=True)(vector)
+        return value_, gradient, hessian
+
+    return in_blocks(of_block, rows)
+
+
+def _mixture_derivatives(mixture: Mixture, rows: Observations) -> Any:
+    """Value, gradient and Hessian of a mixture from jets of its components."""
+    stack, log_weights = mixture.components, mixture.log_weights
+    truncated = rows.entry is not None or rows.exit is not None
+
+    def of_block(block: Observations) -> Any:
+        sums = _moments(log_weights, component_jet(stack, block, row_terms), block.weight)
+        if truncated:
+            seen = component_jet(stack, block, truncation_terms)
+            sums = jax.tree.map(
+                jnp.subtract, sums, _moments(log_weights, seen, block.weight)
+            )
+        return sums
+
+    value, once, twice = in_blocks(of_block, rows)
+    total = 0.0 if truncated else jnp.sum(rows.weight)
+    return value, *_assemble(jnp.exp(log_weights), total, once, twice)
+
+
+def _moments(log_weights: jax.Array, jet: Jet, weight: jax.Array) -> Any:
+    """Sums over rows that the derivatives are made of.
+
+    Returns the value, the sums of [r; r s; r (H + s s')] and the second moments of [r; r s].
+    """
+    joint = jet.value + log_weights[:, None]
+    top = jnp.max(joint, axis=0)
+    share = jnp.exp(joint - top)
+    total = jnp.sum(share, axis=0)
+    weight = jnp.where(weight > 0, weight, 0.0)
+    value = jnp.sum(weight * (top + jnp.log(total)))
+    r = share / total
+    first, n = r * jet.first, r.shape[-1]
+    pairs = [(a, b) for a in range(len(jet.first)) for b in range(a, len(jet.first))]
+    curved = jnp.stack(
+        [r * jet.second[i] + first[a] * jet.first[b] for i, (a, b) in enumerate(pairs)]
+    )
+    scores = jnp.concatenate([r, first.reshape(-1, n)])
+    once = jnp.concatenate([scores, curved.reshape(-1, n)]) @ weight
+    return value, once, (scores * weight) @ scores.T
+
+
+def _assemble(weights: Any, total: Any, once: Any, twice: Any) -> tuple[jax.Array, jax.Array]:
+    """Gradient and Hessian from the sums; logits first, then each parameter's K entries."""
+    k = weights.shape[0]
+    size = twice.shape[0]
+    p = size // k - 1
+    responsible, first = once[:k], once[k:size]
+    curved = once[size:].reshape(-1, k)
+    gradient = jnp.concatenate([responsible - total * weights, first])
+    spread = jnp.diag(weights) - jnp.outer(weights, weights)
+    corner = jnp.diag(responsible) - total * spread
+    cross = jnp.concatenate([jnp.diag(first[a * k : (a + 1) * k]) for a in range(p)], axis=1)
+    rows, i = [[None] * p for _ in range(p)], 0
+    for a in range(p):
+        for b in range(a, p):
+            rows[a][b] = rows[b][a] = jnp.diag(curved[i])
+            i += 1
+    hessian = jnp.block([[corner, cross], [cross.T, jnp.block(rows)]]) - twice
+    # The first component's logit is the reference: it is not a parameter.
+    return gradient[1:], hessian[1:, 1:]
