@@ -1,0 +1,81 @@
+"""Small weighted stand-ins for large data, on which starts are chosen and ranked."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from survjax._core.observations import Observations
+
+#: Cells of the grid in log time that first condenses more rows than this.
+GRID = 8192
+
+
+def is_plain(rows: Observations) -> bool:
+    """Exact and right-censored rows only, without truncation."""
+    return rows.interval is None and rows.entry is None and rows.exit is None
+
+
+def condense(rows: Observations, size: int) -> Observations:
+    """At most `size` weighted rows that have nearly the likelihood of all.
+
+    Plain rows are merged with their neighbors in log time, each group at its mean: to first
+    order the likelihood does not change. Other rows are drawn at random (seeded), with their
+    weights scaled up.
+    """
+    if rows.n_rows <= size:
+        return rows
+    if not is_plain(rows):
+        chosen = np.random.default_rng(0).choice(rows.n_rows, size, replace=False)
+        part = rows.take(np.sort(chosen))
+        return part.reweighted(part.weight * (rows.n_units / max(part.n_units, 1e-300)))
+    log_time, event, weight = rows.log_lower, rows.event, rows.weight
+    if rows.n_rows > 4 * GRID:
+        log_time, event, weight = _on_grid(log_time, event, weight)
+    n_failed = int(np.count_nonzero(event))
+    n_running = event.shape[0] - n_failed
+    share = size if n_running == 0 else max(size // 2, size - n_running)
+    share = min(share, n_failed)
+    groups = [
+        _merge(log_time[event > 0], weight[event > 0], share),
+        _merge(log_time[event == 0], weight[event == 0], size - share),
+    ]
+    log_time = np.concatenate([g[0] for g in groups])
+    event = np.repeat([1.0, 0.0], [groups[0][0].size, groups[1][0].size])
+    return Observations(
+        np.exp(log_time), log_time, event, np.concatenate([g[1] for g in groups])
+    )
+
+
+def _on_grid(
+    log_time: np.ndarray, event: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sum rows over an even grid in log time, failed and running apart, without sorting."""
+    low, high = log_time.min(), log_time.max()
+    scale = (GRID - 1) / max(high - low, 1e-300)
+    cell = ((log_time - low) * scale).astype(np.int32)
+    cell *= 2
+    cell += event.astype(np.int32)
+    equal = weight[0] if np.ptp(weight) == 0 else None
+    if equal is None:
+        total = np.bincount(cell, weight, 2 * GRID)
+        mean = np.bincount(cell, weight * log_time, 2 * GRID)
+    else:
+        total = np.bincount(cell, minlength=2 * GRID) * equal
+        mean = np.bincount(cell, log_time, 2 * GRID) * equal
+    used = np.flatnonzero(total)
+    return mean[used] / total[used], (used % 2).astype(np.float64), total[used]
+
+
+def _merge(log_time: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Merge neighbors into `size` groups of about equal weight."""
+    if log_time.shape[0] <= size or size == 0:
+        return log_time, weight
+    order = np.argsort(log_time)
+    log_time, weight = log_time[order], weight[order]
+    before = np.cumsum(weight) - 0.5 * weight
+    group = np.minimum((before / before[-1] * size).astype(int), size - 1)
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    total = np.add.reduceat(weight, first)
+    keep = total > 0
+    mean = np.add.reduceat(weight * log_time, first)
+    return mean[keep] / total[keep], total[keep]
