@@ -10,12 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from survjax._core.validation import (
+    check_events,
+    check_length,
+    check_rows,
+    check_times,
+    check_weights,
+)
 
-__all__ = ["Rows", "check_rows", "check_vector", "merge_rounding", "risk_table"]
+# What an array holds; NumPy's own types say it at great length.
+Floats = np.ndarray
+Bools = np.ndarray
+Ints = np.ndarray
+
+__all__ = ["Rows", "check_ages", "check_lifetimes", "merge_rounding", "risk_table", "weight_from"]
 
 #: Two times closer than this share of their size may be one time plus rounding.
 TIE_TOLERANCE = 1e-9
@@ -33,97 +43,44 @@ class Rows:
     weight: Floats
 
 
-def check_vector(values: ArrayLike, name: str, size: int | None = None) -> Floats:
-    """Return ``values`` as a float64 vector without NaN, or raise one clear ValueError."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numbers; got {values!r:.80}") from error
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have one dimension, got shape {array.shape}.")
-    if size is not None and array.size != size:
-        raise ValueError(f"{name} has {array.size} values for {size} rows; pass one per row.")
-    if array.size == 0:
-        raise ValueError(f"{name} is empty; pass at least one row.")
-    refuse(np.isnan(array), array, f"{name} must not be missing (NaN)", "Repair these rows.")
-    return array
-
-
-def refuse(bad: Bools, values: NDArray, rule: str, advice: str) -> None:
-    """Raise ValueError naming how many rows break ``rule``, the first one and its value."""
-    if np.any(bad):
-        first = int(np.argmax(bad))
-        count = int(np.count_nonzero(bad))
-        raise ValueError(
-            f"{rule}; got {count} such row(s), the first is row {first}: {values[first]}. {advice}"
-        )
-
-
-def check_events(event_observed: ArrayLike | None, size: int) -> Bools:
-    """Return the event indicator as booleans; None means that every failure was seen."""
-    if event_observed is None:
-        return np.ones(size, dtype=bool)
-    events = check_vector(event_observed, "event_observed", size)
-    refuse(
-        (events != 0) & (events != 1),
-        events,
-        "event_observed must be True/False or 1/0 (True = the failure was seen)",
-        "Recode the column.",
-    )
-    return events == 1
-
-
-def check_weight(sample_weight: ArrayLike | None, size: int) -> Floats:
-    """Return frequencies, one a row: finite, not negative, not all zero."""
-    if sample_weight is None:
-        return np.ones(size)
-    weight = check_vector(sample_weight, "sample_weight", size)
-    bad = ~np.isfinite(weight) | (weight < 0)
-    refuse(bad, weight, "sample_weight must be finite and at least 0", "Repair these rows.")
-    if not np.any(weight > 0):
-        raise ValueError(f"sample_weight is 0 in all {size} rows; give one a positive weight.")
-    return weight
+def check_ages(values: ArrayLike, name: str, size: int, *, infinite: bool = False) -> Floats:
+    """Check one age a row, or one number for all of them."""
+    array = np.asarray(values)
+    if array.ndim == 0:
+        array = np.full(size, array)
+    ages = check_times(array, name, zero=True, infinite=infinite)
+    check_length(ages, size, name)
+    return ages
 
 
 def check_entry(entry: ArrayLike | None, durations: Floats) -> Floats | None:
     """Return entry ages, with -inf where a unit was watched from new (entry 0)."""
     if entry is None:
         return None
-    array = np.asarray(entry, dtype=np.float64)
-    if array.ndim == 0:
-        array = np.full(durations.size, float(array))
-    array = check_vector(array, "entry", durations.size)
-    advice = "entry is the age at which the unit came under observation."
-    refuse(array < 0, array, "entry must be at least 0", advice)
+    ages = check_ages(entry, "entry", durations.size)
     # A unit that was new at entry was at risk at time 0 as well: the same as no entry.
-    array = np.where(array == 0, -np.inf, array)
-    refuse(
-        array >= durations,
-        array,
-        "entry must lie before the duration",
-        "A unit seen for no time carries no information: drop these rows.",
-    )
-    return array
+    ages = np.where(ages == 0, -np.inf, ages)
+    advice = "a unit seen for no time says nothing: drop these rows"
+    check_rows(ages, ages < durations, "entry", "below the unit's duration", advice)
+    return ages
 
 
-def check_rows(
+def check_lifetimes(
     durations: ArrayLike,
     event_observed: ArrayLike | None = None,
     entry: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> Rows:
     """Check right-censored rows; times equal up to rounding become equal."""
-    times = check_vector(durations, "durations")
-    bad = ~np.isfinite(times) | (times < 0)
-    refuse(bad, times, "durations must be finite and at least 0", "Repair these rows.")
+    times = check_times(durations, "durations", zero=True)
     events = check_events(event_observed, times.size)
-    weight = check_weight(sample_weight, times.size)
+    weight = check_weights(sample_weight, times.size)
     ages = check_entry(entry, times)
     if ages is None:
         return Rows(merge_rounding(times), events, None, weight)
-    merged = merge_rounding(np.concatenate([times, ages]))
-    times, ages = merged[: times.size], merged[times.size :]
-    refuse(ages >= times, ages, "entry equals the duration up to rounding", "Drop these rows.")
+    times, ages = np.split(merge_rounding(np.concatenate([times, ages])), 2)
+    advice = "they are equal up to rounding: drop these rows"
+    check_rows(ages, ages < times, "entry", "below the unit's duration", advice)
     return Rows(times, events, ages, weight)
 
 

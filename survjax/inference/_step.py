@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from survjax.inference._rows import Floats
 
 __all__ = ["StepCurve"]
 
@@ -30,6 +31,11 @@ class StepCurve:
         Variance of ``values``.
     initial : float
         The curve before the first event: 1 for a survival curve, 0 for a cumulative one.
+    starts : ndarray of shape (m,), optional
+        Where the mass of each step may begin, if it is known only to lie in an interval
+        that ends at the time.
+    log_likelihood : float, optional
+        The maximized log-likelihood, where the estimate is found by maximizing it.
 
     Examples
     --------
@@ -49,6 +55,8 @@ class StepCurve:
     events: Floats
     variance: Floats
     initial: float = 1.0
+    starts: Floats | None = None
+    log_likelihood: float | None = None
 
     def __call__(self, t: ArrayLike) -> Floats:
         """Return the curve at t (right-continuous: a jump at t is included)."""
@@ -86,9 +94,9 @@ class StepCurve:
         """
         return self._crossing(self.lower, q), self._crossing(self.upper, q)
 
-    def _at(self, values: Floats, t: ArrayLike, side: str) -> Floats:
+    def _at(self, values: Floats, t: ArrayLike, side: Literal["left", "right"]) -> Floats:
         steps = np.concatenate([[self.initial], values])
-        index = np.searchsorted(self.times, np.asarray(t, dtype=np.float64), side=side)  # type: ignore[call-overload]
+        index = np.searchsorted(self.times, np.asarray(t, dtype=np.float64), side=side)
         return steps[index]
 
     def _crossing(self, values: Floats, q: ArrayLike) -> Floats:

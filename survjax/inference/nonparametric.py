@@ -10,14 +10,20 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from survjax.inference._rows import Rows, check_rows, risk_table
+from survjax.inference._rows import Floats, Rows, check_lifetimes, risk_table
 from survjax.inference._step import StepCurve
+from survjax.inference._turnbull import turnbull
 
-__all__ = ["StepCurve", "censoring_curve", "kaplan_meier", "nelson_aalen", "restricted_mean"]
-
-Floats = NDArray[np.float64]
+__all__ = [
+    "StepCurve",
+    "censoring_curve",
+    "kaplan_meier",
+    "nelson_aalen",
+    "restricted_mean",
+    "turnbull",
+]
 
 
 def kaplan_meier(
@@ -73,7 +79,7 @@ def kaplan_meier(
     >>> curve.times.tolist(), curve.values.tolist()
     ([3.0, 5.0, 8.0], [0.75, 0.5, 0.0])
     """
-    rows = check_rows(durations, event_observed, entry, sample_weight)
+    rows = check_lifetimes(durations, event_observed, entry, sample_weight)
     return _product_limit(rows, *risk_table(rows), level, transform)
 
 
@@ -109,7 +115,7 @@ def nelson_aalen(
     >>> nelson_aalen([3, 5, 5, 8], [True, True, False, True]).values.round(4).tolist()
     [0.25, 0.5833, 1.5833]
     """
-    rows = check_rows(durations, event_observed, entry, sample_weight)
+    rows = check_lifetimes(durations, event_observed, entry, sample_weight)
     times, failing, at_risk = risk_table(rows)
     values = np.cumsum(failing / at_risk)
     variance = np.cumsum(failing / at_risk**2)
@@ -152,7 +158,7 @@ def censoring_curve(
     >>> censoring_curve([3, 5, 5, 8], [True, True, False, False]).values.tolist()
     [0.5, 0.0]
     """
-    rows = check_rows(durations, event_observed, entry, sample_weight)
+    rows = check_lifetimes(durations, event_observed, entry, sample_weight)
     times, censored, at_risk = risk_table(rows, ~rows.event_observed)
     failed, failing, _ = risk_table(rows)
     # A failure tied with a censoring happens first, so it is no longer at risk of it.

@@ -1,0 +1,248 @@
+"""Maximum likelihood over the increments of a cumulative hazard, by a convex Newton method.
+
+In the increments ``theta_j >= 0`` of the cumulative hazard H over the possible places of
+mass, a row under observation from c, known to run at a and failed by b, adds
+``-(H(a) - H(c)) + log(1 - exp(-(H(b) - H(a))))``: linear where it survived, concave where it
+failed. So the problem is convex for every kind of censoring *with* late entry, and has one
+maximum. Right truncation is the same problem with time reversed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+from survjax.inference._rows import Bools, Floats, Ints
+
+__all__ = ["Ranges", "solve_increments"]
+
+#: Up to this many places of mass the Newton system is factorized; beyond, conjugate gradients.
+DENSE_LIMIT = 1500
+MAX_ITERATIONS = 200
+MAX_PIVOTS = 500
+#: Stop when the likelihood can rise by no more than this share of the total weight.
+TOLERANCE = 1e-15
+#: exp of more than this overflows.
+LARGEST_SPAN = 700.0
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Rows over m places of mass: under observation from ``begin``, failed in [first, last].
+
+    A right-censored row is known to have outlived the places before ``first`` and no more:
+    its ``last`` is ``first - 1``.
+    """
+
+    begin: Ints
+    first: Ints
+    last: Ints
+    weight: Floats
+    size: int
+
+
+def solve_increments(rows: Ranges) -> Floats:
+    """Maximize the likelihood over the increments of the cumulative hazard.
+
+    Returns the increments (m,), infinite where nobody is known to have outlived a place
+    of mass.
+    """
+    entered = np.bincount(rows.begin, rows.weight, rows.size + 1)
+    left = np.bincount(rows.first, rows.weight, rows.size + 1)
+    surviving = np.cumsum(entered - left)[: rows.size]
+    surviving[surviving <= 1e-12 * rows.weight.sum()] = 0.0
+    doomed = surviving == 0
+    # A row that may have failed at a doomed place is explained in full by it.
+    crossed = np.concatenate([[0], np.cumsum(doomed)])
+    free = (rows.last >= rows.first) & (crossed[rows.last + 1] == crossed[rows.first])
+    key, where = np.unique(rows.first[free] * rows.size + rows.last[free], return_inverse=True)
+    problem = _Problem(
+        first=key // rows.size,
+        last=key % rows.size,
+        weight=np.bincount(where, rows.weight[free], key.size),
+        surviving=surviving,
+    )
+    theta = _minimize(problem) if key.size else np.zeros(rows.size)
+    return np.where(doomed, np.inf, theta)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Minimize ``surviving @ theta - sum w log(1 - exp(-span))``, span a sum over a range."""
+
+    first: Ints
+    last: Ints
+    weight: Floats
+    surviving: Floats
+
+    def spans(self, theta: Floats) -> Floats:
+        heights = np.concatenate([[0.0], np.cumsum(theta)])
+        single = self.first == self.last
+        # A range of one place is taken as it is: the difference would lose its digits.
+        return np.where(single, theta[self.first], heights[self.last + 1] - heights[self.first])
+
+    def value(self, theta: Floats) -> float:
+        spans = self.spans(theta)
+        if np.any(spans <= 0):
+            return np.inf
+        return float(self.surviving @ theta - self.weight @ np.log(-np.expm1(-spans)))
+
+    def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
+        """Return the gradient (m,) and the second derivative of each row by its span."""
+        pull = self.weight / np.expm1(np.minimum(self.spans(theta), LARGEST_SPAN))
+        gradient = self.surviving - self.spread(pull)
+        return gradient, pull * (1.0 + pull / self.weight)
+
+    def spread(self, values: Floats) -> Floats:
+        """Add each row's value to every place of its range."""
+        size = self.surviving.size
+        single = self.first == self.last
+        wide = np.where(single, 0.0, values)
+        rise = np.bincount(self.first, wide, size + 1) - np.bincount(self.last + 1, wide, size + 1)
+        return np.cumsum(rise)[:size] + np.bincount(self.first, values - wide, size)
+
+
+def _minimize(problem: _Problem) -> Floats:
+    """Take constrained Newton steps on a small, changing set of places (Wang 2007).
+
+    Between any two places in use the one with the steepest descent joins; a quadratic
+    program keeps every increment non-negative, and places left at zero drop out.
+    """
+    theta = _start(problem)
+    value = problem.value(theta)
+    for _ in range(MAX_ITERATIONS):
+        gradient, bend = problem.derivatives(theta)
+        used = _places(theta, gradient, problem.surviving)
+        system = _System(problem, used, bend)
+        target = np.zeros_like(theta)
+        target[used] = _quadratic_program(system, system.product(theta[used]) - gradient[used])
+        step = target - theta
+        fall = -float(gradient @ step)
+        length, reached = 1.0, problem.value(theta + step)
+        while reached > value - 1e-4 * length * fall and length > 1e-10:
+            length *= 0.5
+            reached = problem.value(np.maximum(theta + length * step, 0.0))
+        if reached < value:
+            theta, value = np.maximum(theta + length * step, 0.0), reached
+        if fall <= TOLERANCE * problem.weight.sum():
+            break
+    return theta
+
+
+def _start(problem: _Problem) -> Floats:
+    """Begin with the fewest places that explain every row, each row spread evenly on its own."""
+    size = problem.surviving.size
+    ends = np.full(size + 1, size)
+    np.minimum.at(ends, problem.first, problem.last)
+    ends = np.minimum.accumulate(ends[::-1])[::-1]
+    used = np.zeros(size, dtype=bool)
+    place = int(ends[0])
+    while place < size:
+        used[place] = True
+        place = int(ends[place + 1])
+    counted = np.concatenate([[0], np.cumsum(used)])
+    share = problem.weight / (counted[problem.last + 1] - counted[problem.first])
+    failing = problem.spread(share)
+    return np.where(used, failing / np.where(used, problem.surviving + failing, 1.0), 0.0)
+
+
+def _places(theta: Floats, gradient: Floats, surviving: Floats) -> Ints:
+    """Return the places in use and, between each two, the one of steepest descent."""
+    used = theta > 0
+    segment = np.cumsum(used)
+    promising = ~used & (surviving > 0) & (gradient < -1e-12 * surviving)
+    candidates = np.flatnonzero(promising)
+    order = candidates[np.lexsort((gradient[candidates], segment[candidates]))]
+    _, best = np.unique(segment[order], return_index=True)
+    return np.union1d(np.flatnonzero(used), order[best])
+
+
+class _System:
+    """The Hessian over the places in use: dense and factorized, or as a product."""
+
+    def __init__(self, problem: _Problem, used: Ints, bend: Floats) -> None:
+        self.size = used.size
+        self.begin = np.searchsorted(used, problem.first)
+        self.end = np.searchsorted(used, problem.last + 1)
+        self.bend = bend
+        self.dense = self._table() if self.size <= DENSE_LIMIT else None
+        width = self.end - self.begin
+        rise = np.bincount(self.begin, bend, self.size + 1)
+        fall = np.bincount(self.end, bend, self.size + 1)
+        self.diagonal = np.cumsum(rise - fall)[: self.size]
+        single = np.bincount(self.begin[width == 1], bend[width == 1], self.size + 1)[: self.size]
+        self.diagonal = np.maximum(self.diagonal, single)
+
+    def _table(self) -> Floats:
+        """Entry (j, l), j <= l, adds all rows that begin by j and end at l or later."""
+        size = self.size
+        table = np.bincount(self.begin * (size + 1) + self.end, self.bend, (size + 1) ** 2)
+        table = table.reshape(size + 1, size + 1)[:size, 1:]
+        upper = np.cumsum(np.cumsum(table, axis=0)[:, ::-1], axis=1)[:, ::-1]
+        return np.triu(upper) + np.triu(upper, 1).T
+
+    def product(self, vector: Floats) -> Floats:
+        if self.dense is not None:
+            return self.dense @ vector
+        heights = np.concatenate([[0.0], np.cumsum(vector)])
+        values = self.bend * (heights[self.end] - heights[self.begin])
+        rise = np.bincount(self.begin, values, self.size + 1)
+        fall = np.bincount(self.end, values, self.size + 1)
+        return np.cumsum(rise - fall)[: self.size]
+
+    def solve(self, right: Floats, passive: Bools) -> Floats:
+        """Solve over the passive places; the others are zero."""
+        solution = np.zeros(self.size)
+        if self.dense is not None:
+            block = self.dense[np.ix_(passive, passive)].copy()
+            block[np.diag_indices(block.shape[0])] *= 1 + 1e-13
+            factor = linalg.cho_factor(block, overwrite_a=True, check_finite=False)
+            solution[passive] = linalg.cho_solve(factor, right[passive], check_finite=False)
+            return solution
+        scale = np.where(passive, 1.0 / np.sqrt(self.diagonal), 0.0)
+        return scale * _conjugate_gradients(
+            lambda v: scale * self.product(scale * v), scale * right
+        )
+
+
+def _conjugate_gradients(product: Callable[[Floats], Floats], right: Floats) -> Floats:
+    """Solve a positive definite system from products with it."""
+    point, residual = np.zeros_like(right), right.copy()
+    direction, square = residual.copy(), float(residual @ residual)
+    target = 1e-24 * square
+    for _ in range(2000):
+        if square <= target:
+            break
+        image = product(direction)
+        length = square / float(direction @ image)
+        point += length * direction
+        residual -= length * image
+        previous, square = square, float(residual @ residual)
+        direction = residual + (square / previous) * direction
+    return point
+
+
+def _quadratic_program(system: _System, right: Floats) -> Floats:
+    """Minimize ``x'Ax/2 - right'x`` over x >= 0 by block pivoting (Portugal et al. 1994)."""
+    passive = np.ones(system.size, dtype=bool)
+    fewest, patience = system.size + 1, 3
+    for _ in range(MAX_PIVOTS):
+        x = system.solve(right, passive)
+        dual = system.product(x) - right
+        tiny = 1e-13 * np.abs(right)
+        wrong = (passive & (x < 0)) | (~passive & (dual < -tiny))
+        count = int(np.count_nonzero(wrong))
+        if count == 0:
+            break
+        if count < fewest:
+            fewest, patience = count, 3
+        elif patience > 0:
+            patience -= 1
+        else:
+            # One at a time, from the last: slow, but it cannot cycle (Murty 1974).
+            wrong[: np.flatnonzero(wrong)[-1]] = False
+        passive ^= wrong
+    return np.maximum(x, 0.0)
