@@ -158,14 +158,15 @@ def test_imports_inside_functions_are_for_the_cli_extras_and_plot_methods():
 
 def test_global_settings_of_other_libraries_are_never_changed():
     setters = re.compile(
-        r"jax\.config\.update|rcParams\[[^\]]*\] *=|rcParams\.update|plt\.style\.use|"
-        r"set_option|set_printoptions|np\.seterr\(|matplotlib\.use\("
+        r"jax\.config\.update\(|rcParams\[[^\]]*\] =|rcParams\.update\(|style\.use\(|"
+        r"set_option\(|set_printoptions\(|np\.seterr\(|matplotlib\.use\("
     )
     wrong = [
-        f"{module}:{number}: {line.strip()}"
+        f"{module}:{node.lineno}: {ast.unparse(node)}"
         for module, path in MODULES.items()
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-        if setters.search(line)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assign | ast.Call)
+        and setters.search(ast.unparse(node).split('"')[0])
     ]
     assert wrong == []
 

@@ -188,6 +188,8 @@ def test_backblaze_folds_days_into_one_row_a_drive(tmp_path):
     # B failed on its second day, and what it reported after that does not count.
     assert drives["duration"].to_dict() == {"007": 14.0, "B": 4.0, "C": 1.0}
     assert drives["failed"].to_dict() == {"007": False, "B": True, "C": False}
+    assert drives["first_date"].dt.day.to_dict() == {"007": 1, "B": 1, "C": 4}
+    assert drives["last_date"].dt.day.to_dict() == {"007": 4, "B": 2, "C": 4}
 
 
 def test_backblaze_reads_nested_gzipped_days_the_same(tmp_path):
