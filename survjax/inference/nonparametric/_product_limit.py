@@ -1,9 +1,4 @@
-"""Estimates that assume no family: Kaplan-Meier and its kin.
-
-Plain NumPy, O(n log n). Rows may be right-censored, enter late and carry fractional
-weights. ``turnbull`` takes any intervals, ``aalen_johansen`` several causes, and
-``log_rank`` compares groups.
-"""
+"""The product-limit estimate of survival, the cumulative hazard, and what follows from them."""
 
 from __future__ import annotations
 
@@ -12,17 +7,17 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax.inference._rows import Floats, Rows, check_lifetimes, risk_table
-from survjax.inference._step import StepCurve
-from survjax.inference._turnbull import turnbull
+from survjax.inference.nonparametric._rows import Floats, check_lifetimes, risk_table
+from survjax.inference.nonparametric._step import StepCurve
 
 __all__ = [
-    "StepCurve",
     "censoring_curve",
     "kaplan_meier",
     "nelson_aalen",
+    "normal_quantile",
+    "product_limit",
     "restricted_mean",
-    "turnbull",
+    "survival_bounds",
 ]
 
 
@@ -80,7 +75,7 @@ def kaplan_meier(
     ([3.0, 5.0, 8.0], [0.75, 0.5, 0.0])
     """
     rows = check_lifetimes(durations, event_observed, entry, sample_weight)
-    return _product_limit(rows, *risk_table(rows), level, transform)
+    return product_limit(*risk_table(rows), level, transform)
 
 
 def nelson_aalen(
@@ -119,7 +114,7 @@ def nelson_aalen(
     times, failing, at_risk = risk_table(rows)
     values = np.cumsum(failing / at_risk)
     variance = np.cumsum(failing / at_risk**2)
-    half = _normal_quantile(level) * np.sqrt(variance)
+    half = normal_quantile(level) * np.sqrt(variance)
     if transform == "log":
         lower, upper = values * np.exp(-half / values), values * np.exp(half / values)
     elif transform == "plain":
@@ -165,7 +160,7 @@ def censoring_curve(
     spot = np.searchsorted(failed, times)
     tied = np.append(failed, np.inf)[spot] == times
     at_risk = at_risk - np.where(tied, np.append(failing, 0.0)[spot], 0.0)
-    return _product_limit(rows, times, censored, at_risk, level, transform)
+    return product_limit(times, censored, at_risk, level, transform)
 
 
 def restricted_mean(curve: StepCurve, horizon: float) -> tuple[float, float]:
@@ -209,8 +204,8 @@ def restricted_mean(curve: StepCurve, horizon: float) -> tuple[float, float]:
     return float(np.sum(areas)), float(np.sqrt(variance))
 
 
-def _product_limit(
-    rows: Rows, times: Floats, failing: Floats, at_risk: Floats, level: float, transform: str
+def product_limit(
+    times: Floats, failing: Floats, at_risk: Floats, level: float, transform: str
 ) -> StepCurve:
     """Multiply up the conditional survivals and put bounds around the product."""
     left = np.maximum(at_risk - failing, 0.0)
@@ -219,7 +214,7 @@ def _product_limit(
     alive = values > 0
     # Greenwood's sum is the variance of log S; it has no value where the curve is 0.
     greenwood = np.cumsum(np.where(alive, failing / (at_risk * np.where(alive, left, 1.0)), 0.0))
-    lower, upper = _survival_bounds(values, np.sqrt(greenwood), _normal_quantile(level), transform)
+    lower, upper = survival_bounds(values, np.sqrt(greenwood), normal_quantile(level), transform)
     ceiling = upper[alive][-1] if np.any(alive) else 1.0
     upper = np.where(alive, upper, ceiling)
     lower = np.where(alive, lower, 0.0)
@@ -227,7 +222,7 @@ def _product_limit(
     return StepCurve(times, values, lower, upper, at_risk, failing, variance)
 
 
-def _survival_bounds(
+def survival_bounds(
     values: Floats, error: Floats, z: float, transform: str
 ) -> tuple[Floats, Floats]:
     """Return bounds of S from the standard error of log S, symmetric on one scale."""
@@ -244,7 +239,7 @@ def _survival_bounds(
     raise ValueError(f'transform must be "log-log", "log" or "plain", got {transform!r}.')
 
 
-def _normal_quantile(level: float) -> float:
+def normal_quantile(level: float) -> float:
     """Return the two-sided standard normal quantile of a confidence level."""
     if not 0 < level < 1:
         raise ValueError(f"level must lie strictly between 0 and 1, got {level!r}.")

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax.inference._rows import Floats
+from survjax.inference.nonparametric._rows import Floats
 
 __all__ = ["StepCurve"]
 

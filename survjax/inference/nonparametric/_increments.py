@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from survjax.inference._rows import Bools, Floats, Ints
+from survjax.inference.nonparametric._rows import Bools, Floats, Ints
 
 __all__ = ["Ranges", "solve_increments"]
 

@@ -1,0 +1,30 @@
+"""Estimates that assume no family: Kaplan-Meier and its kin.
+
+Plain NumPy, O(n log n), no JAX. Rows may be right-censored, enter late and carry fractional
+weights. `turnbull` takes any intervals, `aalen_johansen` several causes of failure, and
+`log_rank` compares groups.
+"""
+
+from survjax.inference.nonparametric._competing import CumulativeIncidence, aalen_johansen
+from survjax.inference.nonparametric._log_rank import LogRank, log_rank
+from survjax.inference.nonparametric._product_limit import (
+    censoring_curve,
+    kaplan_meier,
+    nelson_aalen,
+    restricted_mean,
+)
+from survjax.inference.nonparametric._step import StepCurve
+from survjax.inference.nonparametric._turnbull import turnbull
+
+__all__ = [
+    "kaplan_meier",
+    "nelson_aalen",
+    "restricted_mean",
+    "censoring_curve",
+    "turnbull",
+    "aalen_johansen",
+    "log_rank",
+    "StepCurve",
+    "CumulativeIncidence",
+    "LogRank",
+]
