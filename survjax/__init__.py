@@ -10,7 +10,19 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Public name -> the module that defines it. `__init__.pyi` says the same to type checkers.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {
+    "Conditional": "survjax.lifetimes",
+    "Exponential": "survjax.lifetimes",
+    "FitWarning": "survjax.estimators._messages",
+    "Lifetime": "survjax.lifetimes",
+    "Mixture": "survjax.lifetimes",
+    "NoFiniteMaximum": "survjax.estimators._messages",
+    "Observations": "survjax._core.observations",
+    "Weibull": "survjax.lifetimes",
+    "WeibullMixture": "survjax.estimators",
+    "compute_hazard": "survjax.inference.derivatives",
+    "load": "survjax.estimators",
+}
 
 # Modules reached as attributes, `survjax.datasets.load_pumps()`.
 _MODULES: tuple[str, ...] = (

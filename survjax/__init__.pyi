@@ -1,3 +1,14 @@
+from survjax._core.observations import Observations as Observations
+from survjax.estimators import WeibullMixture as WeibullMixture
+from survjax.estimators import load as load
+from survjax.estimators._messages import FitWarning as FitWarning
+from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum
+from survjax.inference.derivatives import compute_hazard as compute_hazard
+from survjax.lifetimes import Conditional as Conditional
+from survjax.lifetimes import Exponential as Exponential
+from survjax.lifetimes import Lifetime as Lifetime
+from survjax.lifetimes import Mixture as Mixture
+from survjax.lifetimes import Weibull as Weibull
 from survjax import datasets as datasets
 from survjax import inference as inference
 from survjax import lifetimes as lifetimes

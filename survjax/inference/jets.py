@@ -47,9 +47,7 @@ def truncation_terms(lifetime: Lifetime, rows: Observations) -> jax.Array:
     return lifetime.log_interval_probability(rows.entry, rows.exit)
 
 
-def component_jet(
-    stack: Lifetime, rows: Observations, terms: Callable[..., jax.Array]
-) -> Jet:
+def component_jet(stack: Lifetime, rows: Observations, terms: Callable[..., jax.Array]) -> Jet:
     """Jet of `row_terms` or `truncation_terms` for a stack of components of one family."""
     if isinstance(stack, Weibull):
         if terms is row_terms and rows.interval is None:

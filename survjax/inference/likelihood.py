@@ -94,9 +94,7 @@ def _mixture_derivatives(mixture: Mixture, rows: Observations) -> Any:
         sums = _moments(log_weights, component_jet(stack, block, row_terms), block.weight)
         if truncated:
             seen = component_jet(stack, block, truncation_terms)
-            sums = jax.tree.map(
-                jnp.subtract, sums, _moments(log_weights, seen, block.weight)
-            )
+            sums = jax.tree.map(jnp.subtract, sums, _moments(log_weights, seen, block.weight))
         return sums
 
     value, once, twice = in_blocks(of_block, rows)

@@ -143,8 +143,14 @@ def climb_all(
     s = jax.tree.map(np.asarray, state)
     return [
         Climb(
-            s.x[i], -float(s.value[i]), -s.gradient[i], -s.hessian[i], float(s.decrement[i]),
-            int(s.n_iter[i]), int(s.code[i]), np.asarray(penalized)[i],
+            s.x[i],
+            -float(s.value[i]),
+            -s.gradient[i],
+            -s.hessian[i],
+            float(s.decrement[i]),
+            int(s.n_iter[i]),
+            int(s.code[i]),
+            np.asarray(penalized)[i],
         )
         for i in range(len(starts))
     ]
@@ -231,12 +237,13 @@ def search(
     small = condense(rows, SEARCH_ROWS)
     small = padded(small)
     tables = guesses(small, n_components, n_starts, random_state)
-    starts = np.asarray(
-        expectation_maximization(tables, *representative(small), small.weight)
-    )
+    starts = np.asarray(expectation_maximization(tables, *representative(small), small.weight))
     n_units = rows.n_units
     settings = {
-        "penalty": 1.0 / n_units, "reference": reference.x[-1], "rule": rule, "tol": tol,
+        "penalty": 1.0 / n_units,
+        "reference": reference.x[-1],
+        "rule": rule,
+        "tol": tol,
         "max_iter": max_iter,
     }
     found = climb_all(starts, small, **settings)

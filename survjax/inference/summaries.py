@@ -41,9 +41,7 @@ def condense(rows: Observations, size: int) -> Observations:
     ]
     log_time = np.concatenate([g[0] for g in groups])
     event = np.repeat([1.0, 0.0], [groups[0][0].size, groups[1][0].size])
-    return Observations(
-        np.exp(log_time), log_time, event, np.concatenate([g[1] for g in groups])
-    )
+    return Observations(np.exp(log_time), log_time, event, np.concatenate([g[1] for g in groups]))
 
 
 def _on_grid(

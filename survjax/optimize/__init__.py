@@ -1,6 +1,27 @@
-"""Solvers on pytrees, useful on their own."""
+"""Solvers on pytrees and iterated maps, useful on their own.
 
+Everything here is a pure function of JAX arrays, in the caller's floating-point precision
+(double after `jax.config.update("jax_enable_x64", True)`), except `basins`, which always works
+in double precision and returns NumPy arrays.
+"""
+
+from survjax.optimize._basins import Basins, basins
+from survjax.optimize._descent import gradient_descent, optax_minimize
+from survjax.optimize._iterate import fixed_point, iterate, multiplier, orbit
 from survjax.optimize._solution import MESSAGES, ResultCode, Solution
 from survjax.optimize.newton import newton
 
-__all__ = ["MESSAGES", "ResultCode", "Solution", "newton"]
+__all__ = [
+    "MESSAGES",
+    "Basins",
+    "ResultCode",
+    "Solution",
+    "basins",
+    "fixed_point",
+    "gradient_descent",
+    "iterate",
+    "multiplier",
+    "newton",
+    "optax_minimize",
+    "orbit",
+]

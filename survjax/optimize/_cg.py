@@ -74,8 +74,9 @@ def _steihaug(
     """Minimize the quadratic model inside the trust region (Steihaug 1983).
 
     Stops at the edge of the region, at a direction of negative curvature (followed to the edge,
-    or by the length of x and one unit more where there is no edge), or when the residual is small: the smaller, the
-    closer the last decrement says the minimum is, for quadratic convergence in the end.
+    or by the length of x and one unit more where there is no edge), or when the residual is
+    small: the smaller, the closer the last decrement says the minimum is, for quadratic
+    convergence in the end.
 
     Returns the step, its predicted fall, the Newton decrement, and whether the step solves the
     Newton system (convex as far as seen, and not cut short by the edge).

@@ -74,8 +74,12 @@ def dense_step(x: Any, gradient: Any, hessian: Any, radius: Any) -> tuple[Any, A
     stuck = ~convex & (slope[0] ** 2 <= 1e-12 * curvature[0])
     away = PUSH / jnp.linalg.norm(vectors[:, 0] / units)
     along = along.at[0].add(jnp.where(stuck, jnp.where(slope[0] > 0, -away, away), 0.0))
-    step = (vectors @ along) / units
-    shorter = jnp.minimum(1.0, radius / jnp.maximum(jnp.linalg.norm(step), tiny))
-    along = along * shorter
+    # Shorten each direction by itself before all together: one that is flat, and asks for a very
+    # long step, must not take the length away from one that is steep.
+    directions = vectors / units[:, None]
+    lengths = jnp.abs(along) * jnp.linalg.norm(directions, axis=0)
+    along = along * jnp.minimum(1.0, radius / jnp.maximum(lengths, tiny))
+    length = jnp.linalg.norm(directions @ along)
+    along = along * jnp.minimum(1.0, radius / jnp.maximum(length, tiny))
     predicted = -(slope @ along + 0.5 * along @ (eigenvalues * along))
-    return step * shorter, predicted, decrement, convex
+    return directions @ along, predicted, decrement, convex

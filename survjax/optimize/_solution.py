@@ -20,6 +20,7 @@ class ResultCode(enum.IntEnum):
     MAX_ITERATIONS = 3
     NOT_FINITE = 4
     STALLED = 5
+    DIVERGED = 6
 
 
 MESSAGES = {
@@ -29,6 +30,7 @@ MESSAGES = {
     ResultCode.MAX_ITERATIONS: "stopped at max_iter before it converged",
     ResultCode.NOT_FINITE: "the function or its derivatives are not finite at the start",
     ResultCode.STALLED: "stopped: no step descends, and the gradient is not zero",
+    ResultCode.DIVERGED: "diverged: the next point is not finite (try shorter steps)",
 }
 
 

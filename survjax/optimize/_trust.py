@@ -85,7 +85,10 @@ def judge(
     at_edge = length > 0.99 * state.radius
     radius = jnp.where(good & at_edge, jnp.minimum(2 * state.radius, max_step), state.radius)
     radius = jnp.where(~good & (ratio < 0.25), 0.5 * length, radius)
-    radius = jnp.where(accept, radius, 0.25 * length)
+    # A refused step that dwarfs the point itself came from a direction without curvature: its
+    # length means nothing, and quartering it would take a hundred turns.
+    sensible = jnp.minimum(length, 4.0 * (1.0 + jnp.linalg.norm(state.x)))
+    radius = jnp.where(accept, radius, 0.25 * sensible)
     return accept, jnp.where(first, state.radius, radius)
 
 

@@ -94,19 +94,17 @@ def newton(
         # Data of another precision must not change that of the iteration.
         return jnp.asarray(value, x.dtype), ravel_pytree(gradient)[0].astype(x.dtype), hessian
 
-    if solver == "dense":
-        state = init(x, max_step)
+    def dense_step(state: NewtonState) -> NewtonState:
+        value, gradient, hessian = at(state.trial)
+        hessian = jnp.asarray(hessian, x.dtype)
+        limits: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "max_step": max_step}
+        return advance(state, value, gradient, hessian, **limits)
 
-        def step(state: NewtonState) -> NewtonState:
-            value, gradient, hessian = at(state.trial)
-            hessian = jnp.asarray(hessian, x.dtype)
-            return advance(
-                state, value, gradient, hessian, tol=tol, max_iter=max_iter, max_step=max_step
-            )
+    if solver == "dense":
+        state, path = loop(dense_step, init(x, max_step), max_iter, keep_path)
     else:
-        state = begin(x, max_step)
         step = cg_step(at, tol, max_iter, max_step)
-    state, path = loop(step, state, max_iter, keep_path)
+        state, path = loop(step, begin(x, max_step), max_iter, keep_path)
     # Where nothing finite was ever seen, say so in every field rather than show zeros.
     unknown = jnp.where(state.code == int(ResultCode.NOT_FINITE), jnp.nan, 0.0).astype(x.dtype)
     return Solution(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from statistics import NormalDist
 
 import numpy as np
@@ -58,6 +59,11 @@ def kaplan_meier(
         Where the curve has reached 0 the upper bound is the one just before: survival
         cannot rise, and Greenwood's formula says nothing there.
 
+    Warns
+    -----
+    UserWarning
+        If late entry leaves nobody at risk and the curve falls to 0 before others enter.
+
     Raises
     ------
     ValueError
@@ -75,7 +81,17 @@ def kaplan_meier(
     ([3.0, 5.0, 8.0], [0.75, 0.5, 0.0])
     """
     rows = check_lifetimes(durations, event_observed, entry, sample_weight)
-    return product_limit(*risk_table(rows), level, transform)
+    curve = product_limit(*risk_table(rows), level, transform)
+    ended = curve.times[curve.values == 0]
+    if rows.entry is not None and ended.size and (late := np.sum(rows.entry >= ended[0])):
+        warnings.warn(
+            f"the curve reaches 0 at {ended[0]:g} although {late} of {rows.entry.size} units came "
+            "under observation at that age or later: everyone watched before had failed. Raise "
+            "early entries to where more units are watched, and read the curve as given survival "
+            "to there.",
+            stacklevel=2,
+        )
+    return curve
 
 
 def nelson_aalen(

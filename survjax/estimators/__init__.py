@@ -1,0 +1,6 @@
+"""Estimators: NumPy and frames in, NumPy and frames out."""
+
+from survjax.estimators._mixture import WeibullMixture
+from survjax.estimators._persistence import load
+
+__all__ = ["WeibullMixture", "load"]

@@ -1,0 +1,207 @@
+"""What follows from a fitted lifetime: curves, remaining life and their bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from survjax._core.precision import double_precision
+from survjax._core.validation import as_floats, check_times
+from survjax.estimators._frames import frame
+from survjax.estimators._messages import NotFittedError
+from survjax.inference.curves import bounds, evaluate, natural_value
+from survjax.inference.rul import prediction_interval
+from survjax.lifetimes import Lifetime
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_level(level: float) -> float:
+    """Check a confidence level."""
+    if not (np.isscalar(level) and 0.0 < float(level) < 1.0):
+        raise ValueError(f"level must lie between 0 and 1, such as 0.95, got {level!r}")
+    return float(level)
+
+
+class FittedLifetime:
+    """Methods of an estimator that holds `lifetime_` and `covariance_`.
+
+    Times and ages are in the unit of the durations that were fitted. With `ages`, a curve is
+    that of the remaining life: `survival(t, ages=a)` is the chance to run t longer, having
+    reached a. Arguments broadcast.
+    """
+
+    lifetime_: Lifetime
+    covariance_: np.ndarray
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "lifetime_"):
+            name = type(self).__name__
+            raise NotFittedError(f"this {name} is not fitted yet: call fit first")
+
+    def _safe(
+        self, curve: str, t: Any, ages: Any, errors: bool
+    ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+        """Values and errors on the safe scale, flat, and the shape they should have."""
+        self._check_fitted()
+        t = _array(t, "t")
+        if curve == "quantile":
+            if np.any(~((t >= 0) & (t < 1))):
+                raise ValueError("q must be failed shares, at least 0 and below 1")
+        else:
+            check_times(t.ravel(), "t", zero=True)
+        ages = np.zeros(()) if ages is None else _array(ages, "ages")
+        check_times(ages.ravel(), "ages", zero=True)
+        t, ages = np.broadcast_arrays(t, ages)
+        covariance = self.covariance_ if errors else None
+        found, error = evaluate(self.lifetime_, covariance, (curve,), t.reshape(1, -1), ages.ravel())
+        return found[0], error[0], t.shape
+
+    @double_precision
+    def _curve(self, curve: str, t: Any, ages: Any) -> Any:
+        values, _, shape = self._safe(curve, t, ages, errors=False)
+        return _shaped(natural_value(curve, values), shape)
+
+    def survival(self, t: Any, *, ages: Any = None) -> Any:
+        """P(T > t), or the chance to run t longer having reached `ages`."""
+        return self._curve("survival", t, ages)
+
+    def hazard(self, t: Any, *, ages: Any = None) -> Any:
+        """Hazard rate at t (or at ages + t), per unit of time."""
+        return self._curve("hazard", t, ages)
+
+    def cumulative_hazard(self, t: Any, *, ages: Any = None) -> Any:
+        """Hazard integrated over (0, t), or over (ages, ages + t)."""
+        return self._curve("cumulative_hazard", t, ages)
+
+    def density(self, t: Any, *, ages: Any = None) -> Any:
+        """Probability density of the (remaining) life at t, per unit of time."""
+        return self._curve("density", t, ages)
+
+    def quantile(self, q: Any, *, ages: Any = None) -> Any:
+        """The (remaining) life by which a share q of the units has failed, 0 <= q < 1."""
+        return self._curve("quantile", q, ages)
+
+    @double_precision
+    def mean(self, *, ages: Any = None) -> Any:
+        """Mean life, or mean remaining life at `ages`."""
+        ages = np.zeros(()) if ages is None else _array(ages, "ages")
+        values, _, shape = self._safe("mean", np.zeros(ages.shape), ages, errors=False)
+        return _shaped(natural_value("mean", values), shape)
+
+    def predict(self, ages: Any) -> np.ndarray:
+        """Mean remaining life of units that have reached `ages`, shape (n,)."""
+        return np.atleast_1d(self.mean(ages=ages))
+
+    @double_precision
+    def predict_rul(
+        self, ages: Any, quantiles: Any = (0.1, 0.5, 0.9), level: float = 0.95
+    ) -> pd.DataFrame:
+        """Remaining useful life of units still running, with confidence bounds.
+
+        Parameters
+        ----------
+        ages : array-like of shape (n,)
+            Time each unit has survived. A Series keeps its index.
+        quantiles : sequence of float, default (0.1, 0.5, 0.9)
+            Shares failed: `q10` is the remaining life that nine units in ten exceed.
+        level : float, default 0.95
+            Of the confidence bounds, which carry the uncertainty of the fit (delta method on
+            the log scale). They bound the mean and the quantiles, not the life of one unit:
+            `predict_interval` does that.
+
+        Returns
+        -------
+        DataFrame
+            One row a unit: `mean, mean_lower, mean_upper, q10, q10_lower, q10_upper, ...`
+        """
+        self._check_fitted()
+        check_level(level)
+        given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
+        q = as_floats(np.atleast_1d(quantiles), "quantiles")
+        if np.any(~((q > 0) & (q < 1))):
+            raise ValueError(f"quantiles must lie between 0 and 1, got {q.tolist()}")
+        # Units of one age have one answer: whole-number ages repeat.
+        distinct, back = np.unique(ages, return_inverse=True)
+        curves = ("mean", *("quantile",) * q.size)
+        t = np.concatenate([[0.0], q])[:, None] * np.ones(distinct.size)
+        values, errors = evaluate(self.lifetime_, self.covariance_, curves, t, distinct)
+        columns: dict[str, np.ndarray] = {}
+        for i, name in enumerate(["mean", *(f"q{round(100 * x, 6):g}" for x in q)]):
+            columns[name] = natural_value(curves[i], values[i])[back]
+            low, high = bounds(curves[i], values[i], errors[i], level)
+            columns[f"{name}_lower"], columns[f"{name}_upper"] = low[back], high[back]
+        return frame(columns, like=given)
+
+    @double_precision
+    def predict_interval(self, ages: Any, level: float = 0.95) -> pd.DataFrame:
+        """Where the realized remaining life of each unit will fall.
+
+        Parameters
+        ----------
+        ages : array-like of shape (n,)
+            Time each unit has survived. A Series keeps its index.
+        level : float, default 0.95
+            Chance that the interval holds the life that comes true; both the spread of lives
+            and the uncertainty of the fit are in it.
+
+        Returns
+        -------
+        DataFrame
+            Columns `lower` and `upper`, one row a unit.
+        """
+        self._check_fitted()
+        check_level(level)
+        given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
+        distinct, back = np.unique(ages, return_inverse=True)
+        low, high = prediction_interval(self.lifetime_, self.covariance_, distinct, level)
+        return frame({"lower": low[back], "upper": high[back]}, like=given)
+
+    @double_precision
+    def failure_probability(self, ages: Any, horizon: Any = 1.0) -> Any:
+        """P(a unit fails within the horizon, given that it reached its age).
+
+        The discrete hazard: with ages in months and `horizon=1`, the chance to fail in the
+        next month having lived until now.
+
+        Parameters
+        ----------
+        ages : array-like
+            Time each unit has survived.
+        horizon : float or array-like, default 1.0
+            Length of the period ahead; broadcasts with the ages.
+        """
+        values, _, shape = self._safe("cdf", horizon, ages, errors=False)
+        return _shaped(natural_value("cdf", values), shape)
+
+    @double_precision
+    def sample(self, n: int, *, random_state: Any = None) -> np.ndarray:
+        """Draw n random lifetimes, shape (n,).
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        random_state : int or numpy.random.Generator, optional
+            The estimator's own by default.
+        """
+        self._check_fitted()
+        if random_state is None:
+            random_state = getattr(self, "random_state", 0)
+        rng = np.random.default_rng(random_state)
+        key = jax.random.key(int(rng.integers(2**31)))
+        return np.asarray(self.lifetime_.sample(key, (int(n),)))
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    """Numbers of any shape as float64."""
+    array = np.asarray(values)
+    return as_floats(np.atleast_1d(array).ravel(), name).reshape(array.shape)
+
+
+def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> Any:
+    """An array of the asked shape; a plain float for a scalar."""
+    return values.reshape(shape) if shape else float(values[0])

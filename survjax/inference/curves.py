@@ -1,0 +1,135 @@
+"""Curves and remaining life of a fitted lifetime, with delta-method errors on safe scales.
+
+Bounds are symmetric where the curve is unbounded and come back through the inverse: survival on
+the log(-log) scale, positive quantities on the log scale. They cannot leave the curve's range.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from statistics import NormalDist
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from survjax._core.numerics import bucket_size
+from survjax._core.pytree import ravel_parameters
+from survjax.lifetimes import Lifetime
+
+#: Units worked on at once: their quadrature nodes stay in cache.
+UNITS = 2048
+CURVES = ("survival", "hazard", "cumulative_hazard", "density", "cdf", "quantile", "mean")
+
+
+def safe_value(rest: Lifetime, curve: str, t: jax.Array) -> jax.Array:
+    """A curve on the unbounded scale its errors are symmetric on."""
+    if curve == "hazard":
+        return rest.log_hazard(t)
+    if curve == "density":
+        return rest.log_density(t)
+    if curve == "quantile":
+        return jnp.log(rest.quantile(t))
+    if curve == "mean":
+        return jnp.log(rest.mean())
+    return jnp.log(rest.cumulative_hazard(t))
+
+
+def natural_value(curve: str, safe: Any) -> np.ndarray:
+    """Back from the safe scale. Rising with the safe value, but for the survival."""
+    safe = np.asarray(safe, float)
+    with np.errstate(over="ignore", under="ignore"):
+        if curve == "survival":
+            return np.exp(-np.exp(safe))
+        if curve == "cdf":
+            return -np.expm1(-np.exp(safe))
+        return np.exp(safe)
+
+
+@partial(jax.jit, static_argnames=("curves", "errors"))
+def _evaluate(
+    lifetime: Lifetime,
+    covariance: jax.Array,
+    t: jax.Array,
+    ages: jax.Array,
+    *,
+    curves: tuple[str, ...],
+    errors: bool,
+) -> tuple[jax.Array, jax.Array]:
+    """Safe values and standard errors of several curves, each (curves, blocks, units)."""
+    vector, unravel = ravel_parameters(lifetime)
+
+    def block(t_and_ages: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        t, ages = t_and_ages
+
+        def values(vector: jax.Array) -> jax.Array:
+            rest = unravel(vector).given(ages)
+            return jnp.stack([safe_value(rest, c, t[i]) for i, c in enumerate(curves)])
+
+        if not errors:
+            found = values(vector)
+            return found, jnp.zeros_like(found)
+        found, push = jax.linearize(values, vector)
+        jacobian = jax.vmap(push)(jnp.eye(vector.size))
+        variance = jnp.einsum("pcn,pq,qcn->cn", jacobian, covariance, jacobian)
+        return found, jnp.sqrt(variance)
+
+    return lax.map(block, (t, ages))
+
+
+def evaluate(
+    lifetime: Lifetime,
+    covariance: np.ndarray | None,
+    curves: tuple[str, ...],
+    t: Any,
+    ages: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Safe values and standard errors of curves of the remaining life at ages.
+
+    Parameters
+    ----------
+    lifetime : Lifetime
+        From birth.
+    covariance : array of shape (p, p) or None
+        Of the raveled parameters; None leaves the errors at zero, at less cost.
+    curves : tuple of str
+        Which curves.
+    t : array of shape (len(curves), n)
+        Arguments of each curve: times since the age, or failed shares for "quantile".
+    ages : array of shape (n,)
+        Ages reached.
+
+    Returns
+    -------
+    values, errors : arrays of shape (len(curves), n)
+        On the safe scale.
+    """
+    t, ages = np.atleast_2d(np.asarray(t, float)), np.asarray(ages, float)
+    n = ages.shape[0]
+    size = bucket_size(n) if n <= UNITS else -(-bucket_size(n) // UNITS) * UNITS
+    wide = np.pad(t, ((0, 0), (0, size - n)), mode="edge")
+    ages = np.pad(ages, (0, size - n), mode="edge")
+    units = min(size, UNITS)
+    wide = wide.reshape(len(curves), -1, units).transpose(1, 0, 2)
+    p = ravel_parameters(lifetime)[0].size
+    held = np.zeros((p, p)) if covariance is None else covariance
+    found = _evaluate(
+        lifetime, held, wide, ages.reshape(-1, units), curves=curves, errors=covariance is not None
+    )
+    values, errors = (
+        np.asarray(part).transpose(1, 0, 2).reshape(len(curves), -1)[:, :n] for part in found
+    )
+    return values, errors
+
+
+def bounds(
+    curve: str, values: np.ndarray, errors: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bound on the natural scale; where the safe value is infinite, the value."""
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    # An error that is not finite belongs to a point that every parameter shares, such as S(0) = 1.
+    half = np.where(np.isfinite(values), z * errors, 0.0)
+    low, high = natural_value(curve, values - half), natural_value(curve, values + half)
+    return (high, low) if curve == "survival" else (low, high)
