@@ -148,7 +148,7 @@ def _check_causes(causes: ArrayLike, size: int) -> tuple[list[Hashable], np.ndar
     running = [not value or value != value for value in plain]
     found = {value for value, none in zip(plain, running, strict=True) if not none}
     try:
-        labels: list[Hashable] = sorted(found)  # type: ignore[type-var]
+        labels: list[Hashable] = sorted(found)
     except TypeError:
         labels = sorted(found, key=str)
     number = {label: i for i, label in enumerate(labels, start=1)}

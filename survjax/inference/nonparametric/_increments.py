@@ -58,15 +58,30 @@ def solve_increments(rows: Ranges) -> Floats:
     # A row that may have failed at a doomed place is explained in full by it.
     crossed = np.concatenate([[0], np.cumsum(doomed)])
     free = (rows.last >= rows.first) & (crossed[rows.last + 1] == crossed[rows.first])
-    key, where = np.unique(rows.first[free] * rows.size + rows.last[free], return_inverse=True)
-    problem = _Problem(
-        first=key // rows.size,
-        last=key % rows.size,
-        weight=np.bincount(where, rows.weight[free], key.size),
-        surviving=surviving,
-    )
-    theta = _minimize(problem) if key.size else np.zeros(rows.size)
-    return np.where(doomed, np.inf, theta)
+    theta = np.where(doomed, np.inf, 0.0)
+    if np.any(free):
+        first, last = rows.first[free], rows.last[free]
+        places = _distinct_places(first, last, surviving)
+        first = np.searchsorted(places, first)
+        last = np.searchsorted(places, last, side="right") - 1
+        key, where = np.unique(first * places.size + last, return_inverse=True)
+        weight = np.bincount(where, rows.weight[free], key.size)
+        problem = _Problem(key // places.size, key % places.size, weight, surviving[places])
+        theta[places] = np.where(doomed[places], np.inf, _minimize(problem))
+    return theta
+
+
+def _distinct_places(first: Ints, last: Ints, surviving: Floats) -> Ints:
+    """Keep one place of each run that no row tells apart.
+
+    Among places that the same rows may have failed at, mass costs least where the fewest are
+    known to have survived. Where that is a tie the maximum is not unique, and the last is kept.
+    """
+    cut = np.zeros(surviving.size + 1, dtype=bool)
+    cut[first] = cut[last + 1] = True
+    run = np.cumsum(cut[:-1])
+    order = np.lexsort((-np.arange(run.size), surviving, run))
+    return np.sort(order[np.unique(run[order], return_index=True)[1]])
 
 
 @dataclass(frozen=True)
@@ -121,14 +136,16 @@ def _minimize(problem: _Problem) -> Floats:
         target[used] = _quadratic_program(system, system.product(theta[used]) - gradient[used])
         step = target - theta
         fall = -float(gradient @ step)
-        length, reached = 1.0, problem.value(theta + step)
+        if fall <= TOLERANCE * problem.weight.sum():
+            # Rounding of the value hides a fall this small; the step is still an improvement.
+            return target
+        length, reached = 1.0, problem.value(target)
         while reached > value - 1e-4 * length * fall and length > 1e-10:
             length *= 0.5
-            reached = problem.value(np.maximum(theta + length * step, 0.0))
-        if reached < value:
-            theta, value = np.maximum(theta + length * step, 0.0), reached
-        if fall <= TOLERANCE * problem.weight.sum():
-            break
+            reached = problem.value(theta + length * step)
+        if reached >= value:
+            return theta
+        theta, value = np.maximum(theta + length * step, 0.0), reached
     return theta
 
 
