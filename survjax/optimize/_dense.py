@@ -31,7 +31,7 @@ def advance(
     best = jnp.where(accept, value, state.value)
     gradient = jnp.where(accept, gradient, state.gradient)
     hessian = jnp.where(accept, hessian, state.hessian)
-    step, predicted, decrement, convex = dense_step(x, gradient, hessian, radius)
+    step, predicted, decrement, convex = dense_step(x, gradient, hessian, radius, max_step)
     n_iter = state.n_iter + 1
     code = verdict(best, accept, step, x, decrement, convex, n_iter, tol, max_iter)
     return NewtonState(
@@ -50,7 +50,9 @@ def _units(hessian: Any) -> Any:
     return jnp.sqrt(jnp.where(square > 0, square, 1.0))
 
 
-def dense_step(x: Any, gradient: Any, hessian: Any, radius: Any) -> tuple[Any, Any, Any, Any]:
+def dense_step(
+    x: Any, gradient: Any, hessian: Any, radius: Any, max_step: float
+) -> tuple[Any, Any, Any, Any]:
     """Step, predicted fall, Newton decrement, and whether the Hessian is positive definite.
 
     Eigenvalues are replaced by their absolute values, so that the step descends also where the
@@ -74,11 +76,12 @@ def dense_step(x: Any, gradient: Any, hessian: Any, radius: Any) -> tuple[Any, A
     stuck = ~convex & (slope[0] ** 2 <= 1e-12 * curvature[0])
     away = PUSH / jnp.linalg.norm(vectors[:, 0] / units)
     along = along.at[0].add(jnp.where(stuck, jnp.where(slope[0] > 0, -away, away), 0.0))
+    directions = vectors / units[:, None]
     # Shorten each direction by itself before all together: one that is flat, and asks for a very
     # long step, must not take the length away from one that is steep.
-    directions = vectors / units[:, None]
+    limit = jnp.where(jnp.isfinite(radius), 4.0 * (1.0 + jnp.linalg.norm(x)), jnp.inf)
     lengths = jnp.abs(along) * jnp.linalg.norm(directions, axis=0)
-    along = along * jnp.minimum(1.0, radius / jnp.maximum(lengths, tiny))
+    along = along * jnp.minimum(1.0, jnp.minimum(limit, max_step) / jnp.maximum(lengths, tiny))
     length = jnp.linalg.norm(directions @ along)
     along = along * jnp.minimum(1.0, radius / jnp.maximum(length, tiny))
     predicted = -(slope @ along + 0.5 * along @ (eigenvalues * along))

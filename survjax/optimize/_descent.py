@@ -173,6 +173,12 @@ def _too_short(x: Any, step: Any) -> Any:
     return jnp.linalg.norm(step) <= 8 * eps * (1 + jnp.linalg.norm(x))
 
 
+def _flat(x: Any, value: Any, norm: Any) -> Any:
+    """Whether the gradient is as small as rounding lets it be (Dennis and Schnabel 1983, 7.2)."""
+    root = jnp.sqrt(jnp.finfo(x.dtype).eps)
+    return norm * (1 + jnp.linalg.norm(x)) <= root * jnp.maximum(jnp.abs(value), 1.0)
+
+
 def _descend(
     flat: Callable[[Any], Any],
     x: Any,
@@ -195,7 +201,9 @@ def _descend(
         best = _better(state.best, (state.trial, value, gradient), finite & (norm <= tol))
         change, inner = update(gradient, value, state.trial, state.inner)
         code = jnp.where(n_iter >= max_iter, int(ResultCode.MAX_ITERATIONS), 0)
-        code = jnp.where(_too_short(state.trial, change), int(ResultCode.STALLED), code)
+        short = _too_short(state.trial, change)
+        end = jnp.where(_flat(state.trial, value, norm), ResultCode.ROUNDING, ResultCode.STALLED)
+        code = jnp.where(short, end, code)
         code = jnp.where(norm <= tol, int(ResultCode.CONVERGED), code)
         lost = jnp.where(n_iter > 0, int(ResultCode.DIVERGED), int(ResultCode.NOT_FINITE))
         code = jnp.where(finite, code, lost)
@@ -218,6 +226,12 @@ def _descend(
 
 
 def _better(best: Any, new: Any, surely: Any) -> Any:
-    """Keep the lower of two (point, value, gradient); a converged point counts as lower."""
-    lower = surely | (new[1] < best[1])
+    """Keep the lower of two (point, value, gradient); a converged point counts as lower.
+
+    Of two values that are equal within rounding, the one with the smaller gradient is lower.
+    """
+    noise = 8 * jnp.finfo(new[0].dtype).eps * jnp.abs(new[1])
+    flatter = jnp.linalg.norm(new[2]) < jnp.linalg.norm(best[2])
+    lower = surely | (new[1] < best[1] - noise) | ((new[1] <= best[1] + noise) & flatter)
+    lower = (lower | ~jnp.isfinite(best[1])) & jnp.isfinite(new[1])
     return jax.tree.map(lambda a, b: jnp.where(lower, a, b), new, best)
