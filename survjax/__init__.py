@@ -20,8 +20,13 @@ _PUBLIC: dict[str, str] = {
     "Observations": "survjax._core.observations",
     "Weibull": "survjax.lifetimes",
     "WeibullMixture": "survjax.estimators",
+    "aalen_johansen": "survjax.inference.nonparametric",
     "compute_hazard": "survjax.inference.derivatives",
+    "kaplan_meier": "survjax.inference.nonparametric",
     "load": "survjax.estimators",
+    "log_rank": "survjax.inference.nonparametric",
+    "nelson_aalen": "survjax.inference.nonparametric",
+    "turnbull": "survjax.inference.nonparametric",
 }
 
 # Modules reached as attributes, `survjax.datasets.load_pumps()`.

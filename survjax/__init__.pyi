@@ -4,6 +4,11 @@ from survjax.estimators import load as load
 from survjax.estimators._messages import FitWarning as FitWarning
 from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum
 from survjax.inference.derivatives import compute_hazard as compute_hazard
+from survjax.inference.nonparametric import aalen_johansen as aalen_johansen
+from survjax.inference.nonparametric import kaplan_meier as kaplan_meier
+from survjax.inference.nonparametric import log_rank as log_rank
+from survjax.inference.nonparametric import nelson_aalen as nelson_aalen
+from survjax.inference.nonparametric import turnbull as turnbull
 from survjax.lifetimes import Conditional as Conditional
 from survjax.lifetimes import Exponential as Exponential
 from survjax.lifetimes import Lifetime as Lifetime

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
 from survjax._core.precision import double_precision
@@ -192,8 +191,8 @@ class FittedLifetime:
         if random_state is None:
             random_state = getattr(self, "random_state", 0)
         rng = np.random.default_rng(random_state)
-        key = jax.random.key(int(rng.integers(2**31)))
-        return np.asarray(self.lifetime_.sample(key, (int(n),)))
+        # The cumulative hazard of a lifetime is a unit exponential.
+        return np.asarray(self.lifetime_.inverse_cumulative_hazard(rng.exponential(size=int(n))))
 
 
 def _array(values: Any, name: str) -> np.ndarray:
