@@ -1,3 +1,7 @@
+from survjax import datasets as datasets
+from survjax import inference as inference
+from survjax import lifetimes as lifetimes
+from survjax import optimize as optimize
 from survjax._core.observations import Observations as Observations
 from survjax.estimators import WeibullMixture as WeibullMixture
 from survjax.estimators import load as load
@@ -14,10 +18,6 @@ from survjax.lifetimes import Exponential as Exponential
 from survjax.lifetimes import Lifetime as Lifetime
 from survjax.lifetimes import Mixture as Mixture
 from survjax.lifetimes import Weibull as Weibull
-from survjax import datasets as datasets
-from survjax import inference as inference
-from survjax import lifetimes as lifetimes
-from survjax import optimize as optimize
 
 __version__: str
 __all__: list[str]
