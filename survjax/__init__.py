@@ -35,6 +35,7 @@ _MODULES: tuple[str, ...] = (
     "inference",
     "lifetimes",
     "optimize",
+    "plotting",
 )
 
 __all__ = [*_PUBLIC, *_MODULES, "__version__"]
