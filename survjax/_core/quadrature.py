@@ -11,9 +11,13 @@ import math
 import numpy as np
 
 
-def _exponential_nodes(step: float = 0.11) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights for integrals of f(u) exp(-u) over (0, inf): u = exp(x - exp(-x))."""
-    x = np.arange(-3.6, 5.3, step)
+def _exponential_nodes(step: float = 0.16) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights for integrals of f(u) exp(-u) over (0, inf): u = exp(x - exp(-x)).
+
+    The step of 0.16 (50 nodes) leaves 1e-11 in the mean remaining life of Weibulls with shapes
+    from 0.15 to 60, from new units to survival 1e-12; a step of 0.11 leaves 1e-13.
+    """
+    x = np.arange(-3.2, 5.0, step)
     u = np.exp(x - np.exp(-x))
     weights = step * u * (1.0 + np.exp(-x)) * np.exp(-u)
     keep = weights > 1e-40

@@ -20,7 +20,7 @@ from survjax._core.pytree import ravel_parameters
 from survjax.lifetimes import Lifetime
 
 #: Units worked on at once: their quadrature nodes stay in cache.
-UNITS = 2048
+UNITS = 1024
 CURVES = ("survival", "hazard", "cumulative_hazard", "density", "cdf", "quantile", "mean")
 
 
@@ -60,21 +60,29 @@ def _evaluate(
 ) -> tuple[jax.Array, jax.Array]:
     """Safe values and standard errors of several curves, each (curves, blocks, units)."""
     vector, unravel = ravel_parameters(lifetime)
+    per_unit = jax.vmap(unravel, in_axes=1, out_axes=-1)
 
     def block(t_and_ages: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         t, ages = t_and_ages
+        found = []
+        for i, curve in enumerate(curves):
 
-        def values(vector: jax.Array) -> jax.Array:
-            rest = unravel(vector).given(ages)
-            return jnp.stack([safe_value(rest, c, t[i]) for i, c in enumerate(curves)])
+            def total(wide: jax.Array, i: int = i, curve: str = curve) -> Any:
+                values = safe_value(per_unit(wide).given(ages), curve, t[i])
+                return jnp.sum(values), values
 
-        if not errors:
-            found = values(vector)
-            return found, jnp.zeros_like(found)
-        found, push = jax.linearize(values, vector)
-        jacobian = jax.vmap(push)(jnp.eye(vector.size))
-        variance = jnp.einsum("pcn,pq,qcn->cn", jacobian, covariance, jacobian)
-        return found, jnp.sqrt(variance)
+            # Each unit gets its own copy of the parameters: the gradient of the sum then holds
+            # every unit's gradient, at one reverse pass for any number of parameters.
+            wide = jnp.broadcast_to(vector[:, None], (vector.size, ages.size))
+            if errors:
+                (_, values), slope = jax.value_and_grad(total, has_aux=True)(wide)
+                spread = jnp.sqrt(jnp.sum((covariance @ slope) * slope, axis=0))
+            else:
+                values = total(wide)[1]
+                spread = jnp.zeros_like(values)
+            found.append((values, spread))
+        values, spreads = zip(*found, strict=True)
+        return jnp.stack(values), jnp.stack(spreads)
 
     return lax.map(block, (t, ages))
 

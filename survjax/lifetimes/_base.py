@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import MAX_EXPONENT, log1mexp_of_exp
+from survjax._core.numerics import log1mexp_of_exp
 from survjax._core.pytree import data, pytree
 from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
 
@@ -87,8 +88,17 @@ class Lifetime(ABC):
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         """The time at which H reaches a positive target, by a bracketed search in log time."""
         target = jnp.asarray(target)
-        low, high = self._bracket(target)
-        return invert(self.cumulative_hazard, target, low, high)
+        held = jax.tree.map(lax.stop_gradient, self)
+        low, high = held._bracket(lax.stop_gradient(target))
+        return invert(self, target, low, high)
+
+    def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
+        """The remaining life at `start` over which the hazard adds up to a positive target."""
+        return Lifetime.inverse_cumulative_hazard(Conditional(self, start), target)
+
+    def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        """H(t) at the least cost; may lose digits to cancellation. For searches only."""
+        return self.cumulative_hazard(t)
 
     def _bracket(self, target: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Times around the solution: steps of a factor 8 from time one, as many as it takes."""
@@ -115,7 +125,7 @@ class Lifetime(ABC):
         age = jnp.asarray(age)
         rest = self.given(age)
         # The median sets the scale; its derivative would cancel, so it is held.
-        scale = lax.stop_gradient(rest.inverse_cumulative_hazard(jnp.log(2.0)))
+        scale = lax.stop_gradient(rest.inverse_cumulative_hazard(jnp.full(age.shape, jnp.log(2.0))))
 
         def term(node: jax.Array, weight: jax.Array) -> jax.Array:
             return weight * jnp.exp(-rest.cumulative_hazard(scale * node))
@@ -166,6 +176,16 @@ class Conditional(Lifetime):
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         return self.base.log_increment(self.age + jnp.asarray(start), length)
 
+    def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        rough = self.base.rough_cumulative_hazard
+        return rough(self.age + jnp.asarray(t)) - rough(self.age)
+
+    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
+        return self.base.inverse_increment(self.age, target)
+
+    def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
+        return self.base.inverse_increment(self.age + jnp.asarray(start), target)
+
     def given(self, age: ArrayLike) -> Lifetime:
         return self.base.given(self.age + jnp.asarray(age))
 
@@ -173,44 +193,47 @@ class Conditional(Lifetime):
         return self.base.residual_mean(self.age + jnp.asarray(age))
 
 
-def invert(fun, target, low, high, n_steps: int = 100):  # type: ignore[no-untyped-def]
-    """Solve fun(t) = target for an increasing positive fun, from a bracket of positive times.
+def invert(lifetime: Lifetime, target: jax.Array, low: Any, high: Any) -> jax.Array:
+    """Solve H(t) = target, from a bracket of positive times.
 
-    Newton's method in (log t, log fun), kept inside a shrinking bracket, so that it converges
-    from anywhere; a last Newton step outside the loop carries the derivatives with respect to
-    whatever `fun` and `target` depend on (implicit function theorem).
+    Newton's method in (log t, log H), kept inside a shrinking bracket so that it converges from
+    anywhere, on the rough H with derivatives off. A last step on the exact H squares the error
+    that is left, and carries the derivatives in the lifetime's parameters and the target
+    (implicit function theorem).
     """
-    held = lax.stop_gradient
-    goal = jnp.log(held(target))
+    held: Lifetime = jax.tree.map(lax.stop_gradient, lifetime)
+    goal = lax.stop_gradient(jnp.log(jnp.where(target > 0, target, 1.0)))
+    eps = jnp.finfo(goal.dtype).eps
 
     def residual(x: jax.Array) -> jax.Array:
-        value = held(fun(jnp.exp(x)))
+        value = held.rough_cumulative_hazard(jnp.exp(x))
         return jnp.log(jnp.maximum(value, jnp.finfo(value.dtype).tiny)) - goal
 
-    def body(carry):  # type: ignore[no-untyped-def]
+    def body(carry: Any) -> Any:
         low, high, x, _, count = carry
         gap, slope = jax.jvp(residual, (x,), (jnp.ones_like(x),))
         low = jnp.where(gap < 0, x, low)
         high = jnp.where(gap > 0, x, high)
         newton = x - gap / jnp.where(slope > 0, slope, 1.0)
-        inside = (slope > 0) & (newton > low) & (newton < high)
-        new = jnp.where(gap == 0, x, jnp.where(inside, newton, 0.5 * (low + high)))
+        inside = (slope > 0) & (newton >= low) & (newton <= high)
+        new = jnp.where(inside, newton, 0.5 * (low + high))
         return low, high, new, jnp.abs(new - x), count + 1
 
-    def running(carry):  # type: ignore[no-untyped-def]
+    def running(carry: Any) -> Any:
         _, _, x, moved, count = carry
-        eps = jnp.finfo(x.dtype).eps
-        return jnp.any(moved > 4 * eps * (1.0 + jnp.abs(x))) & (count < n_steps)
+        return jnp.any(moved > 0.1 * jnp.sqrt(eps) * (1.0 + jnp.abs(x))) & (count < 100)
 
-    low, high = jnp.log(held(low)), jnp.log(held(high))
+    low, high = jnp.log(lax.stop_gradient(low)), jnp.log(lax.stop_gradient(high))
     low, high, goal = jnp.broadcast_arrays(low, high, goal)
     start = 0.5 * (low + high)
-    loop = lax.while_loop(running, body, (low, high, start, jnp.full_like(start, jnp.inf), 0))
-    t = jnp.exp(loop[2])
-    value, slope = jax.jvp(fun, (t,), (jnp.ones_like(t),))
-    # The step is for the derivative; where the hazard vanishes or the target is 0 or infinite
-    # there is nothing to correct.
-    usable = (slope > 0) & jnp.isfinite(slope) & (target > 0) & (value < jnp.exp(MAX_EXPONENT))
-    correction = (value - target) / jnp.where(usable, slope, 1.0)
-    t = jnp.where(usable, t - correction, t)
-    return jnp.where(held(target) <= 0, 0.0, jnp.where(jnp.isinf(held(target)), jnp.inf, t))
+    # A bracket end may be exact: step a little outside, so that Newton's step stays inside.
+    width = 1e-6 * (1.0 + high - low)
+    carry = (low - width, high + width, start, jnp.full_like(start, jnp.inf), 0)
+    t = jnp.exp(lax.stop_gradient(lax.while_loop(running, body, carry)[2]))
+    value = lifetime.cumulative_hazard(t)
+    slope = lax.stop_gradient(lifetime.hazard(t))
+    # Where the target is 0 or infinite there is nothing to correct.
+    usable = (slope > 0) & jnp.isfinite(slope) & (target > 0) & jnp.isfinite(target)
+    step = jnp.where(usable, (value - target) / jnp.where(usable, slope, 1.0), 0.0)
+    t = jnp.maximum(t - step, 0.5 * t)
+    return jnp.where(target > 0, jnp.where(jnp.isposinf(target), jnp.inf, t), 0.0)

@@ -136,12 +136,20 @@ class Mixture(Lifetime):
         logits = log_membership[1:] - log_membership[:1]
         return Mixture(logits, aged if isinstance(self.components, tuple) else aged[0])
 
+    def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        hazards = self.each(lambda c: c.rough_cumulative_hazard(t))
+        return -logsumexp(self._log_weights_for(hazards) - hazards)
+
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         # The components' own solutions bracket the mixture's.
         target = jnp.asarray(target)
-        each = self.each(lambda c: c.inverse_cumulative_hazard(target))
-        low, high = jnp.min(each, axis=0), jnp.max(each, axis=0)
-        return invert(self.cumulative_hazard, target, low * (1 - 1e-9), high * (1 + 1e-9))
+        held: Mixture = jax.tree.map(lax.stop_gradient, self)
+        goal = lax.stop_gradient(target)
+        each = held.each(lambda c: c.inverse_cumulative_hazard(goal))
+        return invert(self, target, jnp.min(each, axis=0), jnp.max(each, axis=0))
+
+    def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
+        return self.given(start).inverse_cumulative_hazard(target)
 
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         means = self.each(lambda c: c.residual_mean(age))

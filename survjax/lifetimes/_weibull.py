@@ -95,23 +95,28 @@ class Weibull(Lifetime):
         positive, log_target = self._log_time(target)
         return jnp.where(positive, jnp.exp(self.log_scale + log_target / self.shape), 0.0)
 
+    def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
+        """start (1 + target / H(start))^(1/shape) - start, without cancellation."""
+        start, target = jnp.asarray(start), jnp.asarray(target)
+        positive, log_start = self._log_time(start)
+        z = self.shape * (log_start - self.log_scale)
+        # A unit whose hazard so far is below exp(-60) is as new.
+        old = positive & (z > -60.0)
+        ratio = target * jnp.exp(-jnp.where(old, jnp.minimum(z, MAX_EXPONENT), 0.0))
+        aged = jnp.where(old, start, 1.0) * jnp.expm1(jnp.log1p(ratio) / self.shape)
+        new = self.inverse_cumulative_hazard(target)
+        return jnp.where(old, aged, jnp.maximum(new - jnp.where(old, 0.0, start), 0.0))
+
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """Mean remaining life at an age, as E s(U) over a unit exponential U.
 
-        s(u) = age (1 + u / H(age))^(1/shape) - age is the remaining life whose hazard adds up
-        to u; the double-exponential rule holds 1e-12 from a new unit to the far tail.
+        s(u) is `inverse_increment(age, u)`; the double-exponential rule holds 1e-12 from a new
+        unit to the far tail.
         """
         age = jnp.asarray(age)
-        positive, log_age = self._log_time(age)
-        z = self.shape * (log_age - self.log_scale)
-        old = positive & (z > -60.0)
-        log_h = jnp.where(old, jnp.minimum(z, MAX_EXPONENT), 0.0)
-        nodes = (slice(None),) + (None,) * jnp.ndim(z)
-        u = jnp.asarray(EXPONENTIAL_NODES)[nodes]
-        weights = jnp.asarray(EXPONENTIAL_WEIGHTS)[nodes]
-        growth = jnp.expm1(jnp.log1p(u * jnp.exp(-log_h)) / self.shape)
-        aged = jnp.where(old, age, 1.0) * jnp.sum(weights * growth, axis=0)
-        return jnp.where(old, aged, self.mean() - jnp.where(old, 0.0, age))
+        depth = (slice(None),) + (None,) * jnp.broadcast_arrays(age, self.scale)[0].ndim
+        u, weights = jnp.asarray(EXPONENTIAL_NODES)[depth], jnp.asarray(EXPONENTIAL_WEIGHTS)[depth]
+        return jnp.sum(weights * self.inverse_increment(age, u), axis=0)
 
     def mean(self) -> jax.Array:
         """scale * Gamma(1 + 1/shape)."""
