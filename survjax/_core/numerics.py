@@ -50,5 +50,5 @@ def bucket_size(n: int, smallest: int = 64) -> int:
     """
     if n <= smallest:
         return smallest
-    quarter = 2 ** (int(math.floor(math.log2(n - 1))) - 2)
+    quarter = 2 ** (math.floor(math.log2(n - 1)) - 2)
     return -(-n // quarter) * quarter

@@ -106,7 +106,10 @@ class Observations:
         if resolution is None and not times.all():
             zero = (times == 0) & events
             check_rows(
-                times, ~zero, "durations of failed units", "positive",
+                times,
+                ~zero,
+                "durations of failed units",
+                "positive",
                 "drop them, or pass resolution= if they were rounded to zero",
             )
         weights = check_weights(sample_weight, n)
@@ -305,15 +308,21 @@ def _check_truncation(
         entry = check_times(entry, "entry", zero=True)
         check_length(entry, n, "entry")
         check_rows(
-            entry, (entry < times) | ((entry == 0) & (times == 0)), "entry",
-            "below the unit's duration", "a unit cannot enter at or after its end",
+            entry,
+            (entry < times) | ((entry == 0) & (times == 0)),
+            "entry",
+            "below the unit's duration",
+            "a unit cannot enter at or after its end",
         )
     if exit is not None:
         exit = check_times(exit, "exit", infinite=True)
         check_length(exit, n, "exit")
         bound = np.where(np.isinf(times), 0.0, times)
         check_rows(
-            exit, exit >= bound, "exit", "at least the unit's duration",
+            exit,
+            exit >= bound,
+            "exit",
+            "at least the unit's duration",
             "a failure after the exit would not have been recorded",
         )
         entry = np.zeros(n) if entry is None else entry

@@ -44,7 +44,7 @@ class Certificate:
 
     @property
     def status(self) -> str:
-        """"interior maximum", or the first fault."""
+        """What the verdict is: an interior maximum, or the first fault."""
         return self.faults[0] if self.faults else "interior maximum"
 
 

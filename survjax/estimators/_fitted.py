@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def check_level(level: float) -> float:
+def check_level(level: Any) -> float:
     """Check a confidence level."""
     if not (np.isscalar(level) and 0.0 < float(level) < 1.0):
         raise ValueError(f"level must lie between 0 and 1, such as 0.95, got {level!r}")
@@ -56,7 +56,9 @@ class FittedLifetime:
         check_times(ages.ravel(), "ages", zero=True)
         t, ages = np.broadcast_arrays(t, ages)
         covariance = self.covariance_ if errors else None
-        found, error = evaluate(self.lifetime_, covariance, (curve,), t.reshape(1, -1), ages.ravel())
+        found, error = evaluate(
+            self.lifetime_, covariance, (curve,), t.reshape(1, -1), ages.ravel()
+        )
         return found[0], error[0], t.shape
 
     @double_precision

@@ -26,7 +26,7 @@ class Exponential(Lifetime):
     0.1
     """
 
-    log_scale: ArrayLike = parameter()
+    log_scale: jax.Array = parameter()
 
     @classmethod
     def of(cls, scale: ArrayLike) -> Exponential:
@@ -39,9 +39,9 @@ class Exponential(Lifetime):
         return jnp.exp(jnp.asarray(self.log_scale))
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
-        return jnp.broadcast_to(-self.log_scale, jnp.broadcast_shapes(
-            jnp.shape(t), jnp.shape(self.log_scale)
-        ))
+        return jnp.broadcast_to(
+            -self.log_scale, jnp.broadcast_shapes(jnp.shape(t), jnp.shape(self.log_scale))
+        )
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         return jnp.asarray(t) / self.scale

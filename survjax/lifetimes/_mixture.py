@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import log1mexp, logsumexp
+from survjax._core.numerics import logsumexp
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime, invert
 
@@ -42,7 +42,7 @@ class Mixture(Lifetime):
     0.548
     """
 
-    logits: ArrayLike = parameter()
+    logits: jax.Array = parameter()
     components: Lifetime | tuple[Lifetime, ...]
 
     @classmethod
@@ -55,8 +55,12 @@ class Mixture(Lifetime):
     def log_weights(self) -> jax.Array:
         """Logs of the weights, shape (K,) or (K, n)."""
         logits = jnp.asarray(self.logits)
-        return jax.nn.log_softmax(jnp.concatenate([0.0 * logits[:1], logits]) if logits.shape[0]
-                                  else jnp.zeros((1,) + logits.shape[1:]), axis=0)
+        return jax.nn.log_softmax(
+            jnp.concatenate([0.0 * logits[:1], logits])
+            if logits.shape[0]
+            else jnp.zeros((1,) + logits.shape[1:]),
+            axis=0,
+        )
 
     @property
     def weights(self) -> jax.Array:

@@ -37,8 +37,8 @@ class Weibull(Lifetime):
     0.3679
     """
 
-    log_scale: ArrayLike = parameter()
-    log_shape: ArrayLike = parameter()
+    log_scale: jax.Array = parameter()
+    log_shape: jax.Array = parameter()
 
     @classmethod
     def of(cls, scale: ArrayLike, shape: ArrayLike) -> Weibull:
