@@ -12,6 +12,7 @@ from survjax._core.precision import double_precision
 from survjax._core.recording import has_ties, tabulate
 from survjax._core.validation import check_events, check_times
 from survjax.estimators._certificate import Certificate, certify
+from survjax.estimators._components import MixtureState, ordered
 from survjax.estimators._fitted import FittedLifetime
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._parameters import Parameters
@@ -19,11 +20,10 @@ from survjax.estimators._report import Report
 from survjax.estimators._selection import select
 from survjax.inference.likelihood import log_contributions
 from survjax.inference.maximize import Climb, Interior, Maximum, faults, search, single_weibull
-from survjax.inference.maximize import weibulls as to_mixture
 from survjax.inference.summaries import is_plain
 
 
-class WeibullMixture(Parameters, FittedLifetime, Report):
+class WeibullMixture(Parameters, FittedLifetime, Report, MixtureState):
     r"""Mixture of Weibull lifetimes, fitted by Newton's method from many starts.
 
     Parameters
@@ -201,12 +201,19 @@ class WeibullMixture(Parameters, FittedLifetime, Report):
     def _fit_components(self, rows: Observations, reference: Climb, k: int) -> Self:
         """Fit K components, given the single Weibull's maximum."""
         if k == 1:
-            found = Maximum(reference, faults(reference, self._rule(), rows.n_units), 1, 1, (),
-                            reference.x)
+            found = Maximum(
+                reference, faults(reference, self._rule(), rows.n_units), 1, 1, (), reference.x
+            )
         else:
             found = search(
-                rows, k, n_starts=self.n_starts, rule=self._rule(), reference=reference,
-                tol=self.tol, max_iter=self.max_iter, random_state=self.random_state,
+                rows,
+                k,
+                n_starts=self.n_starts,
+                rule=self._rule(),
+                reference=reference,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                random_state=self.random_state,
             )
         self._keep(rows, found)
         self._warn(rows)
@@ -236,28 +243,19 @@ class WeibullMixture(Parameters, FittedLifetime, Report):
 
     def _keep(self, rows: Observations, found: Maximum) -> None:
         """Set the fitted attributes, components in the order of their medians."""
-        x, hessian, order = _ordered(found.best)
-        k = (x.size + 1) // 3
+        self._forget()
+        x, hessian = ordered(found.best)
         self.parameters_ = x
-        self.lifetime_ = to_mixture(x)
-        self.weights_, self.scales_, self.shapes_ = natural_parameters(x)
-        self.parameter_names_ = tuple(
-            [f"logit_weight_{i}" for i in range(2, k + 1)]
-            + [f"log_scale_{i}" for i in range(1, k + 1)]
-            + [f"log_shape_{i}" for i in range(1, k + 1)]
-        )
         self.converged_ = not found.faults
         self.covariance_ = (
             np.linalg.inv(-hessian) if self.converged_ else np.full((x.size, x.size), np.nan)
         )
         self.log_likelihood_ = float(found.best.value)
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
-        self.aic_ = 2.0 * x.size - 2.0 * self.log_likelihood_
-        self.bic_ = x.size * np.log(self.n_units_) - 2.0 * self.log_likelihood_
+        self._derive()
         self.n_iter_ = found.best.n_iter
         self.certificate_: Certificate = certify(found, hessian, self.n_units_)
         self._rows, self._start = rows, found.start
-        self.__dict__.pop("history_", None)
 
     def _warn(self, rows: Observations) -> None:
         """Tell the user what the numbers alone would hide."""
@@ -335,35 +333,15 @@ class WeibullMixture(Parameters, FittedLifetime, Report):
         rows = durations
         if not isinstance(rows, Observations):
             rows = Observations.from_durations(
-                durations, event_observed, entry=entry, sample_weight=sample_weight,
-                resolution=self.resolution, rounding=self.rounding,
+                durations,
+                event_observed,
+                entry=entry,
+                sample_weight=sample_weight,
+                resolution=self.resolution,
+                rounding=self.rounding,
             )
         terms = np.asarray(log_contributions(self.lifetime_, rows))
         return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
-
-
-def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, scales and shapes from the unconstrained vector (..., 3K - 1)."""
-    k = (x.shape[-1] + 1) // 3
-    logits = np.concatenate([np.zeros((*x.shape[:-1], 1)), x[..., : k - 1]], axis=-1)
-    weights = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
-    return weights, np.exp(x[..., k - 1 : 2 * k - 1]), np.exp(x[..., 2 * k - 1 :])
-
-
-def _ordered(found: Climb) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parameters and Hessian with the components in the order of their medians."""
-    x = found.x
-    k = (x.size + 1) // 3
-    _, scales, shapes = natural_parameters(x)
-    order = np.argsort(np.log(scales) + np.log(np.log(2.0)) / shapes, kind="stable")
-    # All logits with the first at zero: reordering is a permutation, then a change of reference.
-    full = np.zeros((3 * k, 3 * k - 1))
-    full[np.arange(1, 3 * k), np.arange(3 * k - 1)] = 1.0
-    permuted = full[np.concatenate([order, k + order, 2 * k + order])]
-    permuted[1:k] -= permuted[0]
-    change = permuted[1:]
-    back = np.linalg.inv(change)
-    return change @ x, back.T @ found.hessian @ back, order
 
 
 def _counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
