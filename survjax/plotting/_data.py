@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
+from survjax._core.precision import double_precision
+from survjax.estimators._fitted import check_level
+from survjax.estimators._messages import NotFittedError
+from survjax.inference.curves import bounds, evaluate, natural_value
 from survjax.inference.nonparametric import StepCurve, kaplan_meier, turnbull
+from survjax.plotting._style import OTHER
 
 #: Points of a curve. All pictures use one number, so that the curves compile once.
 POINTS = 256
@@ -80,12 +87,34 @@ def drawn_steps(curve: StepCurve, end: float) -> tuple[np.ndarray, np.ndarray]:
     return times, np.append(values, values[-1])
 
 
-def band(model: Any, curve: str, times: np.ndarray, level: float) -> Any:
-    """Confidence band (lower, upper) of a curve, or None where there is no covariance."""
-    covariance = np.asarray(getattr(model, "covariance_", np.nan))
-    if not np.all(np.isfinite(covariance)):
-        return None
-    return model.confidence_interval(curve, times, level=level, method="delta")
+@dataclass(frozen=True)
+class Drawn:
+    """A curve at the times of a picture, and its band where the fit has one."""
+
+    values: np.ndarray
+    limits: tuple[np.ndarray, np.ndarray] | None
+
+
+@double_precision
+def curves(model: Any, times: np.ndarray, level: float, bands: bool = True) -> dict[str, Drawn]:
+    """Survival and hazard with their bands (those of `confidence_interval`'s "delta").
+
+    Both come from one call, of one size for all pictures, so that they are compiled once.
+    """
+    check_level(level)
+    names = ("survival", "hazard")
+    covariance = np.asarray(model.covariance_) if bands else None
+    values, errors = evaluate(
+        model.lifetime_, covariance, names, np.stack([times, times]), np.zeros(times.size)
+    )
+    bands = covariance is not None and bool(np.all(np.isfinite(covariance)))
+    return {
+        name: Drawn(
+            natural_value(name, values[i]),
+            bounds(name, values[i], errors[i], level) if bands else None,
+        )
+        for i, name in enumerate(names)
+    }
 
 
 def title_of(model: Any) -> str:
@@ -94,3 +123,19 @@ def title_of(model: Any) -> str:
     if weights is None:
         return type(model).__name__
     return "one Weibull" if len(weights) == 1 else f"{len(weights)} Weibull components"
+
+
+def check_fitted(model: Any) -> None:
+    """Raise where a model has nothing to draw yet."""
+    if not hasattr(model, "lifetime_"):
+        name = type(model).__name__
+        raise NotFittedError(f"this {name} is not fitted yet: call fit before you draw it")
+
+
+def draw_other(ax: Axes, t: np.ndarray, model: Any, curve: str, scale: Any = None) -> None:
+    """Draw the curve of another fit, dashed, where there is one; `scale` maps its values."""
+    if model is not None:
+        check_fitted(model)
+        values = curves(model, t, 0.95, bands=False)[curve].values
+        values = values if scale is None else scale(values)
+        ax.plot(t, values, "--", color=OTHER, linewidth=1.5, label=title_of(model))

@@ -10,6 +10,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -80,6 +81,13 @@ def finish(ax: Axes, columns: int = 2) -> Axes:
             fontsize="small",
         )
     return ax
+
+
+def fill(ax: Axes, t: np.ndarray, limits: Any, level: float, of: str = "") -> None:
+    """Shade a band between two limits; nothing where a fit has none."""
+    if limits is not None:
+        label = f"{percent(level)} band{of}"
+        ax.fill_between(t, *limits, color=MODEL, alpha=0.22, linewidth=0, label=label)
 
 
 def percent(level: float) -> str:

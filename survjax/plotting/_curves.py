@@ -1,0 +1,159 @@
+"""Pictures of a fit against time: survival with its data, and hazard with its components."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from survjax.plotting._data import (
+    Drawn,
+    check_fitted,
+    curves,
+    draw_other,
+    drawn_steps,
+    grid,
+    longest,
+    steps,
+    title_of,
+)
+from survjax.plotting._style import COMPONENTS, DATA, MODEL, fill, finish, start
+
+
+def plot_survival(
+    model: Any,
+    ax: Axes | None = None,
+    *,
+    times: Any = None,
+    level: float = 0.95,
+    compare: Any = None,
+    unit: str | None = None,
+) -> Axes:
+    """Draw the survival curve with its band, over the Kaplan-Meier steps of the data.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        Such as `WeibullMixture`. One loaded from a file has no rows, hence no steps.
+    ax : matplotlib Axes, optional
+        Where to draw; None makes a figure.
+    times : array-like of shape (n,), optional
+        Where the curve is computed; by default from zero to the last time in the data.
+    level : float, default 0.95
+        Of the bands, which hold at each time on its own.
+    compare : fitted estimator, optional
+        Another fit, drawn dashed.
+    unit : str, optional
+        Unit of time, for the label.
+
+    Returns
+    -------
+    matplotlib Axes
+        `plotting.save(ax, path)` writes it; a notebook shows it.
+
+    Examples
+    --------
+    >>> from survjax import WeibullMixture
+    >>> from survjax.plotting import plot_survival
+    >>> model = WeibullMixture(1).fit([2.0, 3.0, 5.0, 7.0])
+    >>> plot_survival(model, unit="years").get_xlabel()
+    'age (years)'
+    """
+    check_fitted(model)
+    t = grid(model, times)
+    survival = curves(model, t, level)["survival"]
+    ax = start(ax, title="Survival", x="age ({unit})", y="share still running", unit=unit)
+    found = steps(model, level)
+    if found is not None:
+        curve, name = found
+        at, values = drawn_steps(curve, longest(model))
+        ax.step(at, values, where="post", color=DATA, linewidth=1.1, label=f"{name} (data)")
+    fill(ax, t, survival.limits, level)
+    ax.plot(t, survival.values, color=MODEL, linewidth=1.8, label=title_of(model))
+    draw_other(ax, t, compare, "survival")
+    ax.set_xlim(0, t[-1])
+    ax.set_ylim(0, 1.02)
+    return finish(ax, 4)
+
+
+def plot_hazard(
+    model: Any,
+    ax: Axes | None = None,
+    *,
+    times: Any = None,
+    level: float = 0.95,
+    compare: Any = None,
+    unit: str | None = None,
+) -> Axes:
+    r"""Draw the hazard with its band, and what each component adds to it.
+
+    Component k adds h(t) P(k | failed at t): the rate at which units of that kind fail, for each
+    unit still running, so that the parts add up to the whole. A kind that fails young dies out,
+    and its part with it.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        Such as `WeibullMixture`.
+    ax : matplotlib Axes, optional
+        Where to draw; None makes a figure.
+    times : array-like of shape (n,), optional
+        Where the curve is computed, all above zero; by default up to the last time.
+    level : float, default 0.95
+        Of the band, which holds at each time on its own.
+    compare : fitted estimator, optional
+        Another fit, drawn dashed.
+    unit : str, optional
+        Unit of time, for the labels.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Examples
+    --------
+    >>> from survjax import WeibullMixture
+    >>> from survjax.plotting import plot_hazard
+    >>> model = WeibullMixture(1).fit([2.0, 3.0, 5.0, 7.0])
+    >>> plot_hazard(model, unit="years").get_ylabel()
+    'hazard rate (1 / years)'
+    """
+    check_fitted(model)
+    t = grid(model, times)
+    hazard = curves(model, t, level)["hazard"]
+    ax = start(ax, title="Hazard", x="age ({unit})", y="hazard rate (1 / {unit})", unit=unit)
+    fill(ax, t, hazard.limits, level)
+    ax.plot(t, hazard.values, color=MODEL, linewidth=3.0, alpha=0.65, label="hazard")
+    for k, share in enumerate(_shares(model, t)):
+        color = COMPONENTS[k % len(COMPONENTS)]
+        style = {"color": color, "linewidth": 1.5, "dashes": (4, 1.5)}
+        ax.plot(t, share * hazard.values, label=f"component {k + 1}", **style)
+    draw_other(ax, t, compare, "hazard")
+    ax.set_xlim(0, t[-1])
+    ax.set_ylim(0, _top(hazard))
+    return finish(ax, 5)
+
+
+def _shares(model: Any, t: np.ndarray) -> np.ndarray:
+    """P(component k | failed at t), shape (K, n), for K > 1 components; the `membership`.
+
+    In plain NumPy, since compiling `membership` for one picture takes longer than drawing it.
+    """
+    weights = np.asarray(getattr(model, "weights_", ()), float)
+    if weights.size < 2 or not np.all(t > 0):
+        return np.empty((0, t.size))
+    scales, shapes = model.scales_[:, None], model.shapes_[:, None]
+    log_ratio = np.log(t / scales)
+    joint = np.log(weights * model.shapes_ / model.scales_)[:, None]
+    joint = joint + (shapes - 1.0) * log_ratio - np.exp(np.minimum(shapes * log_ratio, 700.0))
+    return np.exp(joint - np.logaddexp.reduce(joint, axis=0))
+
+
+def _top(hazard: Drawn) -> float:
+    """Upper end of the axis: the curve fills it, whatever a hazard does at age zero or the band."""
+    inner = slice(hazard.values.size // 50, None)
+    top = 1.4 * float(hazard.values[inner].max())
+    if hazard.limits is not None:
+        top = min(1.05 * float(hazard.limits[1][inner].max()), top)
+    return max(top, float(np.finfo(float).tiny))

@@ -1,0 +1,84 @@
+"""Remaining useful life against age."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from survjax.plotting._data import check_fitted, grid
+from survjax.plotting._style import DATA, GRAY, MODEL, OTHER, fill, finish, start
+
+
+def plot_rul(
+    model: Any,
+    ax: Axes | None = None,
+    *,
+    ages: Any = None,
+    level: float = 0.95,
+    running: Any = None,
+    unit: str | None = None,
+) -> Axes:
+    """Draw the mean remaining life against age, its band, and the range of single lives.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        Such as `WeibullMixture`.
+    ax : matplotlib Axes, optional
+        Where to draw; None makes a figure.
+    ages : array-like of shape (n,), optional
+        Ages reached; by default from zero to the last time in the data.
+    level : float, default 0.95
+        Of the band around the mean: how well the fit knows it.
+    running : array-like, optional
+        Ages of units in service, marked along the axis.
+    unit : str, optional
+        Unit of time, for the labels.
+
+    Returns
+    -------
+    matplotlib Axes
+        Dotted lines: the remaining lives that 10% and 90% of units of that age do not reach.
+
+    Examples
+    --------
+    >>> from survjax import WeibullMixture
+    >>> from survjax.plotting import plot_rul
+    >>> model = WeibullMixture(1).fit([2.0, 3.0, 5.0, 7.0])
+    >>> plot_rul(model, unit="years").get_ylabel()
+    'remaining life (years)'
+    """
+    check_fitted(model)
+    ages = np.concatenate([[0.0], grid(model)[:-1]]) if ages is None else grid(model, ages)
+    table = model.predict_rul(ages, quantiles=(0.1, 0.5, 0.9), level=level)
+    ax = start(
+        ax,
+        title="Remaining useful life",
+        x="age reached ({unit})",
+        y="remaining life ({unit})",
+        unit=unit,
+    )
+    lower, upper = table["mean_lower"].to_numpy(), table["mean_upper"].to_numpy()
+    if np.all(np.isfinite(lower) & np.isfinite(upper)):
+        fill(ax, ages, (lower, upper), level, " of the mean")
+    ax.plot(ages, table["mean"], color=MODEL, linewidth=1.8, label="mean")
+    ax.plot(ages, table["q50"], "--", color=OTHER, linewidth=1.3, label="median")
+    ax.plot(ages, table["q10"], ":", color=GRAY, linewidth=1.4, label="10% and 90% of units")
+    ax.plot(ages, table["q90"], ":", color=GRAY, linewidth=1.4)
+    if running is not None:
+        marks = np.unique(np.asarray(running, float))
+        ax.vlines(
+            marks,
+            0.0,
+            0.035,
+            transform=ax.get_xaxis_transform(),
+            color=DATA,
+            linewidth=0.8,
+            alpha=0.5,
+            label="units in service",
+        )
+    ax.set_xlim(ages[0], ages[-1])
+    ax.set_ylim(0, 1.04 * float(np.nanmax(table["q90"])))
+    return finish(ax, 3)
