@@ -9,6 +9,13 @@ from survjax.estimators import load as load
 from survjax.estimators._messages import FitWarning as FitWarning
 from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum
 from survjax.inference.derivatives import compute_hazard as compute_hazard
+from survjax.inference.metrics import brier_score as brier_score
+from survjax.inference.metrics import calibration as calibration
+from survjax.inference.metrics import concordance as concordance
+from survjax.inference.metrics import cumulative_dynamic_auc as cumulative_dynamic_auc
+from survjax.inference.metrics import integrated_brier_score as integrated_brier_score
+from survjax.inference.metrics import interval_coverage as interval_coverage
+from survjax.inference.metrics import log_score as log_score
 from survjax.inference.nonparametric import aalen_johansen as aalen_johansen
 from survjax.inference.nonparametric import kaplan_meier as kaplan_meier
 from survjax.inference.nonparametric import log_rank as log_rank

@@ -11,14 +11,6 @@ from survjax._core.validation import as_floats, check_length, check_rows
 from survjax.inference.nonparametric import StepCurve, censoring_curve
 from survjax.inference.nonparametric._rows import Floats, Rows
 
-    "check_scores",
-    "check_side",
-    "check_survival",
-    "check_times_of",
-    "inverse_weights",
-    "known_curve",
-]
-
 __all__ = [
     "check_scores",
     "check_side",
