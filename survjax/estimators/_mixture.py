@@ -12,8 +12,9 @@ from survjax._core.precision import double_precision
 from survjax._core.recording import has_ties, tabulate
 from survjax._core.validation import check_events, check_times
 from survjax.estimators._certificate import Certificate, certify
-from survjax.estimators._components import MixtureState, ordered
+from survjax.estimators._components import ordered
 from survjax.estimators._fitted import FittedLifetime
+from survjax.estimators._intervals import Intervals
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._parameters import Parameters
 from survjax.estimators._report import Report
@@ -23,7 +24,7 @@ from survjax.inference.maximize import Climb, Interior, Maximum, faults, search,
 from survjax.inference.summaries import is_plain
 
 
-class WeibullMixture(Parameters, FittedLifetime, Report, MixtureState):
+class WeibullMixture(Parameters, FittedLifetime, Intervals, Report):
     r"""Mixture of Weibull lifetimes, fitted by Newton's method from many starts.
 
     Parameters

@@ -269,4 +269,3 @@ def derived_agrees(name: str, stored: Any, derived: Any) -> None:
 
 
 __all__ = ["CLASSES", "Persistent", "load"]
-

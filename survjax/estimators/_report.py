@@ -2,15 +2,184 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from survjax._core.observations import Observations
+from survjax._core.precision import double_precision
+from survjax.estimators._components import (
+    MixtureState,
+    median_order,
+    natural_parameters,
+    reordering,
+)
+from survjax.estimators._fitted import check_level
+from survjax.estimators._frames import frame
+from survjax.inference._path import climb_path, path_values
+from survjax.inference.curves import bounds, evaluate, natural_value
+from survjax.inference.maximize import Climb
+from survjax.inference.uncertainty import natural_standard_errors, rows_needed
+
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What a summary says of the whole fleet, besides the components: curve, argument and name.
+FLEET = (("mean", 0.0, "mean"), ("quantile", 0.1, "q10"), ("quantile", 0.5, "q50"))
 
-class Report:
-    """Summary, history and notebook table of a fitted mixture (filled in next)."""
+_STYLE = (
+    "<style>.survjax table{border-collapse:collapse;margin:.4em 0}.survjax th,.survjax td"
+    "{padding:.15em .6em;text-align:right;border-bottom:1px solid #8884}.survjax th:first-child"
+    "{text-align:left}.survjax caption{text-align:left;font-weight:bold}</style>"
+)
+
+
+class Report(MixtureState):
+    """Summary, history and notebook table of a fitted mixture."""
+
+    _check_fitted: Callable[[], None]
+    _natural_bounds: Callable[[float, str], tuple[np.ndarray, str]]
+    _known_bounds: Callable[[float], tuple[np.ndarray, str]]
+    _reference: Callable[[Observations], Climb]
+    _rows: Observations
+    _start: np.ndarray
+    tol: float
+    max_iter: int
+
+    @double_precision
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Natural parameters and mean, 10 % and median life, with errors and bounds.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the bounds.
+
+        Returns
+        -------
+        DataFrame
+            One row a quantity (`weight_1`, ..., `scale_1`, ..., `shape_1`, ..., `mean`, `q10`,
+            `q50`), with `estimate`, `standard_error`, `lower`, `upper` and `bounds`, the method
+            that gave them. Standard errors are by the delta method. Bounds of the parameters of
+            several components are profile likelihood bounds (computed at the first call), since
+            delta bounds are too short for them; the rest are delta bounds on safe scales.
+        """
+        self._check_fitted()
+        table, method = self._natural_bounds(check_level(level), "auto")
+        return self._summary(table, method, level)
+
+    def _summary(self, table: np.ndarray, method: str, level: float) -> pd.DataFrame:
+        """The frame, given bounds (3K, 2) of the natural parameters."""
+        k = self.weights_.size
+        first = 0 if k > 1 else k
+        names = [f"{n}_{i + 1}" for n in ("weight", "scale", "shape") for i in range(k)]
+        estimate = np.concatenate([self.weights_, self.scales_, self.shapes_])
+        error = natural_standard_errors(self.parameters_, self.covariance_)
+        curves = tuple(curve for curve, _, _ in FLEET)
+        t = np.array([[argument] for _, argument, _ in FLEET])
+        values, errors = evaluate(self.lifetime_, self.covariance_, curves, t, np.zeros(1))
+        life = natural_value("mean", values[:, 0])
+        low, high = bounds("mean", values[:, 0], errors[:, 0], level)
+        return frame(
+            {
+                "estimate": np.concatenate([estimate[first:], life]),
+                "standard_error": np.concatenate([error[first:], life * errors[:, 0]]),
+                "lower": np.concatenate([table[first:, 0], low]),
+                "upper": np.concatenate([table[first:, 1], high]),
+                "bounds": [method] * (3 * k - first) + ["delta"] * len(FLEET),
+            },
+            names=[*names[first:], *(name for _, _, name in FLEET)],
+        )
+
+    @cached_property
+    def history_(self) -> pd.DataFrame:
+        """The way from the start to the answer.
+
+        One row an iteration: `iteration`, `log_likelihood`, then `weight_1`, ..., `scale_1`, ...,
+        `shape_1`, .... Computed when first asked for, on the rows of the fit.
+        """
+        self._check_fitted()
+        if not hasattr(self, "_rows"):
+            raise AttributeError(str(rows_needed("history_")))
+        return self._history()
+
+    @double_precision
+    def _history(self) -> pd.DataFrame:
+        reference = self._reference(self._rows).x[-1] if self.weights_.size > 1 else 0.0
+        points = climb_path(
+            self._start,
+            self._rows,
+            penalty=1.0 / self.n_units_,
+            reference=reference,
+            tol=self.tol,
+            max_iter=self.max_iter,
+        )
+        points = points @ reordering(median_order(points[-1])).T
+        columns = {
+            "iteration": np.arange(len(points)),
+            "log_likelihood": path_values(points, self._rows),
+        }
+        for name, part in zip(
+            ("weight", "scale", "shape"), natural_parameters(points), strict=True
+        ):
+            columns |= {f"{name}_{i + 1}": part[:, i] for i in range(part.shape[1])}
+        return frame(columns)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; every string in it is escaped."""
+        title = f"<div class='survjax'>{_STYLE}<strong>{escape(repr(self))}</strong>"
+        if not hasattr(self, "parameters_"):
+            return f"{title}<p>not fitted yet</p></div>"
+        parts = [title, _html_table("Fit", *self._facts()), self._html_summary()]
+        if hasattr(self, "selection_"):
+            chosen = self.selection_
+            parts.append(
+                _html_table(
+                    "Number of components", list(chosen.columns), chosen.to_numpy().tolist()
+                )
+            )
+        return "".join(parts) + "</div>"
+
+    def _facts(self) -> tuple[list[str], list[list[Any]]]:
+        """Head and only row of the table that describes the fit."""
+        facts = {
+            "units": self.n_units_,
+            "failures": self.n_events_,
+            "log-likelihood": self.log_likelihood_,
+            "AIC": self.aic_,
+            "BIC": self.bic_,
+            "verdict": "; ".join(self.certificate_.faults) or self.certificate_.status,
+            "decrement": self.certificate_.decrement,
+            "starts agreeing": f"{self.certificate_.n_agreeing} of {self.certificate_.n_starts}",
+        }
+        return list(facts), [list(facts.values())]
+
+    @double_precision
+    def _html_summary(self) -> str:
+        """The summary with the bounds that are known already: looking must not take seconds."""
+        table, method = self._known_bounds(0.95)
+        shown = self._summary(table, method, 0.95)
+        rows = [
+            [name, *row] for name, row in zip(shown.index, shown.to_numpy().tolist(), strict=True)
+        ]
+        return _html_table("Estimates, 95 % bounds", ["", *shown.columns], rows)
+
+
+def _html_table(caption: str, head: list[str], rows: list[list[Any]]) -> str:
+    """A table of escaped cells."""
+
+    def cell(value: Any) -> str:
+        number = isinstance(value, (float, np.floating))
+        return escape(f"{value:.6g}" if number else str(value))
+
+    top = "".join(f"<th>{cell(name)}</th>" for name in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{cell(value)}</td>" for value in row) + "</tr>" for row in rows
+    )
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )

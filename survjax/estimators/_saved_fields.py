@@ -198,8 +198,7 @@ class Each:
         if not isinstance(value, dict) or len(value) > 10_000:
             raise ValueError(f"{name} must be an object with named entries, got {shown(value)}")
         return {
-            key: self.field.decode(item, f"{name}.{key[:40]}", sizes)
-            for key, item in value.items()
+            key: self.field.decode(item, f"{name}.{key[:40]}", sizes) for key, item in value.items()
         }
 
 

@@ -70,6 +70,24 @@ def weibulls(x: Any) -> Mixture:
     return Mixture(x[: k - 1], Weibull(x[k - 1 : 2 * k - 1], x[2 * k - 1 :]))
 
 
+def penalized_derivatives(
+    x: jax.Array, rows: Observations, amount: jax.Array, reference: jax.Array
+) -> tuple[Any, Any, Any]:
+    """Minus the log-likelihood plus `amount` times the penalty, with gradient and Hessian.
+
+    The penalty on each shape is r - 1 - log r, r = (shape / reference)^2, `reference` on the log
+    scale.
+    """
+    k = (x.shape[-1] + 1) // 3
+    value, gradient, hessian = derivatives(weibulls(x), rows)
+    log_ratio = 2.0 * (x[2 * k - 1 :] - reference)
+    ratio = jnp.exp(jnp.minimum(log_ratio, 600.0))
+    value = -value + amount * jnp.sum(ratio - 1.0 - log_ratio)
+    gradient = -gradient.at[2 * k - 1 :].add(-2.0 * amount * (ratio - 1.0))
+    at = jnp.arange(2 * k - 1, 3 * k - 1)
+    return value, gradient, -hessian.at[at, at].add(-4.0 * amount * ratio)
+
+
 @partial(jax.jit, static_argnames=("max_iter",))
 def climb(
     starts: jax.Array,
@@ -82,26 +100,15 @@ def climb(
 ) -> tuple[NewtonState, jax.Array]:
     """Newton iterations from each start (B, p), with the penalty and then without it.
 
-    The penalty on each shape is `penalty` times (r - 1 - log r), r = (shape / reference)^2. Both
-    phases run in one loop, so the derivatives are compiled once.
+    Both phases run in one loop, so the derivatives are compiled once.
     """
     k = (starts.shape[-1] + 1) // 3
-
-    def objective(x: jax.Array, amount: jax.Array) -> tuple[Any, Any, Any]:
-        value, gradient, hessian = derivatives(weibulls(x), rows)
-        log_ratio = 2.0 * (x[2 * k - 1 :] - reference)
-        ratio = jnp.exp(jnp.minimum(log_ratio, 600.0))
-        value = -value + amount * jnp.sum(ratio - 1.0 - log_ratio)
-        gradient = -gradient.at[2 * k - 1 :].add(-2.0 * amount * (ratio - 1.0))
-        at = jnp.arange(2 * k - 1, 3 * k - 1)
-        return value, gradient, -hessian.at[at, at].add(-4.0 * amount * ratio)
 
     def lane(start: jax.Array) -> tuple[NewtonState, jax.Array]:
         def body(carry: Any) -> Any:
             state, amount, penalized = carry
-            state = advance(
-                state, *objective(state.trial, amount), tol=tol, max_iter=max_iter, max_step=3.0
-            )
+            found = penalized_derivatives(state.trial, rows, amount, reference)
+            state = advance(state, *found, tol=tol, max_iter=max_iter, max_step=3.0)
             free = amount == 0.0
             steep = jnp.max(state.x[2 * k - 1 :]) > jnp.log(max_shape) + 1.0
             code = jnp.where(free & steep, int(ResultCode.STALLED), state.code)
@@ -200,8 +207,8 @@ class Maximum:
     start: np.ndarray
 
 
-def single_weibull(rows: Observations, tol: float, max_iter: int) -> Climb:
-    """The maximum for one Weibull, from a moment start; its log-likelihood is unimodal."""
+def moment_start(rows: Observations) -> np.ndarray:
+    """Log scale and log shape of one Weibull from the moments of log time: where to begin."""
     log_time, event = representative(rows)
     held = rows.weight * (0.05 + event)
     mean = np.sum(held * log_time) / held.sum()
@@ -209,7 +216,12 @@ def single_weibull(rows: Observations, tol: float, max_iter: int) -> Climb:
     shape = np.clip(1.28 / max(sd, 1e-9), 0.02, 50.0)
     n_failed = max(rows.n_events, 1e-3)
     power = rows.weight @ np.exp(np.clip(shape * (log_time - mean), -300.0, 300.0))
-    start = np.array([mean + np.log(power / n_failed) / shape, np.log(shape)])
+    return np.array([mean + np.log(power / n_failed) / shape, np.log(shape)])
+
+
+def single_weibull(rows: Observations, tol: float, max_iter: int) -> Climb:
+    """The maximum for one Weibull, from a moment start; its log-likelihood is unimodal."""
+    start = moment_start(rows)
     rule = Interior(max_shape=1e8)
     small = condense(rows, RANK_ROWS)
     settings = {"penalty": 0.0, "reference": 0.0, "rule": rule, "tol": tol, "max_iter": max_iter}
@@ -250,7 +262,7 @@ def search(
     agreeing = found
     for size in (RANK_ROWS, None):
         larger = rows if size is None else condense(rows, size)
-        if larger.n_rows <= small.n_rows and size is not None or small is larger:
+        if (larger.n_rows <= small.n_rows and size is not None) or small is larger:
             continue
         if larger.n_rows <= SEARCH_ROWS:
             break
