@@ -25,7 +25,15 @@ Floats = np.ndarray
 Bools = np.ndarray
 Ints = np.ndarray
 
-__all__ = ["Rows", "check_ages", "check_lifetimes", "merge_rounding", "risk_table", "weight_from"]
+__all__ = [
+    "Rows",
+    "check_ages",
+    "check_lifetimes",
+    "merge_rounding",
+    "merge_sorted",
+    "risk_table",
+    "weight_from",
+]
 
 #: Two times closer than this share of their size may be one time plus rounding.
 TIE_TOLERANCE = 1e-9
@@ -92,21 +100,30 @@ def merge_rounding(times: Floats) -> Floats:
     least a thousand times narrower than every wider gap: the gaps of truly continuous
     times fill the scale without that void, and whole numbers are never merged.
     """
-    finite = times[np.isfinite(times)]
-    if np.all(finite == np.rint(finite)):
+    if np.array_equal(times, np.rint(times)):
         return times
-    unique, where = np.unique(times, return_inverse=True)
+    order = np.argsort(times, kind="stable")
+    merged = np.empty_like(times)
+    merged[order] = merge_sorted(times[order])
+    return merged
+
+
+def merge_sorted(times: Floats) -> Floats:
+    """Do the same to times that are sorted already."""
+    size = np.maximum(np.abs(times[1:]), np.finfo(float).tiny)
     with np.errstate(invalid="ignore"):
-        gaps = np.diff(unique) / np.abs(unique[1:])
-    gaps[~np.isfinite(gaps)] = np.inf
-    ordered = np.append(np.unique(gaps), np.inf)
-    noise = (ordered[:-1] <= TIE_TOLERANCE) & (ordered[1:] >= TIE_VOID * ordered[:-1])
-    if not np.any(noise):
+        gaps = np.diff(times) / size
+    noise = np.unique(gaps[(gaps > 0) & (gaps <= TIE_TOLERANCE)])
+    if noise.size == 0:
         return times
-    limit = ordered[:-1][noise][-1]
-    cluster = np.concatenate([[0], np.cumsum(gaps > limit)])
-    first = np.concatenate([[0], np.flatnonzero(gaps > limit) + 1])
-    return unique[first[cluster[where]]]
+    wider = np.min(gaps, where=gaps > TIE_TOLERANCE, initial=np.inf)
+    void = np.append(noise[1:], wider) >= TIE_VOID * noise
+    if not np.any(void):
+        return times
+    limit = noise[void][-1]
+    # Infinite ends (no entry, still running) have gaps that are no number: they never merge.
+    first = np.flatnonzero(np.concatenate([[True], ~(gaps <= limit)]))
+    return np.repeat(times[first], np.diff(np.append(first, times.size)))
 
 
 def risk_table(rows: Rows, events: Bools | None = None) -> tuple[Floats, Floats, Floats]:
