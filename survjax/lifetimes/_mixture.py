@@ -137,7 +137,9 @@ class Mixture(Lifetime):
         stacks = self.components if isinstance(self.components, tuple) else (self.components,)
         aged = tuple(jax.vmap(lambda c: c.given(age))(stack) for stack in stacks)
         log_membership = self.log_membership(age)
-        logits = log_membership[1:] - log_membership[:1]
+        # Logits over a first component that has long died out would be huge and alike, and drown
+        # the others' differences: a share of exp(-100) is as good as none.
+        logits = log_membership[1:] - jnp.maximum(log_membership[:1], -100.0)
         return Mixture(logits, aged if isinstance(self.components, tuple) else aged[0])
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:

@@ -1,0 +1,126 @@
+"""Every curve of a mixture against 50-digit arithmetic, in any unit, from birth to far tail."""
+
+import jax
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+from survjax._core.precision import double_precision
+from survjax.lifetimes import Mixture, Weibull
+from tests.oracle import Oracle, random_vectors
+
+
+def mixtures(x):
+    """One mixture object for many parameter sets (n, 3K - 1), components leading."""
+    k = (x.shape[1] + 1) // 3
+    x = x.T
+    return Mixture(x[: k - 1], Weibull(x[k - 1 : 2 * k - 1], x[2 * k - 1 :]))
+
+
+@jax.jit
+def curves(mixture, t, lower, upper):
+    return {
+        "log_survival": mixture.log_survival(t),
+        "log_hazard": mixture.log_hazard(t),
+        "log_density": mixture.log_density(t),
+        "cumulative_hazard": mixture.cumulative_hazard(t),
+        "interval": mixture.log_interval_probability(lower, upper),
+        "left": mixture.log_interval_probability(0.0 * lower, upper),
+        "right": mixture.log_interval_probability(lower, np.inf),
+    }
+
+
+def exact_curves(x, t, lower, upper):
+    """The same seven numbers in 50 digits."""
+    oracle = Oracle.from_vector(x)
+    t, lower, upper = mpf(float(t)), mpf(float(lower)), mpf(float(upper))
+    hazard = oracle.cumulative_hazard(t)
+    density = mp.log(oracle.density(t))
+    return {
+        "log_survival": -hazard,
+        "log_hazard": density + hazard,
+        "log_density": density,
+        "cumulative_hazard": hazard,
+        "interval": mp.log(oracle.interval(lower, upper)),
+        "left": mp.log(oracle.failed(upper)),
+        "right": mp.log(oracle.survival(lower)),
+    }
+
+
+@double_precision
+def worst_error(rng, k, n):
+    """Largest error of each curve over n random parameter sets, relative beyond one."""
+    x = random_vectors(rng, k, n, spread=rng.uniform(0.0, 1.0, (n, 1)))
+    scale = np.exp(x[:, k - 1 : 2 * k - 1].max(axis=1))
+    t = scale * 10.0 ** rng.uniform(-6.0, 1.5, n)
+    lower = scale * 10.0 ** rng.uniform(-4.0, 1.0, n)
+    upper = lower * (1.0 + 10.0 ** rng.uniform(-13.0, 1.0, n))
+    ours = {name: np.asarray(v) for name, v in curves(mixtures(x), t, lower, upper).items()}
+    worst = dict.fromkeys(ours, 0.0)
+    for i in range(n):
+        for name, exact in exact_curves(x[i], t[i], lower[i], upper[i]).items():
+            size = abs(exact) if name == "cumulative_hazard" else max(1, abs(exact))
+            error = abs(mpf(float(ours[name][i])) - exact) / size
+            worst[name] = max(worst[name], float(error))
+    return worst
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_curves_and_interval_probabilities_hold_twelve_digits(k):
+    worst = worst_error(np.random.default_rng(k), k, 150)
+    assert max(worst.values()) < 1e-12, worst
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_curves_hold_twelve_digits_over_ten_thousand_parameter_sets(k):
+    worst = worst_error(np.random.default_rng(100 + k), k, 2500)
+    assert max(worst.values()) < 1e-12, worst
+
+
+@jax.jit
+def remaining(mixture, age, shares):
+    rest = mixture.given(age)
+    return mixture.residual_mean(age), rest.mean(), jax.vmap(rest.quantile)(shares)
+
+
+@double_precision
+def remaining_errors(rng, k, n):
+    """Largest relative error of the mean remaining life and of its quantiles."""
+    x = random_vectors(rng, k, n, spread=rng.uniform(0.0, 1.0, (n, 1)))
+    mixture = mixtures(x)
+    reached = 10.0 ** -rng.uniform(0.0, 12.0, n)
+    reached[: n // 8] = 1.0
+    age = np.array(mixture.inverse_cumulative_hazard(-np.log(reached)))
+    shares = np.array([1e-6, 0.1, 0.5, 0.9, 0.999])
+    mean, mean_of_rest, quantiles = (
+        np.asarray(a) for a in remaining(mixture, age, shares[:, None])
+    )
+    worst = {"mean": 0.0, "mean of the rest": 0.0, "quantile": 0.0}
+    for i in range(n):
+        oracle, at = Oracle.from_vector(x[i]), mpf(float(age[i]))
+        exact = oracle.residual_mean(at)
+        worst["mean"] = max(worst["mean"], float(abs(mpf(float(mean[i])) / exact - 1)))
+        error = float(abs(mpf(float(mean_of_rest[i])) / exact - 1))
+        worst["mean of the rest"] = max(worst["mean of the rest"], error)
+        alive = oracle.survival(at)
+        for q, found in zip(shares, quantiles[:, i], strict=True):
+            # The error in time is the error in the failed share over the density.
+            s = mpf(float(found))
+            gap = oracle.interval(at, at + s) / alive - mpf(float(q))
+            slope = oracle.density(at + s) / alive
+            worst["quantile"] = max(worst["quantile"], float(abs(gap / (slope * s))))
+    return worst
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_remaining_life_holds_nine_digits_from_birth_to_a_survival_of_1e_minus_12(k):
+    worst = remaining_errors(np.random.default_rng(20 + k), k, 60)
+    assert max(worst.values()) < 1e-9, worst
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_remaining_life_holds_nine_digits_over_many_parameter_sets(k):
+    worst = remaining_errors(np.random.default_rng(200 + k), k, 1000)
+    assert max(worst.values()) < 1e-9, worst
