@@ -1,0 +1,236 @@
+"""The log partial likelihood with its gradient and Hessian, in one pass over sorted rows.
+
+With r = weight * exp(x'b), S0 and S1 the sums of r and r x over a risk set, and a denominator D
+for each failure (Efron's leaves out a share f of the tied ones: D = S0 - f D0), the value is
+``sum of w x'b - w log D`` and
+
+    -Hessian = sum over rows of r A x x'  -  sum over failures of w (S1 - f D1)(S1 - f D1)' / D^2
+
+where A adds up w / D over the failures a row is at risk at. So no p-by-p table is formed per
+failure time, and nothing is stored per row but r and A.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from survjax.inference.nonparametric._rows import Floats, Ints
+from survjax.inference.partial_likelihood._parallel import blocks, in_parts
+from survjax.inference.partial_likelihood._risk_sets import RiskSets
+
+__all__ = ["Failures", "Pulls", "curvature", "derivatives", "number_failures", "pulls", "risks"]
+
+#: A denominator this much smaller than the largest risk has a square that underflows.
+VANISHED = 1e-150
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Terms of the likelihood: one a failure time, or one a failure where Efron takes ties apart.
+
+    Attributes
+    ----------
+    rows, at : ndarray of shape (m,)
+        Sorted rows that failed, and the number of their failure time.
+    group : ndarray of shape (u,) or None
+        The failure time of each term; None where terms are failure times.
+    weight : ndarray of shape (u,)
+        Weight of each term.
+    share : ndarray of shape (u,) or None
+        The share of the tied failures that the term's denominator leaves out.
+    tied : ndarray of shape (k,) or None
+        Numbers of the failure times with several failures, where Efron's method is used.
+    total : ndarray of shape (p,)
+        Sum of w x over failures.
+    """
+
+    rows: Ints
+    at: Ints
+    group: Ints | None
+    weight: Floats
+    share: Floats | None
+    tied: Ints | None
+    total: Floats
+
+
+def number_failures(sets: RiskSets, ties: str) -> Failures:
+    """Prepare the failures for Efron's or Breslow's treatment of ties."""
+    if ties not in ("efron", "breslow"):
+        raise ValueError(f'ties must be "efron" or "breslow", got {ties!r}')
+    rows = np.flatnonzero(sets.event)
+    at = sets.join[rows]
+    weight = np.bincount(at, sets.weight[rows], sets.n_times)
+    total = sets.x[:, rows] @ sets.weight[rows]
+    if ties == "breslow" or rows.size == sets.n_times:
+        return Failures(rows, at, None, weight, None, None, total)
+    count = np.bincount(at, minlength=sets.n_times)
+    place = np.arange(rows.size) - np.searchsorted(at, at)
+    share = place / count[at]
+    tied = np.flatnonzero(count > 1)
+    return Failures(rows, at, at, (weight / count)[at], share, tied, total)
+
+
+def risks(sets: RiskSets, beta: Floats) -> tuple[Floats, Floats, float]:
+    """Return the linear predictor, the weighted risk of each row, and the shift inside exp."""
+    eta = beta @ sets.x
+    shift = float(eta.max())
+    return eta, sets.weight * np.exp(eta - shift), shift
+
+
+@dataclass(frozen=True)
+class Pulls:
+    """Sums over the terms of each failure time, all of shape (G,).
+
+    ``a, b``: of w / D times 1 and f; ``alpha, beta, gamma``: of w / D^2 times 1, f and f^2.
+    Where no term leaves anything out, b, beta and gamma are None.
+    """
+
+    a: Floats
+    alpha: Floats
+    b: Floats | None = None
+    beta: Floats | None = None
+    gamma: Floats | None = None
+
+
+def denominate(sets: RiskSets, failures: Failures, risk: Floats) -> Floats:
+    """Return the denominator of each term (u,)."""
+    s0 = sets.at_risk(risk)
+    if failures.group is None:
+        return s0
+    d0 = np.bincount(failures.at, risk[failures.rows], sets.n_times)
+    return s0[failures.group] - failures.share * d0[failures.group]
+
+
+def pulls(failures: Failures, below: Floats, n_times: int, factor: Floats | None = None) -> Pulls:
+    """Add up the terms of each failure time, times a factor of that time."""
+    weight = failures.weight
+    if failures.group is None or failures.share is None:
+        weight = weight if factor is None else weight * factor
+        return Pulls(weight / below, weight / below**2)
+    weight = weight if factor is None else weight * factor[failures.group]
+    share, first, second = failures.share, weight / below, weight / below**2
+
+    def add(values: Floats) -> Floats:
+        return np.bincount(failures.group, values, n_times)
+
+    return Pulls(
+        add(first), add(second), add(share * first), add(share * second), add(share**2 * second)
+    )
+
+
+def value_of(failures: Failures, sets: RiskSets, eta: Floats, below: Floats, shift: float) -> float:
+    """Return the log partial likelihood; -inf where a denominator is lost to underflow."""
+    if np.any(below <= VANISHED):
+        return -np.inf
+    gain = sets.weight[failures.rows] @ (eta[failures.rows] - shift)
+    return float(gain - failures.weight @ np.log(below))
+
+
+def derivatives(sets: RiskSets, failures: Failures, beta: Floats) -> tuple[float, Floats, Floats]:
+    """Return the log partial likelihood, its gradient (p,) and its Hessian (p, p)."""
+    eta, risk, shift = risks(sets, beta)
+    below = denominate(sets, failures, risk)
+    result = value_of(failures, sets, eta, below, shift)
+    if not np.isfinite(result):
+        return result, np.full(beta.size, np.nan), np.full((beta.size, beta.size), np.nan)
+    slope, bend = curvature(sets, failures, risk, pulls(failures, below, sets.n_times))
+    return result, failures.total - slope, -bend
+
+
+def value(sets: RiskSets, failures: Failures, beta: Floats) -> float:
+    """Return the log partial likelihood alone."""
+    eta, risk, shift = risks(sets, beta)
+    return value_of(failures, sets, eta, denominate(sets, failures, risk), shift)
+
+
+def curvature(
+    sets: RiskSets, failures: Failures, risk: Floats, pull: Pulls
+) -> tuple[Floats, Floats]:
+    """Return the expected covariates (p,) and their covariance (p, p), summed over failures."""
+    held = risk * sets.passed(pull.a)
+    d1 = None
+    if failures.tied is not None and pull.b is not None:
+        held[failures.rows] -= risk[failures.rows] * pull.b[failures.at]
+        d1 = tied_sums(sets, failures, risk)
+    slope, bend, s1 = _sweep(sets, risk, held, pull, failures.tied if d1 is not None else None)
+    if d1 is not None:
+        b, beta, gamma = (part[failures.tied] for part in (pull.b, pull.beta, pull.gamma))
+        slope -= d1 @ b
+        cross = (s1 * beta) @ d1.T
+        bend += cross + cross.T - (d1 * gamma) @ d1.T
+    return slope, bend
+
+
+def tied_sums(sets: RiskSets, failures: Failures, risk: Floats) -> Floats:
+    """Sum r x over the failures of each tied time: (p, k)."""
+    several = np.zeros(sets.n_times, dtype=bool)
+    several[failures.tied] = True
+    chosen = several[failures.at]
+    rows, at = failures.rows[chosen], failures.at[chosen]
+    starts = np.flatnonzero(np.diff(at, prepend=-1))
+    return np.add.reduceat(sets.x[:, rows] * risk[rows], starts, axis=1)
+
+
+def _sweep(
+    sets: RiskSets, risk: Floats, held: Floats, pull: Pulls, wanted: Ints | None
+) -> tuple[Floats, Floats, Floats | None]:
+    """Walk backward in time with S1 running along: sums of a S1, of the covariance, and S1.
+
+    Parts of the rows run side by side, each as if S1 were 0 at its start; what that leaves out
+    is added afterwards.
+    """
+    p = sets.x.shape[0]
+    leaving = _leaving(sets, risk)
+    kept = None if wanted is None else np.empty((p, wanted.size))
+
+    def part(begin: int, end: int) -> tuple[Floats, ...]:
+        carry, rows_bend, times_bend = np.zeros((p, 1)), np.zeros((p, p)), np.zeros((p, p))
+        slope, tilt = np.zeros(p), np.zeros(p)
+        for start, stop, g, h in blocks(begin, end, sets.start):
+            x = sets.x[:, start:stop]
+            rows_bend += (x * held[start:stop]) @ x.T
+            s1 = _cumulate(x * risk[start:stop], sets.start[g:h] - start)
+            if leaving is not None:
+                s1 -= np.cumsum(leaving[:, g:h], axis=1)
+            s1 += carry
+            carry = s1[:, -1:].copy()
+            pulled = s1 * pull.alpha[g:h]
+            times_bend += pulled @ s1.T
+            tilt += pulled.sum(axis=1)
+            slope += s1 @ pull.a[g:h]
+            if kept is not None and wanted is not None:
+                low, high = np.searchsorted(wanted, [g, h])
+                kept[:, low:high] = s1[:, wanted[low:high] - g]
+        g, h = np.searchsorted(sets.start, [begin, end])
+        return carry[:, 0], slope, tilt, rows_bend, times_bend, np.array([g, h])
+
+    slope, bend, before = np.zeros(p), np.zeros((p, p)), np.zeros(p)
+    for carry, own, tilt, rows_bend, times_bend, (g, h) in in_parts(part, risk.size, sets.start):
+        slope += own + before * pull.a[g:h].sum()
+        cross = np.outer(tilt, before)
+        bend += rows_bend - times_bend - cross - cross.T
+        bend -= np.outer(before, before) * pull.alpha[g:h].sum()
+        if kept is not None and wanted is not None:
+            kept[:, slice(*np.searchsorted(wanted, [g, h]))] += before[:, None]
+        before = before + carry
+    return slope, bend, kept
+
+
+def _leaving(sets: RiskSets, risk: Floats) -> Floats | None:
+    """Sum r x over the rows that leave at each failure time: (p, G)."""
+    if sets.leave is None:
+        return None
+    rows = [np.bincount(sets.leave, risk * x, sets.n_times + 1)[:-1] for x in sets.x]
+    return np.stack(rows)
+
+
+def _cumulate(terms: Floats, start: Ints) -> Floats:
+    """Cumulative sums (p, h) of terms (p, n) at the end of each run of rows."""
+    n, h = terms.shape[1], start.size
+    if n == h:
+        return np.cumsum(terms, axis=1)
+    if n > 4 * h:
+        return np.cumsum(np.add.reduceat(terms, start, axis=1), axis=1)
+    return np.cumsum(terms, axis=1)[:, np.append(start[1:], n) - 1]
