@@ -17,6 +17,7 @@ from survjax.estimators._fitted import FittedLifetime
 from survjax.estimators._intervals import Intervals
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._parameters import Parameters
+from survjax.estimators._plots import Plots
 from survjax.estimators._report import Report
 from survjax.estimators._selection import select
 from survjax.inference.likelihood import log_contributions
@@ -24,7 +25,7 @@ from survjax.inference.maximize import Climb, Interior, Maximum, faults, search,
 from survjax.inference.summaries import is_plain
 
 
-class WeibullMixture(Parameters, FittedLifetime, Intervals, Report):
+class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
     r"""Mixture of Weibull lifetimes, fitted by Newton's method from many starts.
 
     Parameters

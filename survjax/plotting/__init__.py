@@ -1,5 +1,26 @@
-"""Pictures of data, fits and iterations, drawn with matplotlib."""
+"""Pictures of data, fits and iterations, drawn with matplotlib.
+
+Nothing global changes: no window opens, no backend is chosen, no setting is touched. A plot
+function draws on the axes it is given or makes a figure, and returns the axes; `save` writes
+the figure to a file, and a notebook shows it.
+"""
 
 from survjax.plotting._animation import animate
+from survjax.plotting._curves import plot_hazard, plot_survival
+from survjax.plotting._history import animate_fit, plot_history
+from survjax.plotting._kinds import draw
+from survjax.plotting._paper import plot_paper
+from survjax.plotting._rul import plot_rul
+from survjax.plotting._style import save
 
-__all__ = ["animate"]
+__all__ = [
+    "draw",
+    "plot_survival",
+    "plot_paper",
+    "plot_hazard",
+    "plot_rul",
+    "plot_history",
+    "animate_fit",
+    "animate",
+    "save",
+]

@@ -19,6 +19,7 @@ from survjax.plotting._data import (
     title_of,
 )
 from survjax.plotting._style import COMPONENTS, DATA, MODEL, fill, finish, start
+from survjax.plotting._weibulls import Weibulls
 
 
 def plot_survival(
@@ -121,11 +122,15 @@ def plot_hazard(
     """
     check_fitted(model)
     t = grid(model, times)
+    if not t[0] > 0:
+        raise ValueError(f"times of a hazard must be positive, got {t[0]:g}")
     hazard = curves(model, t, level)["hazard"]
     ax = start(ax, title="Hazard", x="age ({unit})", y="hazard rate (1 / {unit})", unit=unit)
     fill(ax, t, hazard.limits, level)
     ax.plot(t, hazard.values, color=MODEL, linewidth=3.0, alpha=0.65, label="hazard")
-    for k, share in enumerate(_shares(model, t)):
+    parts = getattr(model, "weights_", ())
+    shares = Weibulls(parts, model.scales_, model.shapes_).shares(t) if len(parts) > 1 else ()
+    for k, share in enumerate(shares):
         color = COMPONENTS[k % len(COMPONENTS)]
         style = {"color": color, "linewidth": 1.5, "dashes": (4, 1.5)}
         ax.plot(t, share * hazard.values, label=f"component {k + 1}", **style)
@@ -133,21 +138,6 @@ def plot_hazard(
     ax.set_xlim(0, t[-1])
     ax.set_ylim(0, _top(hazard))
     return finish(ax, 5)
-
-
-def _shares(model: Any, t: np.ndarray) -> np.ndarray:
-    """P(component k | failed at t), shape (K, n), for K > 1 components; the `membership`.
-
-    In plain NumPy, since compiling `membership` for one picture takes longer than drawing it.
-    """
-    weights = np.asarray(getattr(model, "weights_", ()), float)
-    if weights.size < 2 or not np.all(t > 0):
-        return np.empty((0, t.size))
-    scales, shapes = model.scales_[:, None], model.shapes_[:, None]
-    log_ratio = np.log(t / scales)
-    joint = np.log(weights * model.shapes_ / model.scales_)[:, None]
-    joint = joint + (shapes - 1.0) * log_ratio - np.exp(np.minimum(shapes * log_ratio, 700.0))
-    return np.exp(joint - np.logaddexp.reduce(joint, axis=0))
 
 
 def _top(hazard: Drawn) -> float:

@@ -16,6 +16,7 @@ def plot_rul(
     ax: Axes | None = None,
     *,
     ages: Any = None,
+    table: Any = None,
     level: float = 0.95,
     running: Any = None,
     unit: str | None = None,
@@ -30,6 +31,8 @@ def plot_rul(
         Where to draw; None makes a figure.
     ages : array-like of shape (n,), optional
         Ages reached; by default from zero to the last time in the data.
+    table : DataFrame, optional
+        What `predict_rul(ages)` gave for these ages, in rising order, where it is known already.
     level : float, default 0.95
         Of the band around the mean: how well the fit knows it.
     running : array-like, optional
@@ -52,7 +55,8 @@ def plot_rul(
     """
     check_fitted(model)
     ages = np.concatenate([[0.0], grid(model)[:-1]]) if ages is None else grid(model, ages)
-    table = model.predict_rul(ages, quantiles=(0.1, 0.5, 0.9), level=level)
+    if table is None:
+        table = model.predict_rul(ages, quantiles=(0.1, 0.5, 0.9), level=level)
     ax = start(
         ax,
         title="Remaining useful life",

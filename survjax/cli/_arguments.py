@@ -1,0 +1,195 @@
+"""What may be said on the command line. Standard library only, so that help comes at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+from survjax import __version__
+
+EXIT_CODES = """exit codes:
+  0    done
+  1    an error inside survjax
+  2    input that cannot be used: one line on stderr says why, nothing is written
+  3    results are written, but the fit is not an interior maximum: no bounds
+  130  interrupted (Ctrl-C), nothing is written
+"""
+
+EXAMPLES = """examples:
+  survjax fit pumps.csv --duration age --event failed --entry entry --id unit
+  survjax fit meters.parquet --duration months --event failed --resolution 1 --components bic
+  survjax fit rounds.csv --lower last_ok --upper found_failed --unit days
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and leave with code 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser with its two commands."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        prog="survjax",
+        description="Fit lifetimes; say how much life is left.",
+        epilog=EXIT_CODES,
+        formatter_class=layout,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"survjax {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    demo = commands.add_parser(
+        "demo",
+        help="fit a shipped fleet that a single Weibull misses",
+        description=(
+            "Fit 528 pumps that come with survjax, some badly assembled, the rest wearing out;\n"
+            "print the fit, the comparison with one Weibull and the remaining life of units\n"
+            "still running; write the same files as `survjax fit`."
+        ),
+        epilog=EXIT_CODES,
+        formatter_class=layout,
+        allow_abbrev=False,
+    )
+    _add_output(demo, "survjax-demo")
+    fit = commands.add_parser(
+        "fit",
+        help="fit the lifetimes in a CSV or Parquet file",
+        description=(
+            "Fit a mixture of Weibulls to the rows of FILE, one row a unit, and write the\n"
+            "remaining life of each unit still running (rul.csv), the fitted model\n"
+            "(model.json, for survjax.load) and pictures."
+        ),
+        epilog=f"{EXAMPLES}\n{EXIT_CODES}",
+        formatter_class=layout,
+        allow_abbrev=False,
+    )
+    fit.add_argument("file", metavar="FILE", help="CSV text or Parquet, with named columns")
+    _add_columns(fit)
+    _add_model(fit)
+    _add_file(fit)
+    _add_output(fit, "survjax-fit")
+    return parser
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    """Say which column holds what."""
+    group = parser.add_argument_group("columns (--duration, or --lower and --upper, is required)")
+    add = group.add_argument
+    add("--duration", metavar="COL", help="time to failure, or time survived so far")
+    add("--event", metavar="COL", help="1 or true: failed; 0 or false: not (default: all failed)")
+    add("--lower", metavar="COL", help="with --upper: the unit failed after this age ...")
+    add("--upper", metavar="COL", help="... and by this one; empty where it still runs")
+    add("--entry", metavar="COL", help="age at which the unit came under observation")
+    add("--id", metavar="COL", help="name of the unit, copied to rul.csv")
+    add("--weight", metavar="COL", help="how many units the row stands for")
+    add(
+        "--in-service", metavar="COL",
+        help="1 or true: still runs, and gets a row in rul.csv (default: every unit not failed)",
+    )  # fmt: skip
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    """Say how to fit."""
+    add = parser.add_argument_group("model").add_argument
+    add(
+        "--components", metavar="K", type=components, default="bic",
+        help="number of Weibulls, or bic, aic, icl to let that choose (default: bic)",
+    )  # fmt: skip
+    add(
+        "--resolution", metavar="WIDTH", type=resolution,
+        help="width to which durations were rounded, or auto (default: not rounded)",
+    )  # fmt: skip
+    add(
+        "--rounding", choices=("up", "nearest", "down"), default="up",
+        help="how they were rounded (default: up)",
+    )  # fmt: skip
+    add("--level", type=share, default=0.95, help="of confidence bounds (default: 0.95)")
+    add("--horizon", metavar="TIME", type=positive, help="adds P(fails within TIME) to rul.csv")
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    """Say how to read the file."""
+    add = parser.add_argument_group("CSV files").add_argument
+    add(
+        "--separator", metavar="CHAR", type=separator,
+        help="between cells, or tab (default: found from the header)",
+    )  # fmt: skip
+    add("--decimal", choices=(".", ","), default=".", help="decimal mark (default: .)")
+    add("--encoding", default="utf-8", help="of the text (default: utf-8)")
+
+
+def _add_output(parser: argparse.ArgumentParser, folder: str) -> None:
+    """Say what to write and what to show."""
+    add = parser.add_argument_group("output").add_argument
+    switch = argparse.BooleanOptionalAction
+    add(
+        "--out", metavar="DIR", default=folder,
+        help=f"folder to write to; files of the same names are replaced (default: {folder})",
+    )  # fmt: skip
+    if folder == "survjax-fit":
+        add("--unit", metavar="WORD", help="unit of time, for the labels of pictures")
+    add("--pictures", action=switch, default=True, help="draw pictures (default: yes)")
+    add("--animation", action=switch, default=True, help="draw newton.gif too (default: yes)")
+    add("--progress", action=switch, help="say what is going on (default: in a terminal)")
+    add("--debug", action="store_true", help="show the traceback of an error inside survjax")
+
+
+def components(text: str) -> int | str:
+    """A number of components, or the criterion that chooses it."""
+    if text in ("bic", "aic", "icl"):
+        return text
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 20:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 to 20, bic, aic or icl, got {text!r}"
+        )
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """A positive finite number."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return value
+
+
+def resolution(text: str) -> float | str:
+    """A positive width, or "auto"."""
+    return text if text == "auto" else positive(text)
+
+
+def share(text: str) -> float:
+    """A number between 0 and 1."""
+    value = _number(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, such as 0.95, got {text!r}")
+    return value
+
+
+def separator(text: str) -> str:
+    """One character that may stand between cells."""
+    text = "\t" if text in ("tab", "\\t") else text
+    if len(text) != 1 or text in '"\r\n\0' or text.isalnum():
+        raise argparse.ArgumentTypeError(
+            f"must be one mark such as ; or the word tab, got {text!r}"
+        )
+    return text
+
+
+def _number(text: str) -> float:
+    """A number, or NaN, which no rule accepts."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def terminal(stream: object = None) -> bool:
+    """Whether a stream, stderr by default, is a terminal."""
+    stream = stream or sys.stderr
+    return bool(getattr(stream, "isatty", lambda: False)())

@@ -1,0 +1,215 @@
+"""From cells to checked numbers: each error names the column, the line and what stands there."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from survjax.cli._errors import Refused, printable, quoted
+from survjax.cli._reading import Table
+
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nat", "#n/a", "-", ".", "?"))
+FLAGS = {"1": True, "0": False, "true": True, "false": False, "1.0": True, "0.0": False}
+
+
+@dataclass(frozen=True)
+class Units:
+    """What a file says of its units, checked.
+
+    Attributes
+    ----------
+    lower, upper : arrays of shape (n,)
+        Equal for an exact failure; upper is inf where the unit was last seen running.
+    entry, weight : array of shape (n,) or None
+    running : array of shape (n,)
+        True where the unit gets a row of remaining life.
+    names : list of str
+        Of the units; their row numbers where the file has none.
+    title : str
+        Name of the column of names.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    entry: np.ndarray | None
+    weight: np.ndarray | None
+    running: np.ndarray
+    names: list[str]
+    title: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Whether no row is an interval."""
+        return bool(np.all((self.lower == self.upper) | np.isinf(self.upper)))
+
+
+def needed_columns(arguments: argparse.Namespace) -> dict[str, str]:
+    """Role to column name, for the roles that were given."""
+    bounds = [arguments.lower, arguments.upper]
+    if arguments.duration is None:
+        if None in bounds:
+            raise Refused("name the columns: --duration COL, or --lower COL and --upper COL")
+        if arguments.event is not None:
+            raise Refused(
+                "--event goes with --duration: with --lower and --upper, an empty upper bound "
+                "means that the unit still runs"
+            )
+        if arguments.resolution is not None:
+            raise Refused("--resolution goes with --duration: bounds already say how wide they are")
+    elif any(bound is not None for bound in bounds):
+        raise Refused("name either --duration, or --lower and --upper, not both")
+    roles = ("duration", "event", "lower", "upper", "entry", "weight", "in_service", "id")
+    found = {role: getattr(arguments, role) for role in roles}
+    return {role: column for role, column in found.items() if column is not None}
+
+
+def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespace) -> Units:
+    """Check every needed cell, and return what they say."""
+    check = Checker(table, roles, arguments.decimal)
+    if "duration" in roles:
+        lower = check.numbers("duration")
+        failed = check.flags("event") if "event" in roles else np.ones(table.n_rows, bool)
+        check.rule("duration", lower >= 0, "is negative, {cell},", "durations start at 0")
+        if arguments.resolution is None or arguments.rounding == "up":
+            why = "a failed unit needs a positive duration"
+            if arguments.resolution is None:
+                why += "; if failures were rounded to 0, pass --resolution with --rounding down"
+            check.rule("duration", (lower > 0) | ~failed, "is 0 for a failed unit", why)
+        upper = np.where(failed, lower, np.inf)
+    else:
+        lower, upper = check.numbers("lower", missing=0.0), check.numbers("upper", missing=np.inf)
+        check.rule("lower", lower >= 0, "is negative, {cell},", "ages start at 0")
+        check.rule("upper", upper >= lower, "is {cell}, below the lower bound,", "swap or correct")
+        check.rule("upper", upper > 0, "is 0", "a failure at age 0 has no place in a fit")
+        failed = np.isfinite(upper)
+    entry = check.entry(np.where(failed, upper, lower)) if "entry" in roles else None
+    weight = check.weight() if "weight" in roles else None
+    running = ~failed
+    if "in_service" in roles:
+        running = check.flags("in_service")
+        both = "is {cell} for a failed unit"
+        check.rule("in_service", ~(running & failed), both, "a unit in service has not failed")
+    names, notes = check.names()
+    return Units(lower, upper, entry, weight, running, names, roles.get("id", "row"), notes)
+
+
+class Checker:
+    """Cells of one table to numbers, flags and names."""
+
+    def __init__(self, table: Table, roles: dict[str, str], decimal: str) -> None:
+        self.table, self.roles, self.decimal = table, roles, decimal
+
+    def cells(self, role: str) -> Any:
+        """The cells of a column."""
+        return self.table.columns[self.roles[role]]
+
+    def fail(self, role: str, rows: np.ndarray, what: str, advice: str) -> None:
+        """Refuse the rows in which something is wrong, if there are any."""
+        if len(rows):
+            cell = self.cells(role)[int(rows[0])]
+            more = f" ({len(rows)} such rows)" if len(rows) > 1 else ""
+            raise Refused(
+                f"column {quoted(self.roles[role])} {what.format(cell=quoted(cell))} in "
+                f"{self.table.places(int(rows[0]))}{more}: {advice}"
+            )
+
+    def rule(self, role: str, good: np.ndarray, what: str, advice: str) -> None:
+        """Refuse the rows that break a rule."""
+        self.fail(role, np.flatnonzero(~good), what, advice)
+
+    def numbers(self, role: str, missing: float | None = None) -> np.ndarray:
+        """A column of finite numbers; missing cells are refused or take the given value."""
+        cells = self.cells(role)
+        if isinstance(cells, np.ndarray):
+            values, empty = cells.astype(np.float64), np.isnan(cells.astype(np.float64))
+        else:
+            values, empty = self._parse(role, cells)
+        if missing is None:
+            self.fail(role, np.flatnonzero(empty), "has no value", "fill or drop rows without one")
+        else:
+            values = np.where(empty, missing, values)
+        if role != "upper":
+            infinite = np.flatnonzero(np.isinf(values))
+            self.fail(role, infinite, "is not finite, {cell},", "correct or drop such rows")
+        return values
+
+    def _parse(self, role: str, cells: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers in text, and where there are none."""
+        values, empty = np.empty(len(cells)), np.zeros(len(cells), bool)
+        bad = []
+        # Python reads 1_000 as a number; a table does not mean that. With decimal commas, points
+        # would be marks for thousands.
+        marks = str.maketrans(
+            "_" if self.decimal == "." else "_.,", "x" if self.decimal == "." else "xx."
+        )
+        for row, cell in enumerate(cells):
+            try:
+                values[row] = float(cell.translate(marks))
+            except ValueError:
+                values[row] = np.nan
+                if cell.strip().lower() not in MISSING:
+                    bad.append(row)
+        empty = np.isnan(values)
+        advice = "numbers are needed"
+        if bad and "," in cells[bad[0]]:
+            advice += ", with --decimal , if commas are decimal marks; no marks for thousands"
+        self.fail(role, np.array(bad, int), "holds text, {cell},", advice)
+        return values, empty
+
+    def flags(self, role: str) -> np.ndarray:
+        """A column of 1 and 0, or true and false."""
+        cells = self.cells(role)
+        if isinstance(cells, np.ndarray):
+            empty = np.isnan(cells.astype(np.float64))
+            good = (cells == 0) | (cells == 1)
+            values = cells == 1
+        else:
+            read = [FLAGS.get(cell.strip().lower()) for cell in cells]
+            empty = np.array([cell.strip().lower() in MISSING for cell in cells])
+            good = np.array([flag is not None for flag in read])
+            values = np.array([bool(flag) for flag in read])
+        meaning = "failed, 0 = not" if role == "event" else "still runs, 0 = not"
+        advice = f"write 1 = {meaning} (or true, false)"
+        self.fail(role, np.flatnonzero(empty), "has no value", advice)
+        self.fail(role, np.flatnonzero(~good), "holds {cell}", advice)
+        return values
+
+    def entry(self, age: np.ndarray) -> np.ndarray:
+        """Entry ages, below the ages they lead to; an empty cell is a unit watched from new."""
+        values = self.numbers("entry", missing=0.0)
+        self.rule("entry", values >= 0, "is negative, {cell},", "ages start at 0")
+        early = (values < age) | ((values == 0) & (age == 0))
+        what = "is {cell}, not below the unit's age,"
+        self.rule("entry", early, what, "a unit cannot come under observation at its end")
+        return values
+
+    def weight(self) -> np.ndarray:
+        """Weights, at least zero and not all zero."""
+        values = self.numbers("weight")
+        self.rule("weight", values >= 0, "is negative, {cell},", "weights count units")
+        if not values.any():
+            raise Refused(f"column {quoted(self.roles['weight'])} is 0 in every row")
+        return values
+
+    def names(self) -> tuple[list[str], tuple[str, ...]]:
+        """Names of the units, and a note where some repeat."""
+        if "id" not in self.roles:
+            return [str(row + 1) for row in range(self.table.n_rows)], ()
+        cells = self.cells("id")
+        if isinstance(cells, np.ndarray):
+            cells = ["" if cell != cell else f"{cell}" for cell in cells.tolist()]
+        seen: set[str] = set()
+        twice = {cell for cell in cells if cell in seen or seen.add(cell)}
+        if not twice:
+            return cells, ()
+        first = printable(next(cell for cell in cells if cell in twice), 30)
+        note = (
+            f"{len(twice)} names in column {quoted(self.roles['id'])} stand in several rows, the "
+            f"first is '{first}': each row counts as a unit of its own"
+        )
+        return cells, (note,)

@@ -1,0 +1,229 @@
+"""From a file of a user to the columns that a fit needs, or one line that says what is wrong.
+
+A file is small against the patience of its owner, so every cell that counts is looked at:
+nothing is guessed, padded, truncated or dropped in silence.
+"""
+
+from __future__ import annotations
+
+import array
+import codecs
+import csv
+import difflib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from survjax.cli._errors import Refused, printable, quoted
+
+#: What other files begin with, and what to do with them.
+FOREIGN = {
+    b"\x1f\x8b": "is compressed (gzip): unpack it first",
+    b"BZh": "is compressed (bzip2): unpack it first",
+    b"\xfd7zXZ": "is compressed (xz): unpack it first",
+    b"(\xb5/\xfd": "is compressed (zstd): unpack it first",
+    b"PK\x03\x04": "is a zip archive or an Excel workbook: save the sheet as CSV first",
+    b"\xd0\xcf\x11\xe0": "is an Excel workbook: save the sheet as CSV first",
+    b"%PDF": "is a PDF document: a table in CSV or Parquet is needed",
+}
+SEPARATORS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The needed columns of a file.
+
+    Attributes
+    ----------
+    columns : dict
+        Name to cells: a list of text, or an array of numbers (NaN where missing).
+    places : callable
+        Row number, from 0, to words that find it in the file: "line 12".
+    n_rows : int
+    notes : tuple of str
+        What the user should know about how the file was read.
+    """
+
+    columns: dict[str, Any]
+    places: Callable[[int], str]
+    n_rows: int
+    notes: tuple[str, ...] = ()
+
+
+def read_table(
+    path: Path, needed: Sequence[str], separator: str | None = None, encoding: str = "utf-8"
+) -> Table:
+    """Read the needed columns of a CSV or Parquet file."""
+    raw = _read_bytes(path)
+    if raw.startswith(b"PAR1"):
+        return _read_parquet(path, raw, needed)
+    return _read_csv(path, _decode(path, raw, encoding), needed, separator)
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The content of a file, or why there is none."""
+    name = quoted(path)
+    try:
+        if path.is_dir():
+            raise Refused(f"{name} is a folder: name a CSV or Parquet file in it")
+        if path.exists() and not path.is_file():
+            raise Refused(f"{name} is not an ordinary file")
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise Refused(f"there is no file {name}") from None
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or error
+        raise Refused(f"{name} cannot be read: {words}") from None
+    if not raw.strip():
+        raise Refused(f"{name} is empty")
+    for beginning, advice in FOREIGN.items():
+        if raw.startswith(beginning):
+            raise Refused(f"{name} {advice}")
+    return raw
+
+
+def _decode(path: Path, raw: bytes, encoding: str) -> str:
+    """The text of a file; UTF-8 and UTF-16 marks at its beginning count."""
+    name = quoted(path)
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif raw.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8-sig"
+    try:
+        text = raw.decode(encoding)
+    except LookupError:
+        raise Refused(f"there is no encoding {quoted(encoding)}: try utf-8 or latin-1") from None
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise Refused(
+            f"{name} is not text in {encoding} (byte 0x{raw[error.start]:02x} in line {line}): "
+            "save it as CSV in UTF-8, or pass --encoding latin-1"
+        ) from None
+    except (TypeError, ValueError):  # codecs such as "rot13" or "idna" decode no files
+        raise Refused(f"{name} cannot be read as {quoted(encoding)}: try utf-8") from None
+    if not isinstance(text, str):
+        raise Refused(f"{quoted(encoding)} is not an encoding of text: try utf-8")
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise Refused(f"{name} is binary or damaged (a NUL byte in line {line})")
+    return text
+
+
+def _read_csv(path: Path, text: str, needed: Sequence[str], separator: str | None) -> Table:
+    """Read the needed columns of CSV text."""
+    name = quoted(path)
+    separator, notes = (separator, ()) if separator else _find_separator(name, text, needed)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    lines = array.array("q")
+    try:
+        header = _header(reader, name)
+        where = [_position(column, header, name) for column in needed]
+        cells: list[list[str]] = [[] for _ in needed]
+        width = len(header)
+        for row in reader:
+            if len(row) != width:
+                if not row:
+                    continue
+                if len(row) < width or any(row[width:]):
+                    raise Refused(
+                        f"{name} has {len(row)} cells in line {reader.line_num}, and {width} in "
+                        "its first line: correct that line (is the file cut off, or a cell with "
+                        "a separator not in quotes?)"
+                    )
+            for column, i in zip(cells, where, strict=True):
+                column.append(row[i])
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        raise Refused(f"{name} is not CSV in line {reader.line_num}: {error}") from None
+    if not lines:
+        raise Refused(f"{name} has column names and no rows")
+    columns = dict(zip(needed, cells, strict=True))
+    return Table(columns, lambda row: f"line {lines[row]}", len(lines), notes)
+
+
+def _header(reader: Any, name: str) -> list[str]:
+    """The first line that is not blank: names of columns."""
+    header = next((row for row in reader if any(cell.strip() for cell in row)), None)
+    if header is None:
+        raise Refused(f"{name} is empty")
+    return header
+
+
+def _find_separator(name: str, text: str, needed: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The mark that splits the first line into the needed names; else into the most cells."""
+    first = next(line for line in text.splitlines() if line.strip())
+
+    def cells(mark: str) -> list[str]:
+        try:
+            return [cell.strip() for cell in next(csv.reader([first], delimiter=mark))]
+        except csv.Error:
+            return []
+
+    best = max(SEPARATORS, key=lambda mark: (len(set(needed) & set(cells(mark))), len(cells(mark))))
+    if best == "," or len(cells(best)) < 2:
+        return ",", ()
+    word = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}[best]
+    return best, (f"{name} has {word} between its cells",)
+
+
+def _position(wanted: str, header: Sequence[str], name: str) -> int:
+    """Where a column stands, or what the file has instead."""
+    for names in (list(header), [cell.strip() for cell in header]):
+        count = names.count(wanted)
+        if count == 1:
+            return names.index(wanted)
+        if count > 1:
+            raise Refused(f"{name} has {count} columns {quoted(wanted)}: rename all but one")
+    shown = [cell.strip() for cell in header]
+    lower = {cell.lower(): cell for cell in shown}
+    near = difflib.get_close_matches(wanted.lower(), lower, n=1)
+    hint = f"; did you mean {quoted(lower[near[0]])}?" if near else ""
+    listed = printable(", ".join(shown), 200)
+    raise Refused(f"{name} has no column {quoted(wanted)}{hint} It has: {listed}")
+
+
+def _read_parquet(path: Path, raw: bytes, needed: Sequence[str]) -> Table:
+    """Read the needed columns of a Parquet file."""
+    name = quoted(path)
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise Refused(
+            f"{name} is a Parquet file, and reading it needs pyarrow: python -m pip install pyarrow"
+        ) from None
+    try:
+        file = pq.ParquetFile(pa.BufferReader(raw))
+        header = file.schema_arrow.names
+        where = [_position(column, header, name) for column in needed]
+        columns = {c: file.read(columns=[header[i]]) for c, i in zip(needed, where, strict=True)}
+        cells = {c: _arrow_cells(table.column(0), c) for c, table in columns.items()}
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        line = printable(str(error).splitlines()[0] if str(error) else type(error).__name__, 120)
+        raise Refused(f"{name} is a damaged Parquet file: {line}") from None
+    n = file.metadata.num_rows
+    if n == 0:
+        raise Refused(f"{name} has column names and no rows")
+    return Table(cells, lambda row: f"row {row + 1}", n)
+
+
+def _arrow_cells(column: Any, name: str) -> Any:
+    """A column as an array of numbers (NaN where missing) or a list of text."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+        column = column.cast(kind)
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        whole = column.cast(pa.float64(), safe=False)
+        if pa.types.is_integer(kind) and column.null_count == 0:
+            return column.to_numpy()
+        return whole.to_numpy()
+    if pa.types.is_decimal(kind):
+        return column.cast(pa.float64()).to_numpy()
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise Refused(f"column {quoted(name)} holds {kind}: numbers or text are needed")
+    return ["" if value is None else str(value) for value in column.to_pylist()]

@@ -1,0 +1,133 @@
+"""Results in words and in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from survjax.cli._columns import Units
+from survjax.cli._errors import printable
+from survjax.cli._writing import escaped_column
+from survjax.plotting._data import grid, title_of
+
+QUANTILES = (0.1, 0.5, 0.9)
+#: Units of which the terminal shows the remaining life; rul.csv has them all.
+SHOWN = 5
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table: the first column to the left, numbers to the right."""
+    width = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = [
+            row[0].ljust(width[0]),
+            *(c.rjust(w) for c, w in zip(row[1:], width[1:], strict=True)),
+        ]
+        yield "  " + "  ".join(cells).rstrip()
+
+
+def components(model: Any, unit: str | None) -> Iterator[str]:
+    """The fitted components."""
+    yield (
+        f"{title_of(model)}: log-likelihood {model.log_likelihood_:.3f}, BIC {model.bic_:.2f}, "
+        f"{model.n_units_:g} units, {model.n_events_:g} failures"
+    )
+    medians = model.scales_ * np.log(2.0) ** (1.0 / model.shapes_)
+    rows = [
+        [str(k + 1), f"{100 * model.weights_[k]:.1f}%", f"{model.shapes_[k]:.3f}",
+         f"{model.scales_[k]:.5g}", f"{medians[k]:.5g}"]
+        for k in range(model.weights_.size)
+    ]  # fmt: skip
+    of = f" ({printable(unit, 20)})" if unit else ""
+    yield from table(["component", "share", "shape", f"scale{of}", f"median{of}"], rows)
+
+
+def comparison(model: Any, single: Any) -> Iterator[str]:
+    """The fit against one Weibull, or the numbers of components that were tried."""
+    if hasattr(model, "selection_"):
+        tried = [
+            f"{row.n_components}: {row.bic:.2f}{'' if row.converged else ' (no maximum)'}"
+            for row in model.selection_.itertuples()
+        ]
+        yield f"BIC by number of components: {', '.join(tried)}"
+    elif model.weights_.size > 1:
+        gap = single.bic_ - model.bic_
+        words = "worse: one Weibull misses this fleet" if gap > 10 else "worse"
+        if gap < 0:
+            words = "better: one Weibull is enough"
+        yield (
+            f"one Weibull: log-likelihood {single.log_likelihood_:.3f}, BIC {single.bic_:.2f}, "
+            f"{abs(gap):.1f} {words}"
+        )
+
+
+def verdict(model: Any) -> Iterator[str]:
+    """What the answer stands on."""
+    found = model.certificate_
+    agree = f"{found.n_agreeing} of {found.n_starts} starts agree"
+    yield f"{found.status}; {agree}" if found.n_starts > 1 else found.status
+
+
+class Remaining:
+    """Remaining lives of the units still running, and of every age for the picture.
+
+    All ages are predicted in one call, which is compiled once.
+    """
+
+    def __init__(self, model: Any, units: Units, level: float, horizon: float | None) -> None:
+        self.rows = np.flatnonzero(units.running)
+        self.names = [units.names[row] for row in self.rows]
+        self.title = units.title
+        self.ages = units.lower[self.rows]
+        self.level, self.horizon = level, horizon
+        self.grid = np.concatenate([[0.0], grid(model)[:-1]])
+        every = np.concatenate([self.ages, self.grid])
+        lives = model.predict_rul(every, quantiles=QUANTILES, level=level)
+        self.lives, self.grid_lives = lives.iloc[: self.ages.size], lives.iloc[self.ages.size :]
+        self.columns_of = {str(name): self.lives[name].to_numpy() for name in self.lives}
+        if self.ages.size:
+            interval = model.predict_interval(self.ages, level=level)
+            self.columns_of |= {
+                "life_lower": interval["lower"].to_numpy(),
+                "life_upper": interval["upper"].to_numpy(),
+            }
+            if horizon is not None:
+                risk = model.failure_probability(self.ages, horizon)
+                self.columns_of["failure_probability"] = risk
+
+    def columns(self) -> dict[str, Sequence[str]]:
+        """The columns of rul.csv, as text."""
+        numbers = {"age": [repr(float(age)) for age in self.ages]}
+        for name, values in self.columns_of.items():
+            numbers[name] = [f"{x:.9g}" if x == x else "" for x in values.tolist()]
+        title = self.title
+        while title in numbers:
+            title += "_id"
+        return {title: escaped_column(self.names), **numbers}
+
+    def lines(self, unit: str | None) -> Iterator[str]:
+        """The shortest mean remaining lives."""
+        n = self.ages.size
+        if n == 0:
+            yield "no unit is still running: rul.csv has no rows"
+            return
+        of = f", {printable(unit, 20)}" if unit else ""
+        count = "1 unit" if n == 1 else f"{n} units"
+        which = f"; the {SHOWN} shortest:" if n > SHOWN else ":"
+        yield f"remaining life of {count} still running{of}{which}"
+        low, high = f"{100 * self.level:g}% bounds", "10% fail by"
+        head = ["unit", "age", "mean", low, high, "50% by", "90% by"]
+        if self.horizon is not None:
+            head.append(f"P(fails in {self.horizon:g})")
+        order = np.argsort(self.columns_of["mean"], kind="stable")[:SHOWN]
+        yield from table(head, [self._row(i, len(head)) for i in order])
+
+    def _row(self, i: int, length: int) -> list[str]:
+        """One unit's line."""
+        value = {name: f"{column[i]:.4g}" for name, column in self.columns_of.items()}
+        cells = [printable(self.names[i], 24), f"{self.ages[i]:.5g}", value["mean"]]
+        cells += [f"{value['mean_lower']} to {value['mean_upper']}"]
+        cells += [value["q10"], value["q50"], value["q90"]]
+        return (cells + [value.get("failure_probability", "")])[:length]
