@@ -1,0 +1,150 @@
+"""The target of a regression: when each unit failed, in any of the forms that people have it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.exceptions import DataConversionWarning
+
+from survjax._core.observations import Observations
+from survjax._core.validation import as_floats, check_events, check_length
+
+
+class SurvivalTarget(NamedTuple):
+    """A checked target.
+
+    Attributes
+    ----------
+    durations : array of shape (n,)
+        Time to failure or survived so far; the lower bounds of intervals.
+    event : array of shape (n,)
+        True where the failure was seen exactly.
+    upper : array of shape (n,) or None
+        Upper bounds (inf: still running), where failures are known by intervals.
+    """
+
+    durations: np.ndarray
+    event: np.ndarray
+    upper: np.ndarray | None = None
+
+    def observations(self, entry: Any = None, sample_weight: Any = None) -> Observations:
+        """Rows for the likelihood; every value is checked."""
+        if self.upper is not None:
+            return Observations.from_intervals(
+                self.durations, self.upper, entry=entry, sample_weight=sample_weight
+            )
+        return Observations.from_durations(
+            self.durations, self.event, entry=entry, sample_weight=sample_weight
+        )
+
+
+def survival_target(lower: Any, upper: Any) -> np.ndarray:
+    """Make a target of failures known by intervals, for `fit(X, y)` and cross-validation.
+
+    Parameters
+    ----------
+    lower, upper : array-like of shape (n,)
+        Each unit failed in (lower, upper]. lower == upper is an exact failure, upper = inf a
+        unit still running, lower = 0 one found failed at its first inspection.
+
+    Returns
+    -------
+    structured array of shape (n,)
+        With fields `lower` and `upper`; it is indexed and split like any other target.
+
+    Examples
+    --------
+    >>> from survjax import survival_target
+    >>> y = survival_target([3.0, 0.0, 5.0], [4.0, 2.0, float("inf")])
+    >>> y["upper"]
+    array([ 4.,  2., inf])
+    """
+    low = as_floats(lower, "lower")
+    high = as_floats(upper, "upper")
+    check_length(high, low.shape[0], "upper")
+    target = np.empty(low.shape[0], dtype=[("lower", np.float64), ("upper", np.float64)])
+    target["lower"], target["upper"] = low, high
+    return target
+
+
+def check_survival_y(y: Any) -> SurvivalTarget:
+    """Read durations, (duration, event) pairs, a structured array or frame, or intervals.
+
+    Parameters
+    ----------
+    y : array-like
+        Durations of shape (n,), all failed; columns (duration, event) of shape (n, 2); a
+        structured array or frame with one boolean field, the event, and one of durations; or
+        what `survival_target` returns.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if y is None:
+        raise ValueError("y is None: this estimator requires y to be passed, such as durations")
+    fields = _fields(y)
+    if fields is not None:
+        return _from_fields(fields)
+    array = np.asarray(y)
+    if array.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y must be durations")
+    if array.ndim == 2 and array.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected: durations of shape (n,)",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+        array = array[:, 0]
+    if array.ndim == 2 and array.shape[1] == 2:
+        durations = as_floats(array[:, 0], "the durations in y")
+        return SurvivalTarget(durations, check_events(array[:, 1], len(array), "the events in y"))
+    if array.ndim != 1:
+        raise ValueError(
+            f"y must be durations (n,), pairs (duration, event) of shape (n, 2), or a structured "
+            f"array, got an array of shape {array.shape}"
+        )
+    _no_missing(array)
+    return SurvivalTarget(as_floats(array, "y"), np.ones(array.shape[0], bool))
+
+
+def _no_missing(array: np.ndarray) -> None:
+    """Refuse missing and infinite durations in scikit-learn's words, with the row."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array))[0])
+        what = "NaN" if np.isnan(array[row]) else "infinity"
+        raise ValueError(f"Input y contains {what} in row {row}: drop these rows")
+
+
+def _fields(y: Any) -> dict[str, np.ndarray] | None:
+    """Named columns of a structured array or a frame, if it is one."""
+    names = getattr(getattr(y, "dtype", None), "names", None)
+    if names is None and hasattr(y, "columns"):
+        names = list(y.columns)
+    return None if names is None else {str(name): np.asarray(y[name]) for name in names}
+
+
+def _from_fields(fields: dict[str, np.ndarray]) -> SurvivalTarget:
+    """Intervals by name; otherwise the boolean field is the event and the other the duration."""
+    if set(fields) == {"lower", "upper"}:
+        lower = as_floats(fields["lower"], "lower")
+        upper = as_floats(fields["upper"], "upper")
+        return SurvivalTarget(lower, lower == upper, upper)
+    shown = ", ".join(f"{name} ({column.dtype})" for name, column in fields.items())
+    if len(fields) == 1:
+        return check_survival_y(next(iter(fields.values())))
+    flags = [name for name, column in fields.items() if column.dtype.kind == "b"]
+    if len(fields) == 2 and not flags:
+        flags = [n for n, c in fields.items() if c.dtype.kind in "iuf" and set(c) <= {0, 1}][:1]
+    if len(fields) != 2 or len(flags) != 1:
+        raise ValueError(
+            "y must have one boolean field, the event, and one of durations (or the fields lower "
+            f"and upper), got {shown}"
+        )
+    name = next(name for name in fields if name != flags[0])
+    durations = as_floats(fields[name], f"{name} in y")
+    events = check_events(fields[flags[0]], durations.shape[0], f"{flags[0]} in y")
+    return SurvivalTarget(durations, events)
