@@ -38,6 +38,7 @@ _PUBLIC: dict[str, str] = {
 
 # Modules reached as attributes, `survjax.datasets.load_pumps()`.
 _MODULES: tuple[str, ...] = (
+    "baselines",
     "datasets",
     "inference",
     "lifetimes",

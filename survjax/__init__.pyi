@@ -1,3 +1,4 @@
+from survjax import baselines as baselines
 from survjax import datasets as datasets
 from survjax import inference as inference
 from survjax import lifetimes as lifetimes

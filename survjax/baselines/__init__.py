@@ -1,0 +1,6 @@
+"""The simple models that one tries first: linear, logistic, neural, and hazards by period."""
+
+from survjax.baselines._linear import LinearRegression
+from survjax.baselines._logistic import LogisticRegression
+
+__all__ = ["LinearRegression", "LogisticRegression"]

@@ -1,0 +1,144 @@
+"""What the linear models share: checked settings, tables of the path, standard errors."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from survjax.estimators._messages import FitWarning
+from survjax.optimize import Solution
+
+#: The history lists each parameter where there are no more than this.
+FEW = 20
+
+
+def check_solver(solver: Any, named: tuple[str, ...]) -> Any:
+    """Accept one of the named solvers or an optax transformation."""
+    if isinstance(solver, str) and solver in named:
+        return solver
+    if callable(getattr(solver, "init", None)) and callable(getattr(solver, "update", None)):
+        return solver
+    choices = ", ".join(repr(name) for name in named)
+    raise ValueError(f"solver must be {choices} or an optax transformation, got {solver!r}")
+
+
+def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
+    """Accept a finite number above zero (or at least zero)."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if not number or not np.isfinite(value) or value < 0 or (value == 0 and not zero):
+        rule = "at least zero" if zero else "above zero"
+        raise ValueError(f"{name} must be a finite number {rule}, got {value!r}")
+    return float(value)
+
+
+def check_count(value: Any, name: str) -> int:
+    """Accept a whole number of at least one."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def row_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
+    """Check weights: one a row, none negative, not all zero; None where all rows count once."""
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True, allow_all_zero_weights=False
+    )
+    return np.asarray(weight)
+
+
+def validation_pair(validation_data: Any) -> tuple[Any, Any] | None:
+    """Take `validation_data=(X, y)` apart."""
+    if validation_data is None:
+        return None
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+        raise ValueError(f"validation_data must be a pair (X, y), got {validation_data!r:.80}")
+    return validation_data[0], validation_data[1]
+
+
+def warn_unless_converged(solution: Solution, name: str) -> None:
+    """Say why a fit stopped early, and what to do."""
+    if not solution.converged:
+        warnings.warn(
+            f"{name} {solution.message} ({int(solution.n_iter)} iterations, stopping measure "
+            f"{float(solution.decrement):.3g}): raise max_iter or tol, or take solver='newton'",
+            FitWarning,
+            stacklevel=4,
+        )
+
+
+def history_frame(
+    columns: dict[str, np.ndarray], names: tuple[str, ...], parameters: np.ndarray
+) -> pd.DataFrame:
+    """Build the table of a path: parameters where they are few, then what was measured."""
+    few = dict(zip(names, parameters.T, strict=True)) if len(names) <= FEW else {}
+    frame = pd.DataFrame({**few, **columns})
+    return frame.rename_axis(index="iteration")
+
+
+class Coefficients:
+    """Estimates with errors: for models that keep parameters_, names and a covariance."""
+
+    parameters_: np.ndarray
+    parameter_names_: tuple[str, ...]
+    covariance_: np.ndarray
+
+    @property
+    def standard_errors_(self) -> np.ndarray:
+        """Standard error of each of `parameters_`."""
+        return np.sqrt(np.diag(self.covariance_))
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Tabulate the parameters with standard errors and Wald bounds.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Confidence level of the bounds.
+
+        Returns
+        -------
+        DataFrame
+            Index: parameter; columns: estimate, standard_error, lower, upper, p_value (of zero,
+            by the normal distribution, or Student's for a linear regression).
+        """
+        check_is_fitted(self)
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level must lie between 0 and 1, such as 0.95, got {level!r}")
+        reference = self._reference()
+        error = self.standard_errors_
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.abs(self.parameters_) / error
+        reach = reference.ppf(0.5 + level / 2) * error
+        return pd.DataFrame(
+            {
+                "estimate": self.parameters_,
+                "standard_error": error,
+                "lower": self.parameters_ - reach,
+                "upper": self.parameters_ + reach,
+                "p_value": 2 * reference.sf(ratio),
+            },
+            index=pd.Index(self.parameter_names_, name="parameter"),
+        )
+
+    def _reference(self) -> Any:
+        """Distribution that an estimate over its standard error follows."""
+        return stats.norm
+
+
+def raw_coordinates(theta: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Take (..., p + 1) parameters of standardized columns to those of the columns as given."""
+    slopes = theta[..., 1:] / scale
+    level = theta[..., :1] - (slopes @ mean)[..., None]
+    return np.concatenate([level, slopes], axis=-1)
+
+
+def raw_jacobian(mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Matrix of `raw_coordinates`, which is linear."""
+    return raw_coordinates(np.eye(len(mean) + 1), mean, scale).T

@@ -1,0 +1,81 @@
+"""Classifiers measured: labels as codes, and what a path of parameters does on a set of rows."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from survjax.baselines._predictor import along, binary, contrasts, multinomial
+from survjax.baselines._rows import Rows
+
+
+def encode_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort the labels and number the rows by them."""
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        only = classes.tolist()[0]
+        raise ValueError(f"a classifier needs at least two classes in y, got one class: {only!r}")
+    return classes, codes
+
+
+def code_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Number rows by known labels, refusing others."""
+    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    unknown = np.flatnonzero(classes[codes] != y)
+    if unknown.size:
+        raise ValueError(
+            f"validation labels must be among those fitted, got {y[unknown].tolist()[0]!r} in row "
+            f"{unknown[0]} ({unknown.size} such rows)"
+        )
+    return codes
+
+
+def measures(
+    n_classes: int, path: np.ndarray, rows: Rows, total: float, objective: Any = None
+) -> dict[str, np.ndarray]:
+    """Objective, accuracy and the rest, at each point (k, p) of a path.
+
+    The mean losses, where they are known, need not be computed a second time.
+    """
+    path = np.pad(path, [(0, 0), (0, 0), (0, rows.x.shape[1] - path.shape[2])])
+    summary, loss = (_two, binary) if n_classes == 2 else (_several, multinomial)
+    found = along(summary, path, rows)
+    if objective is None:
+        objective = along(_as_summary(loss), path, rows)["objective"]
+    if n_classes == 2:
+        for name in ("false_positives", "false_negatives"):
+            counts = found[name] * total
+            found[name] = np.where(np.abs(counts - np.rint(counts)) < 1e-6, np.rint(counts), counts)
+        order = ("accuracy", "false_positives", "false_negatives", "mean_prediction")
+        return {"objective": objective, **{name: found[name] for name in order}}
+    shares = {f"mean_prediction[{k}]": found[f"p{k}"] for k in range(n_classes)}
+    return {"objective": objective, "accuracy": found["accuracy"], **shares}
+
+
+@functools.cache
+def _as_summary(loss: Any) -> Any:
+    """Wrap a loss so that equal calls are one compiled program."""
+    return lambda eta, y: {"objective": loss(eta, y)}
+
+
+def _two(eta: Any, y: Any) -> dict[str, Any]:
+    positive = eta[0] > 0
+    return {
+        "accuracy": 1.0 * (positive == (y > 0.5)),
+        "false_positives": 1.0 * (positive & (y < 0.5)),
+        "false_negatives": 1.0 * (~positive & (y > 0.5)),
+        "mean_prediction": jax.nn.sigmoid(eta[0]),
+    }
+
+
+def _several(eta: Any, y: Any) -> dict[str, Any]:
+    logits = contrasts(eta.shape[0] + 1) @ eta
+    shares = jax.nn.softmax(logits)
+    return {
+        "accuracy": 1.0 * (jnp.argmax(logits) == y),
+        **{f"p{k}": shares[k] for k in range(logits.shape[0])},
+    }
