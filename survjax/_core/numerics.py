@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-#: exp overflows beyond this; a survival of exp(-exp(690)) is zero on every scale that matters.
-MAX_EXPONENT = 690.0
+#: exp overflows beyond 709, and second derivatives of a hazard grow with the square of its
+#: exponent; a survival of exp(-exp(600)) is zero on every scale that matters.
+MAX_EXPONENT = 600.0
 
 
 def log1mexp(x: ArrayLike) -> jax.Array:
