@@ -94,12 +94,12 @@ def log_rank(
     (0.899, 1, 0.343)
     """
     rows = check_lifetimes(durations, event_observed, entry, sample_weight)
-    names, group = _label(groups, rows.durations.size, "groups")
+    names, group = label(groups, rows.durations.size, "groups")
     if len(names) < 2:
         raise ValueError(f"groups has only one value, {names[0]!r}: a test needs at least two")
     stratum = np.zeros(group.size, dtype=np.int64)
     if strata is not None:
-        _, stratum = _label(strata, group.size, "strata")
+        _, stratum = label(strata, group.size, "strata")
     k = len(names)
     observed, expected, variance = np.zeros(k), np.zeros(k), np.zeros((k, k))
     order = np.argsort(stratum, kind="stable")
@@ -151,7 +151,7 @@ def _compare(rows: Rows, group: Ints, k: int, rho: float) -> tuple[Floats, Float
     return observed, expected, np.diag(share @ scale) - (share * scale) @ share.T
 
 
-def _label(values: ArrayLike, size: int, name: str) -> tuple[list[Hashable], Ints]:
+def label(values: ArrayLike, size: int, name: str) -> tuple[list[Hashable], Ints]:
     """Return the sorted distinct labels and each row's number."""
     array = np.asarray(values)
     check_length(array, size, name)

@@ -78,12 +78,16 @@ def check_lifetimes(
     event_observed: ArrayLike | None = None,
     entry: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
+    *,
+    merge: bool = True,
 ) -> Rows:
-    """Check right-censored rows; times equal up to rounding become equal."""
+    """Check right-censored rows; if asked, times equal up to rounding become equal."""
     times = check_times(durations, "durations", zero=True)
     events = check_events(event_observed, times.size)
     weight = check_weights(sample_weight, times.size)
     ages = check_entry(entry, times)
+    if not merge:
+        return Rows(times, events, ages, weight)
     if ages is None:
         return Rows(merge_rounding(times), events, None, weight)
     times, ages = np.split(merge_rounding(np.concatenate([times, ages])), 2)

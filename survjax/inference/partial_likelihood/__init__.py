@@ -1,1 +1,46 @@
-"""Proportional hazards without a baseline: Cox's partial likelihood and what follows from it."""
+"""Proportional hazards without a baseline: Cox's partial likelihood and what follows from it.
+
+Functions on arrays; `survjax.CoxPH` wraps them for everyday use. The fit is plain NumPy: sorting,
+cumulative sums and small matrix products, for which it is several times faster than XLA on a
+processor. `log_partial_likelihood` is the same function in JAX.
+"""
+
+from survjax.inference.partial_likelihood._baseline import baseline_hazard
+from survjax.inference.partial_likelihood._definition import (
+    RiskOrder,
+    log_partial_likelihood,
+    risk_order,
+)
+from survjax.inference.partial_likelihood._fit import CoxFit, Test, fit_cox
+from survjax.inference.partial_likelihood._maximize import Penalty
+from survjax.inference.partial_likelihood._proportionality import (
+    Proportionality,
+    proportionality_test,
+)
+from survjax.inference.partial_likelihood._residuals import (
+    deviance_residuals,
+    influence,
+    martingale_residuals,
+    robust_covariance,
+    schoenfeld_residuals,
+    score_residuals,
+)
+
+__all__ = [
+    "fit_cox",
+    "baseline_hazard",
+    "martingale_residuals",
+    "deviance_residuals",
+    "score_residuals",
+    "influence",
+    "schoenfeld_residuals",
+    "robust_covariance",
+    "proportionality_test",
+    "log_partial_likelihood",
+    "risk_order",
+    "CoxFit",
+    "Penalty",
+    "Proportionality",
+    "RiskOrder",
+    "Test",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -44,9 +45,9 @@ def _parts(n: int, cuts: np.ndarray | None) -> Iterator[tuple[int, int]]:
     edges = np.linspace(0, n, wanted + 1).astype(np.int64)
     if cuts is not None and wanted > 1:
         edges[1:-1] = cuts[np.searchsorted(cuts, edges[1:-1])]
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges.tolist()):
         if begin < end or wanted == 1:
-            yield int(begin), int(end)
+            yield begin, end
 
 
 def blocks(begin: int, end: int, cuts: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
