@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from survjax.inference.maximize import Maximum
+from survjax.inference.maximize import Maximum, smallest_eigenvalue, unit_information
 from survjax.optimize import MESSAGES, ResultCode
 
 
@@ -50,16 +50,10 @@ class Certificate:
 
 def certify(found: Maximum, hessian: np.ndarray, n_units: float) -> Certificate:
     """Collect the evidence on a maximum."""
-    information = -hessian
-    diagonal = np.diag(information)
-    smallest = np.nan
-    if np.all(np.isfinite(information)) and np.all(diagonal > 0):
-        scale = 1.0 / np.sqrt(diagonal)
-        smallest = float(np.linalg.eigvalsh(information * np.outer(scale, scale))[0])
     return Certificate(
         decrement=float(found.best.decrement),
         gradient=float(np.max(np.abs(found.best.gradient)) / n_units),
-        smallest_eigenvalue=smallest,
+        smallest_eigenvalue=smallest_eigenvalue(unit_information(-hessian)[0]),
         n_starts=found.n_starts,
         n_agreeing=found.n_agreeing,
         faults=found.faults,
