@@ -11,13 +11,18 @@ __version__ = "0.1.0"
 
 # Public name -> the module that defines it. `__init__.pyi` says the same to type checkers.
 _PUBLIC: dict[str, str] = {
+    "Accelerated": "survjax.lifetimes",
+    "AcceleratedLifetime": "survjax.estimators._accelerated",
     "Conditional": "survjax.lifetimes",
     "Exponential": "survjax.lifetimes",
     "FitWarning": "survjax.estimators._messages",
     "Lifetime": "survjax.lifetimes",
+    "LogLogistic": "survjax.lifetimes",
+    "LogNormal": "survjax.lifetimes",
     "Mixture": "survjax.lifetimes",
     "NoFiniteMaximum": "survjax.estimators._messages",
     "Observations": "survjax._core.observations",
+    "ProportionalHazards": "survjax.lifetimes",
     "Weibull": "survjax.lifetimes",
     "WeibullMixture": "survjax.estimators",
     "aalen_johansen": "survjax.inference.nonparametric",
@@ -33,6 +38,7 @@ _PUBLIC: dict[str, str] = {
     "log_rank": "survjax.inference.nonparametric",
     "log_score": "survjax.inference.metrics",
     "nelson_aalen": "survjax.inference.nonparametric",
+    "survival_target": "survjax.estimators._target",
     "turnbull": "survjax.inference.nonparametric",
 }
 

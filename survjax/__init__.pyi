@@ -28,6 +28,12 @@ from survjax.lifetimes import Exponential as Exponential
 from survjax.lifetimes import Lifetime as Lifetime
 from survjax.lifetimes import Mixture as Mixture
 from survjax.lifetimes import Weibull as Weibull
+from survjax.estimators._accelerated import AcceleratedLifetime as AcceleratedLifetime
+from survjax.estimators._target import survival_target as survival_target
+from survjax.lifetimes import Accelerated as Accelerated
+from survjax.lifetimes import LogLogistic as LogLogistic
+from survjax.lifetimes import LogNormal as LogNormal
+from survjax.lifetimes import ProportionalHazards as ProportionalHazards
 
 __version__: str
 __all__: list[str]

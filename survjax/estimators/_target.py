@@ -85,7 +85,7 @@ def check_survival_y(y: Any) -> SurvivalTarget:
         If it is none of these.
     """
     if y is None:
-        raise ValueError("y is None: this estimator requires y to be passed, such as durations")
+        raise ValueError("this estimator requires y to be passed, but the target y is None")
     fields = _fields(y)
     if fields is not None:
         return _from_fields(fields)

@@ -2,7 +2,20 @@
 
 from survjax.lifetimes._base import Conditional, Lifetime
 from survjax.lifetimes._exponential import Exponential
+from survjax.lifetimes._loglogistic import LogLogistic
+from survjax.lifetimes._lognormal import LogNormal
 from survjax.lifetimes._mixture import Mixture
+from survjax.lifetimes._modifiers import Accelerated, ProportionalHazards
 from survjax.lifetimes._weibull import Weibull
 
-__all__ = ["Conditional", "Exponential", "Lifetime", "Mixture", "Weibull"]
+__all__ = [
+    "Accelerated",
+    "Conditional",
+    "Exponential",
+    "Lifetime",
+    "LogLogistic",
+    "LogNormal",
+    "Mixture",
+    "ProportionalHazards",
+    "Weibull",
+]

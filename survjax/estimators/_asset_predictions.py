@@ -1,0 +1,258 @@
+"""What a fitted regression says of each asset: curves and remaining life, as frames with bounds."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from survjax._core.precision import double_precision
+from survjax._core.validation import as_floats, check_times
+from survjax.estimators._covariates import check_covariates
+from survjax.estimators._fitted import check_level
+from survjax.estimators._frames import frame
+from survjax.inference.curves import bounds, natural_value
+from survjax.inference.regression_curves import FittedForm, evaluate, prediction_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class AssetPredictions:
+    """Predictions of an estimator that holds `_fitted` and the natural parameters.
+
+    Ages and times are in the unit of the durations that were fitted. With `ages`, every answer
+    is about the remaining life of units that still run at those ages.
+    """
+
+    _fitted: FittedForm
+    parameters_: np.ndarray
+    covariance_: np.ndarray
+    parameter_names_: tuple[str, ...]
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self)
+
+    def _assets(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Checked covariates, and one age for each asset."""
+        self._check_fitted()
+        x = check_covariates(self, X, reset=False)
+        n = x.shape[0]
+        given = np.zeros(n) if ages is None else np.asarray(ages)
+        given = np.broadcast_to(given, (n,)) if given.ndim == 0 else given
+        found = check_times(given, "ages", zero=True)
+        if found.shape[0] != n:
+            raise ValueError(f"ages must have one entry for each of the {n} rows of X")
+        return x, found
+
+    def _without_errors(self) -> FittedForm:
+        return self._fitted._replace(covariance=None)
+
+    @double_precision
+    def predict(self, X: Any, ages: Any = None) -> np.ndarray:
+        """Mean life of each asset, or mean remaining life at `ages`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+        ages : array-like of shape (n,) or float, optional
+            Time each asset has survived.
+
+        Returns
+        -------
+        array of shape (n,)
+            In the unit of the durations; infinite where the family has no mean.
+        """
+        x, ages = self._assets(X, ages)
+        values, _ = evaluate(self._without_errors(), ("mean",), np.zeros((1, x.shape[0])), x, ages)
+        return natural_value("mean", values[0])
+
+    @double_precision
+    def predict_survival(
+        self, X: Any, times: Any, ages: Any = None, level: float | None = 0.95
+    ) -> pd.DataFrame:
+        """Chance of each asset to run on, at each of several times.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates. A frame keeps its index.
+        times : array-like of shape (m,)
+            Times from birth, or from `ages` on.
+        ages : array-like of shape (n,), optional
+            Time each asset has survived.
+        level : float or None, default 0.95
+            Of the confidence bounds; None leaves them out.
+
+        Returns
+        -------
+        DataFrame
+            One row an asset; columns are pairs (what, time) with `survival`, `lower` and
+            `upper`, so that `found["survival"]` is the table of chances. With `level=None`,
+            that table itself.
+        """
+        x, ages = self._assets(X, ages)
+        t = check_times(np.atleast_1d(np.asarray(times)), "times", zero=True)
+        n, m = x.shape[0], t.size
+        fitted = self._without_errors() if level is None else self._fitted
+        wide = np.repeat(x, m, axis=0), np.repeat(ages, m)
+        values, errors = evaluate(fitted, ("survival",), np.tile(t, n)[None], *wide)
+        tables = {"survival": natural_value("survival", values[0]).reshape(n, m)}
+        if level is None:
+            return frame(dict(zip(t.tolist(), tables["survival"].T, strict=True)), like=X)
+        low, high = bounds("survival", values[0], errors[0], check_level(level))
+        tables |= {"lower": low.reshape(n, m), "upper": high.reshape(n, m)}
+        columns = {
+            (k, float(s)): table[:, i] for k, table in tables.items() for i, s in enumerate(t)
+        }
+        return frame(columns, like=X)
+
+    @double_precision
+    def predict_quantile(
+        self, X: Any, quantiles: Any = (0.1, 0.5, 0.9), ages: Any = None, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Times by which given shares of assets like each have failed, with bounds.
+
+        Parameters
+        ----------
+        X, ages, level
+            As in `predict_rul`.
+        quantiles : sequence of float, default (0.1, 0.5, 0.9)
+            Shares failed.
+
+        Returns
+        -------
+        DataFrame
+            `q10, q10_lower, q10_upper, q50, ...`, one row an asset.
+        """
+        return self._rul(X, ages, quantiles, level, mean=False)
+
+    @double_precision
+    def predict_rul(
+        self, X: Any, ages: Any = None, quantiles: Any = (0.1, 0.5, 0.9), level: float = 0.95
+    ) -> pd.DataFrame:
+        """Remaining useful life of each asset, with confidence bounds.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates. A frame keeps its index.
+        ages : array-like of shape (n,), optional
+            Time each asset has survived; zero by default.
+        quantiles : sequence of float, default (0.1, 0.5, 0.9)
+            Shares failed: `q10` is the remaining life that nine in ten such assets exceed.
+        level : float, default 0.95
+            Of the bounds, which carry the uncertainty of the fit. They bound the mean and the
+            quantiles, not one asset's realized life: `predict_interval` does that.
+
+        Returns
+        -------
+        DataFrame
+            One row an asset: `mean, mean_lower, mean_upper, q10, q10_lower, ...`
+        """
+        return self._rul(X, ages, quantiles, level, mean=True)
+
+    def _rul(self, X: Any, ages: Any, quantiles: Any, level: float, mean: bool) -> pd.DataFrame:
+        x, ages = self._assets(X, ages)
+        check_level(level)
+        q = as_floats(np.atleast_1d(quantiles), "quantiles")
+        if np.any(~((q > 0) & (q < 1))):
+            raise ValueError(f"quantiles must lie between 0 and 1, got {q.tolist()}")
+        curves = (*("mean",) * mean, *("quantile",) * q.size)
+        t = np.concatenate([[0.0] * mean, q])[:, None] * np.ones(x.shape[0])
+        values, errors = evaluate(self._fitted, curves, t, x, ages)
+        names = [*["mean"] * mean, *(f"q{round(100 * share, 6):g}" for share in q)]
+        columns: dict[str, np.ndarray] = {}
+        for i, name in enumerate(names):
+            columns[name] = natural_value(curves[i], values[i])
+            low, high = bounds(curves[i], values[i], errors[i], level)
+            columns[f"{name}_lower"], columns[f"{name}_upper"] = low, high
+        return frame(columns, like=X)
+
+    @double_precision
+    def predict_interval(self, X: Any, ages: Any = None, level: float = 0.95) -> pd.DataFrame:
+        """Where the realized (remaining) life of each asset will fall.
+
+        Parameters
+        ----------
+        X, ages
+            As in `predict_rul`.
+        level : float, default 0.95
+            Chance that the interval holds the life that comes true: the spread of lives and the
+            uncertainty of the fit are both in it.
+
+        Returns
+        -------
+        DataFrame
+            Columns `lower` and `upper`, one row an asset.
+        """
+        x, ages = self._assets(X, ages)
+        low, high = prediction_interval(self._fitted, x, ages, check_level(level))
+        return frame({"lower": low, "upper": high}, like=X)
+
+    @double_precision
+    def failure_probability(
+        self, X: Any, ages: Any = None, horizon: Any = 1.0, level: float = 0.95
+    ) -> pd.DataFrame:
+        """P(an asset fails within the horizon, given that it reached its age), with bounds.
+
+        Parameters
+        ----------
+        X, ages, level
+            As in `predict_rul`.
+        horizon : float or array-like of shape (n,), default 1
+            Time ahead, in the unit of the durations.
+
+        Returns
+        -------
+        DataFrame
+            `failure_probability, lower, upper`, one row an asset.
+        """
+        x, ages = self._assets(X, ages)
+        t = np.broadcast_to(np.asarray(horizon, float), ages.shape)
+        check_times(t, "horizon", zero=True)
+        values, errors = evaluate(self._fitted, ("cdf",), t[None], x, ages)
+        low, high = bounds("cdf", values[0], errors[0], check_level(level))
+        columns = {"failure_probability": natural_value("cdf", values[0])}
+        return frame(columns | {"lower": low, "upper": high}, like=X)
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Every parameter with its standard error, z, p-value and bounds.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the bounds (Wald).
+
+        Returns
+        -------
+        DataFrame
+            Rows are named as `parameter_names_`; columns `estimate, standard_error, z, p_value,
+            lower, upper, ratio`, the last the exponential of the estimate.
+        """
+        self._check_fitted()
+        z = NormalDist().inv_cdf(0.5 + check_level(level) / 2)
+        error = np.sqrt(np.diag(self.covariance_))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            score = self.parameters_ / error
+            table = frame(
+                {
+                    "estimate": self.parameters_,
+                    "standard_error": error,
+                    "z": score,
+                    "p_value": [_two_sided(s) for s in score],
+                    "lower": self.parameters_ - z * error,
+                    "upper": self.parameters_ + z * error,
+                    "ratio": np.exp(self.parameters_),
+                }
+            )
+        table.index = list(self.parameter_names_)
+        return table
+
+
+def _two_sided(score: float) -> float:
+    """P(|Z| > score)."""
+    return 2.0 * NormalDist().cdf(-abs(score)) if np.isfinite(score) else float("nan")

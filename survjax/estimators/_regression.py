@@ -1,0 +1,228 @@
+"""What every regression estimator shares: fit, certificate, tables, predictions for each asset."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from survjax._core.observations import Observations
+from survjax._core.precision import double_precision
+from survjax.estimators._asset_predictions import AssetPredictions
+from survjax.estimators._certificate import Certificate
+from survjax.estimators._covariates import check_covariates, collinear_message, column_names
+from survjax.estimators._messages import FitWarning, NoFiniteMaximum
+from survjax.estimators._target import check_survival_y
+from survjax.inference.forms import Form, Layout
+from survjax.inference.regression import Columns, log_likelihoods
+from survjax.inference.regression_curves import FittedForm
+from survjax.inference.regression_fit import (
+    RegressionMaximum,
+    collinear,
+    faults,
+    fit,
+    open_parameters,
+    to_natural,
+)
+from survjax.optimize import MESSAGES, ResultCode
+
+
+class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
+    """Base of the estimators with covariates; a model says its form, layout and start."""
+
+    penalty: Any
+    tol: float
+    max_iter: int
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = True
+        # The score is a log-likelihood, not a coefficient of determination.
+        tags.regressor_tags.poor_score = True
+        return tags
+
+    def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
+        """The form, its layout, and where to begin (standardized coefficients)."""
+        raise NotImplementedError
+
+    def _check_parameters(self) -> None:
+        """Check the hyper-parameters."""
+        if isinstance(self.penalty, str) or not (np.isfinite(self.penalty) and self.penalty >= 0):
+            raise ValueError(f"penalty must be a number of at least 0, got {self.penalty!r}")
+
+    @double_precision
+    def fit(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> Self:
+        """Fit to lifetimes with covariates.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates of each unit: numbers, none missing.
+        y : array-like
+            Durations of shape (n,), all failed; columns (duration, event) of shape (n, 2); a
+            structured array or frame whose boolean field is the event; or
+            `survival_target(lower, upper)` for intervals.
+        entry : array-like of shape (n,), optional
+            Age at which each unit came under observation.
+        sample_weight : array-like of shape (n,), optional
+            How many units each row stands for.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For columns that are not numbers, have missing values or are collinear (named), and
+            for rows that are not lifetimes.
+        NoFiniteMaximum
+            Where nothing failed.
+        """
+        self._check_parameters()
+        rows, x = self._checked(X, y, entry, sample_weight)
+        self._fit_rows(rows, x)
+        return self
+
+    def _checked(
+        self, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True
+    ) -> tuple[Observations, np.ndarray]:
+        """Covariates and rows of one length."""
+        x = check_covariates(self, X, reset=reset)
+        rows = check_survival_y(y).observations(entry, _weights(sample_weight))
+        if rows.n_rows != x.shape[0]:
+            raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
+        return rows, x
+
+    def _fit_rows(self, rows: Observations, x: np.ndarray) -> None:
+        """Check what the data can tell, climb, and keep the answer."""
+        self._check_data(rows, x)
+        form, layout, start = self._model(rows, x)
+        columns = Columns.of(x, rows.weight)
+        ridge = self._ridge(layout, rows.n_units)
+        found, _ = fit(
+            form, layout, rows, x, columns, start, ridge=ridge, tol=self.tol, max_iter=self.max_iter
+        )
+        self._keep(form, layout, columns, found, rows)
+
+    def _check_data(self, rows: Observations, x: np.ndarray) -> None:
+        """Refuse data without failures, and columns that say the same."""
+        if rows.n_events == 0:
+            raise NoFiniteMaximum(
+                f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
+            )
+        if rows.n_rows == 1:
+            raise ValueError("Found 1 sample: a regression needs several units")
+        groups = collinear(x, rows.weight) if self.penalty == 0 else []
+        if groups:
+            raise ValueError(collinear_message(groups, column_names(self)))
+
+    def _ridge(self, layout: Layout, n_units: float) -> np.ndarray | None:
+        """Quadratic penalty on the coefficients of covariates, not on intercepts or shapes."""
+        if not self.penalty:
+            return None
+        marks = [float(j > 0) for item in layout for j in item.columns]
+        return self.penalty * n_units * np.array(marks)
+
+    def _keep(
+        self,
+        form: Form,
+        layout: Layout,
+        columns: Columns,
+        found: RegressionMaximum,
+        rows: Observations,
+    ) -> None:
+        """Set the fitted attributes, on the scale of the columns as given."""
+        words = faults(found) or self._model_faults(layout, found.theta)
+        p = found.theta.size
+        inside = np.linalg.inv(-found.hessian) if not words else np.full((p, p), np.nan)
+        self._set(form, layout, columns, found.theta, inside)
+        self.log_likelihood_ = found.value
+        self.n_units_, self.n_events_ = rows.n_units, rows.n_events
+        self.aic_ = 2.0 * p - 2.0 * found.value
+        self.bic_ = p * np.log(self.n_units_) - 2.0 * found.value
+        self.n_iter_ = max(found.n_iter, 1)
+        if not words:
+            runaway = open_parameters(found)
+            words = tuple(f"{self.parameter_names_[i]} runs off to infinity" for i in runaway[:5])
+        self.converged_ = not words
+        self.certificate_ = _certify(found, words, rows.n_units)
+        if words:
+            warnings.warn(
+                f"no proper maximum: {'; '.join(words)}. Drop or merge such columns (no failures, "
+                "or only failures, at some of their values), or set penalty > 0",
+                FitWarning,
+                stacklevel=5,
+            )
+
+    def _set(
+        self, form: Form, layout: Layout, columns: Columns, theta: np.ndarray, inside: np.ndarray
+    ) -> None:
+        """Keep the standardized answer for predictions, and the natural one for people."""
+        self._fitted = FittedForm(form, layout, theta, inside, columns)
+        change = to_natural(layout, columns)
+        self.parameters_ = change @ theta
+        self.covariance_ = change @ inside @ change.T
+        names = ["intercept", *column_names(self)]
+        self.parameter_names_ = tuple(
+            item.name if item.shared else f"{item.name}:{names[j]}"
+            for item in layout
+            for j in item.columns
+        )
+        self._derive(layout)
+
+    def _model_faults(self, layout: Layout, theta: np.ndarray) -> tuple[str, ...]:
+        """Why an answer is none, by the model's own rules."""
+        start = 0
+        for item in layout:
+            if item.name.startswith("log_shape") and item.shared and theta[start] > np.log(1e4):
+                return ("the covariates explain the lives exactly, and the shape runs off",)
+            start += len(item.columns)
+        return ()
+
+    def _derive(self, layout: Layout) -> None:
+        """Set the attributes that a model names in its own way."""
+
+    def _part(self, name: str) -> dict[int, float]:
+        """Natural coefficients of one predictor by column (0: intercept)."""
+        start = 0
+        for item in self._fitted.layout:
+            size = len(item.columns)
+            if item.name == name:
+                values = self.parameters_[start : start + size]
+                return dict(zip(item.columns, values.tolist(), strict=True))
+            start += size
+        raise KeyError(name)
+
+    @double_precision
+    def score(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> float:
+        """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
+        self._check_fitted()
+        rows, x = self._checked(X, y, entry, sample_weight, reset=False)
+        terms = log_likelihoods(
+            self._fitted.form,
+            self._fitted.layout,
+            self._fitted.theta,
+            rows,
+            x,
+            self._fitted.columns,
+        )
+        return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
+
+
+def _weights(sample_weight: Any) -> Any:
+    return None if sample_weight is None else np.asarray(sample_weight, float)
+
+
+def _certify(found: RegressionMaximum, words: tuple[str, ...], n_units: float) -> Certificate:
+    """The evidence on a maximum, as for every other fit."""
+    information, smallest = -found.hessian, np.nan
+    diagonal = np.diag(information)
+    if np.all(np.isfinite(information)) and np.all(diagonal > 0):
+        unit = 1.0 / np.sqrt(diagonal)
+        smallest = float(np.linalg.eigvalsh(information * np.outer(unit, unit))[0])
+    gradient = float(np.max(np.abs(found.gradient)) / n_units)
+    message = MESSAGES[ResultCode(found.code)]
+    return Certificate(found.decrement, gradient, smallest, 1, 1, words, (), message)

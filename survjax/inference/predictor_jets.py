@@ -1,0 +1,153 @@
+"""Derivatives of each row's log-likelihood in its linear predictors, for blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from survjax._core.observations import Observations
+from survjax.inference.forms import AcceleratedForm, Form, MixtureForm
+from survjax.inference.jets import component_jet, row_terms, truncation_terms
+from survjax.inference.likelihood import log_contributions
+from survjax.lifetimes import Lifetime
+
+#: Log-weight of a component that a unit is known not to belong to; finite, so that gradients are.
+NEVER = -1e300
+
+
+def predictor_jet(
+    form: Form, eta: Sequence[Any], rows: Observations, component: Any = None
+) -> tuple[Any, Any, Any]:
+    """Log-likelihood of each row with derivatives in its Q predictors.
+
+    Parameters
+    ----------
+    form : Form
+        The model.
+    eta : sequence of Q arrays of shape (n,) or ()
+        The predictors.
+    rows : Observations
+        n rows.
+    component : array of shape (n,), optional
+        Of a mixture: the component each unit is known to belong to, -1 where it is not known.
+
+    Returns
+    -------
+    value, first, second : arrays of shape (n,), (Q, n), (Q, Q, n)
+        Before the weights.
+    """
+    if isinstance(form, MixtureForm):
+        return _mixture_jet(form, eta, rows, component)
+    if isinstance(form, AcceleratedForm):
+        stack = _with_leading(form.lifetime(eta))
+        value, first, second = _per_component(stack, rows)
+        return value[0], first[:, 0], second[:, :, 0]
+    return general_predictor_jet(form, eta, rows)
+
+
+def general_predictor_jet(
+    form: Form, eta: Sequence[Any], rows: Observations
+) -> tuple[Any, Any, Any]:
+    """Any form's jet by forward mode over forward mode, all directions at once."""
+    size = len(eta)
+
+    def at(moved: Any) -> Any:
+        shifted = tuple(part + moved[q] for q, part in enumerate(eta))
+        return log_contributions(form.lifetime(shifted), rows)
+
+    def along(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def derivative(moved: Any) -> Any:
+            push = lambda v: jax.jvp(function, (moved,), (v,))[1]  # noqa: E731
+            return jax.vmap(push)(jnp.eye(size))
+
+        return derivative
+
+    zero = jnp.zeros(size)
+    return at(zero), along(at)(zero), along(along(at))(zero)
+
+
+def _with_leading(lifetime: Lifetime) -> Lifetime:
+    """A lifetime as a stack of one component."""
+    return jax.tree.map(lambda leaf: jnp.reshape(leaf, (1, -1)), lifetime)
+
+
+def _per_component(stack: Lifetime, rows: Observations) -> tuple[Any, Any, Any]:
+    """Jets (K, n), (P, K, n), (P, P, K, n) of a stack with leaves (K, n) or (K, 1)."""
+    jet = _jet(stack, rows, row_terms)
+    if rows.entry is not None or rows.exit is not None:
+        jet = jax.tree.map(jnp.subtract, jet, _jet(stack, rows, truncation_terms))
+    return jet
+
+
+def _jet(stack: Lifetime, rows: Observations, terms: Callable[..., Any]) -> tuple[Any, Any, Any]:
+    k, n = jax.tree.leaves(stack)[0].shape[0], rows.lower.shape[0]
+    found = component_jet(stack, rows, terms)
+    value, first = found.value.reshape(k, n), found.first.reshape(-1, k, n)
+    packed = found.second.reshape(-1, k, n)
+    size = first.shape[0]
+    second: list[list[Any]] = [[None] * size for _ in range(size)]
+    i = 0
+    for a in range(size):
+        for b in range(a, size):
+            second[a][b] = second[b][a] = packed[i]
+            i += 1
+    return value, first, jnp.stack([jnp.stack(row) for row in second])
+
+
+def _mixture_jet(
+    form: MixtureForm, eta: Sequence[Any], rows: Observations, component: Any
+) -> tuple[Any, Any, Any]:
+    """Jets of the components, mixed; the chance to be seen at all is subtracted likewise."""
+    k = form.n_components
+    logits = [jnp.zeros(()), *eta[: k - 1]]
+    log_weights = jax.nn.log_softmax(jnp.stack(jnp.broadcast_arrays(*logits)), axis=0)
+    log_weights = log_weights.reshape(k, -1)
+    mixture = form.lifetime(eta)
+    stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (k, -1)), mixture.components)
+    barred = None
+    if component is not None:
+        barred = (component >= 0) & (component != jnp.arange(k)[:, None])
+    found = mix(log_weights, *_jet(stack, rows, row_terms), barred)
+    if rows.entry is not None or rows.exit is not None:
+        seen = mix(log_weights, *_jet(stack, rows, truncation_terms))
+        found = jax.tree.map(jnp.subtract, found, seen)
+    return found
+
+
+def mix(
+    log_weights: Any, value: Any, first: Any, second: Any, barred: Any = None
+) -> tuple[Any, Any, Any]:
+    """The jet of log sum_k w_k exp(q_k) in the K - 1 logits and the P K parameters.
+
+    With r the responsibilities and s_k = dq_k: the score is [r - w; r_k s_k], and the Hessian
+    r_k (d2 q_k + s_k s_k') - S S' and its kin (Louis 1982), row by row.
+    """
+    size, k, n = first.shape
+    joint = value + log_weights
+    if barred is not None:
+        joint = jnp.where(barred, NEVER, joint)
+    log_total = jax.nn.logsumexp(joint, axis=0)
+    r = jnp.exp(joint - log_total)
+    w = jnp.broadcast_to(jnp.exp(log_weights), (k, n))
+    own = r * first
+    score = jnp.concatenate([(r - w)[1:], own.reshape(size * k, n)])
+    q = score.shape[0]
+    # Second moments of [r; r s] are subtracted in full; then the parts within one component.
+    spread = jnp.concatenate([r[1:], own.reshape(size * k, n)])
+    hessian = -spread[:, None] * spread[None]
+    hessian = hessian.at[: k - 1, : k - 1].add(w[1:, None] * w[None, 1:])
+    for j in range(k):
+        mine = [k - 1 + a * k + j for a in range(size)]
+        for a in range(size):
+            for b in range(size):
+                bend = r[j] * second[a, b, j] + own[a, j] * first[b, j]
+                hessian = hessian.at[mine[a], mine[b]].add(bend)
+        if j > 0:
+            hessian = hessian.at[j - 1, j - 1].add(r[j] - w[j])
+            for a in range(size):
+                hessian = hessian.at[j - 1, mine[a]].add(own[a, j])
+                hessian = hessian.at[mine[a], j - 1].add(own[a, j])
+    return log_total, score, hessian.reshape(q, q, n)

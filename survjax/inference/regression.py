@@ -1,0 +1,246 @@
+"""The likelihood with covariates: derivatives in a few predictors, contracted with X.
+
+Each row's term depends on its covariates through Q linear predictors only. Its derivatives in
+those (`predictor_jet`) have Q and Q^2 entries; gradient and Hessian in all coefficients follow
+by matrix products over blocks of rows, X' diag(h) X for each pair of predictors, so that no
+array is larger than a block times the number of columns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from survjax._core.numerics import bucket_size
+from survjax._core.observations import Observations
+from survjax._core.precision import double_precision
+from survjax.inference.forms import Form, Layout
+from survjax.inference.likelihood import log_contributions
+from survjax.inference.predictor_jets import predictor_jet
+
+#: Rows in a block (its arrays stay in cache), and in a piece that one call works on.
+BLOCK, PIECE = 2048, 65536
+THREADS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Some rows with their covariates, padded to a size that others share."""
+
+    rows: Observations
+    x: Any
+    component: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """How columns are centered and scaled inside, so that steps are well conditioned.
+
+    Attributes
+    ----------
+    center, scale : arrays of shape (p,)
+        z = (x - center) / scale.
+    """
+
+    center: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, weight: np.ndarray, centered: bool = True) -> Columns:
+        """Means and standard deviations over the units."""
+        total = weight.sum()
+        center = weight @ x / total
+        # A sample is enough for the unit of a column.
+        part = slice(None, None, max(x.shape[0] // 65536, 1))
+        scale = np.sqrt(weight[part] @ (x[part] - center) ** 2 / max(weight[part].sum(), 1e-300))
+        scale = np.where(scale > 0, scale, 1.0)
+        return cls(center if centered else np.zeros_like(center), scale)
+
+
+def predictors(layout: Layout, theta: Any, z: Any) -> tuple[Any, ...]:
+    """The Q predictors of rows z (n, p): (n,) each, or () where all rows share one."""
+    found, start = [], 0
+    for item in layout:
+        part = theta[start : start + len(item.columns)]
+        start += len(item.columns)
+        found.append(part[0] if item.shared else _linear(item.columns, part, z))
+    return tuple(found)
+
+
+def _linear(columns: tuple[int, ...], part: Any, z: Any) -> Any:
+    full = jnp.zeros(z.shape[1] + 1).at[jnp.array(columns)].set(part)
+    return full[0] + z @ full[1:]
+
+
+@partial(jax.jit, static_argnames=("layout",))
+def _derivatives(
+    form: Form,
+    theta: Any,
+    rows: Observations,
+    x: Any,
+    center: Any,
+    scale: Any,
+    component: Any,
+    *,
+    layout: Layout,
+) -> tuple[Any, Any, Any]:
+    """Log-likelihood of one piece with its gradient (P,) and Hessian (P, P)."""
+
+    def of_block(block: tuple[Observations, Any, Any]) -> tuple[Any, Any, Any]:
+        rows, x, component = block
+        z = (x - center) / scale
+        weight = jnp.where(rows.weight > 0, rows.weight, 0.0)
+        eta = predictors(layout, theta, z)
+        value, first, second = predictor_jet(form, eta, rows, component)
+        first, second = weight * first, weight * second
+        return jnp.sum(weight * value), *contract(layout, z, first, second)
+
+    n = x.shape[0]
+    everything = (rows, x, component)
+    if n <= BLOCK:
+        return of_block(everything)
+    blocks = jax.tree.map(lambda a: a.reshape(-1, BLOCK, *a.shape[1:]), everything)
+    shapes = jax.eval_shape(of_block, jax.tree.map(lambda a: a[0], blocks))
+    zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+    return lax.scan(
+        lambda total, block: (jax.tree.map(jnp.add, total, of_block(block)), None), zero, blocks
+    )[0]
+
+
+def contract(layout: Layout, z: Any, first: Any, second: Any) -> tuple[Any, Any]:
+    """Gradient and Hessian in the coefficients, from those in the predictors: (Q, n), (Q, Q, n)."""
+    size = len(layout)
+    wide = [not item.shared for item in layout]
+    # All that is only summed over rows, or multiplied by X once, goes through one product.
+    pairs = [(a, b) for a in range(size) for b in range(a, size)]
+    once = [(a, b) for a, b in pairs if not (wide[a] and wide[b])]
+    vectors = jnp.concatenate([first, jnp.stack([second[p] for p in once])]) if once else first
+    with_x = jnp.concatenate([jnp.sum(vectors, axis=1, keepdims=True), vectors @ z], axis=1)
+    at = [jnp.array(item.columns) for item in layout]
+    gradient = jnp.concatenate([with_x[q][at[q]] for q in range(size)])
+    pieces: list[list[Any]] = [[None] * size for _ in range(size)]
+    for a, b in pairs:
+        if wide[a] and wide[b]:
+            full = _weighted_square(z, second[a, b])
+            part = full[at[a]][:, at[b]]
+        else:
+            row = with_x[size + once.index((a, b))]
+            part = row[at[a]][:, None] if wide[a] else row[at[b]][None]
+        pieces[a][b], pieces[b][a] = part, part.T
+    return gradient, jnp.block(pieces)
+
+
+def _weighted_square(z: Any, h: Any) -> Any:
+    """[1 z]' diag(h) [1 z], shape (p + 1, p + 1)."""
+    hz = h[:, None] * z
+    edge = jnp.sum(hz, axis=0)
+    return jnp.block([[jnp.sum(h)[None, None], edge[None]], [edge[:, None], hz.T @ z]])
+
+
+def pieces_of(
+    rows: Observations, x: np.ndarray, component: np.ndarray | None = None
+) -> Iterator[Piece]:
+    """Rows in pieces of one size, the last one padded with rows of no weight."""
+    n = rows.n_rows
+    for start in range(0, n, PIECE):
+        part = slice(start, min(start + PIECE, n))
+        inside = rows.take(part) if n > PIECE else rows
+        size = padded_size(inside.n_rows)
+        extra = ((0, size - inside.n_rows), (0, 0))
+        block = x[part] if size == inside.n_rows else np.pad(x[part], extra, mode="edge")
+        known = None if component is None else np.pad(component[part], extra[0], mode="edge")
+        yield Piece(inside.padded(size), block, known)
+
+
+def padded_size(n: int) -> int:
+    """A number of rows that few shapes share: whole blocks beyond one."""
+    size = bucket_size(n)
+    return size if size <= BLOCK else -(-size // BLOCK) * BLOCK
+
+
+class Likelihood:
+    """The log-likelihood of one data set under a form, as a function of all coefficients.
+
+    Parameters
+    ----------
+    form, layout
+        The model.
+    rows, x, component
+        Observations, covariates (n, p), and the component of each row (-1: not known) or None.
+    columns : Columns
+        Standardization.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        layout: Layout,
+        rows: Observations,
+        x: np.ndarray,
+        columns: Columns,
+        component: np.ndarray | None = None,
+    ) -> None:
+        self.form, self.layout, self.columns = form, layout, columns
+        self.n_units = rows.n_units
+        self.pieces = [
+            dataclasses.replace(piece, x=jnp.asarray(piece.x), rows=jax.device_put(piece.rows))
+            for piece in pieces_of(rows, x, component)
+        ]
+
+    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Value, gradient (P,) and Hessian (P, P); pieces run in threads, summed in order."""
+
+        @double_precision
+        def one(piece: Piece) -> Any:
+            found = _derivatives(
+                self.form,
+                theta,
+                piece.rows,
+                piece.x,
+                self.columns.center,
+                self.columns.scale,
+                piece.component,
+                layout=self.layout,
+            )
+            return [np.asarray(part) for part in found]
+
+        if len(self.pieces) == 1:
+            parts = [one(self.pieces[0])]
+        else:
+            with ThreadPoolExecutor(THREADS) as pool:
+                parts = list(pool.map(one, self.pieces))
+        value, gradient, hessian = (sum(part[i] for part in parts) for i in range(3))
+        return float(value), np.asarray(gradient), np.asarray(hessian)
+
+
+@partial(jax.jit, static_argnames=("layout",))
+def _values(
+    form: Form, theta: Any, rows: Observations, x: Any, columns: Any, *, layout: Layout
+) -> Any:
+    eta = predictors(layout, theta, (x - columns[0]) / columns[1])
+    return log_contributions(form.lifetime(eta), rows)
+
+
+def log_likelihoods(
+    form: Form,
+    layout: Layout,
+    theta: np.ndarray,
+    rows: Observations,
+    x: np.ndarray,
+    columns: Columns,
+) -> np.ndarray:
+    """Log-likelihood of each row, before its weight: (n,)."""
+    standard = (columns.center, columns.scale)
+    parts = [
+        np.asarray(_values(form, theta, piece.rows, piece.x, standard, layout=layout))
+        for piece in pieces_of(rows, x)
+    ]
+    return np.concatenate(parts)[: rows.n_rows]

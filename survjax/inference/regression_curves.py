@@ -1,0 +1,219 @@
+"""Curves and remaining life of each asset under a regression, with delta-method errors.
+
+Every asset gets its own copy of the Q predictors: one reverse pass gives the gradient of all of
+them, which X takes to the coefficients. No array holds assets by coefficients beyond a block.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from survjax._core.numerics import bucket_size
+from survjax.inference.curves import safe_value
+from survjax.inference.forms import Form, Layout
+from survjax.inference.regression import Columns, predictors
+
+#: Assets worked on at once.
+UNITS = 1024
+#: Gauss-Hermite nodes for the average over the uncertainty of the fit.
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+
+
+class FittedForm(NamedTuple):
+    """A regression's answer: everything that predictions need."""
+
+    form: Form
+    layout: Layout
+    theta: np.ndarray
+    covariance: np.ndarray | None
+    columns: Columns
+
+
+def _error(layout: Layout, slope: Any, z: Any, covariance: Any) -> Any:
+    """Standard error from the slopes in the predictors (Q, n), covariates (n, p)."""
+    full = jnp.concatenate([jnp.ones((1, z.shape[0])), z.T])
+    parts = [slope[q] * full[jnp.array(item.columns)] for q, item in enumerate(layout)]
+    along = jnp.concatenate(parts)
+    return jnp.sqrt(jnp.maximum(jnp.sum((covariance @ along) * along, axis=0), 0.0))
+
+
+def _eta(layout: Layout, theta: Any, z: Any) -> Any:
+    """The predictors of every asset, (Q, n)."""
+    return jnp.stack([jnp.broadcast_to(e, z.shape[:1]) for e in predictors(layout, theta, z)])
+
+
+@partial(jax.jit, static_argnames=("layout", "curves", "errors"))
+def _evaluate(
+    form: Form,
+    theta: Any,
+    covariance: Any,
+    columns: Any,
+    t: Any,
+    x: Any,
+    ages: Any,
+    *,
+    layout: Layout,
+    curves: tuple[str, ...],
+    errors: bool,
+) -> tuple[Any, Any]:
+    def block(part: Any) -> tuple[Any, Any]:
+        t, x, ages = part
+        z = (x - columns[0]) / columns[1]
+        eta = _eta(layout, theta, z)
+        found = []
+        for i, curve in enumerate(curves):
+
+            def total(eta: Any, i: int = i, curve: str = curve) -> Any:
+                values = safe_value(form.lifetime(tuple(eta)).given(ages), curve, t[i])
+                return jnp.sum(values), values
+
+            if errors:
+                (_, values), slope = jax.value_and_grad(total, has_aux=True)(eta)
+                found.append((values, _error(layout, slope, z, covariance)))
+            else:
+                values = total(eta)[1]
+                found.append((values, jnp.zeros_like(values)))
+        values, spreads = zip(*found, strict=True)
+        return jnp.stack(values), jnp.stack(spreads)
+
+    return lax.map(block, (t, x, ages))
+
+
+def evaluate(
+    fitted: FittedForm, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Safe values and standard errors of curves of each asset's remaining life.
+
+    Parameters
+    ----------
+    fitted : FittedForm
+        Without a covariance the errors are zero, at less cost.
+    curves : tuple of str
+        As in `inference.curves`.
+    t : array of shape (len(curves), n)
+        Times since the age, or failed shares for "quantile".
+    x, ages : arrays of shape (n, p) and (n,)
+        Covariates as given, and ages reached.
+
+    Returns
+    -------
+    values, errors : arrays of shape (len(curves), n)
+    """
+    t = np.atleast_2d(np.asarray(t, float))
+    n = x.shape[0]
+    t, x, ages = _blocks(t.T), _blocks(x), _blocks(ages)
+    found = _evaluate(
+        fitted.form,
+        fitted.theta,
+        _held(fitted),
+        (fitted.columns.center, fitted.columns.scale),
+        t.transpose(0, 2, 1),
+        x,
+        ages,
+        layout=fitted.layout,
+        curves=curves,
+        errors=fitted.covariance is not None,
+    )
+    values, errors = (
+        np.asarray(part).transpose(1, 0, 2).reshape(len(curves), -1)[:, :n] for part in found
+    )
+    return values, errors
+
+
+def _held(fitted: FittedForm) -> np.ndarray:
+    p = fitted.theta.size
+    return np.zeros((p, p)) if fitted.covariance is None else fitted.covariance
+
+
+def _blocks(array: np.ndarray) -> np.ndarray:
+    """Rows in blocks of `UNITS`, the last one padded with copies of the last row."""
+    n = array.shape[0]
+    size = bucket_size(n) if n <= UNITS else -(-bucket_size(n) // UNITS) * UNITS
+    padding = ((0, size - n),) + ((0, 0),) * (array.ndim - 1)
+    return np.pad(array, padding, mode="edge").reshape(-1, min(size, UNITS), *array.shape[1:])
+
+
+@partial(jax.jit, static_argnames=("layout", "rounds"))
+def _predictive(
+    form: Form,
+    theta: Any,
+    covariance: Any,
+    columns: Any,
+    x: Any,
+    ages: Any,
+    target: Any,
+    *,
+    layout: Layout,
+    rounds: int,
+) -> Any:
+    """Remaining life at which the predictive failed share reaches a target."""
+    nodes, weights = jnp.asarray(NODES)[:, None], jnp.asarray(WEIGHTS)[:, None]
+
+    def block(part: Any) -> Any:
+        x, ages = part
+        z = (x - columns[0]) / columns[1]
+        eta = _eta(layout, theta, z)
+        rest = form.lifetime(tuple(eta)).given(ages)
+
+        def total(eta: Any, life: Any) -> Any:
+            inside = form.lifetime(tuple(eta)).given(ages)
+            return jnp.sum(jnp.log(inside.cumulative_hazard(life)))
+
+        def goal(error: Any) -> Any:
+            """The y at which the average of 1 - exp(-exp(y + error z)) is the target."""
+
+            def halve(_: int, bracket: Any) -> Any:
+                low, high = bracket
+                middle = 0.5 * (low + high)
+                hazard = jnp.exp(jnp.minimum(middle + error * nodes, 600.0))
+                below = jnp.sum(weights * -jnp.expm1(-hazard), axis=0) < target
+                return jnp.where(below, middle, low), jnp.where(below, high, middle)
+
+            point = jnp.log(-jnp.log1p(-target)) + 0.0 * error
+            reach = 1.0 + 8.0 * error
+            low, high = lax.fori_loop(0, 40, halve, (point - reach, point + reach))
+            return 0.5 * (low + high)
+
+        def again(_: int, life: Any) -> Any:
+            # The error changes slowly with the time at which it is taken: a few rounds settle.
+            slope = jax.grad(total)(eta, life)
+            error = jnp.minimum(_error(layout, slope, z, covariance), 20.0)
+            return rest.inverse_cumulative_hazard(jnp.exp(goal(error)))
+
+        start = rest.inverse_cumulative_hazard(-jnp.log1p(-target) + 0.0 * ages)
+        return lax.fori_loop(0, rounds, again, start)
+
+    return lax.map(block, (x, ages))
+
+
+def prediction_interval(
+    fitted: FittedForm, x: np.ndarray, ages: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds (n,), (n,) that hold each asset's realized remaining life with chance `level`."""
+    n, tail = x.shape[0], 0.5 - level / 2
+    x, ages = _blocks(x), _blocks(ages)
+    columns = (fitted.columns.center, fitted.columns.scale)
+    low, high = (
+        np.asarray(
+            _predictive(
+                fitted.form,
+                fitted.theta,
+                _held(fitted),
+                columns,
+                x,
+                ages,
+                share,
+                layout=fitted.layout,
+                rounds=4,
+            )
+        ).ravel()[:n]
+        for share in (tail, 1.0 - tail)
+    )
+    return low, high

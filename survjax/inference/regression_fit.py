@@ -1,0 +1,184 @@
+"""Maximize a likelihood with covariates: Newton on the host, all rows only for the polish."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from survjax._core.observations import Observations
+from survjax.inference.forms import Form, Layout
+from survjax.inference.maximize import moment_start
+from survjax.inference.regression import Columns, Likelihood
+from survjax.optimize import ResultCode
+from survjax.optimize.newton import NewtonState, advance, init
+
+#: Rows on which the first climb runs where there are many more.
+START_ROWS = 16384
+#: A coefficient with a standard error above this, per standard deviation of its column, is open.
+OPEN = 30.0
+#: The longest step: no parameter of a standardized model moves farther at once.
+MAX_STEP = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RegressionMaximum:
+    """A maximum reached, in standardized coordinates, and how the iteration ended.
+
+    Attributes
+    ----------
+    theta, gradient, hessian : arrays of shape (P,), (P,), (P, P)
+        Coefficients in the order of the layout; derivatives of the (penalized) log-likelihood.
+    value : float
+        Log-likelihood, without the penalty.
+    decrement, n_iter, code
+        As in `survjax.optimize.Solution`.
+    """
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+    hessian: np.ndarray
+    decrement: float
+    n_iter: int
+    code: int
+
+
+@partial(jax.jit, static_argnames=("max_iter",))
+def _advance(state: NewtonState, value: Any, gradient: Any, hessian: Any, tol: Any, max_iter: int):
+    return advance(state, value, gradient, hessian, tol=tol, max_iter=max_iter, max_step=MAX_STEP)
+
+
+def climb(
+    likelihood: Any, start: np.ndarray, tol: float, max_iter: int, ridge: np.ndarray | None = None
+) -> RegressionMaximum:
+    """Newton's iterations on the host from a start.
+
+    `ridge` (P,) subtracts 0.5 theta' diag(ridge) theta from the log-likelihood.
+    """
+    penalty = np.zeros(start.size) if ridge is None else ridge
+    state = init(jax.numpy.asarray(start, float), MAX_STEP)
+    while int(state.code) == ResultCode.RUNNING:
+        point = np.asarray(state.trial)
+        value, gradient, hessian = likelihood(point)
+        value = value - 0.5 * point @ (penalty * point)
+        gradient = gradient - penalty * point
+        hessian = hessian - np.diag(penalty)
+        state = _advance(state, -value, -gradient, -hessian, tol, max_iter)
+    theta = np.asarray(state.x)
+    return RegressionMaximum(
+        theta,
+        float(-state.value + 0.5 * theta @ (penalty * theta)),
+        -np.asarray(state.gradient),
+        -np.asarray(state.hessian),
+        float(state.decrement),
+        int(state.n_iter),
+        int(state.code),
+    )
+
+
+def fit(
+    form: Form,
+    layout: Layout,
+    rows: Observations,
+    x: np.ndarray,
+    columns: Columns,
+    start: np.ndarray,
+    *,
+    component: np.ndarray | None = None,
+    ridge: np.ndarray | None = None,
+    tol: float = 1e-9,
+    max_iter: int = 100,
+) -> tuple[RegressionMaximum, Likelihood]:
+    """Climb on a part of many rows first, then on all."""
+    if rows.n_rows > 4 * START_ROWS:
+        part = slice(None, None, rows.n_rows // START_ROWS)
+        known = None if component is None else component[part]
+        few = Likelihood(form, layout, rows.take(part), x[part], columns, known)
+        share = few.n_units / rows.n_units
+        near = climb(few, start, 1e-4, max_iter, None if ridge is None else ridge * share)
+        start = near.theta if np.all(np.isfinite(near.theta)) else start
+    likelihood = Likelihood(form, layout, rows, x, columns, component)
+    return climb(likelihood, start, tol, max_iter, ridge), likelihood
+
+
+def location_start(rows: Observations) -> tuple[float, float]:
+    """Log scale and log shape of a lifetime without covariates, from moments of log time."""
+    log_scale, log_shape = moment_start(rows)
+    return float(log_scale), float(log_shape)
+
+
+def faults(found: RegressionMaximum) -> tuple[str, ...]:
+    """Why a point is not a proper maximum; empty where it is one."""
+    if found.code not in (ResultCode.CONVERGED, ResultCode.ROUNDING):
+        return ("the iteration did not converge",)
+    information = -found.hessian
+    if not np.all(np.isfinite(information)) or np.any(np.diag(information) <= 0):
+        return ("the Hessian is not negative definite",)
+    unit = 1.0 / np.sqrt(np.diag(information))
+    values = np.linalg.eigvalsh(information * np.outer(unit, unit))
+    if values[0] <= 1e-13 * values[-1]:
+        return ("the Hessian is singular: parameters cannot be told apart",)
+    return ()
+
+
+def open_parameters(found: RegressionMaximum) -> np.ndarray:
+    """Positions of parameters that the data leave open: they run off to infinity."""
+    information = -found.hessian
+    if not np.all(np.isfinite(information)):
+        return np.zeros(0, int)
+    variance = np.diag(np.linalg.pinv(information, hermitian=True))
+    return np.flatnonzero((np.sqrt(np.maximum(variance, 0.0)) > OPEN) | (np.abs(found.theta) > 200))
+
+
+def to_natural(layout: Layout, columns: Columns) -> np.ndarray:
+    """The matrix (P, P) from standardized coefficients to those of the columns as given."""
+    blocks = []
+    for item in layout:
+        at = np.array(item.columns)
+        full = np.eye(columns.scale.size + 1)
+        full[1:, 1:] /= columns.scale[:, None]
+        if 0 in item.columns:
+            full[0, 1:] = -columns.center / columns.scale
+        blocks.append(full[np.ix_(at, at)])
+    size = sum(len(b) for b in blocks)
+    matrix, start = np.zeros((size, size)), 0
+    for block in blocks:
+        end = start + len(block)
+        matrix[start:end, start:end] = block
+        start = end
+    return matrix
+
+
+def collinear(x: np.ndarray, weight: np.ndarray, with_intercept: bool = True) -> list[list[int]]:
+    """Groups of columns of which the first depends linearly on the others (and the intercept).
+
+    Columns are orthogonalized in turn: one whose part that the earlier ones leave unexplained is
+    below 1e-7 of its length is dependent, as in R's lm. A constant column depends on none.
+    """
+    n = x.shape[0]
+    used = weight > 0
+    if n > 4 * START_ROWS:
+        used = used & (np.arange(n) % (n // START_ROWS) == 0)
+    z = x[used]
+    size = np.sqrt(np.sum(z * z, axis=0))
+    if with_intercept:
+        z = z - z.mean(axis=0)
+    length = np.sqrt(np.sum(z * z, axis=0))
+    constant = length <= 1e-10 * np.maximum(size, 1e-300)
+    groups = [[int(j)] for j in np.flatnonzero(constant)]
+    others = np.flatnonzero(~constant)
+    z = z[:, others] / length[others]
+    if z.shape[1] == 0:
+        return groups
+    left = np.abs(np.diag(np.linalg.qr(z, mode="r")))
+    left = np.concatenate([left, np.zeros(z.shape[1] - left.size)])
+    kept = np.flatnonzero(left > 1e-7)
+    for j in np.flatnonzero(left <= 1e-7):
+        share = np.linalg.lstsq(z[:, kept], z[:, j], rcond=None)[0]
+        partners = others[kept[np.abs(share) > 1e-5]]
+        groups.append([int(others[j]), *(int(k) for k in partners)])
+    return groups

@@ -1,0 +1,133 @@
+"""The log-logistic lifetime."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from survjax._core.pytree import parameter, pytree
+from survjax._core.quadrature import EXPONENTIAL_NODES, EXPONENTIAL_WEIGHTS
+from survjax.lifetimes._base import Lifetime
+
+
+@pytree
+class LogLogistic(Lifetime):
+    """Log-logistic lifetime, S(t) = 1 / (1 + (t / scale)^shape).
+
+    Parameters
+    ----------
+    log_scale : array
+        Log of the scale, which is the median, in the unit of time.
+    log_shape : array
+        Log of the shape: above one the hazard rises and then falls; the mean is finite only
+        above one.
+
+    Notes
+    -----
+    With z = shape (log t - log scale): H = log(1 + exp z) and log h = log shape - log t + z - H
+    (Kalbfleisch and Prentice 2002, section 2.2.6).
+
+    Examples
+    --------
+    >>> from survjax.lifetimes import LogLogistic
+    >>> round(float(LogLogistic.of(scale=40.0, shape=3.0).survival(40.0)), 4)
+    0.5
+    """
+
+    log_scale: ArrayLike = parameter()
+    log_shape: ArrayLike = parameter()
+
+    @classmethod
+    def of(cls, scale: ArrayLike, shape: ArrayLike) -> LogLogistic:
+        """Make one from natural values, both positive."""
+        return cls(jnp.log(jnp.asarray(scale, float)), jnp.log(jnp.asarray(shape, float)))
+
+    @property
+    def scale(self) -> jax.Array:
+        """The median life."""
+        return jnp.exp(jnp.asarray(self.log_scale))
+
+    @property
+    def shape(self) -> jax.Array:
+        """The power of time in the odds of failure."""
+        return jnp.exp(jnp.asarray(self.log_shape))
+
+    def _z(self, t: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Whether t > 0, log t made finite, and shape (log t - log scale)."""
+        t = jnp.asarray(t)
+        positive = t > 0
+        log_t = jnp.log(jnp.where(positive, t, 1.0))
+        return positive, log_t, self.shape * (log_t - self.log_scale)
+
+    def log_hazard(self, t: ArrayLike) -> jax.Array:
+        positive, log_t, z = self._z(t)
+        inside = self.log_shape - log_t - jax.nn.softplus(-z)
+        at_zero = jnp.where(
+            self.shape < 1.0, jnp.inf, jnp.where(self.shape > 1.0, -jnp.inf, -self.log_scale)
+        )
+        return jnp.where(positive, inside, at_zero)
+
+    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        positive, _, z = self._z(t)
+        return jnp.where(positive, jax.nn.softplus(z), 0.0)
+
+    def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        """Log of log(1 + F(start) ((stop / start)^shape - 1)): no difference of large numbers."""
+        start, length = jnp.asarray(start), jnp.asarray(length)
+        aged = start > 0
+        safe = jnp.where(aged, start, 1.0)
+        _, _, z = self._z(safe)
+        _, _, z_stop = self._z(start + length)
+        growth = self.shape * jnp.log1p(jnp.where(length > 0, length, 1.0) / safe)
+        # Past exp's range the growth is what is left of log(1 + F exp(growth)).
+        far = growth > 30.0
+        near = jax.nn.sigmoid(z) * jnp.expm1(jnp.where(far, 1.0, growth))
+        inside = jnp.where(far, jax.nn.softplus(jax.nn.log_sigmoid(z) + growth), jnp.log1p(near))
+        early = z_stop < -30.0
+        new = jnp.where(early, z_stop, jnp.log(jax.nn.softplus(jnp.where(early, 0.0, z_stop))))
+        some = inside > 0
+        log_inside = jnp.where(some, jnp.log(jnp.where(some, inside, 1.0)), new)
+        return jnp.where(length > 0, jnp.where(aged, log_inside, new), -jnp.inf)
+
+    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
+        target = jnp.asarray(target)
+        positive = target > 0
+        safe = jnp.where(positive, target, 1.0)
+        large = safe > 30.0
+        # log(exp(target) - 1), without overflow
+        z = jnp.where(large, safe, jnp.log(jnp.expm1(jnp.where(large, 1.0, safe))))
+        return jnp.where(positive, jnp.exp(self.log_scale + z / self.shape), 0.0)
+
+    def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
+        """start ((1 + (exp(target) - 1) / F(start))^(1/shape) - 1), without cancellation."""
+        start, target = jnp.asarray(start), jnp.asarray(target)
+        positive, _, z = self._z(start)
+        old = positive & (z > -60.0)
+        gain = jnp.expm1(jnp.minimum(target, 690.0)) / jax.nn.sigmoid(jnp.where(old, z, 0.0))
+        aged = jnp.where(old, start, 1.0) * jnp.expm1(jnp.log1p(gain) / self.shape)
+        new = self.inverse_cumulative_hazard(target)
+        return jnp.where(old, aged, jnp.maximum(new - jnp.where(old, 0.0, start), 0.0))
+
+    def residual_mean(self, age: ArrayLike) -> jax.Array:
+        """E s(U) over a unit exponential U, s the remaining life; infinite for shapes up to one.
+
+        s(u) grows like exp(u / shape), so u is stretched by 1 / (1 - 1/shape) before the
+        double-exponential rule.
+        """
+        age = jnp.asarray(age)
+        finite = self.shape > 1.0
+        safe = LogLogistic(self.log_scale, jnp.where(finite, self.log_shape, jnp.log(2.0)))
+        rate = 1.0 - 1.0 / safe.shape
+        depth = (slice(None),) + (None,) * jnp.broadcast_arrays(age, safe.scale, rate)[0].ndim
+        v, weights = jnp.asarray(EXPONENTIAL_NODES)[depth], jnp.asarray(EXPONENTIAL_WEIGHTS)[depth]
+        u = v / rate
+        life = safe.inverse_increment(age, jnp.minimum(u, 690.0))
+        mean = jnp.sum(weights * jnp.exp(v - u) * life / rate, axis=0)
+        return jnp.where(finite, mean, jnp.inf)
+
+    def mean(self) -> jax.Array:
+        """scale (pi / shape) / sin(pi / shape), infinite for shapes up to one."""
+        finite = self.shape > 1.0
+        angle = jnp.pi / jnp.where(finite, self.shape, 2.0)
+        return jnp.where(finite, self.scale * angle / jnp.sin(angle), jnp.inf)
