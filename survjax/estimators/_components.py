@@ -19,6 +19,8 @@ from survjax.estimators._saved_fields import (
     Table,
     Text,
 )
+from survjax.inference._bootstrap import Bootstrap
+from survjax.inference._labels import median_order, natural_parameters, reordering
 from survjax.inference.maximize import Climb, weibulls
 from survjax.lifetimes import Mixture
 
@@ -36,13 +38,17 @@ _CERTIFICATE = Record(
     },
 )
 
-
-def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, scales and shapes from the unconstrained vector (..., 3K - 1)."""
-    k = (x.shape[-1] + 1) // 3
-    logits = np.concatenate([np.zeros((*x.shape[:-1], 1)), x[..., : k - 1]], axis=-1)
-    weights = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
-    return weights, np.exp(x[..., k - 1 : 2 * k - 1]), np.exp(x[..., 2 * k - 1 :])
+_BOOTSTRAP = Record(
+    Bootstrap,
+    {
+        "parameters": Floats(("replicates", "p")),
+        "kind": Text(choices=("rows", "parametric")),
+        "n_replicates": Number(whole=True, least=1),
+        "n_failed": Number(whole=True, least=0),
+        "skewness": Floats(("p", "p", "p")),
+    },
+    optional=True,
+)
 
 
 def parameter_names(k: int) -> tuple[str, ...]:
@@ -53,26 +59,6 @@ def parameter_names(k: int) -> tuple[str, ...]:
         *(f"log_scale_{i}" for i in each),
         *(f"log_shape_{i}" for i in each),
     )
-
-
-def median_order(x: np.ndarray) -> np.ndarray:
-    """The components of x from the shortest median to the longest."""
-    _, scales, shapes = natural_parameters(x)
-    return np.argsort(np.log(scales) + np.log(np.log(2.0)) / shapes, kind="stable")
-
-
-def reordering(order: np.ndarray) -> np.ndarray:
-    """The matrix (p, p) that takes a vector to the one with its components in another order.
-
-    Among all logits, the first at zero, a new order is a permutation, and then a change of the
-    one that is the reference.
-    """
-    k = order.size
-    full = np.zeros((3 * k, 3 * k - 1))
-    full[np.arange(1, 3 * k), np.arange(3 * k - 1)] = 1.0
-    permuted = full[np.concatenate([order, k + order, 2 * k + order])]
-    permuted[1:k] -= permuted[0]
-    return permuted[1:]
 
 
 def ordered(found: Climb) -> tuple[np.ndarray, np.ndarray]:
@@ -109,6 +95,7 @@ class MixtureState(Persistent):
         "selection_": Table(optional=True),
         "history_": Table(optional=True),
         "_profiles": Each(Floats(("natural", 2), finite=False), optional=True),
+        "bootstrap_": _BOOTSTRAP,
     }
 
     def _derive(self) -> None:
@@ -121,6 +108,9 @@ class MixtureState(Persistent):
         self.bic_ = x.size * np.log(self.n_units_) - 2.0 * self.log_likelihood_
 
     def _rebuild(self) -> None:
+        self._profiles = self.__dict__.get("_profiles", {})
+        if any(table.shape[0] != 3 * self.weights_.size for table in self._profiles.values()):
+            raise ValueError("_profiles do not have three rows for each component")
         stored = {name: getattr(self, name) for name in ("weights_", "scales_", "shapes_")}
         names, x = self.parameter_names_, self.parameters_
         if x.size % 3 != 2 or names != parameter_names((x.size + 1) // 3):
@@ -134,5 +124,6 @@ class MixtureState(Persistent):
 
     def _forget(self) -> None:
         """Drop what was computed from an earlier fit."""
-        for name in ("selection_", "history_", "bootstrap_", "_profiles"):
+        for name in ("selection_", "history_", "bootstrap_"):
             self.__dict__.pop(name, None)
+        self._profiles: dict[str, np.ndarray] = {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -11,14 +12,25 @@ from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax.estimators._components import MixtureState
 from survjax.estimators._fitted import check_level
-from survjax.inference.curves import bounds
+from survjax.estimators._messages import FitWarning
+from survjax.inference._bootstrap import Bootstrap, Settings, bootstrap, bootstrap_bounds
+from survjax.inference._profile import profile_bounds
+from survjax.inference._targets import Target
+from survjax.inference.curves import bounds, natural_value
+from survjax.inference.maximize import Climb, Interior
+from survjax.inference.summaries import is_plain
 from survjax.inference.uncertainty import (
     NATURAL,
     natural_delta,
+    natural_errors,
+    natural_from_safe,
     natural_slice,
+    rows_needed,
 )
 
 CURVES = ("survival", "hazard", "cumulative_hazard", "density", "cdf", "quantile", "mean")
+#: Rows up to which parameters are profiled unasked, where rows cannot be condensed.
+MANY_ROWS = 50_000
 METHODS = ("auto", "delta", "profile", "bootstrap")
 
 
@@ -27,7 +39,16 @@ class Intervals(MixtureState):
 
     _check_fitted: Callable[[], None]
     _safe: Callable[..., tuple[np.ndarray, np.ndarray, tuple[int, ...]]]
+    _rule: Callable[[], Interior]
+    _reference: Callable[[Observations], Climb]
     _rows: Observations
+    resolution: float | str | None
+    rounding: str
+    tol: float
+    max_iter: int
+    n_starts: int
+    random_state: Any
+    bootstrap_: Bootstrap
 
     @double_precision
     def confidence_interval(
@@ -81,15 +102,164 @@ class Intervals(MixtureState):
         elif t is None:
             raise ValueError(f"{curve} needs t: where to bound it")
         values, errors, shape = self._safe(curve, t, ages, errors=True)
-        low, high = bounds(curve, values, errors, level)
-        return (
-            (low.reshape(shape), high.reshape(shape)) if shape else (float(low[0]), float(high[0]))
+        if method in ("auto", "delta"):
+            low, high = bounds(curve, values, errors, level)
+        else:
+            target = self._targets(curve, t, ages, values)
+            safe = self._searched(curve, target, values, errors, level, method)
+            low, high = (natural_value(curve, part) for part in safe)
+            low, high = (high, low) if curve == "survival" else (low, high)
+        return _shaped(low, shape), _shaped(high, shape)
+
+    def _targets(self, curve: str, t: Any, ages: Any, values: np.ndarray) -> Target:
+        """Flat arguments of a curve that was checked already."""
+        t, ages = np.broadcast_arrays(
+            np.asarray(t, float), 0.0 if ages is None else np.asarray(ages, float)
+        )
+        start = values if curve == "quantile" else None
+        return Target(t=t.ravel(), age=ages.ravel() if np.any(ages > 0) else None, start=start)
+
+    def _searched(
+        self,
+        curve: str,
+        target: Target,
+        values: np.ndarray,
+        errors: np.ndarray,
+        level: float,
+        method: str,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Profile or bootstrap bounds on the safe scale."""
+        if method == "profile":
+            if not hasattr(self, "_rows"):
+                raise rows_needed('method="profile"')
+            return profile_bounds(self.lifetime_, self._rows, curve, target, values, errors, level)
+        if not hasattr(self, "bootstrap_"):
+            self.bootstrap()
+        return bootstrap_bounds(
+            self.lifetime_, self.covariance_, self.bootstrap_, curve, target, values, level
         )
 
     def _natural_bounds(self, level: float, method: str) -> tuple[np.ndarray, str]:
         """Bounds (3K, 2) of weights, scales and shapes, and the method that gave them."""
-        return natural_delta(self.parameters_, self.covariance_, level), "delta"
+        known = self._profiles.get(repr(level))
+        if method == "auto":
+            method = "delta"
+            if self.weights_.size > 1 and (known is not None or self._profile_pays()):
+                method = "profile"
+        if method == "delta":
+            return natural_delta(self.parameters_, self.covariance_, level), method
+        if method == "profile" and known is not None:
+            return known, method
+        safe, errors = natural_errors(self.parameters_, self.covariance_)
+        target = Target(index=np.arange(safe.size))
+        found = self._searched("natural", target, safe, errors, level, method)
+        table = np.stack([natural_from_safe(part) for part in found], axis=1)
+        if method == "profile":
+            self._profiles = {**self._profiles, repr(level): table}
+        return table, method
+
+    def _profile_pays(self) -> bool:
+        """Whether there are rows, and few enough to profile unasked (plain ones are condensed)."""
+        rows = getattr(self, "_rows", None)
+        return rows is not None and (is_plain(rows) or rows.n_rows <= MANY_ROWS)
 
     def _known_bounds(self, level: float) -> tuple[np.ndarray, str]:
-        """Bounds of the natural parameters that cost nothing: unknown is NaN."""
-        return natural_delta(self.parameters_, self.covariance_, level), "delta"
+        """Bounds of the natural parameters that cost nothing; NaN where they are not known."""
+        if self.weights_.size == 1 or repr(level) in self._profiles:
+            return self._natural_bounds(level, "auto")
+        return np.full((3 * self.weights_.size, 2), np.nan), "call summary()"
+
+    @double_precision
+    def bootstrap(
+        self, n_replicates: int = 500, kind: str = "rows", random_state: Any = None
+    ) -> Self:
+        """Refit replicates of the data, for `confidence_interval(..., method="bootstrap")`.
+
+        Parameters
+        ----------
+        n_replicates : int, default 500
+            How many.
+        kind : {"rows", "parametric"}, default "rows"
+            "rows" draws units with replacement. "parametric" draws every unit's life from the
+            fit, from where it came under observation until it is censored; censoring times that
+            failures hid come from the reverse Kaplan-Meier curve.
+        random_state : int or numpy.random.Generator, optional
+            The estimator's own by default.
+
+        Returns
+        -------
+        self
+            With `bootstrap_`: `parameters` (B, p) of the replicates, `n_failed` of them without
+            an interior maximum left out.
+
+        Warns
+        -----
+        FitWarning
+            If more than one replicate in twenty has no interior maximum: the bounds then describe
+            the others only.
+
+        Examples
+        --------
+        >>> from survjax import WeibullMixture
+        >>> model = WeibullMixture(1).fit([3.0, 5.0, 8.0, 9.0, 11.0, 14.0])
+        >>> lower, upper = model.bootstrap(200).confidence_interval(
+        ...     "survival", 6.0, method="bootstrap"
+        ... )
+        >>> bool(lower < model.survival(6.0) < upper)
+        True
+        """
+        self._check_fitted()
+        if not hasattr(self, "_rows"):
+            raise rows_needed("bootstrap")
+        if not self.converged_:
+            raise ValueError(
+                "bootstrap needs a fit that is an interior maximum, and certificate_ says: "
+                f"{self.certificate_.status}"
+            )
+        if kind not in ("rows", "parametric"):
+            raise ValueError(f"kind must be 'rows' or 'parametric', got {kind!r}")
+        if not (isinstance(n_replicates, (int, np.integer)) and n_replicates >= 20):
+            raise ValueError(
+                f"n_replicates must be a whole number of at least 20, got {n_replicates!r}"
+            )
+        settings = Settings(
+            self._rule(), self._reference(self._rows), self.tol, self.max_iter, self.n_starts
+        )
+        self.bootstrap_ = bootstrap(
+            self.parameters_,
+            self.covariance_,
+            self._rows,
+            settings,
+            n_replicates=int(n_replicates),
+            kind=kind,
+            recording=self._recording() if kind == "parametric" else None,
+            random_state=self.random_state if random_state is None else random_state,
+        )
+        if self.bootstrap_.n_failed > 0.05 * n_replicates:
+            warnings.warn(
+                f"{self.bootstrap_.n_failed} of {n_replicates} bootstrap replicates have no "
+                "interior maximum and are left out: the data may not support this many components",
+                FitWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _recording(self) -> tuple[float, str] | None:
+        """Width and direction of rounding, where failures count as intervals."""
+        rows = self._rows
+        if rows.interval is None:
+            return None
+        inside = rows.interval > 0
+        widest = float(np.max(rows.upper[inside] - rows.lower[inside]))
+        width = widest if isinstance(self.resolution, str) else self.resolution
+        if width is None or widest > width * (1.0 + 1e-6):
+            raise ValueError(
+                "kind='parametric' must know how failures came to be intervals, and only the "
+                "rounding of fit(..., resolution=) is known: use kind='rows'"
+            )
+        return float(width), self.rounding
+
+
+def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> Any:
+    """An array of the asked shape; a plain float for a scalar."""
+    return values.reshape(shape) if shape else float(values[0])

@@ -11,14 +11,10 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.estimators._components import (
-    MixtureState,
-    median_order,
-    natural_parameters,
-    reordering,
-)
+from survjax.estimators._components import MixtureState
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
+from survjax.inference._labels import median_order, natural_parameters, reordering
 from survjax.inference._path import climb_path, path_values
 from survjax.inference.curves import bounds, evaluate, natural_value
 from survjax.inference.maximize import Climb

@@ -39,7 +39,7 @@ def _linear(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def natural_errors(x: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Safe values and standard errors of the natural parameters, (3K,) each, by the delta method."""
+    """Safe values and delta-method errors of the natural parameters, (3K,) each."""
     safe, jacobian = (np.asarray(part) for part in _linear(x))
     variance = np.einsum("ip,pq,iq->i", jacobian, covariance, jacobian)
     return safe, np.sqrt(np.where(np.isnan(variance), np.nan, np.maximum(variance, 0.0)))

@@ -1,0 +1,240 @@
+"""Bootstrap replicates of a fit, and bounds from them.
+
+Efron and Tibshirani (1993), chapters 6 and 14: the bounds are percentiles of the replicates,
+corrected for bias and acceleration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from statistics import NormalDist
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from survjax._core.numerics import bucket_size
+from survjax._core.observations import Observations
+from survjax._core.pytree import ravel_parameters
+from survjax.inference._labels import aligned
+from survjax.inference._replicates import BATCH, FEW_ROWS, batch_item, resampled, simulated
+from survjax.inference._targets import Target, expansion, value_of
+from survjax.inference.likelihood import log_contributions
+from survjax.inference.maximize import BLOCK, Climb, Interior, climb, faults, search, weibulls
+from survjax.inference.summaries import condense, is_plain
+from survjax.inference.uncertainty import normal_quantile
+from survjax.lifetimes import Lifetime
+
+
+@dataclasses.dataclass(frozen=True)
+class Bootstrap:
+    """Replicates of a fit.
+
+    Attributes
+    ----------
+    parameters : array of shape (B, p)
+        Unconstrained parameters of the replicates that have an interior maximum, components in
+        the order that is nearest to the fit's.
+    kind : {"rows", "parametric"}
+        How they were drawn.
+    n_replicates, n_failed : int
+        How many were asked for, and how many of them have no interior maximum and are left out.
+    skewness : array of shape (p, p, p)
+        Third moments of the rows' scores, from which the acceleration of the bounds follows.
+    """
+
+    parameters: np.ndarray
+    kind: str
+    n_replicates: int
+    n_failed: int
+    skewness: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How replicates are fitted: as the fit was."""
+
+    rule: Interior
+    reference: Climb
+    tol: float
+    max_iter: int
+    n_starts: int
+
+
+@partial(jax.jit, static_argnames=("max_iter",))
+def _refit(
+    start: Any,
+    rows: Observations,
+    penalty: Any,
+    reference: Any,
+    max_shape: Any,
+    tol: Any,
+    max_iter: int,
+) -> Any:
+    """Climb from the estimate on each replicate of a batch; columns (n,) are shared."""
+
+    def one(rows: Observations) -> Any:
+        state, _ = climb(start[None], rows, penalty, reference, max_shape, tol, max_iter)
+        return jax.tree.map(lambda leaf: leaf[0], state)
+
+    axes = jax.tree.map(lambda column: 0 if column.ndim > 1 else None, rows)
+    return jax.vmap(one, in_axes=(axes,))(rows)
+
+
+def bootstrap(
+    x: np.ndarray,
+    covariance: np.ndarray,
+    rows: Observations,
+    settings: Settings,
+    *,
+    n_replicates: int,
+    kind: str,
+    random_state: Any,
+    recording: tuple[float, str] | None,
+) -> Bootstrap:
+    """Refit replicates of the data, each from the estimate.
+
+    Where that ends at no interior maximum, the replicate is searched as the data were; if that
+    finds none either, it counts as failed.
+    """
+    rng = np.random.default_rng(random_state)
+    small = condense(rows, FEW_ROWS) if is_plain(rows) else rows
+    lifetime = weibulls(x)
+    batches = resampled(small, rng) if kind == "rows" else simulated(lifetime, rows, rng, recording)
+    kept: list[np.ndarray] = []
+    done = 0
+    for batch in batches:
+        wanted = min(BATCH, n_replicates - done)
+        kept += _fitted(x, _padded(batch), settings, wanted, rows.n_units)
+        done += wanted
+        if done == n_replicates:
+            break
+    points = np.stack(kept) if kept else np.empty((0, x.size))
+    information = np.linalg.inv(covariance)
+    return Bootstrap(
+        aligned(points, x, information),
+        kind,
+        n_replicates,
+        n_replicates - len(kept),
+        np.asarray(_score_skewness(lifetime, small)),
+    )
+
+
+def _padded(batch: Observations) -> Observations:
+    """Rows of weight zero behind every replicate, up to a size that others share."""
+    n = batch.weight.shape[-1]
+    size = bucket_size(n)
+    extra = (size if size <= BLOCK else -(-size // BLOCK) * BLOCK) - n
+
+    def wider(column: np.ndarray) -> np.ndarray:
+        return np.concatenate([column, np.repeat(column[..., :1], extra, axis=-1)], axis=-1)
+
+    weight = np.pad(batch.weight, ((0, 0), (0, extra)))
+    return batch._map(wider).reweighted(weight)
+
+
+def _fitted(
+    x: np.ndarray, batch: Observations, settings: Settings, wanted: int, n_units: float
+) -> list[np.ndarray]:
+    """The interior maxima among the first replicates of a batch."""
+    penalty = 0.0 if x.size == 2 else 1.0 / n_units
+    state = _refit(
+        x,
+        batch,
+        penalty,
+        settings.reference.x[-1],
+        settings.rule.max_shape,
+        settings.tol,
+        settings.max_iter,
+    )
+    s = jax.tree.map(np.asarray, state)
+    found = []
+    for i in range(wanted):
+        end = Climb(
+            s.x[i],
+            -float(s.value[i]),
+            -s.gradient[i],
+            -s.hessian[i],
+            float(s.decrement[i]),
+            int(s.n_iter[i]),
+            int(s.code[i]),
+            s.x[i],
+        )
+        if x.size > 2 and faults(end, settings.rule, n_units):
+            end = search(
+                batch_item(batch, i),
+                (x.size + 1) // 3,
+                n_starts=settings.n_starts,
+                rule=settings.rule,
+                reference=settings.reference,
+                tol=settings.tol,
+                max_iter=settings.max_iter,
+                random_state=0,
+            ).best
+        if not faults(end, settings.rule, n_units):
+            found.append(end.x)
+    return found
+
+
+@jax.jit
+def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
+    """Sum over rows of weight * score^3, all products of three entries: (p, p, p)."""
+    vector, unravel = ravel_parameters(lifetime)
+    scores = jax.jacfwd(lambda v: log_contributions(unravel(v), rows))(vector)
+    return jnp.einsum("n,na,nb,nc->abc", rows.weight, scores, scores, scores)
+
+
+@partial(jax.jit, static_argnames=("curve",))
+def _at_points(lifetime: Lifetime, points: Any, targets: Target, *, curve: str) -> Any:
+    """Targets (m,) on the safe scale at each point (B, m), and their slopes at the fit (m, p)."""
+    estimate, unravel = ravel_parameters(lifetime)
+
+    def value(x: jax.Array, target: Target) -> jax.Array:
+        return value_of(unravel, x, curve, target)
+
+    values = lax.map(lambda x: jax.vmap(partial(value, x))(targets), points)
+    return values, jax.vmap(lambda t: expansion(unravel, estimate, curve, t)[1])(targets)
+
+
+def bootstrap_bounds(
+    lifetime: Lifetime,
+    covariance: np.ndarray,
+    replicates: Bootstrap,
+    curve: str,
+    targets: Target,
+    values: np.ndarray,
+    level: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds (m,) on the safe scale: percentiles with bias correction and acceleration.
+
+    The bias is read off the share of replicates below the estimate; the acceleration is a sixth
+    of the skewness of the rows' influences, which follow from their scores (Efron 1987).
+    """
+    found, slopes = (
+        np.asarray(part)
+        for part in _at_points(lifetime, replicates.parameters, targets, curve=curve)
+    )
+    influence = slopes @ covariance
+    third = np.einsum("abc,ma,mb,mc->m", replicates.skewness, influence, influence, influence)
+    variance = np.einsum("mp,mp->m", influence, slopes)
+    moving = variance > 0
+    acceleration = np.where(moving, third / np.where(moving, variance, 1.0) ** 1.5 / 6.0, 0.0)
+    below = np.mean(found < values, axis=0) + 0.5 * np.mean(found == values, axis=0)
+    n = len(found)
+    z0 = np.array([NormalDist().inv_cdf(float(np.clip(b, 0.5 / n, 1.0 - 0.5 / n))) for b in below])
+    z = normal_quantile(level)
+    return tuple(_percentile(found, z0, acceleration, side * z) for side in (-1.0, 1.0))
+
+
+def _percentile(found: np.ndarray, z0: np.ndarray, a: np.ndarray, z: float) -> np.ndarray:
+    """The replicate (each column by itself) at the corrected normal quantile z."""
+    corrected = z0 + (z0 + z) / np.maximum(1.0 - a * (z0 + z), 0.05)
+    share = np.array([NormalDist().cdf(float(c)) for c in corrected])
+    # A bound between two replicates is the one further out: infinite ones cannot be averaged.
+    place = share * (len(found) + 1) - 1.0
+    place = np.floor(place) if z < 0 else np.ceil(place)
+    place = np.clip(place, 0, len(found) - 1).astype(int)
+    return np.sort(found, axis=0)[place, np.arange(found.shape[1])]

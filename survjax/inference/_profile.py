@@ -1,0 +1,256 @@
+"""Profile likelihood bounds of anything that follows from the parameters.
+
+The bound of a quantity g is the value at which 2 (l_max - l) reaches the chi-squared quantile,
+where l is the log-likelihood maximized over all parameters with that value of g. A maximizer of
+
+    l(theta) - rho / 2 (g(theta) - c)^2
+
+lies on that profile for any c, whether the profile is concave or not, and there the profile's
+slope is rho (g - c): so one safeguarded Newton iteration climbs for a given c, and another, in c,
+walks outward until the level is reached. All targets and both directions go side by side.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from survjax._core.observations import Observations
+from survjax._core.pytree import data, pytree, ravel_parameters
+from survjax.inference._targets import Target, expansion
+from survjax.inference.likelihood import derivatives, log_likelihood
+from survjax.inference.maximize import padded
+from survjax.inference.summaries import condense, is_plain
+from survjax.inference.uncertainty import normal_quantile
+from survjax.lifetimes import Lifetime
+from survjax.optimize import ResultCode
+from survjax.optimize.newton import NewtonState, advance, init
+
+#: Plain data of more rows are condensed to this many: the profile's shape does not change.
+PROFILE_ROWS = 4096
+#: Lanes that climb side by side.
+LANES = 16
+#: Curvature of the term that holds g near c, in units of the estimate's information on g.
+STIFFNESS = 10.0
+#: A profile that is this far out (log units, beside some standard errors) has no bound.
+FAR = 30.0
+#: Evaluations of a lane before it gives up, and Newton iterations of one climb.
+MOST_EVALUATIONS, MOST_ITERATIONS = 500, 60
+
+
+@pytree
+class Problem:
+    """What a lane looks for: where sqrt(2 (top - l)) reaches the goal in one direction."""
+
+    top: Any = data()
+    goal: Any = data()
+    center: Any = data()
+    direction: Any = data()
+    error: Any = data()
+
+    @property
+    def stiffness(self) -> Any:
+        """rho."""
+        return STIFFNESS / self.error**2
+
+
+@pytree
+class Lane:
+    """One search; c and the bracket count outward from the estimate."""
+
+    newton: NewtonState = data()
+    parts: Any = data()
+    c: Any = data()
+    inside: Any = data()
+    outside: Any = data()
+    n_evaluations: Any = data()
+    bound: Any = data()
+    done: Any = data()
+
+
+def _penalized(parts: Any, c: Any, stiffness: Any) -> tuple[Any, Any, Any]:
+    """What Newton minimizes, from the parts of l and g at a point."""
+    (value, gradient, hessian), (g, slope, bend) = parts
+    gap = g - c
+    return (
+        -value + 0.5 * stiffness * gap**2,
+        -gradient + stiffness * gap * slope,
+        -hessian + stiffness * (jnp.outer(slope, slope) + gap * bend),
+    )
+
+
+def _climb(lane: Lane, parts: Any, problem: Problem) -> Lane:
+    """One Newton iteration for the lane's c, given the parts at the point it tries."""
+    held = _penalized(parts, problem.center + problem.direction * lane.c, problem.stiffness)
+    newton = advance(lane.newton, *held, tol=1e-5, max_iter=MOST_ITERATIONS, max_step=3.0)
+    accepted = jnp.all(newton.x == lane.newton.trial)
+    return dataclasses.replace(
+        lane,
+        newton=newton,
+        parts=jax.tree.map(partial(jnp.where, accepted), parts, lane.parts),
+        n_evaluations=lane.n_evaluations + 1,
+    )
+
+
+def _walk(lane: Lane, problem: Problem) -> Lane:
+    """Judge the point of the profile that was reached, and choose the next c.
+
+    The root of twice the fall grows nearly in proportion to the distance, with a slope that the
+    profile's own slope gives: a Newton step in it, kept inside the bracket.
+    """
+    (value, _, _), (g, _, _) = lane.parts
+    stiffness, goal = problem.stiffness, problem.goal
+    ends = (int(ResultCode.CONVERGED), int(ResultCode.ROUNDING))
+    on_profile = (lane.newton.code == ends[0]) | (lane.newton.code == ends[1])
+    distance = problem.direction * (g - problem.center)
+    reached = jnp.sqrt(jnp.maximum(2.0 * (problem.top - value), 0.0))
+    slope = stiffness * (lane.c - distance) / jnp.maximum(reached, 1e-12)
+    short = on_profile & (reached < goal)
+    inside = jnp.where(short, jnp.maximum(lane.inside, lane.c), lane.inside)
+    outside = jnp.where(short, lane.outside, jnp.minimum(lane.outside, lane.c))
+    closed = jnp.isfinite(outside)
+    ahead = (goal - reached) / slope
+    c = distance + ahead + goal * slope / stiffness
+    c = jnp.minimum(c, jnp.where(closed, outside, 4.0 * lane.c))
+    usable = on_profile & (slope > 0) & (c > inside) & (c < outside)
+    c = jnp.where(usable, c, jnp.where(closed, 0.5 * (inside + outside), 2.0 * lane.c))
+    found = on_profile & (jnp.abs(reached - goal) < 1e-4) & (slope > 0)
+    # Where the profile jumps over the level, the point just beyond it is the bound.
+    beyond = jnp.where(on_profile & ~short, g, lane.bound)
+    bound = jnp.where(found, g + problem.direction * ahead, beyond)
+    endless = short & (lane.c > FAR + 3.0 * problem.error)
+    bound = jnp.where(endless & ~found, problem.direction * jnp.inf, bound)
+    stuck = closed & (outside - inside <= 1e-9 * (1.0 + outside))
+    spent = lane.n_evaluations >= MOST_EVALUATIONS
+    return Lane(
+        newton=init(lane.newton.x, 0.5),
+        parts=lane.parts,
+        c=c,
+        inside=inside,
+        outside=outside,
+        n_evaluations=lane.n_evaluations,
+        bound=bound,
+        done=found | endless | stuck | spent,
+    )
+
+
+@partial(jax.jit, static_argnames=("curve",))
+def _solve(
+    lifetime: Lifetime,
+    rows: Observations,
+    tilt: jax.Array,
+    targets: Target,
+    problems: Problem,
+    *,
+    curve: str,
+) -> jax.Array:
+    """The bound of each problem on the safe scale."""
+    estimate, unravel = ravel_parameters(lifetime)
+    top = log_likelihood(lifetime, rows)
+
+    def lane(given: Any) -> jax.Array:
+        target, problem = given
+        problem = dataclasses.replace(problem, top=top)
+
+        def parts_at(x: jax.Array) -> Any:
+            value, gradient, hessian = derivatives(unravel(x), rows)
+            tilted = value + tilt @ (x - estimate), gradient + tilt, hessian
+            return tilted, expansion(unravel, x, curve, target)
+
+        def body(lane: Lane) -> Lane:
+            lane = _climb(lane, parts_at(lane.newton.trial), problem)
+            arrived = lane.newton.code != int(ResultCode.RUNNING)
+            return jax.tree.map(partial(jnp.where, arrived), _walk(lane, problem), lane)
+
+        usable = jnp.isfinite(problem.center) & (problem.error > 0)
+        start = Lane(
+            newton=init(estimate, 1.0),
+            parts=jax.tree.map(
+                lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(parts_at, estimate)
+            ),
+            c=problem.goal * problem.error * (1.0 + 1.0 / STIFFNESS),
+            inside=0.0 * problem.goal,
+            outside=problem.goal + jnp.inf,
+            n_evaluations=jnp.asarray(0),
+            bound=problem.center + jnp.nan,
+            done=~usable,
+        )
+        # What cannot move, such as S(0) = 1, is its own bound.
+        still = jnp.isinf(problem.center) | (problem.error == 0)
+        end = lax.while_loop(lambda lane: ~lane.done, body, start)
+        return jnp.where(still, problem.center, end.bound)
+
+    return lax.map(lane, (targets, problems), batch_size=LANES)
+
+
+def profile_bounds(
+    lifetime: Lifetime,
+    rows: Observations,
+    curve: str,
+    targets: Target,
+    values: np.ndarray,
+    errors: np.ndarray,
+    level: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper profile bounds (m,) on the safe scale; infinite where there is none.
+
+    Parameters
+    ----------
+    lifetime : Lifetime
+        At the maximum of the likelihood.
+    rows : Observations
+        What it was fitted to.
+    curve : str
+        A curve, or "natural" for entries of `natural_safe`.
+    targets : Target
+        Arrays of shape (m,).
+    values, errors : arrays of shape (m,)
+        Estimates and standard errors on the safe scale; the errors set the first step.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    lower, upper : arrays of shape (m,)
+        NaN where the search failed.
+    """
+    small, tilt = condensed(lifetime, rows)
+    m = errors.shape[0]
+    fill = -2 * m % LANES
+
+    def lanes(lower: Any, upper: Any) -> np.ndarray:
+        return np.pad(np.concatenate([lower, upper]), (0, fill), mode="edge")
+
+    problems = Problem(
+        top=np.zeros(2 * m + fill),
+        goal=np.full(2 * m + fill, normal_quantile(level)),
+        center=lanes(values, values),
+        direction=lanes(-np.ones(m), np.ones(m)),
+        error=np.pad(np.concatenate([errors, errors]), (0, fill)),
+    )
+    wide = jax.tree.map(lambda part: lanes(part, part), targets)
+    found = np.asarray(_solve(lifetime, small, tilt, wide, problems, curve=curve))
+    return found[:m], found[m : 2 * m]
+
+
+_gradient = jax.jit(lambda lifetime, rows: derivatives(lifetime, rows)[1])
+
+
+def condensed(lifetime: Lifetime, rows: Observations) -> tuple[Observations, np.ndarray]:
+    """Padded rows, few enough, with the gradient they lack at the maximum of all rows.
+
+    Condensed rows have their maximum elsewhere by a small part of a standard error; a linear
+    term with this gradient moves it back.
+    """
+    p = ravel_parameters(lifetime)[0].size
+    small = condense(rows, PROFILE_ROWS) if is_plain(rows) else rows
+    if small.n_rows == rows.n_rows:
+        return padded(rows), np.zeros(p)
+    small = padded(small)
+    return small, -np.asarray(_gradient(lifetime, small))

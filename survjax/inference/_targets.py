@@ -1,0 +1,90 @@
+"""What can be bounded, with its derivatives: natural parameters, and curves at a point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from survjax._core.pytree import data, pytree
+from survjax.inference.curves import safe_value
+from survjax.inference.uncertainty import natural_safe
+
+
+@pytree
+class Target:
+    """What to bound: an entry of `natural_safe`, or a curve at t, perhaps given an age.
+
+    For a quantile, t is the failed share and `start` the log of the estimate.
+    """
+
+    index: Any = data(default=None)
+    t: Any = data(default=None)
+    age: Any = data(default=None)
+    start: Any = data(default=None)
+
+
+def _value(
+    unravel: Any, x: jax.Array, curve: str, target: Target, log_time: Any = None
+) -> jax.Array:
+    """A target on its unbounded scale; for a quantile, log H at a log time instead."""
+    if curve == "natural":
+        return natural_safe(x)[target.index]
+    rest = unravel(x)
+    rest = rest if target.age is None else rest.given(target.age)
+    if curve == "quantile":
+        return jnp.log(rest.cumulative_hazard(jnp.exp(log_time)))
+    return safe_value(rest, curve, target.t)
+
+
+def value_of(unravel: Any, x: jax.Array, curve: str, target: Target) -> jax.Array:
+    """A target on its unbounded scale at the vector x (p,)."""
+    if curve == "quantile":
+        return _log_quantile(lambda y: _value(unravel, x, curve, target, y), target)
+    return _value(unravel, x, curve, target)
+
+
+def expansion(unravel: Any, x: jax.Array, curve: str, target: Target) -> tuple[Any, Any, Any]:
+    """A target on its unbounded scale, with gradient and Hessian in the vector x (p,)."""
+    if curve != "quantile":
+        return _expand(lambda x: _value(unravel, x, curve, target), x)
+    # The quantile solves log H(y; x) = goal for y = log t; its derivatives follow from those of
+    # log H in (x, y) by the implicit function theorem.
+    y = value_of(unravel, x, curve, target)
+    _, first, second = _expand(
+        lambda z: _value(unravel, z[:-1], curve, target, z[-1]), jnp.append(x, y)
+    )
+    slope = -first[:-1] / first[-1]
+    mixed = jnp.outer(second[:-1, -1], slope)
+    curved = second[:-1, :-1] + mixed + mixed.T + second[-1, -1] * jnp.outer(slope, slope)
+    return y, slope, -curved / first[-1]
+
+
+def _expand(function: Any, at: jax.Array) -> tuple[Any, Any, Any]:
+    """Value, gradient and Hessian of a scalar function in one pass."""
+
+    def with_value(at: jax.Array) -> Any:
+        both = jax.value_and_grad(function)(at)
+        return both[1], both
+
+    bend, (value, slope) = jax.jacfwd(with_value, has_aux=True)(at)
+    return value, slope, bend
+
+
+def _log_quantile(log_hazard: Any, target: Target) -> jax.Array:
+    """Solve log H = log(-log(1 - q)) by Newton in log time, where log H bends little."""
+    goal = jnp.log(-jnp.log1p(-target.t))
+
+    def step(carry: Any) -> Any:
+        y, _, count = carry
+        gap, slope = jax.jvp(log_hazard, (y,), (jnp.ones_like(y),))
+        move = jnp.clip((goal - gap) / slope, -2.0, 2.0)
+        return y + move, move, count + 1
+
+    def running(carry: Any) -> Any:
+        y, move, count = carry
+        return (jnp.abs(move) > 1e-14 * (1.0 + jnp.abs(y))) & (count < 80)
+
+    return lax.while_loop(running, step, (target.start, jnp.ones_like(target.start), 0))[0]
