@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from matplotlib.animation import FuncAnimation, PillowWriter
+import numpy as np
+from matplotlib.animation import FuncAnimation
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 # Matplotlib's player takes its symbols from a web font on another host. These need none.
 SYMBOLS = {
@@ -80,38 +82,54 @@ def animate(
         raise ValueError(f"path must end in .gif or .html, got {str(path)!r}")
     figure = figure or Figure(figsize=(6.0, 4.0), layout="constrained")
     # A canvas that draws in memory, whatever window the caller's session uses.
-    canvas = figure.canvas
+    canvas, before = figure.canvas, figure.dpi
     FigureCanvasAgg(figure)
+    figure.set_dpi(dpi)
 
     def frame(i: int) -> list[Any]:
         figure.clear()
         draw(figure, i)
         return []
 
-    movie = FuncAnimation(
-        figure, frame, frames=n_frames, init_func=list, interval=1000 / frames_per_second
-    )
     try:
         if path is not None and kind == ".gif":
-            movie.save(str(path), writer=PillowWriter(fps=frames_per_second), dpi=dpi)
-            return Path(path)
-        player = _player(movie, figure, frames_per_second, dpi)
+            images = (_image(figure, frame(i)) for i in range(n_frames))
+            return write_gif(images, Path(path), frames_per_second)
+        movie = FuncAnimation(
+            figure, frame, frames=n_frames, init_func=list, interval=1000 / frames_per_second
+        )
+        player = _player(movie, frames_per_second)
     finally:
         figure.set_canvas(canvas)
+        figure.set_dpi(before)
     if path is None:
         return player
     Path(path).write_text(f"<!DOCTYPE html>\n<meta charset='utf-8'>\n{player}", encoding="utf-8")
     return Path(path)
 
 
-def _player(movie: FuncAnimation, figure: Figure, frames_per_second: int, dpi: int) -> Jshtml:
+def _image(figure: Figure, _: Any = None) -> Image.Image:
+    """Draw the figure once; matplotlib's own writer of movies draws it three times."""
+    figure.canvas.draw()
+    return canvas_image(figure)
+
+
+def canvas_image(figure: Figure) -> Image.Image:
+    """What stands on the figure's canvas now."""
+    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+
+
+def write_gif(images: Iterable[Image.Image], path: Path, frames_per_second: float) -> Path:
+    """Write images as a GIF that plays again and again; equal neighbors are stored once."""
+    first, *rest = [image.quantize(128) for image in images]
+    duration = round(1000 / frames_per_second)
+    first.save(path, save_all=True, append_images=rest, duration=duration, loop=0)
+    return path
+
+
+def _player(movie: FuncAnimation, frames_per_second: float) -> Jshtml:
     """Write the frames with their player into one text that asks no other host for anything."""
-    before = figure.dpi
-    figure.set_dpi(dpi)
-    try:
-        text = movie.to_jshtml(fps=frames_per_second, embed_frames=True, default_mode="loop")
-    finally:
-        figure.set_dpi(before)
+    text = movie.to_jshtml(fps=frames_per_second, embed_frames=True, default_mode="loop")
     text = re.sub(r"<link[^>]*>", "", text)
     for name, symbol in SYMBOLS.items():
         text = text.replace(f'<i class="fa {name}"></i>', symbol)

@@ -34,14 +34,14 @@ def longest(model: Any) -> float:
 
 def earliest(model: Any) -> float:
     """Some time before the first failure, for axes on a log scale."""
-    early = float(model.quantile(0.002))
     rows = getattr(model, "_rows", None)
     if rows is None:
-        return early
-    seen = rows.event > 0 if rows.interval is None else (rows.event + rows.interval) > 0
-    times = rows.lower if rows.interval is None else np.where(rows.interval, rows.upper, rows.lower)
-    first = float(times[seen].min()) if seen.any() else early
-    return max(min(first, longest(model)) / 1.6, early / 100.0)
+        return float(model.quantile(0.002))
+    times, seen = rows.lower, rows.event > 0
+    if rows.interval is not None:
+        seen = seen | (rows.interval > 0)
+        times = np.where(rows.interval > 0, rows.upper, times)
+    return max(float(times[seen].min()) / 1.6, longest(model) * 1e-6)
 
 
 def grid(model: Any, times: Any = None) -> np.ndarray:

@@ -73,13 +73,13 @@ def plot_rul(
     ax.plot(ages, table["q90"], ":", color=GRAY, linewidth=1.4)
     if running is not None:
         marks = np.unique(np.asarray(running, float))
-        ax.vlines(
+        ax.plot(
             marks,
-            0.0,
-            0.035,
+            np.full(marks.size, 0.02),
+            "|",
             transform=ax.get_xaxis_transform(),
             color=DATA,
-            linewidth=0.8,
+            markersize=7,
             alpha=0.5,
             label="units in service",
         )
