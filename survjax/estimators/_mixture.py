@@ -195,14 +195,15 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         rows = rows.without_padding()
         if rows.n_rows and has_ties(rows.lower):
             rows = rows.compressed()
-        reference = self._reference(rows)
+        self._check_events(rows)
         if isinstance(self.n_components, str):
-            return select(self, rows, reference)
-        return self._fit_components(rows, reference, self.n_components)
+            return select(self, rows, self._reference(rows))
+        return self._fit_components(rows, None, self.n_components)
 
-    def _fit_components(self, rows: Observations, reference: Climb, k: int) -> Self:
-        """Fit K components, given the single Weibull's maximum."""
+    def _fit_components(self, rows: Observations, reference: Climb | None, k: int) -> Self:
+        """Fit K components, given the single Weibull's maximum where it is known."""
         if k == 1:
+            reference = self._reference(rows) if reference is None else reference
             found = Maximum(
                 reference, faults(reference, self._rule(), rows.n_units), 1, 1, (), reference.x
             )
@@ -212,11 +213,13 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                 k,
                 n_starts=self.n_starts,
                 rule=self._rule(),
-                reference=reference,
                 tol=self.tol,
                 max_iter=self.max_iter,
                 random_state=self.random_state,
             )
+            if found.faults and reference is None:
+                # Data that admit no single Weibull deserve to hear that instead.
+                self._reference(rows)
         self._keep(rows, found)
         self._warn(rows)
         return self
@@ -224,13 +227,16 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
     def _rule(self) -> Interior:
         return Interior(self.max_shape, self.min_component_weight)
 
-    def _reference(self, rows: Observations) -> Climb:
-        """The single Weibull's maximum: data without one admit no mixture either."""
+    def _check_events(self, rows: Observations) -> None:
+        """Refuse data in which nothing has failed."""
         if rows.n_events == 0:
             raise NoFiniteMaximum(
                 f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
                 "are long: a fit needs failures (event_observed = 1)"
             )
+
+    def _reference(self, rows: Observations) -> Climb:
+        """The single Weibull's maximum: data without one admit no mixture either."""
         found = single_weibull(rows, self.tol, self.max_iter)
         words = faults(found, self._rule(), rows.n_units)
         if words:

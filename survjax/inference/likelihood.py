@@ -12,10 +12,12 @@ the logarithm of a sum. Any other lifetime is differentiated by `jacfwd(jacrev(.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from survjax._core.observations import Observations
@@ -87,26 +89,37 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
 
 def _mixture_derivatives(mixture: Mixture, rows: Observations) -> Any:
     """Value, gradient and Hessian of a mixture from jets of its components."""
-    stack, log_weights = mixture.components, mixture.log_weights
-    truncated = rows.entry is not None or rows.exit is not None
+    value, once, twice = mixture_sums(mixture.log_weights, mixture.components, rows)
+    return value, *assemble(mixture.weights, weight_of_weights(rows), once, twice)
+
+
+def mixture_sums(log_weights: jax.Array, stack: Lifetime, rows: Observations) -> Any:
+    """The sums over rows that a mixture's derivatives are made of, as `assemble` takes them.
+
+    The value, the sums of [r; r s; r (H + s s')] and the second moments of [r; r s].
+    """
 
     def of_block(block: Observations) -> Any:
         sums = _moments(log_weights, component_jet(stack, block, row_terms), block.weight)
-        if truncated:
+        if block.entry is not None or block.exit is not None:
             seen = component_jet(stack, block, truncation_terms)
             sums = jax.tree.map(jnp.subtract, sums, _moments(log_weights, seen, block.weight))
         return sums
 
-    value, once, twice = in_blocks(of_block, rows)
-    total = 0.0 if truncated else jnp.sum(rows.weight)
-    return value, *_assemble(jnp.exp(log_weights), total, once, twice)
+    return in_blocks(of_block, rows)
+
+
+def weight_of_weights(rows: Observations) -> Any:
+    """How many units the mixture's weights are counted against.
+
+    Truncation takes the same units off again, so that nothing is left.
+    """
+    truncated = rows.entry is not None or rows.exit is not None
+    return 0.0 if truncated else rows.weight.sum()
 
 
 def _moments(log_weights: jax.Array, jet: Jet, weight: jax.Array) -> Any:
-    """Sums over rows that the derivatives are made of.
-
-    Returns the value, the sums of [r; r s; r (H + s s')] and the second moments of [r; r s].
-    """
+    """`mixture_sums` of one kind of terms in one block."""
     joint = jet.value + log_weights[:, None]
     top = jnp.max(joint, axis=0)
     share = jnp.exp(joint - top)
@@ -124,22 +137,42 @@ def _moments(log_weights: jax.Array, jet: Jet, weight: jax.Array) -> Any:
     return value, once, (scores * weight) @ scores.T
 
 
-def _assemble(weights: Any, total: Any, once: Any, twice: Any) -> tuple[jax.Array, jax.Array]:
-    """Gradient and Hessian from the sums; logits first, then each parameter's K entries."""
-    k = weights.shape[0]
-    size = twice.shape[0]
-    p = size // k - 1
-    responsible, first = once[:k], once[k:size]
-    curved = once[size:].reshape(-1, k)
-    gradient = jnp.concatenate([responsible - total * weights, first])
-    spread = jnp.diag(weights) - jnp.outer(weights, weights)
-    corner = jnp.diag(responsible) - total * spread
-    cross = jnp.concatenate([jnp.diag(first[a * k : (a + 1) * k]) for a in range(p)], axis=1)
-    rows, i = [[None] * p for _ in range(p)], 0
+def assemble(weights: Any, total: Any, once: Any, twice: Any) -> tuple[Any, Any]:
+    """Gradient and Hessian from `mixture_sums`: logits first, then each parameter's K entries.
+
+    Takes NumPy and JAX arrays alike, with any leading axes. The first component's logit is the
+    reference, and no parameter.
+    """
+    k, size = weights.shape[-1], twice.shape[-1]
+    gradient = once[..., 1:size]
+    # Every entry of the block parts is one of the sums, or none of them.
+    where, some = _layout(k, size // k - 1)
+    hessian = once[..., where] * some - twice[..., 1:, 1:]
+    if k == 1:
+        return gradient, hessian
+    total = total * weights[..., 1:]
+    n_logits = k - 1
+    pad = [(0, 0)] * (weights.ndim - 1) + [(0, size - k)]
+    xp = np if isinstance(once, np.ndarray) else jnp
+    gradient = gradient - xp.pad(total, pad)
+    spread = total[..., :, None] * (np.eye(n_logits) - weights[..., None, 1:])
+    return gradient, hessian - xp.pad(spread, [*pad, (0, size - k)])
+
+
+@cache
+def _layout(k: int, p: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the sums stands where in the Hessian, and 1.0 where one does."""
+    size = (p + 1) * k
+    where = np.full((size, size), -1)
+    each = np.arange(k)
+    where[each, each] = each
+    pair = size
     for a in range(p):
+        at = (a + 1) * k + each
+        where[each, at] = where[at, each] = at
         for b in range(a, p):
-            rows[a][b] = rows[b][a] = jnp.diag(curved[i])
-            i += 1
-    hessian = jnp.block([[corner, cross], [cross.T, jnp.block(rows)]]) - twice
-    # The first component's logit is the reference: it is not a parameter.
-    return gradient[1:], hessian[1:, 1:]
+            other = (b + 1) * k + each
+            where[at, other] = where[other, at] = pair + each
+            pair += k
+    some = (where >= 0).astype(np.float64)
+    return np.maximum(where, 0)[1:, 1:], some[1:, 1:]

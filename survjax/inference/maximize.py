@@ -9,11 +9,13 @@ keeps shapes finite (Chen, Tan and Zhang 2008), then drops it.
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
@@ -24,19 +26,21 @@ from survjax.inference.starts import (
     expectation_maximization,
     guesses,
     moment_start,
-    representative,
     weibull_start,
 )
 from survjax.inference.summaries import condense, is_plain
 from survjax.lifetimes import Mixture, Weibull
 from survjax.optimize import ResultCode
+from survjax.optimize.newton import NewtonState, advance, init
 
 __all__ = [
+    "BLOCK",
     "RANK_ROWS",
     "SEARCH_ROWS",
     "Climb",
     "Interior",
     "Maximum",
+    "climb",
     "faults",
     "moment_start",
     "padded",
@@ -94,6 +98,45 @@ def penalized_derivatives(
     gradient = -gradient.at[2 * k - 1 :].add(-2.0 * amount * (ratio - 1.0))
     at = jnp.arange(2 * k - 1, 3 * k - 1)
     return value, gradient, -hessian.at[at, at].add(-4.0 * amount * ratio)
+
+
+@partial(jax.jit, static_argnames=("max_iter",))
+def climb(
+    starts: jax.Array,
+    rows: Observations,
+    penalty: jax.Array,
+    reference: jax.Array,
+    max_shape: jax.Array,
+    tol: jax.Array,
+    max_iter: int,
+) -> tuple[NewtonState, jax.Array]:
+    """Newton iterations from each start (B, p), with the penalty and then without it.
+
+    Both phases run in one loop, so the derivatives are compiled once.
+    """
+    k = (starts.shape[-1] + 1) // 3
+
+    def lane(start: jax.Array) -> tuple[NewtonState, jax.Array]:
+        def body(carry: Any) -> Any:
+            state, amount, penalized = carry
+            found = penalized_derivatives(state.trial, rows, amount, reference)
+            state = advance(state, *found, tol=tol, max_iter=max_iter, max_step=3.0)
+            free = amount == 0.0
+            steep = jnp.max(state.x[2 * k - 1 :]) > jnp.log(max_shape) + 1.0
+            code = jnp.where(free & steep, int(ResultCode.STALLED), state.code)
+            switch = (code != int(ResultCode.RUNNING)) & ~free
+            again = dataclasses.replace(init(state.x, 0.5), n_iter=state.n_iter - 1)
+            state = dataclasses.replace(state, code=code)
+            pick = partial(jnp.where, switch)
+            penalized = pick(state.x, penalized)
+            return jax.tree.map(pick, again, state), pick(0.0, amount), penalized
+
+        carry = (init(start, 1.0), jnp.asarray(penalty, start.dtype), start)
+        running = int(ResultCode.RUNNING)
+        state, _, penalized = lax.while_loop(lambda c: c[0].code == running, body, carry)
+        return state, penalized
+
+    return jax.vmap(lane)(starts)
 
 
 def padded(rows: Observations) -> Observations:
@@ -190,8 +233,12 @@ def search(
     tol: float,
     max_iter: int,
     random_state: Any,
+    reference: Climb | None = None,
 ) -> Maximum:
-    """Find the highest interior maximum with K > 1 components."""
+    """Find the highest interior maximum with K > 1 components.
+
+    `reference` is the single Weibull's maximum, if known; its shape sets the penalty's scale.
+    """
     small = condense(rows, SEARCH_ROWS if is_plain(rows) else SAMPLE_ROWS)
     starts = expectation_maximization(guesses(small, n_components, n_starts, random_state), small)
     last = _rules(rows, rule, tol, max_iter)
@@ -199,7 +246,7 @@ def search(
     first = dataclasses.replace(
         last,
         penalty=1.0 / rows.n_units,
-        reference=weibull_start(small)[1],
+        reference=(weibull_start(small) if reference is None else reference.x)[1],
         tol=tol if small is rows else max(tol, 1e-2),
     )
     passes = Passes(small)

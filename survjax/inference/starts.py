@@ -7,15 +7,11 @@ shares give many; a few EM steps turn each into parameters.
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import combinations
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from survjax._core.numerics import MAX_EXPONENT
 from survjax._core.observations import Observations
 
 #: Euler's constant over the standard deviation pi / sqrt(6) of a log Weibull of shape one.
@@ -134,48 +130,87 @@ def _paper(log_time: np.ndarray, event: np.ndarray, failed: np.ndarray, k: int) 
     return tables
 
 
-@partial(jax.jit, static_argnames=("n_steps",))
 def expectation_maximization(
-    tables: jax.Array, log_time: jax.Array, event: jax.Array, weight: jax.Array, n_steps: int = 4
-) -> jax.Array:
+    tables: np.ndarray, rows: Observations, n_steps: int = 4
+) -> np.ndarray:
     """A few EM steps from each table of responsibilities (B, K, n): parameters (B, 3K - 1).
 
-    The M step solves each component's shape by two Newton steps on its profile equation (Cohen
-    1965); the answer is only a start, so it need not be exact.
+    The answer is only a start: intervals stand at their middles, truncation is left aside, and
+    two Newton steps solve each component's shape.
     """
-    center = jnp.sum(weight * log_time) / jnp.sum(weight)
+    log_time, event = representative(rows)
+    weight = rows.weight
+    center = weight @ log_time / weight.sum()
     x = log_time - center
-
-    def fit(table: jax.Array, shape: jax.Array, n_newton: int) -> tuple[jax.Array, ...]:
-        held = table * weight
-        failed = held * event
-        n_failed = jnp.sum(failed, -1) + 1e-3
-        target = jnp.sum(failed * x, -1) / n_failed
-        for _ in range(n_newton):
-            power = held * jnp.exp(jnp.clip(shape[..., None] * x, -MAX_EXPONENT / 2, 300.0))
-            total = jnp.sum(power, -1) + 1e-300
-            mean = jnp.sum(power * x, -1) / total
-            spread = jnp.maximum(jnp.sum(power * x * x, -1) / total - mean**2, 0.0)
-            gap = mean - 1.0 / shape - target
-            shape = jnp.clip(shape - gap / (spread + 1.0 / shape**2), 0.5 * shape, 2.0 * shape)
-            shape = jnp.clip(shape, 0.05, 40.0)
-        power = held * jnp.exp(jnp.clip(shape[..., None] * x, -MAX_EXPONENT / 2, 300.0))
-        log_scale = jnp.log((jnp.sum(power, -1) + 1e-300) / n_failed) / shape
-        share = jnp.sum(held, -1) + 0.5
-        return shape, log_scale, jnp.log(share / jnp.sum(share, -1, keepdims=True))
-
-    def step(_: int, carry: Any) -> Any:
-        table, shape = carry
-        shape, log_scale, log_weight = fit(table, shape, 2)
-        z = shape[..., None] * (x - log_scale[..., None])
-        q = event * (jnp.log(shape)[..., None] + z) - jnp.exp(jnp.minimum(z, 100.0))
-        return jax.nn.softmax(q + log_weight[..., None], axis=-2), shape
-
-    first = tables * (weight * (0.05 + event))
-    mean = jnp.sum(first * x, -1) / jnp.sum(first, -1)
-    spread = jnp.sum(first * (x - mean[..., None]) ** 2, -1) / jnp.sum(first, -1)
-    shape = jnp.clip(SD_OF_LOG / jnp.sqrt(spread + 1e-12), 0.1, 20.0)
-    table, shape = jax.lax.fori_loop(0, n_steps, step, (tables, shape))
-    shape, log_scale, log_weight = fit(table, shape, 1)
+    powers = np.stack([np.ones_like(x), x, x * x], axis=1)
+    first = (tables * (weight * (0.05 + event))) @ powers
+    mean = first[..., 1] / first[..., 0]
+    spread = np.maximum(first[..., 2] / first[..., 0] - mean**2, 0.0)
+    shape = np.clip(SD_OF_LOG / np.sqrt(spread + 1e-12), 0.1, 20.0)
+    for step in range(n_steps + 1):
+        held = tables * weight
+        shape, log_scale = weibull_fit(held, event, powers, shape, 2)
+        share = held.sum(-1) + 0.5
+        log_weight = np.log(share / share.sum(-1, keepdims=True))
+        if step < n_steps:
+            z = shape[..., None] * (x - log_scale[..., None])
+            q = event * (np.log(shape)[..., None] + z) - np.exp(np.minimum(z, 100.0))
+            q += log_weight[..., None]
+            q -= q.max(-2, keepdims=True)
+            tables = np.exp(q)
+            tables /= tables.sum(-2, keepdims=True)
     logits = log_weight[..., 1:] - log_weight[..., :1]
-    return jnp.concatenate([logits, log_scale + center, jnp.log(shape)], axis=-1)
+    return np.concatenate([logits, log_scale + center, np.log(shape)], axis=-1)
+
+
+def weibull_fit(
+    held: np.ndarray, event: np.ndarray, powers: np.ndarray, shape: np.ndarray, n_newton: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shapes and log scales (...) of Weibulls on rows that each hold in part, (..., n).
+
+    Newton steps on the profile equation of the shape (Cohen 1965), which rises with it: the mean
+    of log t weighted by t^shape, less 1 / shape, is the failures' mean log t. `powers` (n, 3)
+    are those of the centered log times.
+    """
+    x = powers[:, 1]
+    n_failed = held @ event + 1e-3
+    target = held @ (event * x) / n_failed
+    for _ in range(n_newton):
+        total, once, twice = _power_sums(held, shape, powers)
+        mean = once / total
+        slope = np.maximum(twice / total - mean**2, 0.0) + 1.0 / shape**2
+        step = (mean - 1.0 / shape - target) / slope
+        shape = np.clip(np.clip(shape - step, 0.5 * shape, 2.0 * shape), 0.02, 200.0)
+    top = shape * x.max()
+    power = held * np.exp(shape[..., None] * x - top[..., None])
+    return shape, (np.log(power.sum(-1) / n_failed + 1e-300) + top) / shape
+
+
+def _power_sums(held: np.ndarray, shape: np.ndarray, powers: np.ndarray) -> Any:
+    """Sums of t^shape, t^shape log t and t^shape (log t)^2, over a common factor."""
+    x = powers[:, 1]
+    power = held * np.exp(shape[..., None] * (x - x.max()))
+    return np.moveaxis(power @ powers, -1, 0) + np.array([1e-300, 0.0, 0.0]).reshape(3, *(1,) * shape.ndim)
+
+
+def moment_start(rows: Observations) -> np.ndarray:
+    """Log scale and log shape of one Weibull from the moments of log time: where to begin."""
+    log_time, event = representative(rows)
+    held = rows.weight * (0.05 + event)
+    mean = np.sum(held * log_time) / held.sum()
+    sd = np.sqrt(np.sum(held * (log_time - mean) ** 2) / held.sum())
+    shape = np.clip(1.28 / max(sd, 1e-9), 0.02, 50.0)
+    n_failed = max(rows.n_events, 1e-3)
+    power = rows.weight @ np.exp(np.clip(shape * (log_time - mean), -300.0, 300.0))
+    return np.array([mean + np.log(power / n_failed) / shape, np.log(shape)])
+
+
+def weibull_start(rows: Observations) -> np.ndarray:
+    """Log scale and log shape of one Weibull, exact for plain rows, else with intervals' middles."""
+    log_time, event = representative(rows)
+    center = rows.weight @ log_time / rows.weight.sum()
+    x = log_time - center
+    powers = np.stack([np.ones_like(x), x, x * x], axis=1)
+    start = np.exp(moment_start(rows)[1:])
+    shape, log_scale = weibull_fit(rows.weight[None], event, powers, start, 20)
+    return np.array([log_scale[0] + center, np.log(shape[0])])
