@@ -14,6 +14,7 @@ _PUBLIC: dict[str, str] = {
     "Accelerated": "survjax.lifetimes",
     "AcceleratedLifetime": "survjax.estimators._accelerated",
     "Conditional": "survjax.lifetimes",
+    "CoxPH": "survjax.estimators._cox",
     "Exponential": "survjax.lifetimes",
     "FitWarning": "survjax.estimators._messages",
     "Lifetime": "survjax.lifetimes",

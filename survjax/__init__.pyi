@@ -8,6 +8,7 @@ from survjax import plotting as plotting
 from survjax._core.observations import Observations as Observations
 from survjax.estimators import WeibullMixture as WeibullMixture
 from survjax.estimators import load as load
+from survjax.estimators._cox import CoxPH as CoxPH
 from survjax.estimators._messages import FitWarning as FitWarning
 from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum
 from survjax.inference.derivatives import compute_hazard as compute_hazard

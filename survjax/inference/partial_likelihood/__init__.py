@@ -5,7 +5,11 @@ cumulative sums and small matrix products, for which it is several times faster 
 processor. `log_partial_likelihood` is the same function in JAX.
 """
 
-from survjax.inference.partial_likelihood._baseline import baseline_hazard
+from survjax.inference.partial_likelihood._baseline import (
+    HazardTable,
+    baseline_hazard,
+    hazard_table,
+)
 from survjax.inference.partial_likelihood._definition import (
     RiskOrder,
     log_partial_likelihood,
@@ -29,6 +33,7 @@ from survjax.inference.partial_likelihood._residuals import (
 __all__ = [
     "fit_cox",
     "baseline_hazard",
+    "hazard_table",
     "martingale_residuals",
     "deviance_residuals",
     "score_residuals",
@@ -39,6 +44,7 @@ __all__ = [
     "log_partial_likelihood",
     "risk_order",
     "CoxFit",
+    "HazardTable",
     "Penalty",
     "Proportionality",
     "RiskOrder",

@@ -31,19 +31,30 @@ ROUGH_ROWS = 40_000
 
 @dataclass(frozen=True)
 class Penalty:
-    """``strength * sum of l1_ratio |b| + (1 - l1_ratio) b^2 / 2`` over coefficients in data units.
+    """``strength * sum of factor (l1_ratio |c| + (1 - l1_ratio) c^2 / 2)`` with c = unit b.
 
-    `factor` multiplies each column's share; 0 leaves a column free.
+    Parameters
+    ----------
+    strength : float
+        Next to the log partial likelihood as it is, not per unit.
+    l1_ratio : float
+        0 is ridge, 1 the lasso.
+    factor : ndarray of shape (p,), optional
+        Each column's share; 0 leaves a column free. 1 by default.
+    unit : ndarray of shape (p,), optional
+        What counts as one step of a column; 1 by default, its own unit.
     """
 
     strength: float = 0.0
     l1_ratio: float = 0.0
     factor: Floats | None = None
+    unit: Floats | None = None
 
     def parts(self, scale: Floats) -> tuple[Floats, Floats]:
         """Return the weights of |theta| and of theta^2 / 2 for standardized coefficients."""
         each = self.strength * (np.ones_like(scale) if self.factor is None else self.factor)
-        return each * self.l1_ratio / scale, each * (1.0 - self.l1_ratio) / scale**2
+        step = (1.0 if self.unit is None else self.unit) / scale
+        return each * self.l1_ratio * step, each * (1.0 - self.l1_ratio) * step**2
 
 
 @dataclass(frozen=True)
@@ -272,6 +283,8 @@ def _step(
     """Return the step to the maximum of the quadratic model, and the Newton decrement."""
     slope, bend = gradient - l2 * theta, np.diag(l2) - hessian
     step = np.zeros_like(theta)
+    if not np.any(keep):
+        return step, 0.0
     if np.any(l1 > 0):
         step[keep] = _coordinate_descent(
             theta[keep], slope[keep], bend[np.ix_(keep, keep)], l1[keep]

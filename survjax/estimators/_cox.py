@@ -1,0 +1,365 @@
+"""Cox's proportional hazards: covariates multiply a hazard that no family binds."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from survjax._core.validation import check_weights
+from survjax.estimators._covariates import check_covariates, collinear_message, column_names
+from survjax.estimators._cox_predictions import CoxPredictions
+from survjax.estimators._frames import frame
+from survjax.estimators._messages import FitWarning, NoFiniteMaximum
+from survjax.estimators._target import SurvivalTarget, check_survival_y
+from survjax.inference.metrics import concordance
+from survjax.inference.partial_likelihood import (
+    CoxFit,
+    Penalty,
+    baseline_hazard,
+    deviance_residuals,
+    fit_cox,
+    influence,
+    martingale_residuals,
+    proportionality_test,
+    robust_covariance,
+    schoenfeld_residuals,
+    score_residuals,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESIDUALS = {
+    "martingale": martingale_residuals,
+    "deviance": deviance_residuals,
+    "score": score_residuals,
+    "influence": influence,
+}
+
+
+class CoxPH(CoxPredictions, RegressorMixin, BaseEstimator):
+    r"""Proportional hazards: hazard(t | x) = h0(t) exp(x'b), with any baseline h0.
+
+    Parameters
+    ----------
+    ties : {"efron", "breslow"}, default "efron"
+        How failures at one time are taken.
+    penalty : float, default 0
+        Subtracts ``penalty * sum(l1_ratio |b| + (1 - l1_ratio) b^2 / 2)`` per unit from the log
+        partial likelihood, b being the effects of one standard deviation of each column.
+    l1_ratio : float, default 0
+        0 is ridge, 1 is the lasso, and between them is the elastic net.
+    robust : bool, default False
+        Standard errors that hold where the hazards are not quite proportional (Lin and Wei
+        1989). They are always used where `fit` is given clusters.
+    tol : float, default 1e-9
+        Newton decrement at which to stop: the distance left, in standard errors.
+    max_iter : int, default 100
+        Newton iterations.
+
+    Attributes
+    ----------
+    coef_, hazard_ratios_ : array of shape (p,)
+        Log hazard ratio of one unit of each column, and its exponential. Plus or minus inf
+        where the estimate runs away, which a `FitWarning` says.
+    covariance_ : array of shape (p, p)
+        Of the coefficients; NaN for those without an estimate, and under an l1 penalty.
+    parameters_, parameter_names_
+        The coefficients and the columns they belong to. `summary()` is their table.
+    log_likelihood_, null_log_likelihood_ : float
+        Log partial likelihood at the estimate, and with all coefficients zero.
+    aic_ : float
+        2 p - 2 log partial likelihood.
+    baseline_ : StepCurve, or dict of StepCurve by stratum
+        Cumulative hazard where all columns have their means (`feature_means_`).
+    n_iter_, converged_ : int, bool
+    history_ : DataFrame
+        Log partial likelihood along the way.
+
+    Notes
+    -----
+    The partial likelihood is maximized by Newton's method; each step is one sweep over sorted
+    rows. Columns that repeat each other, and coefficients without a finite estimate, are found
+    and named.
+
+    References
+    ----------
+    Cox (1972), JRSS B 34; Therneau and Grambsch (2000), Modeling Survival Data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from survjax import CoxPH
+    >>> rng = np.random.default_rng(0)
+    >>> load = rng.normal(size=(300, 1))
+    >>> lives = rng.exponential(np.exp(-0.7 * load[:, 0]))
+    >>> y = np.column_stack([np.minimum(lives, 2.0), lives <= 2.0])
+    >>> model = CoxPH().fit(load, y)
+    >>> bool(abs(model.coef_[0] - 0.7) < 0.15)
+    True
+    >>> model.predict_survival(load[:2], times=[0.5, 1.0])["survival"].shape
+    (2, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        ties: str = "efron",
+        penalty: float = 0.0,
+        l1_ratio: float = 0.0,
+        robust: bool = False,
+        tol: float = 1e-9,
+        max_iter: int = 100,
+    ) -> None:
+        self.ties = ties
+        self.penalty = penalty
+        self.l1_ratio = l1_ratio
+        self.robust = robust
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = True
+        # predict is a risk, so the score is a concordance, not a coefficient of determination.
+        tags.regressor_tags.poor_score = True
+        return tags
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+        strata: Any = None,
+        cluster: Any = None,
+    ) -> Self:
+        """Fit to lifetimes with covariates.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates of each row: numbers, none missing.
+        y : array-like
+            Durations of shape (n,), all failed; columns (duration, event) of shape (n, 2); or a
+            structured array or frame whose boolean field is the event.
+        entry : array-like of shape (n,), optional
+            Age at which each row came under observation. A unit whose covariates change is
+            several rows, each from its entry to its duration.
+        sample_weight : array-like of shape (n,), optional
+            How many units each row stands for.
+        strata : array-like of shape (n,), optional
+            Groups with baselines of their own.
+        cluster : array-like of shape (n,), optional
+            Groups of rows that depend on each other, such as the rows of one unit: standard
+            errors allow for it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For columns that are not numbers, have missing values or are collinear (named), and
+            for rows that are not lifetimes.
+        NoFiniteMaximum
+            Where nothing failed.
+        """
+        self._check_parameters()
+        x, target = self._checked(X, y, reset=True)
+        weight = check_weights(sample_weight, x.shape[0])
+        if not np.any(target.event & (weight > 0)):
+            raise NoFiniteMaximum(
+                f"none of the {weight.sum():g} units has failed: a fit needs failures in y"
+            )
+        if x.shape[0] == 1:
+            raise ValueError("Found 1 sample: a regression needs several units")
+        self.feature_means_ = weight @ x / weight.sum()
+        found = fit_cox(
+            target.durations,
+            target.event,
+            x,
+            entry=entry,
+            sample_weight=sample_weight,
+            strata=strata,
+            ties=self.ties,
+            penalty=self._penalty(x, weight),
+            max_iter=self.max_iter,
+            tol=self.tol,
+        )
+        self._refuse_collinear(found)
+        self._keep(found, cluster, float(weight.sum()))
+        return self
+
+    def _check_parameters(self) -> None:
+        if isinstance(self.penalty, str) or not (np.isfinite(self.penalty) and self.penalty >= 0):
+            raise ValueError(f"penalty must be a number of at least 0, got {self.penalty!r}")
+        if isinstance(self.l1_ratio, str) or not 0 <= self.l1_ratio <= 1:
+            raise ValueError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
+
+    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, SurvivalTarget]:
+        """Covariates and a right-censored target of one length."""
+        x = check_covariates(self, X, reset=reset)
+        target = check_survival_y(y)
+        if target.upper is not None:
+            raise ValueError(
+                "CoxPH takes exact and right-censored durations, not intervals: the order of "
+                "failures must be known. AcceleratedLifetime takes intervals"
+            )
+        if target.durations.shape[0] != x.shape[0]:
+            raise ValueError(f"X has {x.shape[0]} rows but y has {target.durations.shape[0]}")
+        return x, target
+
+    def _penalty(self, x: np.ndarray, weight: np.ndarray) -> Penalty | None:
+        """Per unit, and on effects of one standard deviation."""
+        if not self.penalty:
+            return None
+        spread = np.sqrt(weight @ (x - self.feature_means_) ** 2 / weight.sum())
+        return Penalty(self.penalty * weight.sum(), self.l1_ratio, unit=spread)
+
+    def _refuse_collinear(self, found: CoxFit) -> None:
+        repeated = np.flatnonzero(found.climb.aliased)
+        if repeated.size and not self.penalty:
+            groups = [[j, *found.repeats(j).tolist()] for j in repeated.tolist()]
+            raise ValueError(collinear_message(groups, column_names(self)))
+
+    def _keep(self, found: CoxFit, cluster: Any, n_units: float) -> None:
+        """Set the fitted attributes."""
+        self._cox = found
+        self.__dict__.pop("_tables", None)
+        self.coef_ = np.where(found.climb.aliased, 0.0, found.coef)
+        self.covariance_ = found.covariance
+        if self.robust or cluster is not None:
+            self.covariance_ = robust_covariance(found, cluster)
+        self.parameters_ = self.coef_
+        self.parameter_names_ = tuple(column_names(self))
+        self.log_likelihood_ = found.log_likelihood
+        self.null_log_likelihood_ = found.null_log_likelihood
+        self.n_units_, self.n_events_ = n_units, float(found.failures.weight.sum())
+        self.aic_ = 2.0 * np.count_nonzero(self.coef_) - 2.0 * found.log_likelihood
+        self.n_iter_ = max(found.n_iter, 1)
+        endless = [self.parameter_names_[j] for j in np.flatnonzero(np.isinf(self.coef_))]
+        self.converged_ = found.converged and not endless
+        path = found.climb.path
+        self.history_ = frame({"log_likelihood": path}).rename_axis(index="iteration")
+        if endless:
+            words = "; ".join(f"{name!r} runs off to infinity" for name in endless[:5])
+            _warn(
+                f"no proper maximum: {words}. Drop or merge such columns (no failures, or only "
+                "failures, at some of their values), or set penalty > 0"
+            )
+        elif not found.converged:
+            _warn(
+                f"stopped after {found.n_iter} Newton steps, {found.climb.decrement:.3g} standard "
+                "errors short of the maximum: raise max_iter"
+            )
+
+    @property
+    def hazard_ratios_(self) -> np.ndarray:
+        """Factor on the hazard for one unit of each column: (p,)."""
+        self._check_fitted()
+        return np.exp(self.coef_)
+
+    @property
+    def baseline_(self) -> Any:
+        """Cumulative hazard where all columns have their means; one for each stratum."""
+        self._check_fitted()
+        curves = baseline_hazard(self._cox, self.feature_means_, covariance=self.covariance_)
+        return curves[None] if self._cox.strata == (None,) else curves
+
+    def score(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> float:
+        """Concordance of the risks with the failures (Harrell's); 0.5 is a guess.
+
+        Parameters
+        ----------
+        X, y, entry, sample_weight
+            As in `fit`.
+        """
+        self._check_fitted()
+        x, target = self._checked(X, y, reset=False)
+        found = concordance(
+            target.durations,
+            target.event,
+            self._risk(x),
+            entry=entry,
+            sample_weight=sample_weight,
+        )
+        return found.index
+
+    def tests(self) -> pd.DataFrame:
+        """Test whether any column matters: by likelihood ratio, Wald's and the score test.
+
+        Returns
+        -------
+        DataFrame
+            Columns `statistic, df, p_value`. They do not hold under a penalty.
+        """
+        self._check_fitted()
+        fit = self._cox
+        found = {
+            "likelihood_ratio": fit.likelihood_ratio_test(),
+            "wald": fit.wald_test(),
+            "score": fit.score_test(),
+        }
+        columns = {key: [getattr(t, key) for t in found.values()] for key in vars(found["wald"])}
+        return frame(columns, names=list(found))
+
+    def proportionality(self, transform: str = "km") -> pd.DataFrame:
+        """Test whether each coefficient drifts with time.
+
+        Parameters
+        ----------
+        transform : {"km", "rank", "log", "identity"}, default "km"
+            The clock against which a drift is looked for.
+
+        Returns
+        -------
+        DataFrame
+            One row a column of X and a last one, "overall"; `statistic, df, p_value`. Small
+            p-values say that the hazards are not proportional.
+        """
+        self._check_fitted()
+        found = proportionality_test(self._cox, transform)
+        total = found.overall
+        columns = {
+            "statistic": [*found.statistic, total.statistic],
+            "df": [*(1 for _ in found.statistic), total.df],
+            "p_value": [*found.p_value, total.p_value],
+        }
+        return frame(columns, names=[*self.parameter_names_, "overall"])
+
+    def residuals(self, kind: str = "martingale") -> Any:
+        """Residuals of the rows that were fitted.
+
+        Parameters
+        ----------
+        kind : {"martingale", "deviance", "score", "influence", "schoenfeld", \
+"scaled_schoenfeld"}, default "martingale"
+            "influence" is about how much each row moves each coefficient (dfbeta). The
+            Schoenfeld residuals are those of failures, in the order of their times.
+
+        Returns
+        -------
+        array of shape (n,) or DataFrame
+            A frame with the columns of X for all but the first two; the Schoenfeld ones have
+            the failure times as their index.
+        """
+        self._check_fitted()
+        names = list(self.parameter_names_)
+        if kind in ("schoenfeld", "scaled_schoenfeld"):
+            times, rest = schoenfeld_residuals(self._cox, scaled=kind.startswith("scaled"))
+            return frame(dict(zip(names, rest.T, strict=True)), names=times)
+        if kind not in RESIDUALS:
+            choices = ", ".join([*RESIDUALS, "schoenfeld", "scaled_schoenfeld"])
+            raise ValueError(f"kind must be one of {choices}; got {kind!r}")
+        found = RESIDUALS[kind](self._cox)
+        return found if found.ndim == 1 else frame(dict(zip(names, found.T, strict=True)))
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FitWarning, stacklevel=4)

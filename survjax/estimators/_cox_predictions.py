@@ -1,0 +1,206 @@
+"""What a fitted proportional-hazards model says of each unit, as frames with bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from survjax._core.validation import as_floats, check_length, check_times
+from survjax.estimators._asset_predictions import AssetPredictions
+from survjax.estimators._covariates import check_covariates
+from survjax.estimators._fitted import check_level
+from survjax.estimators._frames import frame
+from survjax.inference.nonparametric._product_limit import normal_quantile
+from survjax.inference.partial_likelihood import CoxFit, HazardTable, hazard_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class CoxPredictions:
+    """Predictions of an estimator that holds `_cox` and the covariance of its coefficients.
+
+    Times and ages are in the unit of the durations that were fitted. With `ages`, every answer
+    is about the remaining life of units that still run at those ages.
+    """
+
+    _cox: CoxFit
+    covariance_: np.ndarray
+    coef_: np.ndarray
+
+    #: The table of coefficients is that of every regression.
+    summary = AssetPredictions.summary
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self)
+
+    def _risk(self, x: np.ndarray) -> np.ndarray:
+        """Log relative hazards; coefficients that run away count as far as they were followed."""
+        return x @ self._cox.working
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Risk score of each unit: the log of its hazard over that where all columns are zero.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+
+        Returns
+        -------
+        array of shape (n,)
+            X @ coef_; higher is worse.
+        """
+        self._check_fitted()
+        return self._risk(check_covariates(self, X, reset=False))
+
+    def predict_survival(
+        self,
+        X: Any,
+        times: Any,
+        ages: Any = None,
+        level: float | None = 0.95,
+        strata: Any = None,
+    ) -> pd.DataFrame:
+        """Chance of each unit to run on, at each of several times.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates. A frame keeps its index.
+        times : array-like of shape (m,)
+            Times from birth, or from `ages` on. Beyond the last failure the curve stays level.
+        ages : array-like of shape (n,), optional
+            Time each unit has survived.
+        level : float or None, default 0.95
+            Of the confidence bounds; None leaves them out.
+        strata : array-like of shape (n,), optional
+            Stratum of each unit, where the model was fitted with strata.
+
+        Returns
+        -------
+        DataFrame
+            One row a unit; columns are pairs (what, time) with `survival`, `lower` and `upper`,
+            so that `found["survival"]` is the table of chances. With `level=None`, that table
+            itself.
+        """
+        z, ages = self._units(X, ages)
+        t = check_times(np.atleast_1d(np.asarray(times)), "times", zero=True)
+        value, error = np.empty((2, z.shape[0], t.size))
+        for table, rows in self._by_stratum(strata, z.shape[0]):
+            until = table.place(ages[rows, None] + t)
+            since = table.place(ages[rows, None])
+            value[rows], error[rows] = table.log_hazard(z[rows], until, since)
+        parts = {"survival": np.exp(-np.exp(value))}
+        if level is None:
+            return frame(dict(zip(t.tolist(), parts["survival"].T, strict=True)), like=X)
+        reach = normal_quantile(check_level(level)) * error
+        parts |= {"lower": np.exp(-np.exp(value + reach)), "upper": np.exp(-np.exp(value - reach))}
+        columns: dict[Any, np.ndarray] = {}
+        for what, part in parts.items():
+            columns |= {(what, s): part[:, i] for i, s in enumerate(t.tolist())}
+        return frame(columns, like=X)
+
+    def predict_quantile(
+        self,
+        X: Any,
+        quantiles: Any = (0.1, 0.5, 0.9),
+        ages: Any = None,
+        level: float = 0.95,
+        strata: Any = None,
+    ) -> pd.DataFrame:
+        """Times by which given shares of units like each have failed, with bounds.
+
+        Parameters
+        ----------
+        X, ages, level, strata
+            As in `predict_survival`. With `ages`, times are remaining lives.
+        quantiles : sequence of float, default (0.1, 0.5, 0.9)
+            Shares failed.
+
+        Returns
+        -------
+        DataFrame
+            `q10, q10_lower, q10_upper, q50, ...`, one row a unit; inf where the failures that
+            were observed end before that share is reached.
+        """
+        z, ages = self._units(X, ages)
+        reach = normal_quantile(check_level(level))
+        shares = as_floats(np.atleast_1d(quantiles), "quantiles")
+        if np.any(~((shares > 0) & (shares < 1))):
+            raise ValueError(f"quantiles must lie between 0 and 1, got {shares.tolist()}")
+        columns: dict[str, np.ndarray] = {}
+        for share in shares:
+            name = f"q{round(100 * share, 6):g}"
+            for suffix, side in (("", 0.0), ("_lower", reach), ("_upper", -reach)):
+                found = np.empty(z.shape[0])
+                for table, rows in self._by_stratum(strata, z.shape[0]):
+                    since = table.place(ages[rows, None])
+                    place = table.quantile(z[rows], since, -np.log1p(-share), side)
+                    found[rows] = np.append(table.times, np.inf)[place - 1] - ages[rows]
+                columns[name + suffix] = found
+        return frame(columns, like=X)
+
+    def predict_rul(
+        self,
+        X: Any,
+        ages: Any = None,
+        quantiles: Any = (0.1, 0.5, 0.9),
+        level: float = 0.95,
+        strata: Any = None,
+    ) -> pd.DataFrame:
+        """Remaining useful life of each unit: quantiles with confidence bounds.
+
+        There is no mean: this model knows nothing of the time after the last failure. A model
+        with a family, such as AcceleratedLifetime, does.
+
+        Parameters
+        ----------
+        X, ages, quantiles, level, strata
+            As in `predict_quantile`.
+
+        Returns
+        -------
+        DataFrame
+            `q10, q10_lower, q10_upper, q50, ...`, one row a unit.
+        """
+        return self.predict_quantile(X, quantiles, ages, level, strata)
+
+    def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Standardized covariates, and one age for each unit."""
+        self._check_fitted()
+        x = check_covariates(self, X, reset=False)
+        given = np.zeros(()) if ages is None else np.asarray(ages)
+        given = np.broadcast_to(given, (x.shape[0],)) if given.ndim == 0 else given
+        found = check_times(given, "ages", zero=True)
+        check_length(found, x.shape[0], "ages")
+        return (x - self._cox.sets.center) / self._cox.sets.scale, found
+
+    def _by_stratum(self, strata: Any, n: int) -> list[tuple[HazardTable, np.ndarray]]:
+        """Each stratum's table, with the rows that belong to it."""
+        labels = self._cox.strata
+        if labels == (None,):
+            if strata is not None:
+                raise ValueError("strata were given, but the model was fitted without strata")
+            return [(self._table(0), np.arange(n))]
+        if strata is None:
+            raise ValueError(
+                f"the model was fitted with strata {labels[:5]}: pass strata=, one for each row"
+            )
+        given = np.asarray(strata)
+        check_length(given, n, "strata")
+        number = {name: i for i, name in enumerate(labels)}
+        unknown = [name for name in given.tolist() if name not in number]
+        if unknown:
+            raise ValueError(f"no unit of stratum {unknown[0]!r} was fitted; known: {labels[:10]}")
+        code = np.array([number[name] for name in given.tolist()])
+        return [(self._table(i), np.flatnonzero(code == i)) for i in np.unique(code)]
+
+    def _table(self, number: int) -> HazardTable:
+        """Hazards of a stratum, laid out when they are first asked for."""
+        tables = self.__dict__.setdefault("_tables", {})
+        if number not in tables:
+            tables[number] = hazard_table(self._cox, number, self.covariance_)
+        return tables[number]
