@@ -208,8 +208,6 @@ class Checker:
         if not twice:
             return cells, ()
         first = printable(next(cell for cell in cells if cell in twice), 30)
-        note = (
-            f"{len(twice)} names in column {quoted(self.roles['id'])} stand in several rows, the "
-            f"first is '{first}': each row counts as a unit of its own"
-        )
-        return cells, (note,)
+        others = f" and {len(twice) - 1} other names" if len(twice) > 1 else ""
+        note = f"column {quoted(self.roles['id'])} repeats '{first}'{others}"
+        return cells, (f"{note}: each row counts as a unit of its own",)

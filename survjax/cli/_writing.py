@@ -9,6 +9,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from survjax.cli._errors import Refused, quoted
@@ -62,6 +63,8 @@ class Results:
                 if base.exists() or base.is_symlink():
                     raise Refused(f"--out {name} cannot be a folder: {quoted(base)} is a file")
                 base = base.parent
+            with suppress(FileNotFoundError):
+                self.target.lstat()  # raises for names that no disk takes
             self.folder = base / f".survjax-{secrets.token_hex(4)}"
             self.folder.mkdir()
         except (OSError, ValueError) as error:
