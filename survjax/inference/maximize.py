@@ -265,8 +265,23 @@ def search(
     gaps = [np.abs(canonical(c.x[None]) - canonical(best.x[None])).max() for c in climbs]
     agreeing = sum(c.n_merged for c, gap in zip(climbs, gaps, strict=True) if gap < 0.1)
     start = starts[climbs[int(np.argmin(gaps))].start]
-    return Maximum(
-        best, faults(best, rule, rows.n_units), n_starts, agreeing, tuple(ranked[1:]), start
+    words = faults(best, rule, rows.n_units)
+    if words:
+        # A collapse on single times is no answer: the penalized fit stands in, and says so.
+        best = _at(best, best.penalized, rows)
+    return Maximum(best, words, n_starts, agreeing, tuple(ranked[1:]), start)
+
+
+def _at(climb: Climb, x: np.ndarray, rows: Observations) -> Climb:
+    """The same climb taken down at another point, with the derivatives there."""
+    value, gradient, hessian = Passes(rows)(x[None])
+    return dataclasses.replace(
+        climb,
+        x=x,
+        value=float(value[0]),
+        gradient=gradient[0],
+        hessian=hessian[0],
+        decrement=float("nan"),
     )
 
 
