@@ -288,6 +288,7 @@ class CoxPH(CoxPredictions, RegressorMixin, BaseEstimator):
             self._risk(x),
             entry=entry,
             sample_weight=sample_weight,
+            standard_error=False,
         )
         return found.index
 

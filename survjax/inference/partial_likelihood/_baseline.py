@@ -197,7 +197,8 @@ def baseline_hazard(
 def mean_pull(fit: CoxFit) -> Floats:
     """Return the sum of w (S1 - f D1) / D^2 over the terms of each failure time: (p, G)."""
     pulled = weighted_sums(fit.sets, fit.risk) * fit.pull.alpha
-    if fit.failures.tied is not None and fit.pull.beta is not None:
-        d1 = tied_sums(fit.sets, fit.failures, fit.risk)
-        pulled[:, fit.failures.tied] -= d1 * fit.pull.beta[fit.failures.tied]
+    tied = fit.failures.tied
+    if tied is not None:
+        d1 = tied_sums(tied, fit.risk)
+        pulled[:, tied.at] -= d1 * fit.pull.beta[tied.at]
     return pulled

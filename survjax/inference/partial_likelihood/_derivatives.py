@@ -27,6 +27,24 @@ VANISHED = 1e-150
 
 
 @dataclass(frozen=True)
+class Tied:
+    """Failure times with several failures.
+
+    Attributes
+    ----------
+    at : ndarray of shape (k,)
+        Their numbers.
+    rows, start, x : ndarray of shape (t,), (k,), (p, t)
+        The rows that failed then, where each time's begin, and their covariates.
+    """
+
+    at: Ints
+    rows: Ints
+    start: Ints
+    x: Floats
+
+
+@dataclass(frozen=True)
 class Failures:
     """Terms of the likelihood: one a failure time, or one a failure where Efron takes ties apart.
 
@@ -40,8 +58,8 @@ class Failures:
         Weight of each term.
     share : ndarray of shape (u,) or None
         The share of the tied failures that the term's denominator leaves out.
-    tied : ndarray of shape (k,) or None
-        Numbers of the failure times with several failures, where Efron's method is used.
+    tied : Tied or None
+        Failure times with several failures, where Efron's method is used.
     total : ndarray of shape (p,)
         Sum of w x over failures.
     """
@@ -51,8 +69,8 @@ class Failures:
     group: Ints | None
     weight: Floats
     share: Floats | None
-    tied: Ints | None
     total: Floats
+    tied: Tied | None = None
 
 
 def number_failures(sets: RiskSets, ties: str) -> Failures:
@@ -62,14 +80,20 @@ def number_failures(sets: RiskSets, ties: str) -> Failures:
     rows = np.flatnonzero(sets.event)
     at = sets.join[rows]
     weight = np.bincount(at, sets.weight[rows], sets.n_times)
-    total = sets.x[:, rows] @ sets.weight[rows]
+    total = sets.x @ np.where(sets.event, sets.weight, 0.0)
     if ties == "breslow" or rows.size == sets.n_times:
-        return Failures(rows, at, None, weight, None, None, total)
+        return Failures(rows, at, None, weight, None, total)
     count = np.bincount(at, minlength=sets.n_times)
     place = np.arange(rows.size) - np.searchsorted(at, at)
     share = place / count[at]
-    tied = np.flatnonzero(count > 1)
-    return Failures(rows, at, at, (weight / count)[at], share, tied, total)
+    several = count[at] > 1
+    tied = Tied(
+        at=np.flatnonzero(count > 1),
+        rows=rows[several],
+        start=np.flatnonzero(np.diff(at[several], prepend=-1)),
+        x=sets.x[:, rows[several]],
+    )
+    return Failures(rows, at, at, (weight / count)[at], share, total, tied)
 
 
 def risks(sets: RiskSets, beta: Floats) -> tuple[Floats, Floats, float]:
@@ -84,14 +108,14 @@ class Pulls:
     """Sums over the terms of each failure time, all of shape (G,).
 
     ``a, b``: of w / D times 1 and f; ``alpha, beta, gamma``: of w / D^2 times 1, f and f^2.
-    Where no term leaves anything out, b, beta and gamma are None.
+    Where no term leaves anything out, b, beta and gamma are empty.
     """
 
     a: Floats
     alpha: Floats
-    b: Floats | None = None
-    beta: Floats | None = None
-    gamma: Floats | None = None
+    b: Floats
+    beta: Floats
+    gamma: Floats
 
 
 def denominate(sets: RiskSets, failures: Failures, risk: Floats) -> Floats:
@@ -105,15 +129,16 @@ def denominate(sets: RiskSets, failures: Failures, risk: Floats) -> Floats:
 
 def pulls(failures: Failures, below: Floats, n_times: int, factor: Floats | None = None) -> Pulls:
     """Add up the terms of each failure time, times a factor of that time."""
-    weight = failures.weight
-    if failures.group is None or failures.share is None:
+    weight, group = failures.weight, failures.group
+    if group is None or failures.share is None:
         weight = weight if factor is None else weight * factor
-        return Pulls(weight / below, weight / below**2)
-    weight = weight if factor is None else weight * factor[failures.group]
+        none = np.zeros(0)
+        return Pulls(weight / below, weight / below**2, none, none, none)
+    weight = weight if factor is None else weight * factor[group]
     share, first, second = failures.share, weight / below, weight / below**2
 
     def add(values: Floats) -> Floats:
-        return np.bincount(failures.group, values, n_times)
+        return np.bincount(group, values, n_times)
 
     return Pulls(
         add(first), add(second), add(share * first), add(share * second), add(share**2 * second)
@@ -150,40 +175,33 @@ def curvature(
 ) -> tuple[Floats, Floats]:
     """Return the expected covariates (p,) and their covariance (p, p), summed over failures."""
     held = risk * sets.passed(pull.a)
-    d1 = None
-    if failures.tied is not None and pull.b is not None:
-        held[failures.rows] -= risk[failures.rows] * pull.b[failures.at]
-        d1 = tied_sums(sets, failures, risk)
-    slope, bend, s1 = _sweep(sets, risk, held, pull, failures.tied if d1 is not None else None)
-    if d1 is not None:
-        b, beta, gamma = (part[failures.tied] for part in (pull.b, pull.beta, pull.gamma))
-        slope -= d1 @ b
-        cross = (s1 * beta) @ d1.T
-        bend += cross + cross.T - (d1 * gamma) @ d1.T
-    return slope, bend
+    tied = failures.tied
+    if tied is None:
+        return _sweep(sets, risk, held, pull, np.zeros(0, dtype=np.int64))[:2]
+    held[failures.rows] -= risk[failures.rows] * pull.b[failures.at]
+    slope, bend, s1 = _sweep(sets, risk, held, pull, tied.at)
+    d1 = tied_sums(tied, risk)
+    slope -= d1 @ pull.b[tied.at]
+    cross = (s1 * pull.beta[tied.at]) @ d1.T
+    return slope, bend + cross + cross.T - (d1 * pull.gamma[tied.at]) @ d1.T
 
 
-def tied_sums(sets: RiskSets, failures: Failures, risk: Floats) -> Floats:
+def tied_sums(tied: Tied, risk: Floats) -> Floats:
     """Sum r x over the failures of each tied time: (p, k)."""
-    several = np.zeros(sets.n_times, dtype=bool)
-    several[failures.tied] = True
-    chosen = several[failures.at]
-    rows, at = failures.rows[chosen], failures.at[chosen]
-    starts = np.flatnonzero(np.diff(at, prepend=-1))
-    return np.add.reduceat(sets.x[:, rows] * risk[rows], starts, axis=1)
+    return np.add.reduceat(tied.x * risk[tied.rows], tied.start, axis=1)
 
 
 def _sweep(
-    sets: RiskSets, risk: Floats, held: Floats, pull: Pulls, wanted: Ints | None
-) -> tuple[Floats, Floats, Floats | None]:
-    """Walk backward in time with S1 running along: sums of a S1, of the covariance, and S1.
+    sets: RiskSets, risk: Floats, held: Floats, pull: Pulls, wanted: Ints
+) -> tuple[Floats, Floats, Floats]:
+    """Walk backward in time with S1 running along: sums of a S1, of the covariance, S1 `wanted`.
 
     Parts of the rows run side by side, each as if S1 were 0 at its start; what that leaves out
     is added afterwards.
     """
     p = sets.x.shape[0]
     leaving = _leaving(sets, risk)
-    kept = None if wanted is None else np.empty((p, wanted.size))
+    kept = np.empty((p, wanted.size))
 
     def part(begin: int, end: int) -> tuple[Floats, ...]:
         carry, rows_bend, times_bend = np.zeros((p, 1)), np.zeros((p, p)), np.zeros((p, p))
@@ -200,9 +218,8 @@ def _sweep(
             times_bend += pulled @ s1.T
             tilt += pulled.sum(axis=1)
             slope += s1 @ pull.a[g:h]
-            if kept is not None and wanted is not None:
-                low, high = np.searchsorted(wanted, [g, h])
-                kept[:, low:high] = s1[:, wanted[low:high] - g]
+            low, high = np.searchsorted(wanted, [g, h])
+            kept[:, low:high] = s1[:, wanted[low:high] - g]
         g, h = np.searchsorted(sets.start, [begin, end])
         return carry[:, 0], slope, tilt, rows_bend, times_bend, np.array([g, h])
 
@@ -212,8 +229,7 @@ def _sweep(
         cross = np.outer(tilt, before)
         bend += rows_bend - times_bend - cross - cross.T
         bend -= np.outer(before, before) * pull.alpha[g:h].sum()
-        if kept is not None and wanted is not None:
-            kept[:, slice(*np.searchsorted(wanted, [g, h]))] += before[:, None]
+        kept[:, slice(*np.searchsorted(wanted, [g, h]))] += before[:, None]
         before = before + carry
     return slope, bend, kept
 

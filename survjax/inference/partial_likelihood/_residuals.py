@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from survjax.inference.nonparametric._log_rank import label
 from survjax.inference.nonparametric._rows import Floats
 from survjax.inference.partial_likelihood._baseline import mean_pull
-from survjax.inference.partial_likelihood._derivatives import tied_sums
+from survjax.inference.partial_likelihood._derivatives import Tied, tied_sums
 from survjax.inference.partial_likelihood._fit import CoxFit
 from survjax.inference.partial_likelihood._sums import weighted_sums
 
@@ -34,7 +34,7 @@ def martingale_residuals(fit: CoxFit) -> Floats:
     """
     sets, failures = fit.sets, fit.failures
     expected = sets.passed(fit.pull.a)
-    if fit.pull.b is not None:
+    if failures.tied is not None:
         expected[failures.rows] -= fit.pull.b[failures.at]
     result = np.zeros(fit.durations.size)
     result[sets.order] = sets.event - expected * fit.risk / sets.weight
@@ -70,9 +70,9 @@ def score_residuals(fit: CoxFit) -> Floats:
     sets, failures, pull = fit.sets, fit.failures, fit.pull
     passed = sets.passed(pull.a)
     toward = sets.passed(mean_pull(fit))
-    if failures.tied is not None and pull.b is not None:
+    if failures.tied is not None:
         passed[failures.rows] -= pull.b[failures.at]
-        toward[:, failures.rows] -= _tied_pull(fit)[:, failures.at]
+        toward[:, failures.rows] -= _tied_pull(fit, failures.tied)[:, failures.at]
     scores = (toward - sets.x * passed) * (fit.risk / sets.weight)
     scores[:, failures.rows] += sets.x[:, failures.rows] - _means(fit)[:, failures.at]
     result = np.zeros((fit.durations.size, fit.coef.size))
@@ -84,19 +84,17 @@ def _means(fit: CoxFit) -> Floats:
     """Return the mean covariates expected of the failures at each time: (p, G)."""
     sets, failures, pull = fit.sets, fit.failures, fit.pull
     mean = weighted_sums(sets, fit.risk) * pull.a
-    if failures.tied is not None and pull.b is not None:
-        mean[:, failures.tied] -= tied_sums(sets, failures, fit.risk) * pull.b[failures.tied]
+    if failures.tied is not None:
+        tied = failures.tied
+        mean[:, tied.at] -= tied_sums(tied, fit.risk) * pull.b[tied.at]
     return mean / np.bincount(failures.at, sets.weight[failures.rows], sets.n_times)
 
 
-def _tied_pull(fit: CoxFit) -> Floats:
+def _tied_pull(fit: CoxFit, tied: Tied) -> Floats:
     """Return the sum of f w (S1 - f D1) / D^2 over the terms of each time: (p, G)."""
-    sets, failures, pull = fit.sets, fit.failures, fit.pull
-    pulled = np.zeros((fit.coef.size, sets.n_times))
-    s1 = weighted_sums(sets, fit.risk)[:, failures.tied]
-    d1 = tied_sums(sets, failures, fit.risk)
-    assert pull.beta is not None and pull.gamma is not None
-    pulled[:, failures.tied] = s1 * pull.beta[failures.tied] - d1 * pull.gamma[failures.tied]
+    pulled = np.zeros((fit.coef.size, fit.sets.n_times))
+    s1, d1 = weighted_sums(fit.sets, fit.risk)[:, tied.at], tied_sums(tied, fit.risk)
+    pulled[:, tied.at] = s1 * fit.pull.beta[tied.at] - d1 * fit.pull.gamma[tied.at]
     return pulled
 
 
