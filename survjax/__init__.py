@@ -51,7 +51,6 @@ _MODULES: tuple[str, ...] = (
     "lifetimes",
     "optimize",
     "plotting",
-    "plotting",
 )
 
 __all__ = [*_PUBLIC, *_MODULES, "__version__"]
