@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from survjax._core.validation import check_weights
 from survjax.estimators._covariates import check_covariates, collinear_message, column_names
+from survjax.estimators._cox_diagnostics import CoxDiagnostics
 from survjax.estimators._cox_predictions import CoxPredictions
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
@@ -19,28 +20,12 @@ from survjax.inference.partial_likelihood import (
     CoxFit,
     Penalty,
     baseline_hazard,
-    deviance_residuals,
     fit_cox,
-    influence,
-    martingale_residuals,
-    proportionality_test,
     robust_covariance,
-    schoenfeld_residuals,
-    score_residuals,
 )
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-RESIDUALS = {
-    "martingale": martingale_residuals,
-    "deviance": deviance_residuals,
-    "score": score_residuals,
-    "influence": influence,
-}
-
-
-class CoxPH(CoxPredictions, RegressorMixin, BaseEstimator):
+class CoxPH(CoxPredictions, CoxDiagnostics, RegressorMixin, BaseEstimator):
     r"""Proportional hazards: hazard(t | x) = h0(t) exp(x'b), with any baseline h0.
 
     Parameters
@@ -291,75 +276,6 @@ class CoxPH(CoxPredictions, RegressorMixin, BaseEstimator):
             standard_error=False,
         )
         return found.index
-
-    def tests(self) -> pd.DataFrame:
-        """Test whether any column matters: by likelihood ratio, Wald's and the score test.
-
-        Returns
-        -------
-        DataFrame
-            Columns `statistic, df, p_value`. They do not hold under a penalty.
-        """
-        self._check_fitted()
-        fit = self._cox
-        found = {
-            "likelihood_ratio": fit.likelihood_ratio_test(),
-            "wald": fit.wald_test(),
-            "score": fit.score_test(),
-        }
-        columns = {key: [getattr(t, key) for t in found.values()] for key in vars(found["wald"])}
-        return frame(columns, names=list(found))
-
-    def proportionality(self, transform: str = "km") -> pd.DataFrame:
-        """Test whether each coefficient drifts with time.
-
-        Parameters
-        ----------
-        transform : {"km", "rank", "log", "identity"}, default "km"
-            The clock against which a drift is looked for.
-
-        Returns
-        -------
-        DataFrame
-            One row a column of X and a last one, "overall"; `statistic, df, p_value`. Small
-            p-values say that the hazards are not proportional.
-        """
-        self._check_fitted()
-        found = proportionality_test(self._cox, transform)
-        total = found.overall
-        columns = {
-            "statistic": [*found.statistic, total.statistic],
-            "df": [*(1 for _ in found.statistic), total.df],
-            "p_value": [*found.p_value, total.p_value],
-        }
-        return frame(columns, names=[*self.parameter_names_, "overall"])
-
-    def residuals(self, kind: str = "martingale") -> Any:
-        """Residuals of the rows that were fitted.
-
-        Parameters
-        ----------
-        kind : {"martingale", "deviance", "score", "influence", "schoenfeld", \
-"scaled_schoenfeld"}, default "martingale"
-            "influence" is about how much each row moves each coefficient (dfbeta). The
-            Schoenfeld residuals are those of failures, in the order of their times.
-
-        Returns
-        -------
-        array of shape (n,) or DataFrame
-            A frame with the columns of X for all but the first two; the Schoenfeld ones have
-            the failure times as their index.
-        """
-        self._check_fitted()
-        names = list(self.parameter_names_)
-        if kind in ("schoenfeld", "scaled_schoenfeld"):
-            times, rest = schoenfeld_residuals(self._cox, scaled=kind.startswith("scaled"))
-            return frame(dict(zip(names, rest.T, strict=True)), names=times)
-        if kind not in RESIDUALS:
-            choices = ", ".join([*RESIDUALS, "schoenfeld", "scaled_schoenfeld"])
-            raise ValueError(f"kind must be one of {choices}; got {kind!r}")
-        found = RESIDUALS[kind](self._cox)
-        return found if found.ndim == 1 else frame(dict(zip(names, found.T, strict=True)))
 
 
 def _warn(message: str) -> None:

@@ -16,7 +16,7 @@ from survjax.inference.partial_likelihood._definition import (
     risk_order,
 )
 from survjax.inference.partial_likelihood._fit import CoxFit, Test, fit_cox
-from survjax.inference.partial_likelihood._maximize import Penalty
+from survjax.inference.partial_likelihood._penalty import Penalty
 from survjax.inference.partial_likelihood._proportionality import (
     Proportionality,
     proportionality_test,

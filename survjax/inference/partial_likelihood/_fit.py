@@ -25,7 +25,8 @@ from survjax.inference.partial_likelihood._derivatives import (
     number_failures,
     pulls,
 )
-from survjax.inference.partial_likelihood._maximize import Climb, Penalty, climb
+from survjax.inference.partial_likelihood._maximize import Climb, climb
+from survjax.inference.partial_likelihood._penalty import Penalty
 from survjax.inference.partial_likelihood._risk_sets import RiskSets, sort_rows
 
 __all__ = ["CoxFit", "Test", "fit_cox"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
@@ -15,9 +15,10 @@ from survjax.inference.partial_likelihood._derivatives import (
     number_failures,
     value,
 )
-from survjax.inference.partial_likelihood._risk_sets import RiskSets
+from survjax.inference.partial_likelihood._penalty import Penalty, Scaled
+from survjax.inference.partial_likelihood._risk_sets import RiskSets, subset
 
-__all__ = ["Climb", "Penalty", "climb"]
+__all__ = ["Climb", "climb"]
 
 #: Halvings of a step before the climb is called stalled.
 MAX_HALVINGS = 30
@@ -27,34 +28,6 @@ STEPS_TO_THE_LIMIT = 40.0
 LARGEST_SPREAD = 300.0
 #: Rows of the first, rough climb on a part of large data.
 ROUGH_ROWS = 40_000
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """``strength * sum of factor (l1_ratio |c| + (1 - l1_ratio) c^2 / 2)`` with c = unit b.
-
-    Parameters
-    ----------
-    strength : float
-        Next to the log partial likelihood as it is, not per unit.
-    l1_ratio : float
-        0 is ridge, 1 the lasso.
-    factor : ndarray of shape (p,), optional
-        Each column's share; 0 leaves a column free. 1 by default.
-    unit : ndarray of shape (p,), optional
-        What counts as one step of a column; 1 by default, its own unit.
-    """
-
-    strength: float = 0.0
-    l1_ratio: float = 0.0
-    factor: Floats | None = None
-    unit: Floats | None = None
-
-    def parts(self, scale: Floats) -> tuple[Floats, Floats]:
-        """Return the weights of |theta| and of theta^2 / 2 for standardized coefficients."""
-        each = self.strength * (np.ones_like(scale) if self.factor is None else self.factor)
-        step = (1.0 if self.unit is None else self.unit) / scale
-        return each * self.l1_ratio * step, each * (1.0 - self.l1_ratio) * step**2
 
 
 @dataclass(frozen=True)
@@ -98,7 +71,7 @@ def climb(
     sets: RiskSets,
     failures: Failures,
     ties: str,
-    penalty: Penalty,
+    penalty: Penalty | Scaled,
     *,
     max_iter: int = 100,
     tol: float = 1e-9,
@@ -230,51 +203,17 @@ def _rough_start(sets: RiskSets, ties: str, keep: Bools, l1: Floats, l2: Floats)
     share = sets.weight[every].sum() / sets.weight.sum()
     if event.sum() < 10 * keep.sum():
         return np.zeros(keep.size)
-    part = _subset(sets, every)
+    part = subset(sets, every)
     found = climb(
         part,
         number_failures(part, ties),
         ties,
-        _Scaled(share * l1, share * l2),  # type: ignore[arg-type]
+        Scaled(share * l1, share * l2),
         max_iter=25,
         tol=1e-3,
     )
     usable = found.converged and not found.infinite.any()
     return found.theta if usable else np.zeros(keep.size)
-
-
-@dataclass(frozen=True)
-class _Scaled:
-    """A penalty whose weights are known for standardized coefficients."""
-
-    l1: Floats
-    l2: Floats
-
-    def parts(self, scale: Floats) -> tuple[Floats, Floats]:
-        return self.l1, self.l2
-
-
-def _subset(sets: RiskSets, every: slice) -> RiskSets:
-    """Keep some of the sorted rows, and only the failure times that still have a failure."""
-    event, join = sets.event[every], sets.join[every]
-    failing = np.bincount(join, event, sets.n_times) > 0
-    number = np.concatenate([[0], np.cumsum(failing)])
-    join = number[join]
-    leave = None if sets.leave is None else number[sets.leave[every]]
-    kept = join < (number[-1] if leave is None else leave)
-    join = join[kept]
-    return replace(
-        sets,
-        order=sets.order[every][kept],
-        x=np.ascontiguousarray(sets.x[:, every][:, kept]),
-        weight=sets.weight[every][kept],
-        event=event[kept],
-        join=join,
-        leave=None if leave is None else leave[kept],
-        start=np.searchsorted(join, np.arange(number[-1] + 1)),
-        times=sets.times[failing],
-        stratum=sets.stratum[failing],
-    )
 
 
 def _step(

@@ -8,7 +8,7 @@ a sum over a risk set is a cumulative sum over g, whatever the entries and the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from survjax.inference.nonparametric._rows import (
 )
 from survjax.inference.partial_likelihood._parallel import BLOCK, in_parts
 
-__all__ = ["RiskSets", "sort_rows"]
+__all__ = ["RiskSets", "sort_rows", "subset"]
 
 #: Rows looked at to center and scale covariates, which need not be exact.
 SAMPLE = 20_000
@@ -98,7 +98,7 @@ def sort_rows(rows: Rows, x: Floats, stratum: Ints | None) -> RiskSets:
     failure_times = times[first]
     own = np.zeros(first.size, dtype=np.int64) if group is None else group[first]
     # Walking backward, the next failure time at or before the row's own.
-    join = (np.cumsum(failing) - failing)[tie]
+    join: Ints = (np.cumsum(failing) - failing)[tie]
     leave = _leave(entry, group, failure_times, own)
     end = first.size if leave is None else leave
     kept = (join < end) & (weight > 0)
@@ -183,3 +183,26 @@ def _standardize(x: Floats, order: Ints) -> tuple[Floats, Floats, Floats]:
 
     in_parts(gather, order.size)
     return table, center, scale
+
+
+def subset(sets: RiskSets, every: slice) -> RiskSets:
+    """Keep some of the sorted rows, and only the failure times that still have a failure."""
+    event, join = sets.event[every], sets.join[every]
+    failing = np.bincount(join, event, sets.n_times) > 0
+    number = np.concatenate([[0], np.cumsum(failing)])
+    join = number[join]
+    leave = None if sets.leave is None else number[sets.leave[every]]
+    kept = join < (number[-1] if leave is None else leave)
+    join = join[kept]
+    return replace(
+        sets,
+        order=sets.order[every][kept],
+        x=np.ascontiguousarray(sets.x[:, every][:, kept]),
+        weight=sets.weight[every][kept],
+        event=event[kept],
+        join=join,
+        leave=None if leave is None else leave[kept],
+        start=np.searchsorted(join, np.arange(number[-1] + 1)),
+        times=sets.times[failing],
+        stratum=sets.stratum[failing],
+    )
