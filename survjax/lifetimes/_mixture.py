@@ -39,7 +39,7 @@ class Mixture(Lifetime):
     >>> early_and_late = Weibull.of(scale=jnp.array([5.0, 40.0]), shape=jnp.array([0.8, 3.0]))
     >>> fleet = Mixture.of(jnp.array([0.4, 0.6]), early_and_late)
     >>> round(float(fleet.survival(20.0)), 3)
-    0.548
+    0.549
     """
 
     logits: jax.Array = parameter()
