@@ -2,5 +2,6 @@
 
 from survjax.baselines._linear import LinearRegression
 from survjax.baselines._logistic import LogisticRegression
+from survjax.baselines._mlp import MLPClassifier, MLPRegressor
 
-__all__ = ["LinearRegression", "LogisticRegression"]
+__all__ = ["LinearRegression", "LogisticRegression", "MLPClassifier", "MLPRegressor"]

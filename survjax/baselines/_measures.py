@@ -42,18 +42,24 @@ def measures(
     The mean losses, where they are known, need not be computed a second time.
     """
     path = np.pad(path, [(0, 0), (0, 0), (0, rows.x.shape[1] - path.shape[2])])
-    summary, loss = (_two, binary) if n_classes == 2 else (_several, multinomial)
+    summary, loss = (two, binary) if n_classes == 2 else (several, multinomial)
     found = along(summary, path, rows)
     if objective is None:
         objective = along(_as_summary(loss), path, rows)["objective"]
+    return tidy(n_classes, {**found, "objective": objective}, total)
+
+
+def tidy(n_classes: int, found: dict[str, Any], total: float) -> dict[str, np.ndarray]:
+    """Order the means of `two` or `several` and the objective, with counts where counts are due."""
+    found = {name: np.asarray(column) for name, column in found.items()}
     if n_classes == 2:
         for name in ("false_positives", "false_negatives"):
             counts = found[name] * total
             found[name] = np.where(np.abs(counts - np.rint(counts)) < 1e-6, np.rint(counts), counts)
-        order = ("accuracy", "false_positives", "false_negatives", "mean_prediction")
-        return {"objective": objective, **{name: found[name] for name in order}}
+        order = ("objective", "accuracy", "false_positives", "false_negatives", "mean_prediction")
+        return {name: found[name] for name in order}
     shares = {f"mean_prediction[{k}]": found[f"p{k}"] for k in range(n_classes)}
-    return {"objective": objective, "accuracy": found["accuracy"], **shares}
+    return {"objective": found["objective"], "accuracy": found["accuracy"], **shares}
 
 
 @functools.cache
@@ -62,7 +68,8 @@ def _as_summary(loss: Any) -> Any:
     return lambda eta, y: {"objective": loss(eta, y)}
 
 
-def _two(eta: Any, y: Any) -> dict[str, Any]:
+def two(eta: Any, y: Any) -> dict[str, Any]:
+    """What is measured of one row of two classes, from its logit; the second class is positive."""
     positive = eta[0] > 0
     return {
         "accuracy": 1.0 * (positive == (y > 0.5)),
@@ -72,7 +79,8 @@ def _two(eta: Any, y: Any) -> dict[str, Any]:
     }
 
 
-def _several(eta: Any, y: Any) -> dict[str, Any]:
+def several(eta: Any, y: Any) -> dict[str, Any]:
+    """What is measured of one row of several classes, from its K - 1 coordinates."""
     logits = contrasts(eta.shape[0] + 1) @ eta
     shares = jax.nn.softmax(logits)
     return {

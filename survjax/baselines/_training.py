@@ -1,0 +1,212 @@
+"""Training many networks at once: restarts by vmap, minibatches and epochs in one program."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jax.flatten_util import ravel_pytree
+
+from survjax._core.numerics import bucket_size
+from survjax._core.pytree import data, pytree
+from survjax.baselines._base import FEW
+from survjax.optimize._descent import apply_optimizer
+
+#: Learning rates that suit standardized columns, by optimizer.
+RATES = {"adam": 0.02, "adamw": 0.02, "rmsprop": 0.01, "sgd": 0.2}
+#: Rows that one turn of a prediction holds at a time.
+CHUNK = 8192
+
+
+@pytree
+class Table:
+    """Rows of x (n, p), labels y (n,) and weights (n,) that are 0 for padding, 1 otherwise."""
+
+    x: Any = data()
+    y: Any = data()
+    weight: Any = data()
+
+
+def make_table(x: np.ndarray, y: np.ndarray) -> Table:
+    """Pad rows so that few shapes compile."""
+    extra = bucket_size(len(x)) - len(x)
+    return Table(
+        np.pad(x, [(0, extra), (0, 0)]), np.pad(y, (0, extra)), np.pad(np.ones(len(x)), (0, extra))
+    )
+
+
+@functools.cache
+def named_optimizer(name: str, weight_decay: float) -> Any:
+    """Build an optimizer without its learning rate, once for each choice."""
+    choices = {
+        "adam": optax.scale_by_adam,
+        "adamw": lambda: optax.chain(
+            optax.scale_by_adam(),
+            # Weights shrink, biases do not.
+            optax.add_decayed_weights(
+                weight_decay, lambda p: jax.tree.map(lambda a: a.ndim > 1, p)
+            ),
+        ),
+        "rmsprop": lambda: optax.scale_by_rms(decay=0.9, eps=1e-8),
+        "sgd": optax.identity,
+    }
+    return choices[name]()
+
+
+def check_optimizer(optimizer: Any, weight_decay: float) -> tuple[Any, bool]:
+    """Give the transformation, and whether it lacks a learning rate."""
+    if isinstance(optimizer, str) and optimizer in RATES:
+        return named_optimizer(optimizer, weight_decay), True
+    if callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None)):
+        return optimizer, False
+    choices = ", ".join(repr(name) for name in RATES)
+    raise ValueError(f"optimizer must be {choices} or an optax transformation, got {optimizer!r}")
+
+
+@pytree
+class _Epochs:
+    """Networks under way (restarts lead each array), the best of each, and what was measured."""
+
+    parameters: Any = data()
+    inner: Any = data()
+    best: Any = data()
+    best_score: Any = data()
+    best_epoch: Any = data()
+    last_gain: Any = data()
+    measured: Any = data()
+    epoch: Any = data()
+
+
+@pytree
+class Trained:
+    """Best parameters and epoch of each restart, and (epochs, restarts) arrays of measures."""
+
+    parameters: Any = data()
+    score: Any = data()
+    epoch: Any = data()
+    measured: Any = data()
+    n_epochs: Any = data()
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5, 6))
+def train(
+    network: Any,
+    loss: Callable[..., Any],
+    summary: Callable[..., Any],
+    optimizer: Any,
+    n_restarts: int,
+    batch: int,
+    capacity: int,
+    max_epochs: Any,
+    key: Any,
+    table: Table,
+    validation: Table | None,
+    rate: Any,
+    patience: Any,
+    tol: Any,
+) -> Trained:
+    """Train networks from `n_restarts` random beginnings until none has improved for long.
+
+    `loss(outputs, y)` and `summary(outputs, y)` (a dict, "objective" among it) are of one row.
+    What is watched is the validation objective, or the training one without such data. `rate` of
+    None leaves the step to the optimizer. There is room to note `capacity` epochs.
+    """
+    key, for_init = jax.random.split(key)
+    n_inputs = table.x.shape[1]
+    keys = jax.random.split(for_init, n_restarts)
+    parameters = jax.vmap(lambda k: network.init(k, n_inputs))(keys)
+
+    def batch_loss(parameters: Any, part: Table) -> Any:
+        losses = jax.vmap(lambda x, y: loss(network.apply(parameters, x), y))(part.x, part.y)
+        return losses @ part.weight / jnp.maximum(part.weight.sum(), 1.0)
+
+    def step(parameters: Any, inner: Any, part: Table) -> tuple[Any, Any]:
+        value, gradient = jax.value_and_grad(batch_loss)(parameters, part)
+        updates, inner = apply_optimizer(
+            optimizer, gradient, inner, parameters, value, lambda p: batch_loss(p, part)
+        )
+        factor = 1.0 if rate is None else -rate
+        return jax.tree.map(
+            lambda p, u: (p + factor * u).astype(p.dtype), parameters, updates
+        ), inner
+
+    def one_epoch(key: Any, parameters: Any, inner: Any) -> tuple[Any, Any]:
+        n = table.x.shape[0]
+        order = jax.random.permutation(key, n)[: n // batch * batch].reshape(-1, batch)
+
+        def body(carry: Any, rows: Any) -> tuple[Any, None]:
+            # All restarts see the same batch: one gather serves them all.
+            part = jax.tree.map(lambda a: a[rows], table)
+            return jax.vmap(step, in_axes=(0, 0, None))(carry[0], carry[1], part), None
+
+        return lax.scan(body, (parameters, inner), order)[0]
+
+    def measure(parameters: Any) -> dict[str, Any]:
+        found = _measure(network, summary, parameters, table)
+        if validation is not None:
+            held = _measure(network, summary, parameters, validation)
+            found |= {f"validation_{name}": value for name, value in held.items()}
+        vector = ravel_pytree(parameters)[0]
+        return found | ({"parameters": vector} if vector.size <= FEW else {})
+
+    watched = "objective" if validation is None else "validation_objective"
+
+    def body(state: _Epochs) -> _Epochs:
+        found = jax.vmap(measure)(state.parameters)
+        measured = jax.tree.map(lambda m, f: m.at[state.epoch].set(f), state.measured, found)
+        better = found[watched] < state.best_score
+        # Patience is renewed only by a gain that can be seen.
+        clearly = found[watched] < state.best_score * (1.0 - tol)
+        gain = jnp.where(clearly, state.epoch, state.last_gain)
+        when = jnp.where(better, state.epoch, state.best_epoch)
+        best = jax.tree.map(
+            lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old),
+            state.parameters,
+            state.best,
+        )
+        score = jnp.where(better, found[watched], state.best_score)
+        key_now = jax.random.fold_in(key, state.epoch)
+        parameters, inner = one_epoch(key_now, state.parameters, state.inner)
+        return _Epochs(parameters, inner, best, score, when, gain, measured, state.epoch + 1)
+
+    def running(state: _Epochs) -> Any:
+        waiting = state.epoch - state.last_gain <= patience
+        return (state.epoch <= max_epochs) & jnp.any(waiting)
+
+    shapes = jax.eval_shape(jax.vmap(measure), parameters)
+    empty = jax.tree.map(lambda s: jnp.full((capacity, *s.shape), jnp.nan, float), shapes)
+    score = jnp.full(n_restarts, jnp.inf)
+    never = jnp.zeros(n_restarts, int)
+    inner = jax.vmap(optimizer.init)(parameters)
+    begin = _Epochs(parameters, inner, parameters, score, never, never, empty, 0)
+    end = lax.while_loop(running, body, begin)
+    return Trained(end.best, end.best_score, end.best_epoch, end.measured, end.epoch)
+
+
+def _measure(network: Any, summary: Any, parameters: Any, table: Table) -> dict[str, Any]:
+    """Weighted means of a summary over the rows of a table."""
+    found = jax.vmap(lambda x, y: summary(network.apply(parameters, x), y))(table.x, table.y)
+    return jax.tree.map(lambda f: f @ table.weight / table.weight.sum(), found)
+
+
+def by_rows(function: Callable[..., Any], network: Any, parameters: Any, X: np.ndarray) -> Any:
+    """Evaluate `function(network, parameters, x)` for every row, in chunks of one shape."""
+    rows = bucket_size(len(X)) if len(X) <= CHUNK else CHUNK
+    n_chunks = -(-len(X) // rows)
+    padded = np.pad(X, [(0, n_chunks * rows - len(X)), (0, 0)])
+    parts = [
+        _by_rows(function, network, parameters, padded[i * rows : (i + 1) * rows])
+        for i in range(n_chunks)
+    ]
+    return jax.tree.map(lambda *a: np.concatenate([np.asarray(b) for b in a])[: len(X)], *parts)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _by_rows(function: Any, network: Any, parameters: Any, x: Any) -> Any:
+    return jax.vmap(lambda row: function(network, parameters, row))(x)
