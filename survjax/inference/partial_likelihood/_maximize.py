@@ -156,7 +156,7 @@ class _Ascent:
         while True:
             step, decrement = _step(theta, current[1], current[2], self.active, self.l1, self.l2)
             decrements.append(decrement)
-            if decrement <= tol:
+            if decrement <= tol or _at_rounding(decrements):
                 # The last step is known, and leaves the square of the decrement to go.
                 return _End(theta + step, current, decrement, True)
             if _lingers(decrements) and not np.any(self.l2[self.active] > 0):
@@ -259,6 +259,15 @@ def _coordinate_descent(theta: Floats, slope: Floats, bend: Floats, l1: Floats) 
         if largest <= 1e-12:
             break
     return step
+
+
+def _at_rounding(decrements: list[float]) -> bool:
+    """Tell whether a climb that was closing in has stopped doing so: rounding holds it up."""
+    last = np.array(decrements[-4:])
+    if last.size < 3 or last[-1] > 1e-6:
+        return False
+    ratios = last[1:] / np.maximum(last[:-1], 1e-300)
+    return bool(ratios[-1] > 0.3 and ratios[:-1].min() < 0.1)
 
 
 def _lingers(decrements: list[float]) -> bool:

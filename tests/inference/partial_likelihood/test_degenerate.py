@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from survjax.inference.nonparametric._rows import check_lifetimes
-from survjax.inference.partial_likelihood import Penalty, fit_cox, robust_covariance
+from survjax.inference.partial_likelihood import (
+    Penalty,
+    _maximize,
+    fit_cox,
+    robust_covariance,
+)
 from survjax.inference.partial_likelihood._degenerate import largest_at_risk
 from survjax.inference.partial_likelihood._risk_sets import sort_rows
 
@@ -77,6 +82,18 @@ def test_a_large_but_finite_coefficient_keeps_its_number(seed):
     assert np.isfinite(fit.coef).all()
     assert fit.converged
     assert 4 < fit.coef[0] < 20
+
+
+@pytest.mark.parametrize(
+    ("decrements", "verdict"),
+    [
+        ([10.0, 0.3, 2e-4, 2e-9, 1.6e-9], (True, False)),  # closed in, then rounding
+        ([4.0, 2.5, 1.5, 0.9, 0.55, 0.33], (False, True)),  # even steps, for ever
+        ([10.0, 3.0, 0.5, 0.02, 4e-5, 1e-9], (False, False)),  # closing in
+    ],
+)
+def test_rounding_and_endless_climbs_are_told_apart(decrements, verdict):
+    assert (_maximize._at_rounding(decrements), _maximize._lingers(decrements)) == verdict
 
 
 def test_a_ridge_penalty_solves_its_own_equations():
