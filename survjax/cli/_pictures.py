@@ -38,7 +38,7 @@ def draw(
         "paper": lambda: plot_paper(model, **common),
         "hazard": lambda: plot_hazard(model, **common),
         "rul": lambda: plot_rul(model, level=level, unit=unit, **rul),
-        "history": lambda: plot_history(model),
+        "history": lambda: plot_history(model, from_guess=True),
     }
     for name, job in jobs.items():
         session.begin(f"drawing {name}.png")

@@ -103,10 +103,11 @@ class Report(MixtureState):
         return self._history()
 
     @double_precision
-    def _history(self) -> pd.DataFrame:
+    def _history(self, start: np.ndarray | None = None) -> pd.DataFrame:
+        """The way from a start, the fit's own by default."""
         reference = self._reference(self._rows).x[-1] if self.weights_.size > 1 else 0.0
         points = climb_path(
-            self._start,
+            self._start if start is None else start,
             self._rows,
             penalty=1.0 / self.n_units_,
             reference=reference,

@@ -37,11 +37,17 @@ def earliest(model: Any) -> float:
     rows = getattr(model, "_rows", None)
     if rows is None:
         return float(model.quantile(0.002))
+    return max(float(failures(model)[0].min()) / 1.6, longest(model) * 1e-6)
+
+
+def failures(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Times of the failures in the data (the upper end of an interval), and their weights."""
+    rows = model._rows
     times, seen = rows.lower, rows.event > 0
     if rows.interval is not None:
         seen = seen | (rows.interval > 0)
         times = np.where(rows.interval > 0, rows.upper, times)
-    return max(float(times[seen].min()) / 1.6, longest(model) * 1e-6)
+    return times[seen], rows.weight[seen]
 
 
 def grid(model: Any, times: Any = None) -> np.ndarray:

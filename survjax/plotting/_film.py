@@ -41,8 +41,7 @@ class Moving:
 class Film:
     """The way of a fit as frames: survival over its data, and density over the truth."""
 
-    def __init__(self, model: Any, truth: Any, unit: str | None) -> None:
-        table = model.history_
+    def __init__(self, model: Any, table: Any, truth: Any, unit: str | None) -> None:
         k = sum(name.startswith("weight_") for name in table)
         natural = [
             table[[f"{part}_{i + 1}" for i in range(k)]].to_numpy()
@@ -59,15 +58,15 @@ class Film:
         # Young failures may have a density without bound: the picture stops above the rest.
         self.top = 1.6 * float(dense[:, self.t.size // 40 :].max())
 
-    def frames(self, per_step: int) -> list[Frame]:
+    def frames(self, per_step: int, hold: int = HOLD) -> list[Frame]:
         """Iteration number and mixture of each frame; later steps that move nothing are one."""
-        found = [(0, self.points[0])] * HOLD
+        found = [(0, self.points[0])] * hold
         for i in range(1, len(self.points)):
             before, after = self.points[i - 1], self.points[i]
             gap = np.abs(before.survival(self.t) - after.survival(self.t)).max()
             n = per_step if gap > 0.002 else 1
             found += [(i, before.toward(after, _eased(j / n))) for j in range(1, n + 1)]
-        return found + [found[-1]] * (2 * HOLD)
+        return found + [found[-1]] * (2 * hold)
 
     def draw(self, figure: Figure, i: int, mixture: Weibulls) -> None:
         """Draw one frame on an empty figure."""

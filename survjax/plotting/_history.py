@@ -12,11 +12,14 @@ from matplotlib.ticker import MaxNLocator
 
 from survjax.plotting._animation import Jshtml, animate, write_gif
 from survjax.plotting._data import check_fitted
-from survjax.plotting._film import Film
+from survjax.plotting._film import HOLD, Film
+from survjax.plotting._guess import climb_from_guess
 from survjax.plotting._style import MODEL, start
 
 
-def plot_history(model: Any, ax: Axes | None = None, *, below_maximum: bool = False) -> Axes:
+def plot_history(
+    model: Any, ax: Axes | None = None, *, from_guess: bool = False, below_maximum: bool = False
+) -> Axes:
     """Draw the log-likelihood along the iterations of a fit.
 
     Parameters
@@ -25,6 +28,9 @@ def plot_history(model: Any, ax: Axes | None = None, *, below_maximum: bool = Fa
         With `history_`, such as `WeibullMixture`.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
+    from_guess : bool, default False
+        Draw the climb from a plain first guess (equal parts without wear), as `animate_fit`
+        does, instead of the fit's own, which begins at the best of many starts.
     below_maximum : bool, default False
         Draw how far it lies below its last value, on a log scale: near the maximum Newton's
         method doubles the number of right digits with each step.
@@ -42,7 +48,7 @@ def plot_history(model: Any, ax: Axes | None = None, *, below_maximum: bool = Fa
     'Newton iteration'
     """
     check_fitted(model)
-    table = model.history_
+    table = climb_from_guess(model) if from_guess else model.history_
     iteration, values = table["iteration"].to_numpy(), table["log_likelihood"].to_numpy()
     label = "log-likelihood"
     if below_maximum:
@@ -69,10 +75,12 @@ def animate_fit(
     frames_per_second: float = 8.0,
     dpi: int = 80,
 ) -> Path | Jshtml:
-    """Show Newton's iterations as they learn the distribution from their first guess.
+    """Show Newton's iterations as they learn the distribution from a first guess.
 
-    Left, the survival curve over what the data say; right, the density and the part of each
-    component in it. Between two iterations the parameters move straight in their logs.
+    The guess is plain: equal parts whose hazards are constant. Where the iterations do not lead
+    from it to the fit, those of the fit itself are shown. Left, the survival curve over what the
+    data say; right, the density and the part of each component in it. Between two iterations the
+    parameters move straight in their logs.
 
     Parameters
     ----------
@@ -108,10 +116,11 @@ def animate_fit(
     check_fitted(model)
     if frames_per_step < 1:
         raise ValueError(f"frames_per_step must be at least 1, got {frames_per_step}")
-    film = Film(model, truth, unit)
-    frames = film.frames(frames_per_step)
+    film = Film(model, climb_from_guess(model), truth, unit)
+    gif = path is not None and Path(path).suffix.lower() == ".gif"
+    frames = film.frames(frames_per_step, hold=HOLD if gif else 1)
     figure = Figure(figsize=(8.0, 3.8), dpi=dpi)
-    if path is not None and Path(path).suffix.lower() == ".gif":
+    if path is not None and gif:
         return write_gif(film.images(figure, frames), Path(path), frames_per_second)
     return animate(
         lambda figure, i: film.draw(figure, *frames[i]),
