@@ -56,7 +56,8 @@ def make_rows(
     """Standardize, transpose and pad a table into chunks, one block at a time."""
     n, p = X.shape
     rows = bucket_size(n) if n <= CHUNK else CHUNK
-    n_chunks = 1 if n <= CHUNK else bucket_size(-(-n // CHUNK), smallest=1)
+    n_chunks = -(-n // rows)
+    n_chunks = n_chunks if n_chunks <= 8 else bucket_size(n_chunks, smallest=8)
     used = p + intercept
     x = _aligned((n_chunks, width(used), rows))
     x[:, used:] = 0.0

@@ -3,12 +3,18 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from survjax.baselines import LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor
+from survjax.baselines import (
+    DiscreteTimeHazard,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    MLPRegressor,
+)
 
 pytestmark = pytest.mark.filterwarnings("default::survjax.FitWarning")
 
 
-@parametrize_with_checks([LinearRegression(), LogisticRegression()])
+@parametrize_with_checks([LinearRegression(), LogisticRegression(), DiscreteTimeHazard()])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 

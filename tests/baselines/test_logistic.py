@@ -107,10 +107,11 @@ def test_weights_are_repetitions(table):
     np.testing.assert_allclose(weighted.standard_errors_, repeated.standard_errors_, rtol=1e-8)
 
 
-def test_more_rows_than_one_chunk_change_nothing():
+@pytest.mark.parametrize("n", [2048, 2049, 5000, 20_001])
+def test_more_rows_than_one_chunk_change_nothing(n):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(9001, 2))
-    y = rng.random(9001) < expit(X @ [1.0, -2.0])
+    X = rng.normal(size=(n, 2))
+    y = rng.random(n) < expit(X @ [1.0, -2.0])
     model = LogisticRegression(1.0).fit(X, y)
     other = Reference(C=1.0, tol=1e-12, solver="newton-cholesky").fit(X, y)
     np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-7)
