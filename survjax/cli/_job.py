@@ -29,7 +29,9 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
     if arguments.pictures:
         _prepare(model)
     session.begin("computing remaining lives")
-    found = Remaining(model, units, arguments.level, arguments.horizon)
+    found = Remaining(
+        model, units, arguments.level, arguments.horizon, for_picture=arguments.pictures
+    )
     for line in ("", *found.lines(unit)):
         session.say(line)
     try:
@@ -41,7 +43,8 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
         written = session.results.commit()
     except OSError as error:
         raise Refused(f"cannot write to --out: {error.strerror or error}") from None
-    session.say(f"\nin {session.results.target}: {', '.join(path.name for path in written)}")
+    names = ", ".join(path.name for path in written)
+    session.say(f"\nwritten to {session.results.target}:\n  {names}")
     return DONE if model.converged_ else NOT_INTERIOR
 
 

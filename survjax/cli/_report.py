@@ -76,16 +76,24 @@ class Remaining:
     All ages are predicted in one call, which is compiled once.
     """
 
-    def __init__(self, model: Any, units: Units, level: float, horizon: float | None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        units: Units,
+        level: float,
+        horizon: float | None,
+        *,
+        for_picture: bool = True,
+    ) -> None:
         self.rows = np.flatnonzero(units.running)
         self.names = [units.names[row] for row in self.rows]
         self.title = units.title
         self.ages = units.lower[self.rows]
         self.level, self.horizon = level, horizon
-        self.grid = np.concatenate([[0.0], grid(model)[:-1]])
-        every = np.concatenate([self.ages, self.grid])
+        self.grid = np.concatenate([[0.0], grid(model)[:-1]]) if for_picture else np.empty(0)
+        every = np.concatenate([self.ages, self.grid, [0.0]])  # never empty
         lives = model.predict_rul(every, quantiles=QUANTILES, level=level)
-        self.lives, self.grid_lives = lives.iloc[: self.ages.size], lives.iloc[self.ages.size :]
+        self.lives, self.grid_lives = lives.iloc[: self.ages.size], lives.iloc[self.ages.size : -1]
         self.columns_of = {str(name): self.lives[name].to_numpy() for name in self.lives}
         if self.ages.size:
             interval = model.predict_interval(self.ages, level=level)

@@ -1,0 +1,196 @@
+"""How a command ends: its codes, its one line, and nothing left behind when it is stopped."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import survjax
+from survjax.cli import main
+
+SLOW = (
+    "import sys, time, survjax.cli._commands as c\n"
+    "def fit(session):\n"
+    "    (session.results.open() / 'rul.csv').write_text('half')\n"
+    "    session.begin('fitting')\n"
+    "    while True:\n"
+    "        {busy}\n"
+    "c.fit = fit\n"
+    "from survjax.cli import main\n"
+    "sys.exit(main(['fit', 'x.csv', '--duration', 'age', '--progress']))\n"
+)
+
+
+@pytest.fixture
+def started(tmp_path, repository):
+    """Start a command that never ends by itself, and wait until it works."""
+    running = []
+
+    def start(busy="time.sleep(0.01)"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SLOW.format(busy=busy)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(repository)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        assert process.stderr.readline() == "survjax: fitting\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("busy", ["time.sleep(0.01)", "sum(range(10**8))"], ids=["idle", "busy"])
+def test_ctrl_c_leaves_one_line_code_130_and_nothing_on_disk(started, tmp_path, busy):
+    process = started(busy)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "survjax: interrupted, nothing written\n"
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_termination_leaves_nothing_on_disk_either(started, tmp_path):
+    process = started()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_shows_progress_and_clears_it(tmp_path, repository):
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW.format(busy="time.sleep(0.3); break").replace(
+            "'--progress'", "'--debug'")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        stdout=subprocess.DEVNULL,
+        stderr=child,
+    )  # fmt: skip
+    process.wait(timeout=60)
+    os.close(child)
+    seen = b""
+    while True:
+        try:
+            part = os.read(parent, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    os.close(parent)
+    assert b"fitting, 0 s" in seen
+    assert seen.endswith(b"\r")
+
+
+def test_an_error_inside_survjax_is_one_line_and_code_1(tmp_path, monkeypatch, capsys):
+    from survjax.cli import _commands
+
+    def fails(session):
+        session.results.open()
+        raise RuntimeError("broken\nin two lines")
+
+    monkeypatch.setattr(_commands, "fit", fails)
+    arguments = ["fit", "x.csv", "--duration", "age", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    line = "survjax: internal error: RuntimeError: broken in two lines (--debug says where)\n"
+    assert capsys.readouterr().err == line
+    assert list(tmp_path.iterdir()) == []
+    assert main([*arguments, "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+WRONG = {
+    "unknown option": (["fit", "x", "--durations", "age"], "unrecognized arguments"),
+    "no file": (["fit"], "the following arguments are required: FILE"),
+    "components": (["fit", "x", "--components", "0"], "from 1 to 20, bic, aic or icl, got '0'"),
+    "many components": (["fit", "x", "--components", "9" * 99], "from 1 to 20"),
+    "level": (["fit", "x", "--level", "95"], "between 0 and 1, such as 0.95, got '95'"),
+    "level nan": (["fit", "x", "--level", "nan"], "between 0 and 1"),
+    "resolution": (["fit", "x", "--resolution", "-1"], "a positive number, got '-1'"),
+    "horizon": (["fit", "x", "--horizon", "soon"], "a positive number, got 'soon'"),
+    "separator": (["fit", "x", "--separator", "ab"], "one mark such as ; or the word tab"),
+    "command": (["fitt"], "invalid choice: 'fitt'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG.values(), ids=WRONG)
+def test_wrong_options_are_one_line_and_code_2(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_help_and_version_are_for_readers(capsys):
+    for arguments in (["--help"], ["fit", "--help"], ["demo", "--help"]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 0
+        said = capsys.readouterr().out
+        assert "exit codes:" in said
+        assert max(map(len, said.splitlines())) <= 100
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"survjax {survjax.__version__}\n"
+    assert main([]) == 2
+    assert "usage: survjax" in capsys.readouterr().out
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path, repository):
+    code = (
+        "import sys, time, survjax.cli._commands as c\n"
+        "def fit(session):\n"
+        "    for i in range(20000):\n"
+        "        session.say('line')\n"
+        "    (session.results.open() / 'rul.csv').write_text('whole')\n"
+        "    session.results.commit()\n"
+        "    return 0\n"
+        "c.fit = fit\n"
+        "from survjax.cli import main\n"
+        "sys.exit(main(['fit', 'x.csv', '--duration', 'age']))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0, error
+    assert error == b""
+    assert (tmp_path / "survjax-fit" / "rul.csv").read_text() == "whole"
+
+
+def test_files_are_read_before_heavy_libraries_are_loaded(tmp_path, repository):
+    heavy = ("jax", "pandas", "matplotlib", "sklearn", "scipy")
+    code = (
+        "import sys; from survjax.cli import main\n"
+        "assert main(['fit', 'none.csv', '--duration', 'age']) == 2\n"
+        f"assert not [name for name in {heavy} if name in sys.modules]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
