@@ -35,6 +35,8 @@ from survjax.lifetimes import Accelerated as Accelerated
 from survjax.lifetimes import LogLogistic as LogLogistic
 from survjax.lifetimes import LogNormal as LogNormal
 from survjax.lifetimes import ProportionalHazards as ProportionalHazards
+from survjax.estimators._mixture_regression import MixtureRegression as MixtureRegression
+from survjax.estimators._scaled_hazard import ScaledHazard as ScaledHazard
 
 __version__: str
 __all__: list[str]

@@ -100,12 +100,16 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
         """Check what the data can tell, climb, and keep the answer."""
         self._check_data(rows, x)
         form, layout, start = self._model(rows, x)
-        columns = Columns.of(x, rows.weight)
+        columns = self._columns(x, rows.weight)
         ridge = self._ridge(layout, rows.n_units)
         found, _ = fit(
             form, layout, rows, x, columns, start, ridge=ridge, tol=self.tol, max_iter=self.max_iter
         )
         self._keep(form, layout, columns, found, rows)
+
+    def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
+        """How columns are centered and scaled inside."""
+        return Columns.of(x, weight)
 
     def _check_data(self, rows: Observations, x: np.ndarray) -> None:
         """Refuse data without failures, and columns that say the same."""
@@ -133,20 +137,27 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
         columns: Columns,
         found: RegressionMaximum,
         rows: Observations,
+        theta: np.ndarray | None = None,
     ) -> None:
-        """Set the fitted attributes, on the scale of the columns as given."""
-        words = faults(found) or self._model_faults(layout, found.theta)
-        p = found.theta.size
-        inside = np.linalg.inv(-found.hessian) if not words else np.full((p, p), np.nan)
-        self._set(form, layout, columns, found.theta, inside)
+        """Set the fitted attributes, on the scale of the columns as given.
+
+        `theta` holds all parameters, where some were not free in the last climb.
+        """
+        words = faults(found) or self._model_faults(layout, found)
+        full = found.theta if theta is None else theta
+        p = full.size
+        inside = np.full((p, p), np.nan)
+        if not words and theta is None:
+            inside = np.linalg.inv(-found.hessian)
+        self._set(form, layout, columns, full, inside)
         self.log_likelihood_ = found.value
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
         self.aic_ = 2.0 * p - 2.0 * found.value
         self.bic_ = p * np.log(self.n_units_) - 2.0 * found.value
         self.n_iter_ = max(found.n_iter, 1)
-        if not words:
-            runaway = open_parameters(found)
-            words = tuple(f"{self.parameter_names_[i]} runs off to infinity" for i in runaway[:5])
+        if not words or "singular" in words[0]:
+            names = [self.parameter_names_[i] for i in open_parameters(found)[:5]]
+            words = tuple(f"the data leave {name} open" for name in names) or words
         self.converged_ = not words
         self.certificate_ = _certify(found, words, rows.n_units)
         if words:
@@ -173,11 +184,14 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
         )
         self._derive(layout)
 
-    def _model_faults(self, layout: Layout, theta: np.ndarray) -> tuple[str, ...]:
+    def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
         """Why an answer is none, by the model's own rules."""
         start = 0
         for item in layout:
-            if item.name.startswith("log_shape") and item.shared and theta[start] > np.log(1e4):
+            if start >= found.theta.size:
+                break
+            steep = found.theta[start] > np.log(1e4)
+            if item.name.startswith("log_shape") and item.shared and steep:
                 return ("the covariates explain the lives exactly, and the shape runs off",)
             start += len(item.columns)
         return ()

@@ -81,9 +81,11 @@ class AcceleratedForm(Form):
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the Q predictors."""
         return ("log_scale",) if self.family == "exponential" else ("log_scale", "log_shape")
 
     def lifetime(self, eta: Sequence[Any]) -> Lifetime:
+        """The lifetime of each row."""
         return FAMILIES[self.family](*eta)
 
 
@@ -96,13 +98,15 @@ class ScaledForm(Form):
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the Q predictors."""
         return ("log_ratio",) if self.held else ("log_ratio", *parameter_names(self.base))
 
     def lifetime(self, eta: Sequence[Any]) -> Lifetime:
+        """The lifetime of each row."""
         if self.held:
             return ProportionalHazards(self.base, eta[0])
         _, unravel = ravel_parameters(self.base)
-        vector = jnp.stack([jnp.asarray(e) for e in eta[1:]])
+        vector = _stacked(eta[1:])
         if vector.ndim == 2:
             unravel = jax.vmap(unravel, in_axes=1, out_axes=-1)
         return ProportionalHazards(unravel(vector), eta[0])
@@ -116,6 +120,7 @@ class MixtureForm(Form):
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the Q predictors."""
         each = range(1, self.n_components + 1)
         return (
             *(f"logit_weight_{i}" for i in each[1:]),
@@ -124,6 +129,7 @@ class MixtureForm(Form):
         )
 
     def lifetime(self, eta: Sequence[Any]) -> Mixture:
+        """The lifetime of each row."""
         k = self.n_components
         logits = _stacked(eta[: k - 1]) if k > 1 else jnp.zeros((0,))
         return Mixture(

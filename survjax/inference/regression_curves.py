@@ -217,3 +217,26 @@ def prediction_interval(
         for share in (tail, 1.0 - tail)
     )
     return low, high
+
+
+@partial(jax.jit, static_argnames=("layout",))
+def _memberships(
+    form: Any, theta: Any, columns: Any, x: Any, ages: Any, failed: Any, *, layout: Layout
+) -> Any:
+    def block(part: Any) -> Any:
+        x, ages, failed = part
+        eta = _eta(layout, theta, (x - columns[0]) / columns[1])
+        return form.lifetime(tuple(eta)).log_membership(ages, failed)
+
+    return lax.map(block, (x, ages, failed))
+
+
+def memberships(
+    fitted: FittedForm, x: np.ndarray, ages: np.ndarray, failed: np.ndarray
+) -> np.ndarray:
+    """P(component | running at its age, or failed then) of each unit: (K, n)."""
+    n = x.shape[0]
+    columns = (fitted.columns.center, fitted.columns.scale)
+    blocks = _blocks(x), _blocks(ages), _blocks(failed)
+    found = _memberships(fitted.form, fitted.theta, columns, *blocks, layout=fitted.layout)
+    return np.exp(np.asarray(found)).transpose(1, 0, 2).reshape(found.shape[1], -1)[:, :n]

@@ -11,7 +11,6 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax.inference.forms import Form, Layout
-from survjax.inference.maximize import moment_start
 from survjax.inference.regression import Columns, Likelihood
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import NewtonState, advance, init
@@ -106,9 +105,21 @@ def fit(
 
 
 def location_start(rows: Observations) -> tuple[float, float]:
-    """Log scale and log shape of a lifetime without covariates, from moments of log time."""
-    log_scale, log_shape = moment_start(rows)
-    return float(log_scale), float(log_shape)
+    """Log scale and log shape of a Weibull without covariates, from moments of log time."""
+    event, log_time = rows.event, rows.log_lower
+    if rows.interval is not None:
+        inside = rows.interval > 0
+        middle = 0.5 * (np.where(inside, rows.lower, 0.0) + np.where(inside, rows.upper, 0.0))
+        log_time = np.where(inside, np.log(np.where(inside, middle, 1.0)), log_time)
+        event = np.maximum(event, rows.interval)
+    held = rows.weight * (0.05 + event)
+    mean = np.sum(held * log_time) / held.sum()
+    spread = np.sqrt(np.sum(held * (log_time - mean) ** 2) / held.sum())
+    shape = np.clip(1.28 / max(spread, 1e-9), 0.02, 50.0)
+    # The scale that solves its own equation at this shape.
+    power = rows.weight @ np.exp(np.clip(shape * (log_time - mean), -300.0, 300.0))
+    scale = mean + np.log(power / max(rows.n_events, 1e-3)) / shape
+    return float(scale), float(np.log(shape))
 
 
 def faults(found: RegressionMaximum) -> tuple[str, ...]:
@@ -128,8 +139,14 @@ def faults(found: RegressionMaximum) -> tuple[str, ...]:
 def open_parameters(found: RegressionMaximum) -> np.ndarray:
     """Positions of parameters that the data leave open: they run off to infinity."""
     information = -found.hessian
-    if not np.all(np.isfinite(information)):
+    if not np.all(np.isfinite(information)) or np.any(np.diag(information) <= 0):
         return np.zeros(0, int)
+    unit = 1.0 / np.sqrt(np.diag(information))
+    values, vectors = np.linalg.eigh(information * np.outer(unit, unit))
+    if values[0] <= 1e-13 * values[-1]:
+        # Where the curvature vanishes, the direction says which parameters cannot be told apart.
+        flat = vectors[:, 0] * unit
+        return np.flatnonzero(np.abs(flat) > 0.3 * np.abs(flat).max())
     variance = np.diag(np.linalg.pinv(information, hermitian=True))
     return np.flatnonzero((np.sqrt(np.maximum(variance, 0.0)) > OPEN) | (np.abs(found.theta) > 200))
 

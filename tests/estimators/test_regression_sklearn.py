@@ -13,9 +13,9 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from survjax import AcceleratedLifetime, survival_target
+from survjax import AcceleratedLifetime, MixtureRegression, ScaledHazard, survival_target
 
-MODELS = [AcceleratedLifetime()]
+MODELS = [AcceleratedLifetime(), ScaledHazard(), MixtureRegression(1, on=["scale"])]
 # A check that cannot apply, with the reason.
 NOT_APPLICABLE = {
     "check_sample_weight_equivalence_on_dense_data": "it has more columns than rows, which "

@@ -1,0 +1,249 @@
+"""Mixture regression: sub-populations whose scales and sizes depend on covariates."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from survjax._core.observations import Observations
+from survjax._core.precision import double_precision
+from survjax._core.validation import check_events
+from survjax.estimators._accelerated import chosen_columns
+from survjax.estimators._covariates import column_names
+from survjax.estimators._frames import frame
+from survjax.estimators._messages import FitWarning
+from survjax.estimators._mixture import WeibullMixture
+from survjax.estimators._regression import RegressionEstimator
+from survjax.inference.forms import Layout, MixtureForm, Predictor
+from survjax.inference.mixture_starts import expected_units, relabeled, search_mixture
+from survjax.inference.regression import Columns
+from survjax.inference.regression_curves import memberships
+from survjax.inference.regression_fit import RegressionMaximum, climb
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS = ("weight", "scale", "shape")
+
+
+class MixtureRegression(RegressionEstimator):
+    r"""Mixture of Weibulls whose scales, weights or shapes depend on covariates.
+
+    Parameters
+    ----------
+    n_components : int, default 2
+        Number of sub-populations K.
+    on : sequence or mapping, default ("scale", "weight")
+        What depends on the covariates: any of "scale", "weight" and "shape". A mapping gives
+        the columns of each, such as `{"scale": "all", "weight": ["maker"]}`. Empty: the plain
+        mixture.
+    n_starts : int, default 8
+        Climbs, from the mixture without covariates and from around it.
+    max_shape : float, default 60
+        Steeper components are collapses on single times, not answers.
+    min_component_weight : float, default 1.5
+        Expected units that each component must hold.
+    penalty : float, default 0
+        Ridge penalty, as in `AcceleratedLifetime`.
+    tol, max_iter
+        As in `AcceleratedLifetime`.
+    random_state : int, default 0
+        Seeds the starts.
+
+    Attributes
+    ----------
+    parameters_, parameter_names_, covariance_
+        For each component: logit of its weight over the first one's, log scale, log shape, with
+        their coefficients, in the units of X. Components are ordered by their median at the
+        mean covariates (as numbered by the caller, where some are known).
+    log_likelihood_, aic_, bic_, n_iter_, converged_, certificate_
+        As in `AcceleratedLifetime`.
+
+    Notes
+    -----
+    S(t | x) = sum_k w_k(x) exp(-(t / scale_k(x))^shape_k), with log scale_k = a_k + x'b_k and
+    log(w_k / w_1) = c_k + x'd_k (McLachlan and Peel 2000, section 5.12). The answer is the
+    highest interior maximum found, as in `WeibullMixture`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from survjax import MixtureRegression
+    >>> rng = np.random.default_rng(0)
+    >>> load = rng.normal(size=(400, 1))
+    >>> weak = rng.random(400) < 0.4
+    >>> life = np.where(weak, 5.0 * rng.weibull(1.2, 400), 40.0 * rng.weibull(4.0, 400))
+    >>> model = MixtureRegression(2, on=["scale"]).fit(load, life * np.exp(-0.3 * load[:, 0]))
+    >>> model.membership(load[:3], ages=[1.0, 5.0, 20.0]).shape
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        on: Any = ("scale", "weight"),
+        n_starts: int = 8,
+        max_shape: float = 60.0,
+        min_component_weight: float = 1.5,
+        penalty: float = 0.0,
+        tol: float = 1e-9,
+        max_iter: int = 200,
+        random_state: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.on = on
+        self.n_starts = n_starts
+        self.max_shape = max_shape
+        self.min_component_weight = min_component_weight
+        self.penalty = penalty
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    @double_precision
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+        component: Any = None,
+    ) -> Self:
+        """Fit to lifetimes with covariates.
+
+        Parameters
+        ----------
+        X, y, entry, sample_weight
+            As in `AcceleratedLifetime.fit`.
+        component : array-like of shape (n,), optional
+            The component of units where it is known, counted from zero; -1 (or missing) where
+            it is not.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        rows, x = self._checked(X, y, entry, sample_weight)
+        known = None if component is None else self._known(component, rows.n_rows)
+        self._check_data(rows, x)
+        form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
+        columns = Columns.of(x, rows.weight)
+        found, likelihood = search_mixture(
+            form,
+            layout,
+            rows,
+            x,
+            columns,
+            self._plain(rows),
+            component=known,
+            ridge=self._ridge(layout, rows.n_units),
+            n_starts=self.n_starts,
+            max_shape=self.max_shape,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+        )
+        if known is None:
+            theta = relabeled(layout, found.theta, self.n_components)
+            ridge = self._ridge(layout, rows.n_units)
+            found = climb(likelihood, theta, self.tol, self.max_iter, ridge)
+        self._units = expected_units(form, layout, found.theta, rows, x, columns)
+        self._keep(form, layout, columns, found, rows)
+        return self
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        k = self.n_components
+        if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
+            raise ValueError(f"n_components must be a positive whole number, got {k!r}")
+        unknown = [part for part in self.on if part not in PARTS]
+        if isinstance(self.on, str) or unknown:
+            raise ValueError(f"on must be a list of {', '.join(PARTS)}, got {self.on!r}")
+
+    def _plain(self, rows: Observations) -> list[np.ndarray]:
+        """The mixture without covariates: parameters (3K - 1,) of the best, as a start."""
+        plain = WeibullMixture(
+            self.n_components,
+            max_shape=self.max_shape,
+            min_component_weight=self.min_component_weight,
+        )
+        with warnings.catch_warnings():
+            # Without covariates the components may not show; that is no verdict on the model.
+            warnings.simplefilter("ignore", FitWarning)
+            return [plain.fit(rows).parameters_]
+
+    def _known(self, component: Any, n: int) -> np.ndarray:
+        """Known components as whole numbers, -1 where not known."""
+        given = np.asarray(component, float)
+        given = np.where(np.isnan(given), -1.0, given)
+        good = (given == np.round(given)) & (given >= -1) & (given < self.n_components)
+        if given.shape != (n,) or not good.all():
+            raise ValueError(
+                f"component must hold, for each of the {n} rows, a number from 0 to "
+                f"{self.n_components - 1}, or -1 where it is not known"
+            )
+        return given.astype(np.int32)
+
+    def _layout(self, p: int) -> Layout:
+        """The predictors, with the columns that `on` gives each."""
+        names, every = column_names(self), tuple(range(1, p + 1))
+        chosen: dict[str, tuple[int, ...]] = dict.fromkeys(PARTS, ())
+        for part in self.on:
+            chosen[part] = every
+            if isinstance(self.on, dict):
+                chosen[part] = chosen_columns(self.on[part], names, f"on[{part!r}]")
+        form = MixtureForm(self.n_components)
+        return tuple(Predictor(name, (0, *chosen[name.split("_")[1]])) for name in form.names)
+
+    def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
+        words = list(super()._model_faults(layout, found))
+        start = 0
+        for item in layout:
+            steep = found.theta[start] > np.log(self.max_shape)
+            if item.name.startswith("log_shape") and steep and self.n_components > 1:
+                words.append(f"a component collapses on one time ({item.name})")
+            start += len(item.columns)
+        if self._units.min() < self.min_component_weight:
+            words.append(f"a component holds only {self._units.min():.2g} units")
+        return tuple(words[:1])
+
+    def _derive(self, layout: Layout) -> None:
+        names = MixtureForm(self.n_components).names
+        parts = [self._part(name) for name in names]
+        k = self.n_components
+        self.intercepts_ = dict(zip(names, (part[0] for part in parts), strict=True))
+        p = self.n_features_in_
+        table = np.zeros((len(names), p))
+        for q, part in enumerate(parts):
+            for j, value in part.items():
+                if j > 0:
+                    table[q, j - 1] = value
+        self.weight_coef_, self.scale_coef_ = table[: k - 1], table[k - 1 : 2 * k - 1]
+        self.shape_coef_ = table[2 * k - 1 :]
+
+    @double_precision
+    def membership(self, X: Any, ages: Any = None, event_observed: Any = None) -> pd.DataFrame:
+        """P(asset belongs to each component), given what is known of it.
+
+        Parameters
+        ----------
+        X, ages
+            As in `predict_rul`: still running at these ages.
+        event_observed : array-like of shape (n,), optional
+            True where the asset failed at its age.
+
+        Returns
+        -------
+        DataFrame
+            `component_1, component_2, ...`, one row an asset; rows add up to one.
+        """
+        x, ages = self._assets(X, ages)
+        n = x.shape[0]
+        failed = np.zeros(n, bool) if event_observed is None else check_events(event_observed, n)
+        found = memberships(self._fitted, x, ages, failed)
+        return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)

@@ -1,0 +1,138 @@
+"""Where a mixture regression begins, and which of its climbs is the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from survjax._core.observations import Observations
+from survjax.inference.forms import AcceleratedForm, Layout, MixtureForm, Predictor
+from survjax.inference.regression import Columns, Likelihood
+from survjax.inference.regression_curves import FittedForm, memberships
+from survjax.inference.regression_fit import (
+    RegressionMaximum,
+    climb,
+    faults,
+    fit,
+    location_start,
+)
+
+#: Rows on which all starts climb.
+SEARCH_ROWS = 8192
+
+
+def spread_out(layout: Layout, plain: np.ndarray, slopes: np.ndarray, rng: Any) -> np.ndarray:
+    """Coefficients from a mixture without covariates, with slopes (p,) given to every scale."""
+    parts = []
+    for item, value in zip(layout, plain, strict=True):
+        effect = np.zeros(len(item.columns) - 1)
+        if item.name.startswith("log_scale"):
+            effect = effect + slopes[np.array(item.columns[1:], int) - 1]
+        parts.append(
+            np.concatenate([[value], effect + (rng.normal(0, 0.3, effect.size) if rng else 0)])
+        )
+    return np.concatenate(parts)
+
+
+def search_mixture(
+    form: MixtureForm,
+    layout: Layout,
+    rows: Observations,
+    x: np.ndarray,
+    columns: Columns,
+    plain: list[np.ndarray],
+    *,
+    component: np.ndarray | None,
+    ridge: np.ndarray | None,
+    n_starts: int,
+    max_shape: float,
+    tol: float,
+    max_iter: int,
+    random_state: int,
+) -> tuple[RegressionMaximum, Likelihood]:
+    """The highest interior maximum from several starts.
+
+    `plain` holds parameters (3K - 1,) of mixtures without covariates, the best first. Starts
+    give all scales no slope, the slopes of one Weibull regression, or random ones.
+    """
+    rng = np.random.default_rng(random_state)
+    common = _common_slopes(rows, x, columns, tol, max_iter)
+    starts = [spread_out(layout, p, s, None) for p in plain for s in (0 * common, common)]
+    while len(starts) < n_starts:
+        base = plain[len(starts) % len(plain)]
+        starts.append(spread_out(layout, base, common * (len(starts) % 2), rng))
+    likelihood = Likelihood(form, layout, rows, x, columns, component)
+    near, share = likelihood, 1.0
+    if rows.n_rows > 2 * SEARCH_ROWS:
+        part = slice(None, None, rows.n_rows // SEARCH_ROWS)
+        known = None if component is None else component[part]
+        near = Likelihood(form, layout, rows.take(part), x[part], columns, known)
+        share = near.n_units / rows.n_units
+    some = None if ridge is None else ridge * share
+    ends = [climb(near, start, tol, max_iter, some) for start in starts[: max(n_starts, 1)]]
+
+    def rank(end: RegressionMaximum) -> tuple[bool, float]:
+        value = end.value if np.isfinite(end.value) else -np.inf
+        return bool(faults(end)) or not _interior(layout, end.theta, max_shape), -value
+
+    best = min(ends, key=rank)
+    if near is not likelihood:
+        best = climb(likelihood, best.theta, tol, max_iter, ridge)
+    return best, likelihood
+
+
+def _interior(layout: Layout, theta: np.ndarray, max_shape: float) -> bool:
+    """Whether no component is a collapse on single times."""
+    start, steep = 0, False
+    for item in layout:
+        steep |= item.name.startswith("log_shape") and theta[start] > np.log(max_shape)
+        start += len(item.columns)
+    return not steep
+
+
+def _common_slopes(
+    rows: Observations, x: np.ndarray, columns: Columns, tol: float, max_iter: int
+) -> np.ndarray:
+    """Slopes (p,) of one Weibull's log scale."""
+    p = x.shape[1]
+    layout = (Predictor("log_scale", tuple(range(p + 1))), Predictor("log_shape", (0,)))
+    scale, shape = location_start(rows)
+    start = np.array([scale, *[0.0] * p, shape])
+    found, _ = fit(
+        AcceleratedForm("weibull"), layout, rows, x, columns, start, tol=1e-3, max_iter=max_iter
+    )
+    return found.theta[1 : p + 1] if np.all(np.abs(found.theta) < 50) else np.zeros(p)
+
+
+def relabeled(layout: Layout, theta: np.ndarray, k: int) -> np.ndarray:
+    """The same mixture with its components in the order of their medians at the mean asset."""
+    parts, start = [], 0
+    for item in layout:
+        parts.append(theta[start : start + len(item.columns)])
+        start += len(item.columns)
+    weights, scales, shapes = parts[: k - 1], parts[k - 1 : 2 * k - 1], parts[2 * k - 1 :]
+    medians = [
+        s[0] + np.log(np.log(2.0)) / np.exp(c[0]) for s, c in zip(scales, shapes, strict=True)
+    ]
+    order = np.argsort(medians, kind="stable")
+    same = len({item.columns for item in layout[: k - 1]}) <= 1
+    if not same or len({i.columns for i in layout[k - 1 : 2 * k - 1]}) > 1:
+        return theta
+    zero = np.zeros_like(weights[0]) if weights else np.zeros(1)
+    logits = [zero, *weights]
+    moved = [logits[j] - logits[order[0]] for j in order[1:]]
+    return np.concatenate([*moved, *(scales[j] for j in order), *(shapes[j] for j in order)])
+
+
+def expected_units(
+    form: MixtureForm,
+    layout: Layout,
+    theta: np.ndarray,
+    rows: Observations,
+    x: np.ndarray,
+    columns: Columns,
+) -> np.ndarray:
+    """How many units each component holds, by the posterior of each: (K,)."""
+    fitted = FittedForm(form, layout, theta, None, columns)
+    return memberships(fitted, x, rows.lower, rows.event > 0) @ rows.weight

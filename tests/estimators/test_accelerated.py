@@ -1,0 +1,156 @@
+"""Accelerated lifetimes against R's survreg, and against what must not matter."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from survjax import AcceleratedLifetime, survival_target
+from tests.references import results
+
+CASES = [
+    ("lung_cov", "full", ("weibull", "lognormal", "loglogistic", "exponential")),
+    ("veteran", "full", ("weibull", "lognormal", "loglogistic")),
+    ("capacitor", "tv", ("weibull", "loglogistic")),
+    ("superalloy", "quad", ("weibull", "lognormal")),
+    ("bcdeter", "trt", ("weibull", "lognormal", "loglogistic")),
+    ("tantalum", "full", ("weibull",)),
+]
+
+
+def covariates(table, formula):
+    """Columns of R's formula, terms in I() computed."""
+    columns = {}
+    for term in formula.split("~")[1].split("+"):
+        term = term.strip()
+        inside = re.sub(r"^I\((.*)\)$", r"\1", term).replace("^", "**")
+        named = {name: table[name] for name in table if str(name).isidentifier()}
+        columns[term] = (
+            table[term] if term in table else eval(inside, {"log": np.log, "exp": np.exp}, named)
+        )
+    return pd.DataFrame(columns)
+
+
+def target(table, formula):
+    if {"lower", "upper"} <= set(table):
+        return survival_target(table["lower"].fillna(0.0), table["upper"].fillna(np.inf))
+    first, second = re.match(r"Surv\(([^,]+), ([^,)]+)", formula).groups()
+    return table[[first, second]].to_numpy(float)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "family"),
+    [(name, model, family) for name, model, families in CASES for family in families],
+)
+def test_coefficients_errors_and_likelihood_are_those_of_survreg(real_data, name, model, family):
+    case = results(real_data, "r_survreg")[name]
+    expected = case["fits"][f"{model}:{family}"]
+    table = pd.read_csv(real_data / case["data"])
+    x, y = covariates(table, expected["formula"]), target(table, expected["formula"])
+    weight = table.get("count")
+    fitted = AcceleratedLifetime(family).fit(x, y, sample_weight=weight)
+    coefficients = [*expected["coef"].values()]
+    if family != "exponential":
+        coefficients.append(-expected["log_scale"])  # log shape = -log R's scale
+    error = np.array([*expected["se"].values()])[: len(coefficients)]
+    assert np.max(np.abs(fitted.parameters_ - coefficients) / error) < 1e-6
+    np.testing.assert_allclose(np.sqrt(np.diag(fitted.covariance_)), error, rtol=1e-4)
+    np.testing.assert_allclose(fitted.log_likelihood_, expected["loglik"], rtol=1e-8)
+    assert fitted.converged_
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    rng = np.random.default_rng(1)
+    x = pd.DataFrame({"load": rng.normal(size=200), "heat": rng.normal(300.0, 20.0, 200)})
+    lives = np.exp(1.0 + 0.4 * x["load"] + 0.01 * x["heat"]) * rng.weibull(2.0, 200)
+    end = rng.uniform(20.0, 300.0, 200)
+    return x, np.column_stack([np.minimum(lives, end), lives <= end])
+
+
+def test_rescaling_time_moves_only_the_intercept(fleet):
+    x, y = fleet
+    days = AcceleratedLifetime().fit(x, y)
+    hours = AcceleratedLifetime().fit(x, y * [24.0, 1.0])
+    np.testing.assert_allclose(hours.coef_, days.coef_, rtol=1e-9)
+    np.testing.assert_allclose(hours.intercept_ - days.intercept_, np.log(24.0), rtol=1e-9)
+    np.testing.assert_allclose(hours.shape_, days.shape_, rtol=1e-9)
+
+
+def test_units_of_the_covariates_scale_their_coefficients_alone(fleet):
+    x, y = fleet
+    plain = AcceleratedLifetime().fit(x, y)
+    other = AcceleratedLifetime().fit(x.assign(heat=(x["heat"] - 273.15) * 1e6), y)
+    np.testing.assert_allclose(other.coef_, plain.coef_ / [1.0, 1e6], rtol=1e-9)
+    np.testing.assert_allclose(
+        other.predict(x.assign(heat=(x["heat"] - 273.15) * 1e6)), plain.predict(x), rtol=1e-9
+    )
+
+
+def test_following_a_unit_in_two_rows_gives_the_same_fit_as_in_one(fleet):
+    x, y = fleet
+    whole = AcceleratedLifetime().fit(x, y)
+    cut = 0.3 * y[:, 0]
+    rows = np.concatenate([np.column_stack([cut, np.zeros(200)]), y])
+    entry = np.concatenate([np.zeros(200), cut])
+    split = AcceleratedLifetime().fit(pd.concat([x, x]), rows, entry=entry)
+    np.testing.assert_allclose(split.parameters_, whole.parameters_, rtol=1e-8)
+    np.testing.assert_allclose(split.covariance_, whole.covariance_, rtol=1e-6)
+
+
+def test_the_shape_may_depend_on_covariates(fleet):
+    x, _ = fleet
+    rng = np.random.default_rng(2)
+    big = pd.DataFrame({"load": rng.normal(size=4000)})
+    shape = np.exp(0.5 + 0.4 * big["load"])
+    lives = 50.0 * rng.exponential(size=4000) ** (1.0 / shape)
+    fitted = AcceleratedLifetime(shape_on=["load"]).fit(big, lives)
+    assert fitted.parameter_names_[-2:] == ("log_shape:intercept", "log_shape:load")
+    error = np.sqrt(np.diag(fitted.covariance_))[-2:]
+    assert np.all(np.abs(fitted.parameters_[-2:] - [0.5, 0.4]) < 4 * error)
+    with pytest.raises(ValueError, match=r"no column 'lod', the columns are load, heat"):
+        AcceleratedLifetime(shape_on=["lod"]).fit(x, np.ones(200))
+
+
+def test_predictions_keep_the_index_and_agree_with_each_other(fleet):
+    x, y = fleet
+    x = x.set_index(np.arange(200) * 10)
+    fitted = AcceleratedLifetime().fit(x, y)
+    ages = np.full(200, 15.0)
+    rul = fitted.predict_rul(x, ages)
+    assert list(rul.index) == list(x.index)
+    np.testing.assert_allclose(rul["mean"], fitted.predict(x, ages), rtol=1e-12)
+    chance = fitted.predict_survival(x, [7.0, 20.0], ages)
+    assert chance["survival"].shape == (200, 2)
+    assert (chance["lower"] < chance["survival"]).all(axis=None)
+    assert (chance["survival"] < chance["upper"]).all(axis=None)
+    risk = fitted.failure_probability(x, ages, horizon=7.0)
+    np.testing.assert_allclose(risk["failure_probability"], 1 - chance["survival"][7.0], rtol=1e-12)
+    median = fitted.predict_survival(x.iloc[:3], rul["q50"].iloc[:3], ages[:3], level=None)
+    np.testing.assert_allclose(np.diag(median), 0.5, rtol=1e-10)
+    interval = fitted.predict_interval(x, ages)
+    wide = fitted.predict_quantile(x, [0.025, 0.975], ages)
+    assert (interval["lower"] < wide["q2.5"]).all() and (interval["upper"] > wide["q97.5"]).all()
+
+
+def test_bounds_of_the_median_cover():
+    rng = np.random.default_rng(5)
+    covered = []
+    for _ in range(200):
+        x = rng.normal(size=(60, 1))
+        lives = np.exp(2.0 + 0.5 * x[:, 0]) * rng.weibull(1.5, 60)
+        y = np.column_stack([np.minimum(lives, 12.0), lives <= 12.0])
+        found = AcceleratedLifetime().fit(x, y).predict_quantile([[1.0]], [0.5], level=0.9)
+        true = np.exp(2.5) * np.log(2.0) ** (1 / 1.5)
+        covered.append(found["q50_lower"].iloc[0] < true < found["q50_upper"].iloc[0])
+    assert 0.83 < np.mean(covered) < 0.96
+
+
+def test_a_column_that_separates_failures_is_named():
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame({"load": rng.normal(size=80), "coated": np.arange(80) % 2})
+    y = np.column_stack([rng.weibull(1.5, 80) + 0.1, (x["coated"] == 0).to_numpy(float)])
+    with pytest.warns(UserWarning, match="the data leave log_scale:coated open"):
+        fitted = AcceleratedLifetime().fit(x, y)
+    assert not fitted.converged_

@@ -1,0 +1,83 @@
+"""Mixture regression: the plain mixture without covariates, recovery, coverage, known members."""
+
+import numpy as np
+import pytest
+
+from survjax import MixtureRegression, WeibullMixture
+
+TRUTH = {"logit": (0.5, 1.0), "scale_1": (2.3, -0.5), "scale_2": (4.0, 0.3)}
+
+
+def fleet(seed, n=600):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 1))
+    late = rng.random(n) < 1 / (1 + np.exp(-(0.5 + x[:, 0])))
+    early_life = np.exp(2.3 - 0.5 * x[:, 0]) * rng.weibull(1.0, n)
+    late_life = np.exp(4.0 + 0.3 * x[:, 0]) * rng.weibull(4.0, n)
+    lives = np.where(late, late_life, early_life)
+    end = rng.uniform(30.0, 120.0, n)
+    return x, np.column_stack([np.minimum(lives, end), lives <= end]), late.astype(int)
+
+
+def test_without_covariates_it_is_the_weibull_mixture():
+    x, y, _ = fleet(0)
+    plain = WeibullMixture(2).fit(y[:, 0], y[:, 1])
+    fitted = MixtureRegression(2, on=()).fit(x, y)
+    np.testing.assert_allclose(fitted.log_likelihood_, plain.log_likelihood_, rtol=1e-12)
+    np.testing.assert_allclose(fitted.parameters_, plain.parameters_, atol=1e-8)
+    np.testing.assert_allclose(fitted.covariance_, plain.covariance_, atol=1e-8)
+    np.testing.assert_allclose(
+        fitted.membership(x[:4], [1.0, 5.0, 20.0, 50.0]), plain.membership([1.0, 5.0, 20.0, 50.0])
+    )
+
+
+def test_known_parameters_are_recovered_and_bounds_cover():
+    truth = [*TRUTH["logit"], *TRUTH["scale_1"], *TRUTH["scale_2"], 0.0, np.log(4.0)]
+    inside = []
+    for seed in range(40):
+        x, y, _ = fleet(seed)
+        fitted = MixtureRegression(2, n_starts=2).fit(x, y)
+        assert fitted.converged_
+        error = np.sqrt(np.diag(fitted.covariance_))
+        inside.append(np.abs(fitted.parameters_ - truth) < 1.96 * error)
+    assert np.mean(inside) > 0.91, np.mean(inside, axis=0)
+
+
+def test_knowing_members_narrows_the_errors_and_keeps_their_numbers():
+    x, y, late = fleet(1)
+    blind = MixtureRegression(2).fit(x, y)
+    told = MixtureRegression(2).fit(x, y, component=np.where(np.arange(600) % 2, late, -1))
+    ratio = np.diag(told.covariance_) / np.diag(blind.covariance_)
+    assert np.median(ratio) < 1.0
+    swapped = MixtureRegression(2).fit(x, y, component=1 - late)
+    assert swapped.intercepts_["log_scale_1"] > swapped.intercepts_["log_scale_2"]
+    with pytest.raises(ValueError, match="from 0 to 1, or -1"):
+        MixtureRegression(2).fit(x, y, component=late + 1)
+
+
+def test_effects_may_be_given_to_chosen_columns():
+    x, y, _ = fleet(2)
+    wide = np.column_stack([x, np.random.default_rng(0).normal(size=600)])
+    fitted = MixtureRegression(2, on={"scale": [0], "weight": "all"}).fit(wide, y)
+    assert fitted.parameter_names_ == (
+        "logit_weight_2:intercept",
+        "logit_weight_2:x0",
+        "logit_weight_2:x1",
+        "log_scale_1:intercept",
+        "log_scale_1:x0",
+        "log_scale_2:intercept",
+        "log_scale_2:x0",
+        "log_shape_1",
+        "log_shape_2",
+    )
+    assert fitted.scale_coef_.shape == (2, 2) and np.all(fitted.scale_coef_[:, 1] == 0)
+
+
+def test_one_component_is_the_accelerated_lifetime():
+    from survjax import AcceleratedLifetime
+
+    x, y, _ = fleet(3)
+    one = MixtureRegression(1, on=["scale"]).fit(x, y)
+    other = AcceleratedLifetime().fit(x, y)
+    np.testing.assert_allclose(one.parameters_, other.parameters_, rtol=1e-7)
+    np.testing.assert_allclose(one.predict(x[:5]), other.predict(x[:5]), rtol=1e-7)

@@ -1,0 +1,88 @@
+"""Scaled hazards: recovery, the Poisson identity of the second step, stacked errors."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import PoissonRegressor
+
+from survjax import AcceleratedLifetime, ScaledHazard, Weibull, WeibullMixture
+
+EFFECTS = np.array([0.5, -0.1, 3.0])
+
+
+def fleet(seed, n=400):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3)) * [1.0, 5.0, 0.1] + [0.0, 50.0, 0.0]
+    lives = 40.0 * (rng.exponential(size=n) * np.exp(-(x - [0, 50, 0]) @ EFFECTS)) ** (1 / 1.7)
+    end = rng.uniform(20.0, 100.0, n)
+    return x, np.column_stack([np.minimum(lives, end), lives <= end])
+
+
+def test_the_second_step_is_a_poisson_regression_with_offset():
+    x, y = fleet(0)
+    base = WeibullMixture(1).fit(y[:, 0], y[:, 1])
+    fitted = ScaledHazard(WeibullMixture(1), joint=False).fit(x, y)
+    exposure = base.cumulative_hazard(y[:, 0])
+    glm = PoissonRegressor(alpha=0.0, solver="newton-cholesky", tol=1e-14, max_iter=200)
+    z = (x - x.mean(0)) / x.std(0)
+    glm.fit(z, y[:, 1] / exposure, sample_weight=exposure)
+    np.testing.assert_allclose(fitted.coef_ * x.std(0), glm.coef_, rtol=0, atol=1e-8)
+    intercept = fitted.intercept_ + x.mean(0) @ fitted.coef_
+    np.testing.assert_allclose(intercept, glm.intercept_, atol=1e-8)
+
+
+def test_with_one_weibull_proportional_hazards_are_accelerated_life():
+    x, y = fleet(1)
+    scaled, accelerated = ScaledHazard().fit(x, y), AcceleratedLifetime().fit(x, y)
+    np.testing.assert_allclose(scaled.log_likelihood_, accelerated.log_likelihood_, rtol=1e-12)
+    np.testing.assert_allclose(scaled.coef_, -accelerated.shape_ * accelerated.coef_, rtol=1e-8)
+    np.testing.assert_allclose(
+        scaled.predict_rul(x[:5], [0, 5, 10, 20, 40.0]),
+        accelerated.predict_rul(x[:5], [0, 5, 10, 20, 40.0]),
+        rtol=1e-7,
+    )
+
+
+def test_the_joint_fit_covers_and_two_steps_are_drawn_to_zero():
+    inside, joint, two = [], [], []
+    for seed in range(60):
+        x, y = fleet(seed)
+        fitted = ScaledHazard().fit(x, y)
+        error = np.sqrt(np.diag(fitted.covariance_))[:3]
+        inside.append(np.abs(fitted.coef_ - EFFECTS) < 1.96 * error)
+        joint.append(fitted.coef_)
+        two.append(ScaledHazard(joint=False).fit(x, y).coef_)
+    assert 0.88 < np.mean(inside) < 0.99
+    np.testing.assert_allclose(np.mean(joint, axis=0), EFFECTS, rtol=0.05)
+    assert np.all(np.abs(np.mean(two, axis=0)) < 0.98 * np.abs(EFFECTS))
+
+
+def test_stacked_errors_match_the_spread_of_two_step_fits():
+    fits = [ScaledHazard(joint=False).fit(*fleet(seed)) for seed in range(120)]
+    parameters = np.array([fitted.parameters_ for fitted in fits])
+    stated = np.mean([np.diag(fitted.covariance_) for fitted in fits], axis=0)
+    ratio = np.sqrt(stated) / parameters.std(axis=0)
+    assert np.all((ratio > 0.8) & (ratio < 1.25)), ratio
+
+
+def test_a_base_from_elsewhere_is_held_and_carries_its_own_errors():
+    x, y = fleet(2)
+    known = ScaledHazard(Weibull.of(40.0, 1.7), joint=False).fit(x, y)
+    np.testing.assert_allclose(np.exp(known.baseline_.log_scale), 40.0)
+    assert np.all(np.diag(known.covariance_)[4:] == 0)
+    base = WeibullMixture(1).fit(*fleet(3)[1].T)
+    fitted = ScaledHazard(base, joint=False).fit(x, y)
+    np.testing.assert_allclose(fitted.covariance_[4:, 4:], base.covariance_)
+    glm = ScaledHazard(base.lifetime_, joint=False).fit(x, y)
+    assert np.all(np.diag(fitted.covariance_)[:4] >= np.diag(glm.covariance_)[:4])
+
+
+def test_the_center_matters_not_with_one_weibull():
+    x, y = fleet(4)
+    a, b = ScaledHazard().fit(x, y), ScaledHazard(center=False).fit(x, y)
+    np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-6)
+    np.testing.assert_allclose(a.log_likelihood_, b.log_likelihood_, rtol=1e-10)
+
+
+def test_a_base_that_cannot_be_fitted_is_refused():
+    with pytest.raises(ValueError, match="baseline must be an estimator"):
+        ScaledHazard("weibull").fit(*fleet(0))

@@ -1,0 +1,82 @@
+"""Derivatives in predictors and coefficients agree with autodiff of the likelihood."""
+
+import jax
+import numpy as np
+import pytest
+
+from survjax import Mixture, Observations, Weibull
+from survjax._core.precision import double_precision
+from survjax.inference.forms import AcceleratedForm, MixtureForm, Predictor, ScaledForm
+from survjax.inference.likelihood import log_contributions
+from survjax.inference.regression import Columns, Likelihood, predictors
+
+N, P = 40, 3
+
+
+def forms():
+    base = Mixture(np.array([0.3]), Weibull(np.array([0.5, 1.5]), np.array([0.1, 0.8])))
+    return {
+        "weibull": AcceleratedForm("weibull"),
+        "lognormal": AcceleratedForm("lognormal"),
+        "loglogistic": AcceleratedForm("loglogistic"),
+        "scaled": ScaledForm(base, held=False),
+        "mixture": MixtureForm(2),
+    }
+
+
+def layout_of(form):
+    wide = ("log_scale", "log_ratio", "logit_weight")
+    return tuple(
+        Predictor(name, tuple(range(P + 1)) if name.startswith(wide) else (0,))
+        for name in form.names
+    )
+
+
+def data(kind):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(N, P)) * [1.0, 20.0, 0.1] + [0.0, 300.0, 1.0]
+    lower = rng.weibull(1.5, N) * 3.0
+    if kind == "interval":
+        upper = np.where(np.arange(N) % 3 == 0, np.inf, lower + rng.exponential(size=N))
+        lower = np.where(np.arange(N) % 5 == 0, 0.0, lower)
+        upper = np.where(np.arange(N) % 7 == 1, lower + (lower == 0), upper)
+        return x, Observations.from_intervals(lower, upper)
+    entry = np.where(np.arange(N) % 2 == 0, 0.4 * lower, 0.0) if kind == "entry" else None
+    return x, Observations.from_durations(
+        lower, rng.random(N) < 0.6, entry=entry, sample_weight=rng.integers(1, 4, N)
+    )
+
+
+@pytest.mark.parametrize("kind", ["right", "entry", "interval"])
+@pytest.mark.parametrize("name", list(forms()))
+@double_precision
+def test_gradient_and_hessian_in_the_coefficients_are_those_of_autodiff(name, kind):
+    form = forms()[name]
+    layout = layout_of(form)
+    x, rows = data(kind)
+    columns = Columns.of(x, rows.weight)
+    size = sum(len(item.columns) for item in layout)
+    theta = np.random.default_rng(0).normal(0.3, 0.2, size)
+
+    def value(theta):
+        eta = predictors(layout, theta, (x - columns.center) / columns.scale)
+        return (rows.weight * log_contributions(form.lifetime(eta), rows)).sum()
+
+    found = Likelihood(form, layout, rows, x, columns)(theta)
+    oracle = jax.jit(
+        lambda theta: (value(theta), jax.grad(value)(theta), jax.hessian(value)(theta))
+    )
+    for ours, exact in zip(found, oracle(theta), strict=True):
+        np.testing.assert_allclose(ours, exact, rtol=1e-8, atol=1e-8)
+
+
+@double_precision
+def test_pieces_and_padding_change_nothing(monkeypatch):
+    form, (x, rows) = MixtureForm(2), data("entry")
+    layout, columns = layout_of(form), Columns.of(x, rows.weight)
+    size = sum(len(item.columns) for item in layout)
+    theta = np.random.default_rng(0).normal(0.3, 0.2, size)
+    whole = Likelihood(form, layout, rows, x, columns)(theta)
+    monkeypatch.setattr("survjax.inference.regression.PIECE", 16)
+    for a, b in zip(whole, Likelihood(form, layout, rows, x, columns)(theta), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)

@@ -1,0 +1,100 @@
+"""Lognormal, log-logistic and modified lifetimes against 40-digit arithmetic and identities."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+from survjax._core.precision import double_precision
+from survjax.lifetimes import Accelerated, LogLogistic, LogNormal, ProportionalHazards, Weibull
+from survjax.lifetimes._lognormal import log_upper_tail
+
+SURVIVALS = {
+    LogNormal: lambda t, a, k: mp.erfc((mp.log(t) - a) * mp.exp(k) / mp.sqrt(2)) / 2,
+    LogLogistic: lambda t, a, k: 1 / (1 + (t / mp.exp(a)) ** mp.exp(k)),
+}
+
+
+@jax.jit
+def curves(life, t, length):
+    rest = life.given(t)
+    return {
+        "hazard": life.cumulative_hazard(t),
+        "increment": jnp.exp(life.log_increment(t, length)),
+        "remaining median": rest.quantile(0.5),
+        "remaining mean": rest.mean(),
+    }
+
+
+@pytest.mark.parametrize("family", [LogNormal, LogLogistic])
+@double_precision
+def test_curves_hold_nine_digits_from_birth_to_the_far_tail(family):
+    rng = np.random.default_rng(0)
+    n = 60
+    location, log_shape = rng.normal(0, 3, n), rng.uniform(0.2, 1.5, n)
+    z = rng.uniform(-10, 10, n)
+    t = np.exp(location + z / np.exp(log_shape))
+    length = t * 10.0 ** rng.uniform(-8, 1, n)
+    found = {k: np.asarray(v) for k, v in curves(family(location, log_shape), t, length).items()}
+    with mp.workdps(40):
+        for i in range(n):
+            a, k, start = (mpf(float(v)) for v in (location[i], log_shape[i], t[i]))
+
+            def hazard(time, a=a, k=k):
+                return -mp.log(SURVIVALS[family](time, a, k))
+
+            exact = {
+                "hazard": hazard(start),
+                "increment": hazard(start + mpf(float(length[i]))) - hazard(start),
+            }
+            for name, value in exact.items():
+                assert abs(mpf(float(found[name][i])) / value - 1) < 1e-9, (name, i)
+            median = mpf(float(found["remaining median"][i]))
+            assert abs((hazard(start + median) - hazard(start)) / mp.log(2) - 1) < 1e-9
+
+
+@pytest.mark.parametrize("family", [LogNormal, LogLogistic])
+@double_precision
+def test_mean_remaining_life_is_the_integral_of_the_survival(family):
+    life = family(np.log(50.0), np.log(3.0))
+    for age in (0.0, 10.0, 200.0):
+        grid = np.exp(np.linspace(-12.0, 22.0, 200_001))
+        survival = np.asarray(life.given(age).survival(grid)) * grid
+        integral = np.trapezoid(survival, np.log(grid)) + np.exp(-12.0)
+        np.testing.assert_allclose(float(life.given(age).mean()), integral, rtol=1e-7)
+
+
+@double_precision
+def test_a_log_logistic_with_a_heavy_tail_has_no_mean():
+    assert float(LogLogistic.of(10.0, 0.9).mean()) == np.inf
+    assert float(LogLogistic.of(10.0, 0.9).residual_mean(5.0)) == np.inf
+
+
+@double_precision
+def test_derivatives_of_the_normal_tail_hold_in_both_tails():
+    with mp.workdps(40):
+        for z in (-8.0, -0.3, 0.0, 3.0, 20.0, 30.0):
+            hazard = mp.npdf(z) / (mp.erfc(mpf(z) / mp.sqrt(2)) / 2)
+            first, second = -hazard, -hazard * (hazard - z)
+            assert abs(mpf(float(jax.grad(log_upper_tail)(z))) / first - 1) < 1e-12
+            assert abs(mpf(float(jax.grad(jax.grad(log_upper_tail))(z))) / second - 1) < 1e-9
+
+
+@double_precision
+def test_a_weibull_scaled_in_hazard_or_in_time_is_a_weibull():
+    base = Weibull.of(scale=40.0, shape=3.0)
+    log_ratio = np.array([-1.0, 0.0, 2.0])
+    expected = Weibull(base.log_scale - log_ratio / 3.0, base.log_shape)
+    t, age = np.array([3.0, 20.0, 60.0]), np.array([0.0, 5.0, 30.0])
+    for other in (ProportionalHazards(base, log_ratio), Accelerated(base, -log_ratio / 3.0)):
+        for name in ("log_hazard", "cumulative_hazard", "residual_mean"):
+            np.testing.assert_allclose(
+                getattr(other, name)(t), getattr(expected, name)(t), rtol=1e-12
+            )
+        np.testing.assert_allclose(
+            other.given(age).quantile(0.3), expected.given(age).quantile(0.3), rtol=1e-10
+        )
+        np.testing.assert_allclose(
+            other.log_increment(age, t), expected.log_increment(age, t), rtol=1e-12
+        )
