@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -82,9 +83,28 @@ def history_frame(
     return frame.rename_axis(index="iteration")
 
 
+def row_of_history(model: Any, iteration: int) -> pd.Series:
+    """Take the row of `history_` that holds all parameters at one iteration."""
+    check_is_fitted(model)
+    history = model.history_
+    if not -len(history) <= iteration < len(history):
+        raise ValueError(
+            f"iteration must be one of the {len(history)} in history_, got {iteration}"
+        )
+    return history.iloc[iteration]
+
+
+def no_parameters(n: int) -> ValueError:
+    """Say why a model cannot be taken back to an earlier iteration."""
+    return ValueError(
+        f"history_ holds the parameters of models with at most {FEW}, this one has {n}"
+    )
+
+
 class Coefficients:
     """Estimates with errors: for models that keep parameters_, names and a covariance."""
 
+    history_: pd.DataFrame
     parameters_: np.ndarray
     parameter_names_: tuple[str, ...]
     covariance_: np.ndarray
@@ -126,6 +146,31 @@ class Coefficients:
             },
             index=pd.Index(self.parameter_names_, name="parameter"),
         )
+
+    def at_iteration(self, iteration: int) -> Self:
+        """Give the model as it was at one iteration of its fit.
+
+        Parameters
+        ----------
+        iteration : int
+            Row of `history_`; negative ones count from the end.
+
+        Returns
+        -------
+        estimator
+            A copy that predicts with the parameters of that moment; the errors are the end's.
+        """
+        row = row_of_history(self, iteration)
+        if len(self.parameters_) > FEW:
+            raise no_parameters(len(self.parameters_))
+        then = copy.copy(self)
+        then.parameters_ = row[list(self.parameter_names_)].to_numpy(float)
+        then._place(then.parameters_)
+        return then
+
+    def _place(self, parameters: np.ndarray) -> None:
+        """Set intercept and coefficients from the vector of all parameters."""
+        raise NotImplementedError
 
     def _reference(self) -> Any:
         """Distribution that an estimate over its standard error follows."""

@@ -117,7 +117,7 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
         else:
             path, inverse, rank = self._descend(solver, X, y, weight)
         self.parameters_ = path[-1]
-        self.intercept_, self.coef_ = float(path[-1][0]), path[-1][1:]
+        self._place(path[-1])
         total = float(len(y)) if weight is None else float(weight.sum())
         pair = _base.validation_pair(validation_data)
         square = mean_squares(path, X, y, weight)
@@ -184,6 +184,9 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
             held = mean_squares(path, X, y.astype(np.float64), None)
             columns["validation_objective"] = _objective(held, square)
         return _base.history_frame(columns, self.parameter_names_, path)
+
+    def _place(self, parameters: np.ndarray) -> None:
+        self.intercept_, self.coef_ = float(parameters[0]), parameters[1:]
 
     def _reference(self) -> Any:
         return stats.t(max(self.degrees_of_freedom_, np.finfo(float).tiny))

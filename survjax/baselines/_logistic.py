@@ -187,16 +187,20 @@ class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
     def _set_parameters(self, path: np.ndarray, information: np.ndarray, scales: Any) -> None:
         """Write the estimate and its covariance in the units of the columns."""
         raw = self._raw(path[-1], scales)
-        self.intercept_, self.coef_ = raw[:, 0].copy(), raw[:, 1:].copy()
         columns = getattr(self, "feature_names_in_", [f"x{i}" for i in range(raw.shape[1] - 1)])
         names = ("intercept", *map(str, columns))
         if len(raw) > 1:
             names = tuple(f"{label}: {name}" for label in self.classes_ for name in names)
         self.parameters_, self.parameter_names_ = raw.ravel(), names
+        self._place(self.parameters_)
         size = path[-1].size
         units = np.eye(size).reshape(size, *path[-1].shape)
         back = self._raw(units, scales).reshape(size, -1)
         self.covariance_ = back.T @ np.linalg.pinv(information, hermitian=True) @ back
+
+    def _place(self, parameters: np.ndarray) -> None:
+        table = parameters.reshape(-1, self.n_features_in_ + 1)
+        self.intercept_, self.coef_ = table[:, 0].copy(), table[:, 1:].copy()
 
     def _history(
         self,

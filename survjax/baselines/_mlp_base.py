@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -34,6 +35,7 @@ class NeuralBase(BaseEstimator):
     """Settings of a network and its training; `fit` is the subclass's own."""
 
     network_: Network
+    history_: pd.DataFrame
 
     def __init__(
         self,
@@ -180,6 +182,31 @@ class NeuralBase(BaseEstimator):
         X = validate_data(self, X, dtype=np.float64, reset=False)
         found = by_rows(_hidden, self.network_, self.parameters_, self._standardize(X))
         return [np.asarray(layer, np.float64) for layer in found]
+
+    def at_iteration(self, iteration: int) -> Self:
+        """Give the network as it was at one epoch of its training.
+
+        Parameters
+        ----------
+        iteration : int
+            Row of `history_`; negative ones count from the end.
+
+        Returns
+        -------
+        estimator
+            A copy that predicts with the parameters of that epoch.
+        """
+        row = _base.row_of_history(self, iteration)
+        names = parameter_names(self.parameters_)
+        if len(names) > _base.FEW:
+            raise _base.no_parameters(len(names))
+        leaves, structure = jax.tree.flatten(self.parameters_)
+        ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
+        parts = np.split(row[names].to_numpy(float), ends)
+        shaped = [part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
+        then = copy.copy(self)
+        then.parameters_ = jax.tree.unflatten(structure, shaped)
+        return then
 
 
 def _apply(network: Network, parameters: Any, x: Any) -> Any:

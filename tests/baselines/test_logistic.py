@@ -164,6 +164,16 @@ def test_the_history_counts_what_each_point_gets_wrong(table):
                 assert row[prefix + name] == pytest.approx(value, rel=1e-8), name
 
 
+def test_the_model_of_an_earlier_iteration_can_be_had_back(table, classes):
+    model = LogisticRegression().fit(*table)
+    for i in range(len(model.history_)):
+        accuracy = model.at_iteration(i).score(*table)
+        assert accuracy == pytest.approx(model.history_["accuracy"].iloc[i])
+    np.testing.assert_array_equal(model.at_iteration(-1).coef_, model.coef_)
+    many = LogisticRegression().fit(*classes)
+    assert np.ptp(many.at_iteration(0).predict_proba(classes[0])) < 1e-12
+
+
 def test_the_history_of_several_classes_follows_each_share(classes):
     X, y = classes
     model = LogisticRegression().fit(X, y, validation_data=(X[:99], y[:99]))

@@ -76,6 +76,19 @@ def test_the_first_row_of_the_history_is_the_random_beginning(quick):
     assert first["objective"] == pytest.approx(expected, rel=1e-9)
 
 
+def test_the_network_of_an_earlier_epoch_can_be_had_back(quick):
+    X, y = hill(0, 400)
+    then = quick.at_iteration(7)
+    assert np.mean(then.predict(X) == y) == pytest.approx(quick.history_["accuracy"].iloc[7])
+    best = quick.at_iteration(quick.best_epoch_)
+    np.testing.assert_array_equal(best.decision_function(X), quick.decision_function(X))
+    wide = MLPClassifier((8,), n_restarts=1, max_epochs=2).fit(X, y)
+    with pytest.raises(ValueError, match="at most 20, this one has 33"):
+        wide.at_iteration(0)
+    with pytest.raises(ValueError, match="one of the 3 in history_, got 5"):
+        wide.at_iteration(5)
+
+
 def test_the_same_seed_gives_the_same_network_and_another_seed_another(quick):
     X, y = hill(0, 400)
     again = clone(quick).fit(X, y, validation_data=HELD)
