@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -203,8 +204,7 @@ class Checker:
         cells = self.cells("id")
         if isinstance(cells, np.ndarray):
             cells = ["" if cell != cell else f"{cell}" for cell in cells.tolist()]
-        seen: set[str] = set()
-        twice = {cell for cell in cells if cell in seen or seen.add(cell)}
+        twice = {cell for cell, count in Counter(cells).items() if count > 1}
         if not twice:
             return cells, ()
         first = printable(next(cell for cell in cells if cell in twice), 30)

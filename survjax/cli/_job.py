@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from survjax.cli._columns import Units
 from survjax.cli._errors import Refused
-from survjax.cli._pictures import draw
 from survjax.cli._report import Remaining, comparison, components, verdict
 from survjax.cli._session import DONE, NOT_INTERIOR, Session, in_words_of_options
 from survjax.cli._writing import write_csv
 from survjax.estimators import WeibullMixture
+from survjax.plotting import (
+    animate_fit,
+    plot_hazard,
+    plot_history,
+    plot_paper,
+    plot_rul,
+    plot_survival,
+    save,
+)
 
 
 def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
@@ -39,7 +48,7 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
         write_csv(folder / "rul.csv", found.columns())
         model.save(folder / "model.json")
         if arguments.pictures:
-            draw(session, folder, model, single, found, unit=unit, truth=truth)
+            _draw(session, folder, model, single, found, unit=unit, truth=truth)
         written = session.results.commit()
     except OSError as error:
         raise Refused(f"cannot write to --out: {error.strerror or error}") from None
@@ -75,3 +84,34 @@ def _prepare(model: WeibullMixture) -> None:
             _ = model.history_
 
     threading.Thread(target=work).start()
+
+
+def _draw(
+    session: Session,
+    folder: Path,
+    model: Any,
+    single: Any,
+    found: Remaining,
+    *,
+    unit: str | None,
+    truth: Any,
+) -> None:
+    """Write survival.png, paper.png, hazard.png, rul.png, history.png and newton.gif."""
+    other = single if model.weights_.size > 1 else None
+    level = session.arguments.level
+    common = {"level": level, "compare": other, "unit": unit}
+    rul = {"ages": found.grid, "table": found.grid_lives, "running": found.ages}
+    jobs = {
+        "survival": lambda: plot_survival(model, **common),
+        "paper": lambda: plot_paper(model, **common),
+        "hazard": lambda: plot_hazard(model, **common),
+        "rul": lambda: plot_rul(model, level=level, unit=unit, **rul),
+        "history": lambda: plot_history(model, from_guess=True),
+    }
+    for name, job in jobs.items():
+        session.begin(f"drawing {name}.png")
+        save(job(), folder / f"{name}.png")
+    if session.arguments.animation:
+        session.begin("drawing newton.gif")
+        animate_fit(model, folder / "newton.gif", truth=truth, unit=unit)
+    session.pass_on_warnings()

@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def escaped_column(cells: Sequence[str]) -> Sequence[str]:
     return [escaped(cell) for cell in cells]
 
 
-def write_csv(path: Path, columns: dict[str, Iterable[str]]) -> None:
+def write_csv(path: Path, columns: Mapping[str, Iterable[str]]) -> None:
     """Write columns of text, whose names are escaped here."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -119,7 +119,7 @@ def canvas_image(figure: Figure) -> Image.Image:
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
 
 
-def write_gif(images: Iterable[Image.Image], path: Path, frames_per_second: float) -> Path:
+def write_gif(images: Iterable[Image.Image], path: Path, frames_per_second: int) -> Path:
     """Write images as a GIF that plays again and again; equal neighbors are stored once."""
     first, *rest = [image.quantize(128) for image in images]
     duration = round(1000 / frames_per_second)
@@ -127,7 +127,7 @@ def write_gif(images: Iterable[Image.Image], path: Path, frames_per_second: floa
     return path
 
 
-def _player(movie: FuncAnimation, frames_per_second: float) -> Jshtml:
+def _player(movie: FuncAnimation, frames_per_second: int) -> Jshtml:
     """Write the frames with their player into one text that asks no other host for anything."""
     text = movie.to_jshtml(fps=frames_per_second, embed_frames=True, default_mode="loop")
     text = re.sub(r"<link[^>]*>", "", text)

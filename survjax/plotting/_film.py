@@ -92,9 +92,8 @@ class Film:
         left, right = figure.subplots(1, 2)
         # Placed by hand: a layout computed anew for each frame takes longer than drawing it.
         figure.subplots_adjust(left=0.075, right=0.985, bottom=0.24, top=0.92, wspace=0.24)
-        labels = {"title": "", "x": "age ({unit})", "unit": self.unit}
-        start(left, y="share still running", **labels)
-        start(right, y="density", **labels)
+        for ax, label in ((left, "share still running"), (right, "density")):
+            start(ax, title="", x="age ({unit})", y=label, unit=self.unit)
         if self.steps is not None:
             (at, values), name = self.steps
             left.step(at, values, where="post", color=DATA, linewidth=1.0, label=name)

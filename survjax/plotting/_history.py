@@ -72,7 +72,7 @@ def animate_fit(
     truth: Any = None,
     unit: str | None = None,
     frames_per_step: int = 3,
-    frames_per_second: float = 8.0,
+    frames_per_second: int = 8,
     dpi: int = 80,
 ) -> Path | Jshtml:
     """Show Newton's iterations as they learn the distribution from a first guess.
@@ -94,7 +94,7 @@ def animate_fit(
         Unit of time, for the labels.
     frames_per_step : int, default 3
         Frames from one iteration to the next.
-    frames_per_second : float, default 8
+    frames_per_second : int, default 8
         Speed.
     dpi : int, default 80
         Dots per inch.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from survjax.plotting._history import plot_history
 from survjax.plotting._paper import plot_paper
 from survjax.plotting._rul import plot_rul
 
-KINDS = {
+KINDS: dict[str, Callable[..., Axes]] = {
     "survival": plot_survival,
     "paper": plot_paper,
     "hazard": plot_hazard,
