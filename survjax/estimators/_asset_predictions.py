@@ -105,7 +105,7 @@ class AssetPredictions:
             return frame(dict(zip(t.tolist(), tables["survival"].T, strict=True)), like=X)
         low, high = bounds("survival", values[0], errors[0], check_level(level))
         tables |= {"lower": low.reshape(n, m), "upper": high.reshape(n, m)}
-        columns = {
+        columns: dict[Any, np.ndarray] = {
             (k, float(s)): table[:, i] for k, table in tables.items() for i, s in enumerate(t)
         }
         return frame(columns, like=X)

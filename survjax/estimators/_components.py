@@ -22,7 +22,6 @@ from survjax.estimators._saved_fields import (
 from survjax.inference._bootstrap import Bootstrap
 from survjax.inference._labels import median_order, natural_parameters, reordering
 from survjax.inference.maximize import Climb, weibulls
-from survjax.lifetimes import Mixture
 
 _CERTIFICATE = Record(
     Certificate,
@@ -75,6 +74,10 @@ class MixtureState(Persistent):
     covariance_: np.ndarray
     log_likelihood_: float
     n_units_: float
+    n_events_: float
+    converged_: bool
+    certificate_: Certificate
+    lifetime_: Any  # a Mixture
     _check_parameters: Callable[[], None]
 
     _saved: ClassVar[Mapping[str, Any]] = {
@@ -101,14 +104,14 @@ class MixtureState(Persistent):
     def _derive(self) -> None:
         """Set what follows from the parameters, the log-likelihood and the number of units."""
         x = self.parameters_
-        self.lifetime_: Mixture = weibulls(x)
+        self.lifetime_ = weibulls(x)
         self.weights_, self.scales_, self.shapes_ = natural_parameters(x)
         self.parameter_names_ = parameter_names((x.size + 1) // 3)
         self.aic_ = 2.0 * x.size - 2.0 * self.log_likelihood_
         self.bic_ = x.size * np.log(self.n_units_) - 2.0 * self.log_likelihood_
 
     def _rebuild(self) -> None:
-        self._profiles = self.__dict__.get("_profiles", {})
+        self._profiles: dict[str, np.ndarray] = self.__dict__.get("_profiles", {})
         if any(table.shape[0] != 3 * self.weights_.size for table in self._profiles.values()):
             raise ValueError("_profiles do not have three rows for each component")
         stored = {name: getattr(self, name) for name in ("weights_", "scales_", "shapes_")}
@@ -126,4 +129,4 @@ class MixtureState(Persistent):
         """Drop what was computed from an earlier fit."""
         for name in ("selection_", "history_", "bootstrap_"):
             self.__dict__.pop(name, None)
-        self._profiles: dict[str, np.ndarray] = {}
+        self._profiles = {}

@@ -12,7 +12,6 @@ from survjax.estimators._frames import frame
 from survjax.estimators._messages import NotFittedError
 from survjax.inference.curves import bounds, evaluate, natural_value
 from survjax.inference.rul import prediction_interval
-from survjax.lifetimes import Lifetime
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 def check_level(level: Any) -> float:
     """Check a confidence level."""
-    if not (np.isscalar(level) and 0.0 < float(level) < 1.0):
+    if not isinstance(level, (int, float, np.number)) or not 0.0 < float(level) < 1.0:
         raise ValueError(f"level must lie between 0 and 1, such as 0.95, got {level!r}")
     return float(level)
 
@@ -33,7 +32,7 @@ class FittedLifetime:
     reached a. Arguments broadcast.
     """
 
-    lifetime_: Lifetime
+    lifetime_: Any
     covariance_: np.ndarray
 
     def _check_fitted(self) -> None:

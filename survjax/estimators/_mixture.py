@@ -11,7 +11,7 @@ from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.recording import has_ties, tabulate
 from survjax._core.validation import check_events, check_times
-from survjax.estimators._certificate import Certificate, certify
+from survjax.estimators._certificate import certify
 from survjax.estimators._components import ordered
 from survjax.estimators._fitted import FittedLifetime
 from survjax.estimators._intervals import Intervals
@@ -41,7 +41,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
     rounding : {"up", "nearest", "down"}, default "up"
         How they were rounded.
     n_starts : int, default 24
-        Starts for K > 1.
+        Starts for each component beyond the first.
     max_iter : int, default 100
         Newton iterations of each climb.
     tol : float, default 1e-9
@@ -262,7 +262,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
         self._derive()
         self.n_iter_ = found.best.n_iter
-        self.certificate_: Certificate = certify(found, hessian, self.n_units_)
+        self.certificate_ = certify(found, hessian, self.n_units_)
         self._rows, self._start = rows, found.start
 
     def _warn(self, rows: Observations) -> None:

@@ -133,7 +133,7 @@ class ScaledHazard(RegressionEstimator):
         start = np.zeros(p + 1)
         held = ScaledForm(base, held=True)
         ridge = self._ridge(layout[:1], rows.n_units)
-        settings = {"ridge": ridge, "tol": self.tol, "max_iter": self.max_iter}
+        settings: dict[str, Any] = {"ridge": ridge, "tol": self.tol, "max_iter": self.max_iter}
         found, _ = fit(held, layout[:1], rows, x, columns, start, **settings)
         theta = np.concatenate([found.theta, np.asarray(ravel_parameters(base)[0])])
         form = ScaledForm(base, held=False)
@@ -167,7 +167,8 @@ class ScaledHazard(RegressionEstimator):
         if not self.center:
             self.center_ = np.zeros_like(self.center_)
         fitted = self._fitted
-        unravel = ravel_parameters(fitted.form.base)[1]
+        form: Any = fitted.form
+        unravel = ravel_parameters(form.base)[1]
         base = unravel(fitted.theta[len(layout[0].columns) :])
         self.baseline_ = base
 

@@ -31,11 +31,20 @@ def select(model: Any, rows: Observations, reference: Climb) -> Any:
         icl = model.bic_ + 2.0 * _entropy(model.lifetime_, rows)
         scores = {"aic": model.aic_, "bic": model.bic_, "icl": icl}
         table.append(
-            {"n_components": k, "log_likelihood": model.log_likelihood_, **scores,
-             "converged": model.converged_}
+            {
+                "n_components": k,
+                "log_likelihood": model.log_likelihood_,
+                **scores,
+                "converged": model.converged_,
+            }
         )
-        kept.append({name: value for name, value in vars(model).items() if name.endswith("_")
-                     or name in ("_rows", "_start")})
+        kept.append(
+            {
+                name: value
+                for name, value in vars(model).items()
+                if name.endswith("_") or name in ("_rows", "_start")
+            }
+        )
     best = min(
         (row for row in table if row["converged"]), key=lambda row: row[criterion], default=table[0]
     )

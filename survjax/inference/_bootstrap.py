@@ -226,7 +226,8 @@ def bootstrap_bounds(
     n = len(found)
     z0 = np.array([NormalDist().inv_cdf(float(np.clip(b, 0.5 / n, 1.0 - 0.5 / n))) for b in below])
     z = normal_quantile(level)
-    return tuple(_percentile(found, z0, acceleration, side * z) for side in (-1.0, 1.0))
+    low, high = (_percentile(found, z0, acceleration, side * z) for side in (-1.0, 1.0))
+    return low, high
 
 
 def _percentile(found: np.ndarray, z0: np.ndarray, a: np.ndarray, z: float) -> np.ndarray:

@@ -167,6 +167,7 @@ def parameters_per_component(stack: Lifetime) -> int:
 
 def only_parameters(stack: Lifetime) -> bool:
     """Whether every field is a parameter of one number a component, so that a jet fits it."""
-    return all(f.metadata.get("kind") == "parameter" for f in dataclasses.fields(stack)) and all(
+    fields = dataclasses.fields(stack)  # type: ignore[arg-type]  # every lifetime is a pytree
+    return all(f.metadata.get("kind") == "parameter" for f in fields) and all(
         jnp.ndim(leaf) == 1 for leaf in jax.tree.leaves(stack)
     )

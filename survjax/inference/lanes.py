@@ -76,6 +76,8 @@ class Lanes:
         self.n_iter = np.zeros(width, int)
         self.decrement = np.zeros(width)
         self.code = np.zeros(width, int)
+        self.accept = np.zeros(width, bool)
+        self.convex = np.zeros(width, bool)
         self.merged: list[np.ndarray] = []
         self.found: list[Climb] = []
         for lane in range(width):
@@ -107,7 +109,14 @@ class Lanes:
             elif isinstance(part, np.ndarray) and name != "starts":
                 setattr(self, name, part[chosen])
 
-    def penalize(self, x, amount, value, gradient, hessian):
+    def penalize(
+        self,
+        x: np.ndarray,
+        amount: np.ndarray,
+        value: np.ndarray,
+        gradient: np.ndarray,
+        hessian: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Minus the log-likelihood plus the penalty, with derivatives."""
         at = slice(2 * self.k - 1, None)
         log_ratio = 2.0 * (x[:, at] - self.rules.reference)
@@ -233,9 +242,7 @@ def _propose(s: Lanes) -> None:
     hidden = 0.5 * s.decrement**2 <= 64 * eps * np.maximum(np.abs(value), 1.0)
     code = np.where(s.n_iter >= rules.max_iter, int(ResultCode.MAX_ITERATIONS), s.code)
     code = np.where(~s.accept & tiny, int(ResultCode.STALLED), code)
-    code = np.where(
-        s.convex & hidden & (~s.accept | tiny), int(ResultCode.ROUNDING), code
-    )
+    code = np.where(s.convex & hidden & (~s.accept | tiny), int(ResultCode.ROUNDING), code)
     code = np.where(s.convex & (s.decrement <= rules.tol), int(ResultCode.CONVERGED), code)
     s.code = np.where(s.code == ResultCode.NOT_FINITE, s.code, code)
 
@@ -256,12 +263,18 @@ def _settle(s: Lanes) -> None:
     for lane in np.flatnonzero(done):
         s.found.append(
             Climb(
-                s.x[lane].copy(), float(s.raw[0][lane]), s.raw[1][lane].copy(),
-                s.raw[2][lane].copy(), float(s.decrement[lane]), int(s.n_iter[lane]),
-                int(s.code[lane]), s.penalized[lane].copy(), int(s.who[lane]),
+                s.x[lane].copy(),
+                float(s.raw[0][lane]),
+                s.raw[1][lane].copy(),
+                s.raw[2][lane].copy(),
+                float(s.decrement[lane]),
+                int(s.n_iter[lane]),
+                int(s.code[lane]),
+                s.penalized[lane].copy(),
+                int(s.who[lane]),
             )
         )
-        s._load(lane)
+        s._load(int(lane))
     if rules.merge:
         _merge(s)
 
@@ -280,7 +293,7 @@ def _merge(s: Lanes) -> None:
     for lane, end in sorted(zip(close, ends, strict=True), key=lambda item: s.decrement[item[0]]):
         if any(np.abs(end - other).max() < SAME for other in taken):
             s.merged.append(end)
-            s._load(lane)
+            s._load(int(lane))
         else:
             taken.append(end)
 

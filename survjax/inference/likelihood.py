@@ -89,7 +89,8 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
 
 def _mixture_derivatives(mixture: Mixture, rows: Observations) -> Any:
     """Value, gradient and Hessian of a mixture from jets of its components."""
-    value, once, twice = mixture_sums(mixture.log_weights, mixture.components, rows)
+    stack: Any = mixture.components
+    value, once, twice = mixture_sums(mixture.log_weights, stack, rows)
     return value, *assemble(mixture.weights, weight_of_weights(rows), once, twice)
 
 

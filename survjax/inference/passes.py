@@ -72,6 +72,7 @@ class Passes:
             self.parts = []
             start = 0
             while start < n:
+                shape: tuple[int, ...]
                 if n - start >= big:
                     part, shape = rows.take(slice(start, start + big)), (GROUPS, LANES, ROWS)
                 else:
@@ -117,7 +118,7 @@ class Passes:
                 else _lane_sums(lanes, lane_weights, part)
                 for part in self.parts
             ]
-            total = [0.0, 0.0, 0.0]
+            total: list[Any] = [0.0, 0.0, 0.0]
             for part, rows in zip(sums, self.parts, strict=True):
                 for i in range(3):
                     piece = np.asarray(part[i])

@@ -47,7 +47,9 @@ class RegressionMaximum:
 
 
 @partial(jax.jit, static_argnames=("max_iter",))
-def _advance(state: NewtonState, value: Any, gradient: Any, hessian: Any, tol: Any, max_iter: int):
+def _advance(
+    state: NewtonState, value: Any, gradient: Any, hessian: Any, tol: Any, max_iter: int
+) -> Any:
     return advance(state, value, gradient, hessian, tol=tol, max_iter=max_iter, max_step=MAX_STEP)
 
 

@@ -35,8 +35,8 @@ class LogLogistic(Lifetime):
     0.5
     """
 
-    log_scale: ArrayLike = parameter()
-    log_shape: ArrayLike = parameter()
+    log_scale: jax.Array = parameter()
+    log_shape: jax.Array = parameter()
 
     @classmethod
     def of(cls, scale: ArrayLike, shape: ArrayLike) -> LogLogistic:

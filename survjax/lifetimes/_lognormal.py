@@ -60,8 +60,8 @@ class LogNormal(Lifetime):
     0.5
     """
 
-    log_scale: ArrayLike = parameter()
-    log_shape: ArrayLike = parameter()
+    log_scale: jax.Array = parameter()
+    log_shape: jax.Array = parameter()
 
     @classmethod
     def of(cls, median: ArrayLike, sigma: ArrayLike) -> LogNormal:

@@ -49,13 +49,13 @@ class ProportionalHazards(Lifetime):
         return jnp.exp(jnp.asarray(self.log_ratio))
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
-        return self.log_ratio + self.base.log_hazard(t)
+        return jnp.asarray(self.log_ratio) + self.base.log_hazard(t)
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         return self.ratio * self.base.cumulative_hazard(t)
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
-        return self.log_ratio + self.base.log_increment(start, length)
+        return jnp.asarray(self.log_ratio) + self.base.log_increment(start, length)
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         return self.ratio * self.base.rough_cumulative_hazard(t)
