@@ -270,8 +270,8 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         if not self.converged_:
             warnings.warn(
                 f"no interior maximum with {self.weights_.size} components: "
-                f"{'; '.join(self.certificate_.faults)}. What is kept instead is a penalized fit, without "
-                "bounds. Try fewer components, or resolution= if durations are rounded",
+                f"{'; '.join(self.certificate_.faults)}. What is kept instead is a penalized fit, "
+                "without bounds. Try fewer components, or resolution= if durations are rounded",
                 FitWarning,
                 stacklevel=4,
             )
