@@ -36,6 +36,7 @@ _PUBLIC: dict[str, str] = {
     "cumulative_dynamic_auc": "survjax.inference.metrics",
     "integrated_brier_score": "survjax.inference.metrics",
     "interval_coverage": "survjax.inference.metrics",
+    "history_rows": "survjax.estimators._histories",
     "kaplan_meier": "survjax.inference.nonparametric",
     "load": "survjax.estimators",
     "log_rank": "survjax.inference.nonparametric",

@@ -37,6 +37,7 @@ from survjax.lifetimes import LogNormal as LogNormal
 from survjax.lifetimes import ProportionalHazards as ProportionalHazards
 from survjax.estimators._mixture_regression import MixtureRegression as MixtureRegression
 from survjax.estimators._scaled_hazard import ScaledHazard as ScaledHazard
+from survjax.estimators._histories import history_rows as history_rows
 
 __version__: str
 __all__: list[str]

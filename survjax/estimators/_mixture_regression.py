@@ -15,8 +15,9 @@ from survjax.estimators._covariates import column_names
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import FitWarning
 from survjax.estimators._mixture import WeibullMixture
-from survjax.estimators._regression import RegressionEstimator
+from survjax.estimators._regression import RegressionEstimator, histories_of
 from survjax.inference.forms import Layout, MixtureForm, Predictor
+from survjax.inference.histories import whole_lives
 from survjax.inference.mixture_starts import expected_units, relabeled, search_mixture
 from survjax.inference.regression import Columns
 from survjax.inference.regression_curves import memberships
@@ -111,14 +112,16 @@ class MixtureRegression(RegressionEstimator):
         *,
         entry: Any = None,
         sample_weight: Any = None,
+        unit: Any = None,
         component: Any = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
 
         Parameters
         ----------
-        X, y, entry, sample_weight
-            As in `AcceleratedLifetime.fit`.
+        X, y, entry, sample_weight, unit
+            As in `AcceleratedLifetime.fit`. One hidden component produces all rows of a unit;
+            its weights depend on the covariates of the unit's first row.
         component : array-like of shape (n,), optional
             The component of units where it is known, counted from zero; -1 (or missing) where
             it is not.
@@ -131,6 +134,7 @@ class MixtureRegression(RegressionEstimator):
         rows, x = self._checked(X, y, entry, sample_weight)
         known = None if component is None else self._known(component, rows.n_rows)
         self._check_data(rows, x)
+        histories = None if unit is None else histories_of(rows, unit)
         form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
         columns = Columns.of(x, rows.weight)
         found, likelihood = search_mixture(
@@ -139,7 +143,8 @@ class MixtureRegression(RegressionEstimator):
             rows,
             x,
             columns,
-            self._plain(rows),
+            self._plain(rows if histories is None else whole_lives(histories)),
+            histories=histories,
             component=known,
             ridge=self._ridge(layout, rows.n_units),
             n_starts=self.n_starts,
@@ -152,8 +157,10 @@ class MixtureRegression(RegressionEstimator):
             theta = relabeled(layout, found.theta, self.n_components)
             ridge = self._ridge(layout, rows.n_units)
             found = climb(likelihood, theta, self.tol, self.max_iter, ridge)
-        self._units = expected_units(form, layout, found.theta, rows, x, columns)
-        self._keep(form, layout, columns, found, rows)
+        last = slice(None) if histories is None else histories.order[histories.last_rows]
+        self._units = expected_units(form, layout, found.theta, rows.take(last), x[last], columns)
+        units = None if histories is None else histories.n_units
+        self._keep(form, layout, columns, found, rows, n_units=units)
         return self
 
     def _check_parameters(self) -> None:

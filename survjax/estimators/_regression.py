@@ -10,16 +10,18 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.estimators._asset_predictions import AssetPredictions
 from survjax.estimators._certificate import Certificate
 from survjax.estimators._covariates import check_covariates, collinear_message, column_names
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
+from survjax.estimators._paths import PathPredictions
 from survjax.estimators._target import check_survival_y
 from survjax.inference.forms import Form, Layout
+from survjax.inference.histories import Histories, HistoryLikelihood
 from survjax.inference.regression import Columns, log_likelihoods
 from survjax.inference.regression_curves import FittedForm
 from survjax.inference.regression_fit import (
     RegressionMaximum,
+    climb,
     collinear,
     faults,
     fit,
@@ -29,7 +31,7 @@ from survjax.inference.regression_fit import (
 from survjax.optimize import MESSAGES, ResultCode
 
 
-class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
+class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
     """Base of the estimators with covariates; a model says its form, layout and start."""
 
     penalty: Any
@@ -53,7 +55,9 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
             raise ValueError(f"penalty must be a number of at least 0, got {self.penalty!r}")
 
     @double_precision
-    def fit(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+    ) -> Self:
         """Fit to lifetimes with covariates.
 
         Parameters
@@ -68,6 +72,10 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
             Age at which each unit came under observation.
         sample_weight : array-like of shape (n,), optional
             How many units each row stands for.
+        unit : array-like of shape (n,), optional
+            Which unit each row belongs to, where covariates change with time: a row then says
+            that the unit had them from its `entry` to its duration, and the event marks its
+            failure at the end of its last row.
 
         Returns
         -------
@@ -83,7 +91,10 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
-        self._fit_rows(rows, x)
+        if unit is None:
+            self._fit_rows(rows, x)
+        else:
+            self._fit_histories(histories_of(rows, unit), rows, x)
         return self
 
     def _checked(
@@ -106,6 +117,16 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
             form, layout, rows, x, columns, start, ridge=ridge, tol=self.tol, max_iter=self.max_iter
         )
         self._keep(form, layout, columns, found, rows)
+
+    def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
+        """As `_fit_rows`, for units with several rows that depend on each other."""
+        self._check_data(rows, x)
+        form, layout, start = self._model(rows, x)
+        columns, ridge = self._columns(x, rows.weight), self._ridge(layout, histories.n_units)
+        near, _ = fit(form, layout, rows, x, columns, start, ridge=ridge, tol=1e-3)
+        likelihood = HistoryLikelihood(form, layout, histories, x, columns)
+        found = climb(likelihood, near.theta, self.tol, self.max_iter, ridge)
+        self._keep(form, layout, columns, found, rows, n_units=histories.n_units)
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         """How columns are centered and scaled inside."""
@@ -138,6 +159,7 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
         found: RegressionMaximum,
         rows: Observations,
         theta: np.ndarray | None = None,
+        n_units: float | None = None,
     ) -> None:
         """Set the fitted attributes, on the scale of the columns as given.
 
@@ -151,7 +173,7 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
             inside = np.linalg.inv(-found.hessian)
         self._set(form, layout, columns, full, inside)
         self.log_likelihood_ = found.value
-        self.n_units_, self.n_events_ = rows.n_units, rows.n_events
+        self.n_units_, self.n_events_ = n_units or rows.n_units, rows.n_events
         self.aic_ = 2.0 * p - 2.0 * found.value
         self.bic_ = p * np.log(self.n_units_) - 2.0 * found.value
         self.n_iter_ = max(found.n_iter, 1)
@@ -210,11 +232,21 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
             start += size
         raise KeyError(name)
 
+    def _score_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> float:
+        """Mean log-likelihood per unit."""
+        fitted = self._fitted
+        likelihood = HistoryLikelihood(fitted.form, fitted.layout, histories, x, fitted.columns)
+        return float(likelihood.terms(fitted.theta) @ histories.weight / histories.n_units)
+
     @double_precision
-    def score(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> float:
+    def score(
+        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+    ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
         rows, x = self._checked(X, y, entry, sample_weight, reset=False)
+        if unit is not None:
+            return self._score_histories(histories_of(rows, unit), rows, x)
         terms = log_likelihoods(
             self._fitted.form,
             self._fitted.layout,
@@ -224,6 +256,17 @@ class RegressionEstimator(AssetPredictions, RegressorMixin, BaseEstimator):
             self._fitted.columns,
         )
         return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
+
+
+def histories_of(rows: Observations, unit: Any) -> Histories:
+    """Rows of units, sorted and checked."""
+    if rows.interval is not None:
+        raise ValueError("units with several rows need exact failures, not intervals")
+    names = np.asarray(unit)
+    if names.shape != (rows.n_rows,):
+        raise ValueError(f"unit must have one entry for each of the {rows.n_rows} rows")
+    start = np.zeros(rows.n_rows) if rows.entry is None else rows.entry
+    return Histories.of(names, start, rows.lower, rows.event, rows.weight)
 
 
 def _weights(sample_weight: Any) -> Any:

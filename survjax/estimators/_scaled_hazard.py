@@ -12,7 +12,8 @@ from survjax._core.pytree import parameter_names, ravel_parameters
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import Form, Layout, Predictor, ScaledForm
-from survjax.inference.regression import Columns, Likelihood
+from survjax.inference.histories import Histories
+from survjax.inference.regression import Columns, Likelihood, log_likelihoods
 from survjax.inference.regression_fit import RegressionMaximum, faults, fit
 from survjax.inference.two_step import known_base_covariance, stacked_covariance
 from survjax.lifetimes import Lifetime
@@ -123,6 +124,17 @@ class ScaledHazard(RegressionEstimator):
             super()._fit_rows(rows, x)
         else:
             self._fit_two_steps(rows, x)
+
+    def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
+        # Hazards that are proportional add up over rows; only the count of units differs.
+        self._fit_rows(rows, x)
+        self.n_units_ = histories.n_units
+        self.bic_ = self.parameters_.size * np.log(self.n_units_) - 2.0 * self.log_likelihood_
+
+    def _score_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> float:
+        fitted = self._fitted
+        terms = log_likelihoods(fitted.form, fitted.layout, fitted.theta, rows, x, fitted.columns)
+        return float(rows.weight @ terms / histories.n_units)
 
     def _fit_two_steps(self, rows: Observations, x: np.ndarray) -> None:
         """The effects and an intercept, given the base; then the errors of both."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax.inference.forms import AcceleratedForm, Layout, MixtureForm, Predictor
+from survjax.inference.histories import Histories, HistoryLikelihood
 from survjax.inference.regression import Columns, Likelihood
 from survjax.inference.regression_curves import FittedForm, memberships
 from survjax.inference.regression_fit import (
@@ -43,6 +44,7 @@ def search_mixture(
     columns: Columns,
     plain: list[np.ndarray],
     *,
+    histories: Histories | None,
     component: np.ndarray | None,
     ridge: np.ndarray | None,
     n_starts: int,
@@ -50,7 +52,7 @@ def search_mixture(
     tol: float,
     max_iter: int,
     random_state: int,
-) -> tuple[RegressionMaximum, Likelihood]:
+) -> tuple[RegressionMaximum, Likelihood | HistoryLikelihood]:
     """The highest interior maximum from several starts.
 
     `plain` holds parameters (3K - 1,) of mixtures without covariates, the best first. Starts
@@ -62,9 +64,13 @@ def search_mixture(
     while len(starts) < n_starts:
         base = plain[len(starts) % len(plain)]
         starts.append(spread_out(layout, base, common * (len(starts) % 2), rng))
-    likelihood = Likelihood(form, layout, rows, x, columns, component)
+    likelihood: Likelihood | HistoryLikelihood
+    if histories is None:
+        likelihood = Likelihood(form, layout, rows, x, columns, component)
+    else:
+        likelihood = HistoryLikelihood(form, layout, histories, x, columns, component)
     near, share = likelihood, 1.0
-    if rows.n_rows > 2 * SEARCH_ROWS:
+    if histories is None and rows.n_rows > 2 * SEARCH_ROWS:
         part = slice(None, None, rows.n_rows // SEARCH_ROWS)
         known = None if component is None else component[part]
         near = Likelihood(form, layout, rows.take(part), x[part], columns, known)

@@ -1,0 +1,131 @@
+"""What a plan does to one asset: survival along it, remaining life, and what to change."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from survjax._core.precision import double_precision
+from survjax._core.validation import as_floats, check_rows, check_times
+from survjax.estimators._asset_predictions import AssetPredictions
+from survjax.estimators._covariates import check_covariates, column_names
+from survjax.estimators._fitted import check_level
+from survjax.estimators._frames import frame
+from survjax.inference.curves import bounds, natural_value
+from survjax.inference.histories import Histories
+from survjax.inference.paths import along
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclasses.dataclass(frozen=True)
+class PathPrediction:
+    """The answer of `predict_path`.
+
+    Attributes
+    ----------
+    survival : DataFrame
+        `survival, lower, upper` at the end of each stretch of the plan, indexed by time.
+    mean, mean_lower, mean_upper : float
+        Mean remaining life from the plan's beginning, its last stretch going on, with bounds.
+    gradient : DataFrame
+        Change of the mean remaining life per unit of each covariate in each stretch.
+    """
+
+    survival: pd.DataFrame
+    mean: float
+    mean_lower: float
+    mean_upper: float
+    gradient: pd.DataFrame
+
+
+class PathPredictions(AssetPredictions):
+    """Predictions where covariates change with time."""
+
+    @double_precision
+    def predict_path(
+        self, X: Any, edges: Any, *, age: float | None = None, level: float = 0.95
+    ) -> PathPrediction:
+        """Remaining life of one asset along a plan of covariates, such as load A or load B.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, p)
+            Planned covariates, one row for each stretch of time.
+        edges : array-like of shape (m + 1,)
+            Ages at which stretches begin and end; the asset still runs at the first.
+        age : float, optional
+            Age at the first edge, that edge by default. For accelerated life after a varied
+            past: its `effective_ages`.
+        level : float, default 0.95
+            Of the bounds.
+
+        Returns
+        -------
+        PathPrediction
+            Survival at each edge, the mean remaining life, and its gradient in the plan.
+        """
+        self._check_fitted()
+        x = check_covariates(self, X, reset=False)
+        times = check_times(edges, "edges", zero=True)
+        if times.shape[0] != x.shape[0] + 1:
+            raise ValueError(
+                f"edges must have one entry more than X has rows, got {times.shape[0]} for "
+                f"{x.shape[0]} rows"
+            )
+        rising = np.concatenate([[True], np.diff(times) > 0])
+        check_rows(times, rising, "edges", "increasing", "sort them and drop repetitions")
+        begin = float(times[0]) if age is None else float(age)
+        values, errors, gradient = along(self._fitted, x, times, begin)
+        low, high = bounds("survival", values[:-1], errors[:-1], check_level(level))
+        survival = frame(
+            {
+                "survival": natural_value("survival", values[:-1]),
+                "lower": low,
+                "upper": high,
+            }
+        )
+        survival.index = times[1:]
+        below, above = bounds("mean", values[-1:], errors[-1:], level)
+        table = frame(dict(zip(column_names(self), gradient.T, strict=True)))
+        table.index = times[:-1]
+        mean = float(np.exp(values[-1]))
+        return PathPrediction(survival, mean, float(below[0]), float(above[0]), table)
+
+    @double_precision
+    def effective_ages(self, X: Any, durations: Any, *, unit: Any, entry: Any) -> pd.DataFrame:
+        """Age of each unit under its present covariates that has used as much of its life.
+
+        For accelerated life after a varied past: `predict_rul(X_now, ages)` wants this age.
+
+        Parameters
+        ----------
+        X, durations, unit, entry
+            Histories as in `fit`: rows of covariates held from entry to the duration.
+
+        Returns
+        -------
+        DataFrame
+            Column `effective_age`, indexed by unit.
+        """
+        self._check_fitted()
+        if self._fitted.layout[0].name != "log_scale":
+            raise ValueError("effective ages belong to AcceleratedLifetime alone")
+        x = check_covariates(self, X, reset=False)
+        stop, start = check_times(durations, "durations"), as_floats(entry, "entry")
+        rows = Histories.of(unit, start, stop, np.zeros(stop.size), np.ones(stop.size))
+        coefficients = self._part("log_scale")
+        effects = np.array([coefficients[j + 1] for j in range(x.shape[1])])
+        eta = coefficients[0] + x[rows.order] @ effects
+        first = np.flatnonzero(np.diff(rows.unit, prepend=-1))
+        used = np.add.reduceat((rows.stop - rows.start) * np.exp(-eta), first)
+        used = used + rows.start[first] * np.exp(-eta[first])
+        found = frame({"effective_age": used * np.exp(eta[rows.last_rows])})
+        found.index = np.unique(np.asarray(unit))
+        return found
+
+    def _part(self, name: str) -> dict[int, float]:
+        raise NotImplementedError

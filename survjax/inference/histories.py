@@ -1,0 +1,250 @@
+"""Units whose covariates change: likelihoods that need all rows of a unit at once.
+
+A row says that from `start` to `stop` a unit had covariates x. Where hazards are proportional,
+rows add up and nothing here is needed. Two models bind the rows of a unit together: accelerated
+life, where what counts is the exposure used up so far, and a mixture, where one hidden component
+has produced all of a unit's rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from survjax._core.numerics import bucket_size, logsumexp
+from survjax._core.observations import Observations
+from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, MixtureForm
+from survjax.inference.regression import Columns, predictors
+
+#: Rows that one call works on, whole units only.
+ROWS = 16384
+
+
+@dataclasses.dataclass(frozen=True)
+class Histories:
+    """Rows sorted by unit and start; `unit` counts from zero without gaps.
+
+    Attributes
+    ----------
+    unit, start, stop, event : arrays of shape (n,)
+        event is 1.0 in the last row of a unit that failed at its stop.
+    weight : array of shape (U,)
+        How many units each stands for.
+    order : array of shape (n,)
+        Where each row stood before sorting.
+    """
+
+    unit: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+    event: np.ndarray
+    weight: np.ndarray
+    order: np.ndarray
+
+    @classmethod
+    def of(
+        cls, unit: Any, start: np.ndarray, stop: np.ndarray, event: np.ndarray, weight: np.ndarray
+    ) -> Histories:
+        """Sort rows and check that each unit's follow one another.
+
+        Raises
+        ------
+        ValueError
+            Where rows of a unit overlap or leave a gap, or a failure is not in its last row.
+        """
+        distinct, code = np.unique(np.asarray(unit), return_inverse=True)
+        names = distinct.tolist()
+        order = np.lexsort((start, code))
+        code, start, stop = code[order], start[order], stop[order]
+        event, weight = event[order], weight[order]
+        same = code[1:] == code[:-1]
+        gap = same & (np.abs(start[1:] - stop[:-1]) > 1e-9 * np.abs(stop[:-1]))
+        if gap.any():
+            i = int(np.flatnonzero(gap)[0])
+            raise ValueError(
+                f"rows of unit {names[code[i]]!r} must follow one another, but one ends at "
+                f"{stop[i]:g} and the next starts at {start[i + 1]:g} ({gap.sum()} such places): "
+                "fill gaps with a row of the covariates held then, and remove overlaps"
+            )
+        early = same & (event[:-1] > 0)
+        if early.any():
+            i = int(np.flatnonzero(early)[0])
+            raise ValueError(
+                f"unit {names[code[i]]!r} fails at {stop[i]:g} but has rows after that: "
+                "give repeated lives of one machine different unit names"
+            )
+        uneven = same & (weight[1:] != weight[:-1])
+        if uneven.any():
+            raise ValueError("sample_weight must be the same in all rows of a unit")
+        first = np.concatenate([[True], ~same])
+        return cls(code, start, stop, event, weight[first], order)
+
+    @property
+    def last_rows(self) -> np.ndarray:
+        """Positions of each unit's last row."""
+        return np.flatnonzero(np.diff(self.unit, append=-1))
+
+    @property
+    def n_units(self) -> float:
+        """Number of units: the sum of their weights."""
+        return float(self.weight.sum())
+
+
+@partial(jax.jit, static_argnames=("layout", "order"))
+def _of_piece(
+    form: Form, theta: Any, piece: dict[str, Any], columns: Any, *, layout: Layout, order: int
+) -> Any:
+    def value(theta: Any) -> Any:
+        terms = unit_terms(form, layout, theta, piece, columns)
+        return jnp.sum(jnp.where(piece["weight"] > 0, piece["weight"] * terms, 0.0))
+
+    if order == 0:
+        return unit_terms(form, layout, theta, piece, columns)
+
+    def both(theta: Any) -> Any:
+        found = jax.value_and_grad(value)(theta)
+        return found[1], found
+
+    hessian, (total, gradient) = jax.jacfwd(both, has_aux=True)(theta)
+    return total, gradient, hessian
+
+
+def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: Any) -> Any:
+    """Log-likelihood of each unit, given that it had reached its first row's start: (U,)."""
+    z = (piece["x"] - columns[0]) / columns[1]
+    eta = predictors(layout, theta, z)
+    if isinstance(form, AcceleratedForm):
+        return _accelerated(form, eta, piece)
+    if isinstance(form, MixtureForm):
+        return _mixture(form, eta, piece)
+    raise TypeError(f"no unit-wise likelihood is needed for {type(form).__name__}")
+
+
+def _accelerated(form: AcceleratedForm, eta: Any, piece: Any) -> Any:
+    """Cumulative exposure: a unit has used sum of (stop - start) exp(-x'b) of a standard life."""
+    count = piece["weight"].shape[0]
+    pace = jnp.exp(-eta[0])
+    used = jax.ops.segment_sum((piece["stop"] - piece["start"]) * pace, piece["unit"], count)
+    # Before its first row a unit is taken to have lived under that row's covariates.
+    before = (piece["start"] * pace)[piece["first"]]
+    shape = [e if jnp.ndim(e) == 0 else e[piece["last"]] for e in eta[1:]]
+    base = FAMILIES[form.family](jnp.zeros(()), *shape)
+    failed = piece["event"][piece["last"]]
+    total = before + used
+    hazard = base.log_hazard(total) - eta[0][piece["last"]]
+    late = before > 0
+    increment = jnp.exp(base.log_increment(jnp.where(late, before, 0.0), used))
+    return failed * hazard - increment
+
+
+def _mixture(form: MixtureForm, eta: Any, piece: Any) -> Any:
+    """log sum_k w_k exp(sum of a unit's rows in component k), over the same at its start."""
+    k, count = form.n_components, piece["weight"].shape[0]
+    n = piece["start"].shape[0]
+    mixture = form.lifetime([jnp.broadcast_to(e, (n,)) for e in eta])
+    start, length = piece["start"], piece["stop"] - piece["start"]
+
+    def rows_of(component: Any) -> tuple[Any, Any]:
+        increment = jnp.exp(component.log_increment(start, length))
+        term = piece["event"] * component.log_hazard(piece["stop"]) - increment
+        return jax.ops.segment_sum(term, piece["unit"], count), component.cumulative_hazard(start)
+
+    inside, reached = jax.vmap(rows_of)(mixture.components)
+    before = -reached[:, piece["first"]]
+    log_weights = mixture.log_weights if k > 1 else jnp.zeros((1, n))
+    log_weights = log_weights[:, piece["first"]]
+    joint = log_weights + before + inside
+    known = piece["component"]
+    barred = (known >= 0) & (known != jnp.arange(k)[:, None])
+    return logsumexp(jnp.where(barred, -1e300, joint)) - logsumexp(log_weights + before)
+
+
+class HistoryLikelihood:
+    """The log-likelihood of histories under a form, as a function of all coefficients."""
+
+    def __init__(
+        self,
+        form: Form,
+        layout: Layout,
+        rows: Histories,
+        x: np.ndarray,
+        columns: Columns,
+        component: np.ndarray | None = None,
+    ) -> None:
+        self.form, self.layout = form, layout
+        self.columns = (columns.center, columns.scale)
+        self.n_units = rows.n_units
+        self.pieces = list(_pieces(rows, x, component))
+
+    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Value, gradient (P,) and Hessian (P, P)."""
+        total: list[Any] = [0.0, 0.0, 0.0]
+        for piece, _ in self.pieces:
+            found = _of_piece(self.form, theta, piece, self.columns, layout=self.layout, order=2)
+            total = [a + np.asarray(b) for a, b in zip(total, found, strict=True)]
+        return float(total[0]), total[1], total[2]
+
+    def terms(self, theta: np.ndarray) -> np.ndarray:
+        """Log-likelihood of each unit, before its weight."""
+        parts = [
+            np.asarray(
+                _of_piece(self.form, theta, piece, self.columns, layout=self.layout, order=0)
+            )[:size]
+            for piece, size in self.pieces
+        ]
+        return np.concatenate(parts)
+
+
+def _pieces(rows: Histories, x: np.ndarray, component: np.ndarray | None) -> Any:
+    """Whole units in pieces, rows and units padded to sizes that others share."""
+    x = x[rows.order]
+    first = np.flatnonzero(np.diff(rows.unit, prepend=-1))
+    known = np.full(first.size, -1) if component is None else component[rows.order][first]
+    end = np.append(first[1:], rows.unit.size)
+    begin = 0
+    while begin < first.size:
+        stop = int(np.searchsorted(end, first[begin] + ROWS, side="right"))
+        stop = max(stop, begin + 1)
+        part = slice(first[begin], end[stop - 1])
+        n, units = part.stop - part.start, stop - begin
+        size, count = bucket_size(n + 1), bucket_size(units + 1)
+        # The padding is a unit of no weight that runs from zero to one.
+        filled = {
+            "unit": np.full(size, count - 1, np.int32),
+            "start": np.zeros(size),
+            "stop": np.ones(size),
+            "event": np.zeros(size),
+            "x": np.repeat(x[part][:1], size, axis=0),
+        }
+        filled["unit"][:n] = rows.unit[part] - begin
+        for name in ("start", "stop", "event"):
+            filled[name][:n] = getattr(rows, name)[part]
+        filled["x"][:n] = x[part]
+        by_unit = {
+            "first": np.full(count, size - 1),
+            "last": np.full(count, size - 1),
+            "weight": np.zeros(count),
+            "component": np.full(count, -1),
+        }
+        by_unit["first"][:units] = first[begin:stop] - part.start
+        by_unit["last"][:units] = end[begin:stop] - 1 - part.start
+        by_unit["weight"][:units] = rows.weight[begin:stop]
+        by_unit["component"][:units] = known[begin:stop]
+        yield {**filled, **by_unit}, units
+        begin = stop
+
+
+def whole_lives(rows: Histories) -> Observations:
+    """One row a unit: from its first start to its last stop."""
+    last, first = rows.last_rows, np.flatnonzero(np.diff(rows.unit, prepend=-1))
+    return Observations.from_durations(
+        rows.stop[last],
+        rows.event[last],
+        entry=rows.start[first],
+        sample_weight=rows.weight,
+    )
