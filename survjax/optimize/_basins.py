@@ -94,7 +94,12 @@ def _group(
     table: np.ndarray, good: np.ndarray, values: np.ndarray | None, tol: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label equal rows; return labels and one leading row of each group, in order."""
-    order = np.lexsort(table.T[::-1]) if values is None else np.argsort(values, kind="stable")
+    keys = table.T[::-1]
+    if values is not None:
+        # Values that differ by rounding are equal: coordinates then decide the order.
+        size = np.max(np.abs(values[good]), initial=1.0)
+        keys = np.vstack([keys, np.round(values / size, 10)])
+    order = np.lexsort(keys)
     labels = np.full(len(table), -1)
     leaders: list[int] = []
     waiting = order[good[order]]

@@ -6,8 +6,14 @@ the figure to a file, and a notebook shows it.
 """
 
 from survjax.plotting._animation import animate
+from survjax.plotting._baselines import (
+    plot_decision_regions,
+    plot_hidden_units,
+    plot_training,
+)
 from survjax.plotting._curves import plot_hazard, plot_survival
 from survjax.plotting._history import animate_fit, plot_history
+from survjax.plotting._iterations import plot_basins, plot_bifurcation, plot_iterates
 from survjax.plotting._kinds import draw
 from survjax.plotting._paper import plot_paper
 from survjax.plotting._rul import plot_rul
@@ -20,6 +26,12 @@ __all__ = [
     "plot_hazard",
     "plot_rul",
     "plot_history",
+    "plot_training",
+    "plot_decision_regions",
+    "plot_hidden_units",
+    "plot_iterates",
+    "plot_basins",
+    "plot_bifurcation",
     "animate_fit",
     "animate",
     "save",

@@ -40,7 +40,7 @@ def animate(
     path: str | Path | None = None,
     *,
     figure: Figure | None = None,
-    frames_per_second: int = 8,
+    frames_per_second: float = 8,
     dpi: int = 80,
 ) -> Path | Jshtml:
     """Draw frames one after the other and write them as a moving picture.
@@ -57,7 +57,7 @@ def animate(
         player as text, which a notebook shows.
     figure : matplotlib Figure, optional
         What to draw on; by default one of 6 x 4 inches.
-    frames_per_second : int, default 8
+    frames_per_second : float, default 8
         Speed.
     dpi : int, default 80
         Dots per inch.
@@ -119,7 +119,7 @@ def canvas_image(figure: Figure) -> Image.Image:
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
 
 
-def write_gif(images: Iterable[Image.Image], path: Path, frames_per_second: int) -> Path:
+def write_gif(images: Iterable[Image.Image], path: Path, frames_per_second: float) -> Path:
     """Write images as a GIF that plays again and again; equal neighbors are stored once."""
     first, *rest = [image.quantize(128) for image in images]
     duration = round(1000 / frames_per_second)
@@ -127,7 +127,7 @@ def write_gif(images: Iterable[Image.Image], path: Path, frames_per_second: int)
     return path
 
 
-def _player(movie: FuncAnimation, frames_per_second: int) -> Jshtml:
+def _player(movie: FuncAnimation, frames_per_second: float) -> Jshtml:
     """Write the frames with their player into one text that asks no other host for anything."""
     text = movie.to_jshtml(fps=frames_per_second, embed_frames=True, default_mode="loop")
     text = re.sub(r"<link[^>]*>", "", text)

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from survjax.plotting._animation import Jshtml, animate, write_gif
+from survjax.plotting._baseline_film import animate_baseline
+from survjax.plotting._baselines import is_baseline, plot_training
 from survjax.plotting._data import check_fitted
 from survjax.plotting._film import HOLD, Film
 from survjax.plotting._guess import climb_from_guess
@@ -25,7 +27,7 @@ def plot_history(
     Parameters
     ----------
     model : fitted estimator
-        With `history_`, such as `WeibullMixture`.
+        With `history_`, such as `WeibullMixture`; of a baseline, its objective is drawn.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     from_guess : bool, default False
@@ -47,6 +49,8 @@ def plot_history(
     >>> plot_history(model).get_xlabel()
     'Newton iteration'
     """
+    if is_baseline(model):
+        return plot_training(model, ax)
     check_fitted(model)
     table = climb_from_guess(model) if from_guess else model.history_
     iteration, values = table["iteration"].to_numpy(), table["log_likelihood"].to_numpy()
@@ -69,6 +73,7 @@ def animate_fit(
     model: Any,
     path: str | Path | None = None,
     *,
+    data: Any = None,
     truth: Any = None,
     unit: str | None = None,
     frames_per_step: int = 3,
@@ -88,6 +93,10 @@ def animate_fit(
         With the rows of its fit: one loaded from a file has none.
     path : str or Path, optional
         A file that ends in .gif or .html. None returns a player, which a notebook shows.
+    data : pair (X, y), optional
+        For a baseline, which keeps no rows: the rows to show its fit on. A linear regression of
+        one column moves its line, a classifier of one column its curve of probabilities, of two
+        columns its boundary.
     truth : tuple, optional
         (weights, scales, shapes) of the true mixture, where it is known.
     unit : str, optional
@@ -113,6 +122,9 @@ def animate_fit(
     >>> "<script" in player
     True
     """
+    if is_baseline(model):
+        options: dict[str, Any] = {"frames_per_second": frames_per_second, "dpi": dpi}
+        return animate_baseline(model, data, path, **options)
     check_fitted(model)
     if frames_per_step < 1:
         raise ValueError(f"frames_per_step must be at least 1, got {frames_per_step}")
