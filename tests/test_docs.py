@@ -6,7 +6,13 @@ import warnings
 import matplotlib.pyplot as plt
 import pytest
 
-PAGES = ["README.md", "docs/index.md", "docs/getting-started.md", "docs/how-to-choose.md"]
+PAGES = [
+    "README.md",
+    "docs/index.md",
+    "docs/getting-started.md",
+    "docs/how-to-choose.md",
+    "docs/pictures.md",
+]
 
 
 def python_blocks(text):

@@ -32,7 +32,7 @@ class Picture(Axes):
 
     def _repr_png_(self) -> bytes:
         """Draw the whole figure, for notebooks."""
-        return png(self)
+        return png(self, dpi=100)
 
 
 def new_axes(size: tuple[float, float] = SIZE) -> Axes:
