@@ -67,6 +67,7 @@ class Lanes:
         self.who = np.full(width, -1)
         self.x = np.zeros((width, p))
         self.trial = np.zeros((width, p))
+        self.metric = np.ones((width, p))
         self.penalized = np.zeros((width, p))
         self.raw = (np.zeros(width), np.zeros((width, p)), np.zeros((width, p, p)))
         self.value = np.zeros(width)
@@ -172,7 +173,7 @@ def _judge(s: Lanes, value: np.ndarray, gradient: np.ndarray, hessian: np.ndarra
     flatter = np.abs(new[1]).max(1) < np.abs(old_gradient).max(1)
     level = (np.abs(fell) <= noise) & flatter
     s.accept = finite & (first | (ratio > 1e-4) | level)
-    length = np.linalg.norm(s.trial - s.x, axis=1)
+    length = np.linalg.norm(s.metric * (s.trial - s.x), axis=1)
     good = (ratio > 0.75) | level
     radius = np.where(
         good & (length > 0.99 * s.radius), np.minimum(2 * s.radius, MAX_STEP), s.radius
@@ -229,10 +230,14 @@ def _propose(s: Lanes) -> None:
     stuck = ~s.convex & (slope[:, 0] ** 2 <= 1e-12 * curvature[:, 0])
     along[:, 0] += np.where(stuck, np.where(slope[:, 0] > 0, -0.1, 0.1), 0.0)
     directions = vectors / units[:, :, None]
-    lengths = np.abs(along) * np.linalg.norm(directions, axis=1)
+    # Log times count in units of a component's own spread: what is a small step for a wide
+    # component would carry a narrow one past everything it lives on.
+    s.metric = np.ones_like(s.x)
+    s.metric[:, s.k - 1 : 2 * s.k - 1] = np.exp(np.minimum(s.x[:, 2 * s.k - 1 :], 10.0))
+    lengths = np.abs(along) * np.linalg.norm(s.metric[:, :, None] * directions, axis=1)
     along = along * np.minimum(1.0, MAX_STEP / np.maximum(lengths, 1e-300))
     step = (directions @ along[:, :, None])[:, :, 0]
-    length = np.linalg.norm(step, axis=1)
+    length = np.linalg.norm(s.metric * step, axis=1)
     share = np.minimum(1.0, s.radius / np.maximum(length, 1e-300))
     step, along = step * share[:, None], along * share[:, None]
     s.predicted = -np.sum((slope + 0.5 * eigenvalues * along) * along, axis=1)

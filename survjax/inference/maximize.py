@@ -1,26 +1,24 @@
 """The highest interior maximum of a Weibull mixture's likelihood.
 
 The likelihood is unbounded: a component can collapse on one time. The answer is the highest
-local maximum inside the rule (`Interior`), found by Newton climbs from many starts on a
-condensed data set, and polished on all rows. Each climb first carries a vanishing penalty that
-keeps shapes finite (Chen, Tan and Zhang 2008), then drops it.
+local maximum inside the rule (`Interior`). Starts read off the whole sample climb on a condensed
+data set; their end points, and starts with a component on a crowd of failures, climb on more
+rows; the best is polished on all.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
+from survjax.inference.batches import climb, padded, penalized_derivatives, weibulls
+from survjax.inference.clusters import crowded_starts
+from survjax.inference.interior import Interior, faults, smallest_eigenvalue, unit_information
 from survjax.inference.lanes import Climb, Rules, ascend, canonical
-from survjax.inference.likelihood import BLOCK, derivatives
+from survjax.inference.likelihood import BLOCK
 from survjax.inference.passes import LANES, ROWS, Passes
 from survjax.inference.starts import (
     expectation_maximization,
@@ -29,9 +27,6 @@ from survjax.inference.starts import (
     weibull_start,
 )
 from survjax.inference.summaries import condense, is_plain
-from survjax.lifetimes import Mixture, Weibull
-from survjax.optimize import ResultCode
-from survjax.optimize.newton import NewtonState, advance, init
 
 __all__ = [
     "BLOCK",
@@ -47,6 +42,8 @@ __all__ = [
     "penalized_derivatives",
     "search",
     "single_weibull",
+    "smallest_eigenvalue",
+    "unit_information",
     "weibulls",
 ]
 
@@ -54,143 +51,14 @@ __all__ = [
 SEARCH_ROWS, RANK_ROWS = ROWS, 8192
 #: Rows for the search where neighbors cannot be merged, so that fewer would be a poor sample.
 SAMPLE_ROWS = 4 * ROWS
-#: How many different maxima go on from the search, and how far below the best they may lie.
-N_CANDIDATES, MARGIN = 8, 10.0
-#: A standard error above this on the log or logit scale means that the data leave it open.
-OPEN = 30.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Interior:
-    """The rule that an answer must meet, besides a zero gradient and a definite Hessian.
-
-    Attributes
-    ----------
-    max_shape : float
-        No component steeper than this: beyond lie collapses on single times.
-    min_units : float
-        Expected units that each component must hold.
-    """
-
-    max_shape: float = 60.0
-    min_units: float = 1.5
-
-
-def weibulls(x: Any) -> Mixture:
-    """The mixture whose raveled parameters are x (3K - 1,): logits, log scales, log shapes."""
-    k = (x.shape[-1] + 1) // 3
-    return Mixture(x[: k - 1], Weibull(x[k - 1 : 2 * k - 1], x[2 * k - 1 :]))
-
-
-def penalized_derivatives(
-    x: jax.Array, rows: Observations, amount: jax.Array, reference: jax.Array
-) -> tuple[Any, Any, Any]:
-    """Minus the log-likelihood plus `amount` times the penalty, with gradient and Hessian.
-
-    The penalty on each shape is r - 1 - log r, r = (shape / reference)^2, `reference` on the log
-    scale.
-    """
-    k = (x.shape[-1] + 1) // 3
-    value, gradient, hessian = derivatives(weibulls(x), rows)
-    log_ratio = 2.0 * (x[2 * k - 1 :] - reference)
-    ratio = jnp.exp(jnp.minimum(log_ratio, 600.0))
-    value = -value + amount * jnp.sum(ratio - 1.0 - log_ratio)
-    gradient = -gradient.at[2 * k - 1 :].add(-2.0 * amount * (ratio - 1.0))
-    at = jnp.arange(2 * k - 1, 3 * k - 1)
-    return value, gradient, -hessian.at[at, at].add(-4.0 * amount * ratio)
-
-
-@partial(jax.jit, static_argnames=("max_iter",))
-def climb(
-    starts: jax.Array,
-    rows: Observations,
-    penalty: jax.Array,
-    reference: jax.Array,
-    max_shape: jax.Array,
-    tol: jax.Array,
-    max_iter: int,
-) -> tuple[NewtonState, jax.Array]:
-    """Newton iterations from each start (B, p), with the penalty and then without it.
-
-    Both phases run in one loop, so the derivatives are compiled once.
-    """
-    k = (starts.shape[-1] + 1) // 3
-
-    def lane(start: jax.Array) -> tuple[NewtonState, jax.Array]:
-        def body(carry: Any) -> Any:
-            state, amount, penalized = carry
-            found = penalized_derivatives(state.trial, rows, amount, reference)
-            state = advance(state, *found, tol=tol, max_iter=max_iter, max_step=3.0)
-            free = amount == 0.0
-            steep = jnp.max(state.x[2 * k - 1 :]) > jnp.log(max_shape) + 1.0
-            code = jnp.where(free & steep, int(ResultCode.STALLED), state.code)
-            switch = (code != int(ResultCode.RUNNING)) & ~free
-            again = dataclasses.replace(init(state.x, 0.5), n_iter=state.n_iter - 1)
-            state = dataclasses.replace(state, code=code)
-            pick = partial(jnp.where, switch)
-            penalized = pick(state.x, penalized)
-            return jax.tree.map(pick, again, state), pick(0.0, amount), penalized
-
-        carry = (init(start, 1.0), jnp.asarray(penalty, start.dtype), start)
-        running = int(ResultCode.RUNNING)
-        state, _, penalized = lax.while_loop(lambda c: c[0].code == running, body, carry)
-        return state, penalized
-
-    return jax.vmap(lane)(starts)
-
-
-def padded(rows: Observations) -> Observations:
-    """Rows filled up to a size that others share, whole blocks where there are several."""
-    size = bucket_size(rows.n_rows)
-    return rows.padded(size if size <= BLOCK else -(-size // BLOCK) * BLOCK)
-
-
-def faults(found: Climb, rule: Interior, n_units: float) -> tuple[str, ...]:
-    """Why a point is not an interior maximum, the most telling reason first; empty if it is one."""
-    k = (found.x.size + 1) // 3
-    words = []
-    if k > 1:
-        shapes = np.exp(np.minimum(found.x[2 * k - 1 :], 700.0))
-        if shapes.max() > rule.max_shape:
-            words.append(f"a component collapses on one time (shape over {rule.max_shape:g})")
-        logits = np.concatenate([[0.0], found.x[: k - 1]])
-        weights = np.exp(logits - np.logaddexp.reduce(logits))
-        if weights.min() * n_units < rule.min_units:
-            words.append(f"a component holds fewer than {rule.min_units:g} expected units")
-    if found.code not in (ResultCode.CONVERGED, ResultCode.ROUNDING):
-        words.append("the iteration did not converge")
-    elif not np.isfinite(found.value):
-        words.append("the log-likelihood is not finite")
-    unit, scale = unit_information(-found.hessian)
-    smallest = smallest_eigenvalue(unit)
-    if not smallest > 0:
-        words.append("the Hessian is not negative definite")
-    elif np.max(scale * np.sqrt(np.diag(np.linalg.pinv(unit, hermitian=True)))) > OPEN:
-        words.append("the data leave a parameter open")
-    elif smallest < 1e-11:
-        words.append("the Hessian is singular within rounding")
-    return tuple(words)
-
-
-def unit_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The information scaled to a unit diagonal, free of units, and the scales (p,).
-
-    NaN where it has no positive diagonal, and so is not definite.
-    """
-    diagonal = np.diag(information)
-    if not (np.all(np.isfinite(information)) and np.all(diagonal > 0)):
-        return np.full_like(information, np.nan), np.full_like(diagonal, np.nan)
-    scale = 1.0 / np.sqrt(diagonal)
-    with np.errstate(over="ignore"):
-        return information * scale[:, None] * scale, scale
-
-
-def smallest_eigenvalue(unit: np.ndarray) -> float:
-    """Smallest eigenvalue of a scaled information; NaN where its entries tell that it has none."""
-    # No entry of a definite matrix exceeds its diagonal: LAPACK may fail on such that do.
-    if not np.all(np.abs(unit) < 2.0):
-        return np.nan
-    return float(np.linalg.eigvalsh(unit)[0])
+#: How many different maxima go on from few rows to more, and from those to all.
+N_CANDIDATES, N_FINALISTS = 8, 3
+#: Log-likelihood by which a start may lie below the best maximum found and still be tried.
+MARGIN = 30.0
+#: Crowds of failures are not looked for once the search has gained this much by other means.
+SURE = 60.0
+#: Crowds tried around each of so many mixtures of fewer components.
+N_CROWDS, N_BASES = 24, 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,75 +107,149 @@ def search(
 
     `reference` is the single Weibull's maximum, if known; its shape sets the penalty's scale.
     """
-    small = condense(rows, SEARCH_ROWS if is_plain(rows) else SAMPLE_ROWS)
-    starts = expectation_maximization(guesses(small, n_components, n_starts, random_state), small)
-    last = _rules(rows, rule, tol, max_iter)
-    # A maximum of condensed rows is polished on all of them, so it need not be exact.
-    first = dataclasses.replace(
-        last,
-        penalty=1.0 / rows.n_units,
-        reference=(weibull_start(small) if reference is None else reference.x)[1],
-        tol=tol if small is rows else max(tol, 1e-2),
-    )
-    passes = Passes(small)
-    found = climbs = ascend(passes, starts, passes.copies, first)
-    for size in (RANK_ROWS, rows.n_rows):
-        larger = condense(rows, size)
-        if larger.n_rows <= small.n_rows:
-            continue
-        chosen = _candidates(found, rule, rows.n_units)
-        points = np.stack([c.penalized if faults(c, rule, rows.n_units) else c.x for c in chosen])
-        # The last step of a climb is as good as another iteration.
-        found = ascend(Passes(larger), points, LANES, last)
-        small = larger
-    ranked = _distinct(found, rule, rows.n_units)
-    best = ranked[0]
-    gaps = [np.abs(canonical(c.x[None]) - canonical(best.x[None])).max() for c in climbs]
-    agreeing = sum(c.n_merged for c, gap in zip(climbs, gaps, strict=True) if gap < 0.1)
-    start = starts[climbs[int(np.argmin(gaps))].start]
-    words = faults(best, rule, rows.n_units)
-    if words:
-        # A collapse on single times is no answer: the penalized fit stands in, and says so.
-        best = _at(best, best.penalized, rows)
-    return Maximum(best, words, n_starts, agreeing, tuple(ranked[1:]), start)
-
-
-def _at(climb: Climb, x: np.ndarray, rows: Observations) -> Climb:
-    """The same climb taken down at another point, with the derivatives there."""
-    value, gradient, hessian = Passes(rows)(x[None])
-    return dataclasses.replace(
-        climb,
-        x=x,
-        value=float(value[0]),
-        gradient=gradient[0],
-        hessian=hessian[0],
-        decrement=float("nan"),
-    )
-
-
-def _candidates(found: list[Climb], rule: Interior, n_units: float) -> list[Climb]:
-    """End points worth a climb on more rows."""
-    ranked = _distinct(found, rule, n_units)
-    good = [c for c in ranked if not faults(c, rule, n_units)]
-    if not good:
-        return ranked[:N_CANDIDATES]
-    return [c for c in good if c.value > good[0].value - MARGIN][:N_CANDIDATES]
-
-
-def _distinct(found: list[Climb], rule: Interior, n_units: float) -> list[Climb]:
-    """Different end points, interior maxima first, then by falling log-likelihood."""
-
-    def rank(c: Climb) -> tuple[bool, float]:
-        value = c.value if np.isfinite(c.value) else -np.inf
-        return bool(faults(c, rule, n_units)), -value
-
-    kept: list[Climb] = []
-    for candidate in sorted(found, key=rank):
-        known = any(
-            abs(c.value - candidate.value) < 1e-6 * (1 + abs(c.value))
-            and np.abs(canonical(c.x[None]) - canonical(candidate.x[None])).max() < 1e-3
-            for c in kept
+    middle = condense(rows, RANK_ROWS)
+    single = weibull_start(middle) if reference is None else reference.x
+    run = _Search(middle, Passes(middle), rule, _rules(rows, rule, tol, max_iter))
+    run.from_whole_sample(n_components, n_starts, random_state)
+    bases = single[None]
+    if n_components > 2:
+        fewer = search(
+            middle,
+            n_components - 1,
+            n_starts=n_starts,
+            rule=rule,
+            tol=tol,
+            max_iter=max_iter,
+            random_state=random_state,
+            reference=reference,
         )
-        if not known:
-            kept.append(candidate)
-    return kept
+        good = [c.x for c in (fewer.best, *fewer.others) if run.is_good(c)]
+        bases = np.stack(good[:N_BASES] or [fewer.best.x])
+    run.from_crowds(bases)
+    found, passes = run.found, run.passes
+    if rows is not middle:
+        passes = Passes(rows)
+        points = np.stack([c.x for c in run.candidates(found, N_FINALISTS)])
+        found = ascend(passes, points, LANES, run.rules)
+    return run.summary(found, passes, single[1])
+
+
+@dataclasses.dataclass
+class _Search:
+    """Climbs on one set of rows, the starts they came from, and what to make of them."""
+
+    rows: Observations
+    passes: Passes
+    rule: Interior
+    rules: Rules
+    starts: list[np.ndarray] = dataclasses.field(default_factory=list)
+    found: list[Climb] = dataclasses.field(default_factory=list)
+
+    def from_whole_sample(self, n_components: int, n_starts: int, random_state: Any) -> None:
+        """Climb from guesses at the whole sample, on few rows and then on these."""
+        small = condense(self.rows, SEARCH_ROWS if is_plain(self.rows) else SAMPLE_ROWS)
+        tables = guesses(small, n_components, n_starts, random_state)
+        starts = expectation_maximization(tables, small)
+        self.starts.extend(starts)
+        if small is self.rows:
+            self.found = ascend(self.passes, starts, LANES, self.rules)
+            return
+        # A maximum of condensed rows is polished on more, so it need not be exact.
+        rough = Passes(small)
+        climbs = ascend(rough, starts, rough.copies, dataclasses.replace(self.rules, tol=1e-2))
+        chosen = self.candidates(climbs, N_CANDIDATES)
+        for end in ascend(self.passes, np.stack([c.x for c in chosen]), LANES, self.rules):
+            before = chosen[end.start]
+            self.found.append(
+                dataclasses.replace(end, start=before.start, n_merged=before.n_merged)
+            )
+
+    def from_crowds(self, bases: np.ndarray) -> None:
+        """Climb from mixtures (B, 3K - 4) with a component more, on a crowd of failures."""
+        best = max((c.value for c in self.found if self.is_good(c)), default=-np.inf)
+        bases = bases[best - self.passes(bases)[0] < SURE]
+        tables = [crowded_starts(self.rows, x, N_CROWDS, self.rule.max_shape)[0] for x in bases]
+        starts = np.concatenate(tables) if tables else np.empty(0)
+        if starts.size == 0:
+            return
+        starts = starts[self.passes(starts)[0] > best - MARGIN]
+        if len(starts):
+            climbs = ascend(self.passes, starts, LANES, self.rules)
+            first = len(self.starts)
+            self.found += [dataclasses.replace(c, start=c.start + first) for c in climbs]
+            self.starts.extend(starts)
+
+    def is_good(self, end: Climb) -> bool:
+        """Whether a climb ended at an interior maximum."""
+        return not faults(end, self.rule, self.rules.n_units)
+
+    def candidates(self, found: list[Climb], most: int) -> list[Climb]:
+        """End points worth a climb on more rows."""
+        ranked = self.distinct(found)
+        good = [c for c in ranked if self.is_good(c) and c.value > ranked[0].value - MARGIN]
+        return (good or ranked)[:most]
+
+    def distinct(self, found: list[Climb]) -> list[Climb]:
+        """Different end points, interior maxima first, then by falling log-likelihood."""
+
+        def rank(c: Climb) -> tuple[bool, float]:
+            return not self.is_good(c), -c.value if np.isfinite(c.value) else np.inf
+
+        kept: list[Climb] = []
+        for end in sorted(found, key=rank):
+            known = any(
+                abs(c.value - end.value) < 1e-6 * (1 + abs(c.value)) and _gap(c, end) < 1e-3
+                for c in kept
+            )
+            if not known:
+                kept.append(end)
+        return kept
+
+    def summary(self, found: list[Climb], passes: Passes, log_shape: float) -> Maximum:
+        """The best of what was found on all rows, with what speaks for and against it."""
+        ranked = self.distinct(found)
+        best, words = ranked[0], faults(ranked[0], self.rule, self.rules.n_units)
+        if words:
+            best, others = self._stand_in(passes, best, log_shape), tuple(ranked)
+        else:
+            others = tuple(ranked[1:])
+        gaps = [_gap(c, best) for c in self.found]
+        agreeing = sum(c.n_merged for c, gap in zip(self.found, gaps, strict=True) if gap < 0.1)
+        start = self.starts[self.found[int(np.argmin(gaps))].start]
+        return Maximum(best, words, len(self.starts), agreeing, others, start)
+
+    def _stand_in(self, passes: Passes, best: Climb, log_shape: float) -> Climb:
+        """The best point with a vanishing penalty on steep shapes (Chen, Tan and Zhang 2008).
+
+        Where there is no interior maximum, a collapse on single times is no answer either. The
+        penalty counts shapes in units of the single Weibull's.
+        """
+        rules = dataclasses.replace(
+            self.rules, penalty=1.0 / self.rules.n_units, reference=log_shape
+        )
+        k = (best.x.size + 1) // 3
+        starts = np.stack(self.starts)
+        starts[:, 2 * k - 1 :] = np.minimum(starts[:, 2 * k - 1 :], log_shape + 1.0)
+        points = np.stack([c.penalized for c in ascend(self.passes, starts, LANES, rules)])
+        log_ratio = 2.0 * (points[:, 2 * k - 1 :] - log_shape)
+        value = self.passes(points)[0]
+        value -= rules.penalty * np.sum(np.exp(log_ratio) - 1.0 - log_ratio, axis=1)
+        steep = points[:, 2 * k - 1 :].max(1) > np.log(self.rule.max_shape)
+        value = np.where(np.isfinite(value) & ~steep, value, -np.inf)
+        x = points[int(np.argmax(value))]
+        if not np.isfinite(value.max()):
+            x = starts[0]
+        values, gradients, hessians = passes(x[None])
+        return dataclasses.replace(
+            best,
+            x=x,
+            value=float(values[0]),
+            gradient=gradients[0],
+            hessian=hessians[0],
+            decrement=float("nan"),
+        )
+
+
+def _gap(one: Climb, other: Climb) -> float:
+    """How far apart two end points are, components in the same order."""
+    return float(np.abs(canonical(one.x[None]) - canonical(other.x[None])).max())

@@ -7,7 +7,7 @@ shares give many; a few EM steps turn each into parameters.
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,7 @@ def _paper(log_time: np.ndarray, event: np.ndarray, failed: np.ndarray, k: int) 
     for tilt in (1.0, 2.0):
         edges = (np.linspace(0, 1, k + 1) ** tilt * x.size).astype(int)
         log_density = []
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             part = slice(low, max(high, low + 2))
             shape = np.polyfit(x[part], y[part], 1)[0] if np.ptp(x[part]) > 0 else 1.0
             shape = np.clip(shape, 0.2, 20.0)
@@ -190,7 +190,9 @@ def _power_sums(held: np.ndarray, shape: np.ndarray, powers: np.ndarray) -> Any:
     """Sums of t^shape, t^shape log t and t^shape (log t)^2, over a common factor."""
     x = powers[:, 1]
     power = held * np.exp(shape[..., None] * (x - x.max()))
-    return np.moveaxis(power @ powers, -1, 0) + np.array([1e-300, 0.0, 0.0]).reshape(3, *(1,) * shape.ndim)
+    return np.moveaxis(power @ powers, -1, 0) + np.array([1e-300, 0.0, 0.0]).reshape(
+        3, *(1,) * shape.ndim
+    )
 
 
 def moment_start(rows: Observations) -> np.ndarray:
@@ -206,7 +208,7 @@ def moment_start(rows: Observations) -> np.ndarray:
 
 
 def weibull_start(rows: Observations) -> np.ndarray:
-    """Log scale and log shape of one Weibull, exact for plain rows, else with intervals' middles."""
+    """Log scale and log shape of one Weibull; intervals stand at their middles."""
     log_time, event = representative(rows)
     center = rows.weight @ log_time / rows.weight.sum()
     x = log_time - center

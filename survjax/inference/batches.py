@@ -1,0 +1,87 @@
+"""Climbs of a mixture's likelihood inside a compiled program, for many data sets side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from survjax._core.numerics import bucket_size
+from survjax._core.observations import Observations
+from survjax.inference.likelihood import BLOCK, derivatives
+from survjax.lifetimes import Mixture, Weibull
+from survjax.optimize import ResultCode
+from survjax.optimize.newton import NewtonState, advance, init
+
+
+def weibulls(x: Any) -> Mixture:
+    """The mixture whose raveled parameters are x (3K - 1,): logits, log scales, log shapes."""
+    k = (x.shape[-1] + 1) // 3
+    return Mixture(x[: k - 1], Weibull(x[k - 1 : 2 * k - 1], x[2 * k - 1 :]))
+
+
+def penalized_derivatives(
+    x: jax.Array, rows: Observations, amount: jax.Array, reference: jax.Array
+) -> tuple[Any, Any, Any]:
+    """Minus the log-likelihood plus `amount` times the penalty, with gradient and Hessian.
+
+    The penalty on each shape is r - 1 - log r, r = (shape / reference)^2, `reference` on the log
+    scale.
+    """
+    k = (x.shape[-1] + 1) // 3
+    value, gradient, hessian = derivatives(weibulls(x), rows)
+    log_ratio = 2.0 * (x[2 * k - 1 :] - reference)
+    ratio = jnp.exp(jnp.minimum(log_ratio, 600.0))
+    value = -value + amount * jnp.sum(ratio - 1.0 - log_ratio)
+    gradient = -gradient.at[2 * k - 1 :].add(-2.0 * amount * (ratio - 1.0))
+    at = jnp.arange(2 * k - 1, 3 * k - 1)
+    return value, gradient, -hessian.at[at, at].add(-4.0 * amount * ratio)
+
+
+@partial(jax.jit, static_argnames=("max_iter",))
+def climb(
+    starts: jax.Array,
+    rows: Observations,
+    penalty: jax.Array,
+    reference: jax.Array,
+    max_shape: jax.Array,
+    tol: jax.Array,
+    max_iter: int,
+) -> tuple[NewtonState, jax.Array]:
+    """Newton iterations from each start (B, p), with the penalty and then without it.
+
+    Both phases run in one loop, so the derivatives are compiled once.
+    """
+    k = (starts.shape[-1] + 1) // 3
+
+    def lane(start: jax.Array) -> tuple[NewtonState, jax.Array]:
+        def body(carry: Any) -> Any:
+            state, amount, penalized = carry
+            found = penalized_derivatives(state.trial, rows, amount, reference)
+            state = advance(state, *found, tol=tol, max_iter=max_iter, max_step=3.0)
+            free = amount == 0.0
+            steep = jnp.max(state.x[2 * k - 1 :]) > jnp.log(max_shape) + 1.0
+            code = jnp.where(free & steep, int(ResultCode.STALLED), state.code)
+            switch = (code != int(ResultCode.RUNNING)) & ~free
+            again = dataclasses.replace(init(state.x, 0.5), n_iter=state.n_iter - 1)
+            state = dataclasses.replace(state, code=code)
+            pick = partial(jnp.where, switch)
+            penalized = pick(state.x, penalized)
+            return jax.tree.map(pick, again, state), pick(0.0, amount), penalized
+
+        carry = (init(start, 1.0), jnp.asarray(penalty, start.dtype), start)
+        running = int(ResultCode.RUNNING)
+        state, _, penalized = lax.while_loop(lambda c: c[0].code == running, body, carry)
+        return state, penalized
+
+    return jax.vmap(lane)(starts)
+
+
+def padded(rows: Observations) -> Observations:
+    """Rows filled up to a size that others share, whole blocks where there are several."""
+    size = bucket_size(rows.n_rows)
+    return rows.padded(size if size <= BLOCK else -(-size // BLOCK) * BLOCK)

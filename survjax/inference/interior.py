@@ -1,0 +1,78 @@
+"""What makes a point an interior maximum of a mixture's likelihood, and what speaks against it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from survjax.inference.lanes import Climb
+from survjax.optimize import ResultCode
+
+#: A standard error above this on the log or logit scale means that the data leave it open: the
+#: likelihood only levels off there, toward a supremum at infinity.
+OPEN = 1e3
+
+
+@dataclasses.dataclass(frozen=True)
+class Interior:
+    """The rule that an answer must meet, besides a zero gradient and a definite Hessian.
+
+    Attributes
+    ----------
+    max_shape : float
+        No component steeper than this: beyond lie collapses on single times.
+    min_units : float
+        Expected units that each component must hold.
+    """
+
+    max_shape: float = 60.0
+    min_units: float = 1.5
+
+
+def faults(found: Climb, rule: Interior, n_units: float) -> tuple[str, ...]:
+    """Why a point is not an interior maximum, the most telling reason first; empty if it is one."""
+    k = (found.x.size + 1) // 3
+    words = []
+    if k > 1:
+        shapes = np.exp(np.minimum(found.x[2 * k - 1 :], 700.0))
+        if shapes.max() > rule.max_shape:
+            words.append(f"a component collapses on one time (shape over {rule.max_shape:g})")
+        logits = np.concatenate([[0.0], found.x[: k - 1]])
+        weights = np.exp(logits - np.logaddexp.reduce(logits))
+        if weights.min() * n_units < rule.min_units:
+            words.append(f"a component holds fewer than {rule.min_units:g} expected units")
+    if found.code not in (ResultCode.CONVERGED, ResultCode.ROUNDING):
+        words.append("the iteration did not converge")
+    elif not np.isfinite(found.value):
+        words.append("the log-likelihood is not finite")
+    unit, scale = unit_information(-found.hessian)
+    smallest = smallest_eigenvalue(unit)
+    if not smallest > 0:
+        words.append("the Hessian is not negative definite")
+    elif np.max(scale * np.sqrt(np.diag(np.linalg.pinv(unit, hermitian=True)))) > OPEN:
+        words.append("the data leave a parameter open")
+    elif smallest < 1e-11:
+        words.append("the Hessian is singular within rounding")
+    return tuple(words)
+
+
+def unit_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The information scaled to a unit diagonal, free of units, and the scales (p,).
+
+    NaN where it has no positive diagonal, and so is not definite.
+    """
+    diagonal = np.diag(information)
+    if not (np.all(np.isfinite(information)) and np.all(diagonal > 0)):
+        return np.full_like(information, np.nan), np.full_like(diagonal, np.nan)
+    scale = 1.0 / np.sqrt(diagonal)
+    with np.errstate(over="ignore"):
+        return information * scale[:, None] * scale, scale
+
+
+def smallest_eigenvalue(unit: np.ndarray) -> float:
+    """Smallest eigenvalue of a scaled information; NaN where its entries tell that it has none."""
+    # No entry of a definite matrix exceeds its diagonal: LAPACK may fail on such that do.
+    if not np.all(np.abs(unit) < 2.0):
+        return np.nan
+    return float(np.linalg.eigvalsh(unit)[0])
