@@ -19,9 +19,10 @@ from survjax.estimators._regression import RegressionEstimator, histories_of
 from survjax.inference.forms import Layout, MixtureForm, Predictor
 from survjax.inference.histories import whole_lives
 from survjax.inference.mixture_starts import expected_units, relabeled, search_mixture
+from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression import Columns
 from survjax.inference.regression_curves import memberships
-from survjax.inference.regression_fit import RegressionMaximum, climb
+from survjax.inference.regression_fit import climb
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +47,8 @@ class MixtureRegression(RegressionEstimator):
         Steeper components are collapses on single times, not answers.
     min_component_weight : float, default 1.5
         Expected units that each component must hold.
-    penalty : float, default 0
-        Ridge penalty, as in `AcceleratedLifetime`.
+    penalty, l1_ratio
+        As in `AcceleratedLifetime`; "cv" is not available.
     tol, max_iter
         As in `AcceleratedLifetime`.
     random_state : int, default 0
@@ -90,6 +91,7 @@ class MixtureRegression(RegressionEstimator):
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
         penalty: float = 0.0,
+        l1_ratio: float = 0.0,
         tol: float = 1e-9,
         max_iter: int = 200,
         random_state: int = 0,
@@ -100,6 +102,7 @@ class MixtureRegression(RegressionEstimator):
         self.max_shape = max_shape
         self.min_component_weight = min_component_weight
         self.penalty = penalty
+        self.l1_ratio = l1_ratio
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
@@ -132,6 +135,7 @@ class MixtureRegression(RegressionEstimator):
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
+        self.penalty_ = float(self.penalty)
         known = None if component is None else self._known(component, rows.n_rows)
         self._check_data(rows, x)
         histories = None if unit is None else histories_of(rows, unit)
@@ -146,7 +150,7 @@ class MixtureRegression(RegressionEstimator):
             self._plain(rows if histories is None else whole_lives(histories)),
             histories=histories,
             component=known,
-            ridge=self._ridge(layout, rows.n_units),
+            penalty=self._penalty(layout, rows.n_units),
             n_starts=self.n_starts,
             max_shape=self.max_shape,
             tol=self.tol,
@@ -155,8 +159,8 @@ class MixtureRegression(RegressionEstimator):
         )
         if known is None:
             theta = relabeled(layout, found.theta, self.n_components)
-            ridge = self._ridge(layout, rows.n_units)
-            found = climb(likelihood, theta, self.tol, self.max_iter, ridge)
+            penalty = self._penalty(layout, rows.n_units)
+            found = climb(likelihood, theta, self.tol, self.max_iter, penalty)
         last = slice(None) if histories is None else histories.order[histories.last_rows]
         self._units = expected_units(form, layout, found.theta, rows.take(last), x[last], columns)
         units = None if histories is None else histories.n_units
@@ -165,6 +169,8 @@ class MixtureRegression(RegressionEstimator):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        if self.penalty == "cv":
+            raise ValueError("penalty='cv' is not available here: use GridSearchCV over penalty")
         k = self.n_components
         if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
             raise ValueError(f"n_components must be a positive whole number, got {k!r}")

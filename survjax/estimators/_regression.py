@@ -14,13 +14,14 @@ from survjax.estimators._certificate import Certificate
 from survjax.estimators._covariates import check_covariates, collinear_message, column_names
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._paths import PathPredictions
+from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._target import check_survival_y
 from survjax.inference.forms import Form, Layout
 from survjax.inference.histories import Histories, HistoryLikelihood
+from survjax.inference.penalties import Penalty, RegressionMaximum
 from survjax.inference.regression import Columns, log_likelihoods
 from survjax.inference.regression_curves import FittedForm
 from survjax.inference.regression_fit import (
-    RegressionMaximum,
     climb,
     collinear,
     faults,
@@ -34,7 +35,12 @@ from survjax.optimize import MESSAGES, ResultCode
 class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
     """Base of the estimators with covariates; a model says its form, layout and start."""
 
+    #: Whether rows of one unit depend on each other (accelerated life, mixtures).
+    _histories_bind = True
+
     penalty: Any
+    penalty_: float
+    l1_ratio: float
     tol: float
     max_iter: int
 
@@ -51,8 +57,13 @@ class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
-        if isinstance(self.penalty, str) or not (np.isfinite(self.penalty) and self.penalty >= 0):
-            raise ValueError(f"penalty must be a number of at least 0, got {self.penalty!r}")
+        number = isinstance(self.penalty, (int, float, np.number))
+        if self.penalty != "cv" and not (number and 0 <= self.penalty < np.inf):
+            raise ValueError(
+                f"penalty must be a number of at least 0, or 'cv', got {self.penalty!r}"
+            )
+        if not 0 <= self.l1_ratio <= 1:
+            raise ValueError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
 
     @double_precision
     def fit(
@@ -91,6 +102,10 @@ class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
+        if self.penalty == "cv":
+            choose_penalty(self, rows, x, unit)
+        else:
+            self.penalty_ = float(self.penalty)
         if unit is None:
             self._fit_rows(rows, x)
         else:
@@ -112,20 +127,19 @@ class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
         self._check_data(rows, x)
         form, layout, start = self._model(rows, x)
         columns = self._columns(x, rows.weight)
-        ridge = self._ridge(layout, rows.n_units)
-        found, _ = fit(
-            form, layout, rows, x, columns, start, ridge=ridge, tol=self.tol, max_iter=self.max_iter
-        )
+        penalty = self._penalty(layout, rows.n_units)
+        settings = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
+        found, _ = fit(form, layout, rows, x, columns, start, **settings)
         self._keep(form, layout, columns, found, rows)
 
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         """As `_fit_rows`, for units with several rows that depend on each other."""
         self._check_data(rows, x)
         form, layout, start = self._model(rows, x)
-        columns, ridge = self._columns(x, rows.weight), self._ridge(layout, histories.n_units)
-        near, _ = fit(form, layout, rows, x, columns, start, ridge=ridge, tol=1e-3)
+        columns, penalty = self._columns(x, rows.weight), self._penalty(layout, histories.n_units)
+        near, _ = fit(form, layout, rows, x, columns, start, penalty=penalty, tol=1e-3)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
-        found = climb(likelihood, near.theta, self.tol, self.max_iter, ridge)
+        found = climb(likelihood, near.theta, self.tol, self.max_iter, penalty)
         self._keep(form, layout, columns, found, rows, n_units=histories.n_units)
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
@@ -140,16 +154,17 @@ class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
             )
         if rows.n_rows == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
-        groups = collinear(x, rows.weight) if self.penalty == 0 else []
+        groups = collinear(x, rows.weight) if self.penalty_ == 0 else []
         if groups:
             raise ValueError(collinear_message(groups, column_names(self)))
 
-    def _ridge(self, layout: Layout, n_units: float) -> np.ndarray | None:
-        """Quadratic penalty on the coefficients of covariates, not on intercepts or shapes."""
-        if not self.penalty:
+    def _penalty(self, layout: Layout, n_units: float) -> Penalty | None:
+        """The penalty on the coefficients of covariates, not on intercepts or shapes."""
+        if not self.penalty_:
             return None
-        marks = [float(j > 0) for item in layout for j in item.columns]
-        return self.penalty * n_units * np.array(marks)
+        marks = np.array([float(j > 0) for item in layout for j in item.columns])
+        amount = self.penalty_ * n_units * marks
+        return Penalty((1.0 - self.l1_ratio) * amount, self.l1_ratio * amount)
 
     def _keep(
         self,
@@ -165,12 +180,18 @@ class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
 
         `theta` holds all parameters, where some were not free in the last climb.
         """
-        words = faults(found) or self._model_faults(layout, found)
         full = found.theta if theta is None else theta
         p = full.size
+        kept = np.arange(found.theta.size)
+        if self.penalty_ and self.l1_ratio > 0:
+            # A lasso's bounds are those of the columns that it kept.
+            kept = np.flatnonzero(found.theta != 0)
+        some = found.restricted(kept)
+        words = faults(some) or self._model_faults(layout, found)
         inside = np.full((p, p), np.nan)
         if not words and theta is None:
-            inside = np.linalg.inv(-found.hessian)
+            inside = np.zeros((p, p))
+            inside[np.ix_(kept, kept)] = np.linalg.inv(-some.hessian)
         self._set(form, layout, columns, full, inside)
         self.log_likelihood_ = found.value
         self.n_units_, self.n_events_ = n_units or rows.n_units, rows.n_events
@@ -178,10 +199,10 @@ class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
         self.bic_ = p * np.log(self.n_units_) - 2.0 * found.value
         self.n_iter_ = max(found.n_iter, 1)
         if not words or "singular" in words[0]:
-            names = [self.parameter_names_[i] for i in open_parameters(found)[:5]]
+            names = [self.parameter_names_[kept[i]] for i in open_parameters(some)[:5]]
             words = tuple(f"the data leave {name} open" for name in names) or words
         self.converged_ = not words
-        self.certificate_ = _certify(found, words, rows.n_units)
+        self.certificate_ = _certify(some, words, rows.n_units)
         if words:
             warnings.warn(
                 f"no proper maximum: {'; '.join(words)}. Drop or merge such columns (no failures, "

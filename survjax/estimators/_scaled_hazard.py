@@ -13,8 +13,9 @@ from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import Form, Layout, Predictor, ScaledForm
 from survjax.inference.histories import Histories
+from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression import Columns, Likelihood, log_likelihoods
-from survjax.inference.regression_fit import RegressionMaximum, faults, fit
+from survjax.inference.regression_fit import faults, fit
 from survjax.inference.two_step import known_base_covariance, stacked_covariance
 from survjax.lifetimes import Lifetime
 
@@ -39,11 +40,8 @@ class ScaledHazard(RegressionEstimator):
         Measure covariates from their means, so that the base is the hazard of the average
         asset. False measures from zero. With one Weibull both are the same model; a mixture
         times a constant is not a mixture, so there they differ.
-    penalty : float, default 0
-        Ridge penalty: subtracts 0.5 * penalty * b'b per unit from the log-likelihood, b being
-        the effects of one standard deviation of each column.
-    tol, max_iter
-        As in `AcceleratedLifetime`.
+    penalty, l1_ratio, tol, max_iter
+        As in `AcceleratedLifetime`; a lasso needs the joint fit.
 
     Attributes
     ----------
@@ -75,13 +73,16 @@ class ScaledHazard(RegressionEstimator):
     True
     """
 
+    _histories_bind = False
+
     def __init__(
         self,
         baseline: Any = None,
         *,
         joint: bool = True,
         center: bool = True,
-        penalty: float = 0.0,
+        penalty: float | str = 0.0,
+        l1_ratio: float = 0.0,
         tol: float = 1e-9,
         max_iter: int = 100,
     ) -> None:
@@ -89,11 +90,14 @@ class ScaledHazard(RegressionEstimator):
         self.joint = joint
         self.center = center
         self.penalty = penalty
+        self.l1_ratio = l1_ratio
         self.tol = tol
         self.max_iter = max_iter
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        if not self.joint and self.l1_ratio > 0 and self.penalty != 0:
+            raise ValueError("l1_ratio > 0 needs joint=True: two steps have no bounds for a lasso")
         known = self.baseline is None or isinstance(self.baseline, Lifetime)
         if not known and not hasattr(self.baseline, "fit"):
             raise ValueError(
@@ -144,8 +148,8 @@ class ScaledHazard(RegressionEstimator):
         layout = _layout(base, p, intercept=True)
         start = np.zeros(p + 1)
         held = ScaledForm(base, held=True)
-        ridge = self._ridge(layout[:1], rows.n_units)
-        settings: dict[str, Any] = {"ridge": ridge, "tol": self.tol, "max_iter": self.max_iter}
+        penalty = self._penalty(layout[:1], rows.n_units)
+        settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         found, _ = fit(held, layout[:1], rows, x, columns, start, **settings)
         theta = np.concatenate([found.theta, np.asarray(ravel_parameters(base)[0])])
         form = ScaledForm(base, held=False)

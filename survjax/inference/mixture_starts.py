@@ -9,10 +9,10 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax.inference.forms import AcceleratedForm, Layout, MixtureForm, Predictor
 from survjax.inference.histories import Histories, HistoryLikelihood
+from survjax.inference.penalties import Penalty, RegressionMaximum
 from survjax.inference.regression import Columns, Likelihood
 from survjax.inference.regression_curves import FittedForm, memberships
 from survjax.inference.regression_fit import (
-    RegressionMaximum,
     climb,
     faults,
     fit,
@@ -46,7 +46,7 @@ def search_mixture(
     *,
     histories: Histories | None,
     component: np.ndarray | None,
-    ridge: np.ndarray | None,
+    penalty: Penalty | None,
     n_starts: int,
     max_shape: float,
     tol: float,
@@ -75,7 +75,7 @@ def search_mixture(
         known = None if component is None else component[part]
         near = Likelihood(form, layout, rows.take(part), x[part], columns, known)
         share = near.n_units / rows.n_units
-    some = None if ridge is None else ridge * share
+    some = penalty and penalty.scaled(share)
     ends = [climb(near, start, tol, max_iter, some) for start in starts[: max(n_starts, 1)]]
 
     def rank(end: RegressionMaximum) -> tuple[bool, float]:
@@ -84,7 +84,7 @@ def search_mixture(
 
     best = min(ends, key=rank)
     if near is not likelihood:
-        best = climb(likelihood, best.theta, tol, max_iter, ridge)
+        best = climb(likelihood, best.theta, tol, max_iter, penalty)
     return best, likelihood
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax.inference.forms import Form, Layout
+from survjax.inference.penalties import MAX_STEP, Penalty, RegressionMaximum, proximal_climb
 from survjax.inference.regression import Columns, Likelihood
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import NewtonState, advance, init
@@ -19,31 +19,6 @@ from survjax.optimize.newton import NewtonState, advance, init
 START_ROWS = 16384
 #: A coefficient with a standard error above this, per standard deviation of its column, is open.
 OPEN = 30.0
-#: The longest step: no parameter of a standardized model moves farther at once.
-MAX_STEP = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class RegressionMaximum:
-    """A maximum reached, in standardized coordinates, and how the iteration ended.
-
-    Attributes
-    ----------
-    theta, gradient, hessian : arrays of shape (P,), (P,), (P, P)
-        Coefficients in the order of the layout; derivatives of the (penalized) log-likelihood.
-    value : float
-        Log-likelihood, without the penalty.
-    decrement, n_iter, code
-        As in `survjax.optimize.Solution`.
-    """
-
-    theta: np.ndarray
-    value: float
-    gradient: np.ndarray
-    hessian: np.ndarray
-    decrement: float
-    n_iter: int
-    code: int
 
 
 @partial(jax.jit, static_argnames=("max_iter",))
@@ -54,25 +29,28 @@ def _advance(
 
 
 def climb(
-    likelihood: Any, start: np.ndarray, tol: float, max_iter: int, ridge: np.ndarray | None = None
+    likelihood: Any,
+    start: np.ndarray,
+    tol: float,
+    max_iter: int,
+    penalty: Penalty | None = None,
 ) -> RegressionMaximum:
-    """Newton's iterations on the host from a start.
-
-    `ridge` (P,) subtracts 0.5 theta' diag(ridge) theta from the log-likelihood.
-    """
-    penalty = np.zeros(start.size) if ridge is None else ridge
+    """Newton's iterations on the host from a start, with whatever penalty there is."""
+    if penalty is not None and penalty.lasso.any():
+        return proximal_climb(likelihood, start, tol, max_iter, penalty)
+    ridge = np.zeros(start.size) if penalty is None else penalty.ridge
     state = init(jax.numpy.asarray(start, float), MAX_STEP)
     while int(state.code) == ResultCode.RUNNING:
         point = np.asarray(state.trial)
         value, gradient, hessian = likelihood(point)
-        value = value - 0.5 * point @ (penalty * point)
-        gradient = gradient - penalty * point
-        hessian = hessian - np.diag(penalty)
+        value = value - 0.5 * point @ (ridge * point)
+        gradient = gradient - ridge * point
+        hessian = hessian - np.diag(ridge)
         state = _advance(state, -value, -gradient, -hessian, tol, max_iter)
     theta = np.asarray(state.x)
     return RegressionMaximum(
         theta,
-        float(-state.value + 0.5 * theta @ (penalty * theta)),
+        float(-state.value + 0.5 * theta @ (ridge * theta)),
         -np.asarray(state.gradient),
         -np.asarray(state.hessian),
         float(state.decrement),
@@ -90,7 +68,7 @@ def fit(
     start: np.ndarray,
     *,
     component: np.ndarray | None = None,
-    ridge: np.ndarray | None = None,
+    penalty: Penalty | None = None,
     tol: float = 1e-9,
     max_iter: int = 100,
 ) -> tuple[RegressionMaximum, Likelihood]:
@@ -100,10 +78,10 @@ def fit(
         known = None if component is None else component[part]
         few = Likelihood(form, layout, rows.take(part), x[part], columns, known)
         share = few.n_units / rows.n_units
-        near = climb(few, start, 1e-4, max_iter, None if ridge is None else ridge * share)
+        near = climb(few, start, 1e-4, max_iter, penalty and penalty.scaled(share))
         start = near.theta if np.all(np.isfinite(near.theta)) else start
     likelihood = Likelihood(form, layout, rows, x, columns, component)
-    return climb(likelihood, start, tol, max_iter, ridge), likelihood
+    return climb(likelihood, start, tol, max_iter, penalty), likelihood
 
 
 def location_start(rows: Observations) -> tuple[float, float]:

@@ -1,0 +1,156 @@
+"""Lasso and elastic net: proximal Newton steps, and paths of penalties.
+
+The penalized log-likelihood is l(theta) - sum_j (ridge_j theta_j^2 / 2 + lasso_j |theta_j|). Each
+step minimizes the quadratic model plus the penalty by coordinate descent (Friedman, Hastie and
+Tibshirani 2010), and is halved until the objective falls.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from survjax.optimize import ResultCode
+
+#: The longest step: no parameter of a standardized model moves farther at once.
+MAX_STEP = 10.0
+
+
+class Penalty(NamedTuple):
+    """What is subtracted from a log-likelihood, for each of its P coefficients.
+
+    Attributes
+    ----------
+    ridge, lasso : arrays of shape (P,)
+        sum_j ridge_j theta_j^2 / 2 + lasso_j |theta_j|.
+    """
+
+    ridge: np.ndarray
+    lasso: np.ndarray
+
+    def scaled(self, share: float) -> Penalty:
+        """The same penalty per unit, on a share of the units."""
+        return Penalty(self.ridge * share, self.lasso * share)
+
+
+@dataclasses.dataclass(frozen=True)
+class RegressionMaximum:
+    """A maximum reached, in standardized coordinates, and how the iteration ended.
+
+    Attributes
+    ----------
+    theta, gradient, hessian : arrays of shape (P,), (P,), (P, P)
+        Coefficients in the order of the layout; derivatives of the (penalized) log-likelihood.
+    value : float
+        Log-likelihood, without the penalty.
+    decrement, n_iter, code
+        As in `survjax.optimize.Solution`.
+    """
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+    hessian: np.ndarray
+    decrement: float
+    n_iter: int
+    code: int
+
+    def restricted(self, kept: np.ndarray) -> RegressionMaximum:
+        """The same maximum in some of its coefficients."""
+        return dataclasses.replace(
+            self,
+            theta=self.theta[kept],
+            gradient=self.gradient[kept],
+            hessian=self.hessian[np.ix_(kept, kept)],
+        )
+
+
+def proximal_climb(
+    likelihood: Any,
+    start: np.ndarray,
+    tol: float,
+    max_iter: int,
+    penalty: Penalty,
+) -> RegressionMaximum:
+    """The maximum of a log-likelihood with ridge and lasso penalties on its coefficients."""
+    ridge, lasso = penalty
+
+    def cost(theta: np.ndarray, value: float) -> float:
+        return -value + 0.5 * theta @ (ridge * theta) + lasso @ np.abs(theta)
+
+    theta = np.asarray(start, float)
+    value, gradient, hessian = likelihood(theta)
+    best, code, n_iter, decrement = cost(theta, value), ResultCode.MAX_ITERATIONS, 0, np.inf
+    while n_iter < max_iter:
+        n_iter += 1
+        slope = -gradient + ridge * theta
+        curvature = _positive(-hessian + np.diag(ridge))
+        aim = _coordinate_descent(theta, slope, curvature, lasso)
+        step = aim - theta
+        length = np.linalg.norm(step)
+        step = step * min(1.0, MAX_STEP / max(length, 1e-300))
+        # The fall that the convex model promises; at the optimum there is none.
+        promised = slope @ step + lasso @ (np.abs(theta + step) - np.abs(theta))
+        decrement = float(np.sqrt(max(-promised, 0.0)))
+        if decrement <= max(tol, 1e-8):
+            code = ResultCode.CONVERGED
+            break
+        share, moved = 1.0, False
+        for _ in range(40):
+            trial = theta + share * step
+            found = likelihood(trial)
+            worth = cost(trial, found[0])
+            if np.isfinite(worth) and worth <= best + 1e-4 * share * promised:
+                moved = True
+                break
+            share *= 0.5
+        if not moved:
+            hidden = -promised <= 1e-13 * max(abs(best), 1.0) * 64
+            code = ResultCode.ROUNDING if hidden else ResultCode.STALLED
+            break
+        theta, best = trial, worth
+        value, gradient, hessian = found
+    gradient = gradient - ridge * theta - lasso * np.sign(theta)
+    gradient = np.where((theta == 0) & (lasso > 0), 0.0, gradient)
+    return RegressionMaximum(
+        theta, float(value), gradient, hessian - np.diag(ridge), decrement, n_iter, int(code)
+    )
+
+
+def _positive(matrix: np.ndarray) -> np.ndarray:
+    """A matrix with the absolute eigenvalues of another: the model is then convex."""
+    values, vectors = np.linalg.eigh(matrix)
+    size = np.maximum(np.abs(values), 1e-10 * np.abs(values).max())
+    return (vectors * size) @ vectors.T
+
+
+def _coordinate_descent(
+    theta: np.ndarray, slope: np.ndarray, curvature: np.ndarray, lasso: np.ndarray
+) -> np.ndarray:
+    """Minimize the quadratic model plus the lasso, one coordinate after the other."""
+    point = theta.copy()
+    gradient = slope.copy()
+    diagonal = np.diag(curvature)
+    for _ in range(2000):
+        largest = 0.0
+        for j in range(point.size):
+            target = diagonal[j] * point[j] - gradient[j]
+            new = np.sign(target) * max(abs(target) - lasso[j], 0.0) / diagonal[j]
+            change = new - point[j]
+            if change != 0.0:
+                point[j] = new
+                gradient = gradient + change * curvature[j]
+                largest = max(largest, abs(change) * np.sqrt(diagonal[j]))
+        if largest < 1e-11:
+            break
+    return point
+
+
+def penalty_grid(gradient: np.ndarray, marks: np.ndarray, n_units: float, l1_ratio: float) -> Any:
+    """Twenty penalties, falling from one that lets no covariate in (or shrinks all to little)."""
+    if l1_ratio > 0:
+        top = float(np.max(np.abs(gradient) * marks)) / n_units / l1_ratio
+        return top * np.logspace(0.0, -3.0, 20)
+    return np.logspace(2.0, -4.0, 20)

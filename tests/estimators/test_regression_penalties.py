@@ -1,0 +1,61 @@
+"""Ridge, lasso and elastic net: optimality, paths, and the choice by cross-validation."""
+
+import numpy as np
+import pytest
+
+from survjax import AcceleratedLifetime, ScaledHazard
+from survjax._core.precision import double_precision
+from survjax.estimators._target import check_survival_y
+from survjax.inference.regression import Likelihood
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 6)) * [1, 10, 1, 1, 0.1, 1]
+    lives = np.exp(2.0 + 0.6 * x[:, 0] - 0.03 * x[:, 1]) * rng.weibull(1.8, 200)
+    return x, np.column_stack([np.minimum(lives, 20.0), lives <= 20.0])
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@double_precision
+def test_the_optimality_conditions_hold_at_the_penalized_answer(fleet, l1_ratio):
+    x, y = fleet
+    fitted = AcceleratedLifetime(penalty=0.05, l1_ratio=l1_ratio).fit(x, y)
+    inside, rows = fitted._fitted, check_survival_y(y).observations()
+    likelihood = Likelihood(inside.form, inside.layout, rows, x, inside.columns)
+    gradient = likelihood(inside.theta)[1] / 200
+    assert abs(gradient[0]) < 1e-6 and abs(gradient[-1]) < 1e-6
+    b, slope = inside.theta[1:-1], gradient[1:-1] - 0.05 * (1 - l1_ratio) * inside.theta[1:-1]
+    np.testing.assert_allclose(slope[b != 0], 0.05 * l1_ratio * np.sign(b[b != 0]), atol=1e-6)
+    assert np.all(np.abs(slope[b == 0]) <= 0.05 * l1_ratio + 1e-6)
+    if l1_ratio == 1.0:
+        assert np.all(fitted.coef_[:2] != 0) and np.count_nonzero(fitted.coef_) < 6
+        error = np.sqrt(np.diag(fitted.covariance_))[1:-1]
+        assert np.all((error > 0) == (fitted.coef_ != 0))
+
+
+def test_the_path_begins_empty_and_the_choice_beats_both_ends(fleet):
+    x, y = fleet
+    fitted = AcceleratedLifetime(penalty="cv", l1_ratio=1.0).fit(x, y)
+    path = fitted.penalty_path_
+    assert np.all(path.iloc[0][["x0", "x1", "x2", "x3", "x4", "x5"]] == 0)
+    assert fitted.penalty_ == path["penalty"][path["score"].idxmax()]
+    assert path["score"].max() > path["score"].iloc[0] + 0.05
+    assert np.all(fitted.coef_[:2] != 0)
+
+
+def test_more_columns_than_rows_are_no_problem_with_a_penalty():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(40, 60))
+    lives = np.exp(1.0 + x[:, 0]) * rng.weibull(3.0, 40)
+    fitted = ScaledHazard(penalty=0.1, l1_ratio=1.0).fit(x, lives)
+    assert fitted.converged_ and fitted.coef_[0] == fitted.coef_.min() < 0
+    assert np.count_nonzero(fitted.coef_) < 20
+
+
+def test_penalties_that_make_no_sense_are_refused(fleet):
+    with pytest.raises(ValueError, match="penalty must be a number of at least 0, or 'cv'"):
+        AcceleratedLifetime(penalty=-1.0).fit(*fleet)
+    with pytest.raises(ValueError, match="l1_ratio must lie between"):
+        AcceleratedLifetime(penalty=1.0, l1_ratio=2.0).fit(*fleet)
