@@ -81,7 +81,8 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
     -----
     S(t) = \sum_k w_k exp(-(t / scale_k)^{shape_k}). The likelihood of a mixture is unbounded (a
     component can collapse on one failure time), so the estimate is the highest interior local
-    maximum; the search carries the vanishing penalty of Chen, Tan and Zhang (2008).
+    maximum. Where there is none, the maximum with the vanishing penalty of Chen, Tan and Zhang
+    (2008) stands in, with a warning.
 
     Examples
     --------

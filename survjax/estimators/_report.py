@@ -109,7 +109,7 @@ class Report(MixtureState):
         points = climb_path(
             self._start if start is None else start,
             self._rows,
-            penalty=1.0 / self.n_units_,
+            penalty=0.0 if self.converged_ else 1.0 / self.n_units_,
             reference=reference,
             tol=self.tol,
             max_iter=self.max_iter,

@@ -53,15 +53,15 @@ def climb_path(
 ) -> np.ndarray:
     """Points (m, p) from a start through the stages of the search to the maximum on all rows.
 
-    With several components: with the penalty on the condensed rows, then without it, then on as
-    many rows as it takes. One component starts from its moments.
+    With several components: on the condensed rows, then on as many as it takes. One component
+    starts from its moments. With a penalty, the path ends near the penalized maximum of the
+    condensed rows, which stands in where there is no interior one.
     """
     one = start.size == 2
     small = condense(rows, RANK_ROWS if one else SEARCH_ROWS)
     points = [moment_start(rows) if one else start]
-    stages = [] if one else [(padded(small), penalty, 1.0)]
-    stages.append((padded(small), 0.0, 1.0 if one else 0.5))
-    if small.n_rows < rows.n_rows:
+    stages = [(padded(small), penalty, 1.0)]
+    if small.n_rows < rows.n_rows and penalty == 0.0:
         middle = condense(rows, RANK_ROWS)
         if small.n_rows < middle.n_rows < rows.n_rows:
             stages.append((padded(middle), 0.0, 0.5))
