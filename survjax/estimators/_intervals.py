@@ -105,19 +105,18 @@ class Intervals(MixtureState):
         if method in ("auto", "delta"):
             low, high = bounds(curve, values, errors, level)
         else:
-            target = self._targets(curve, t, ages, values)
+            target = self._targets(t, ages)
             safe = self._searched(curve, target, values, errors, level, method)
             low, high = (natural_value(curve, part) for part in safe)
             low, high = (high, low) if curve == "survival" else (low, high)
         return _shaped(low, shape), _shaped(high, shape)
 
-    def _targets(self, curve: str, t: Any, ages: Any, values: np.ndarray) -> Target:
-        """Flat arguments of a curve that was checked already."""
+    def _targets(self, t: Any, ages: Any) -> Target:
+        """Flat arguments of a curve that were checked already."""
         t, ages = np.broadcast_arrays(
             np.asarray(t, float), 0.0 if ages is None else np.asarray(ages, float)
         )
-        start = values if curve == "quantile" else None
-        return Target(t=t.ravel(), age=ages.ravel() if np.any(ages > 0) else None, start=start)
+        return Target(t=t.ravel(), age=ages.ravel() if np.any(ages > 0) else None)
 
     def _searched(
         self,

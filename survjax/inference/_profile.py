@@ -28,7 +28,7 @@ from survjax.inference.likelihood import derivatives, log_likelihood
 from survjax.inference.maximize import padded
 from survjax.inference.summaries import condense, is_plain
 from survjax.inference.uncertainty import normal_quantile
-from survjax.lifetimes import Lifetime
+from survjax.lifetimes import Lifetime, Mixture, Weibull
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import NewtonState, advance, init
 
@@ -39,9 +39,9 @@ LANES = 16
 #: Curvature of the term that holds g near c, in units of the estimate's information on g.
 STIFFNESS = 10.0
 #: A profile that is this far out (log units, beside some standard errors) has no bound.
-FAR = 30.0
+FAR = 12.0
 #: Evaluations of a lane before it gives up, and Newton iterations of one climb.
-MOST_EVALUATIONS, MOST_ITERATIONS = 500, 60
+MOST_EVALUATIONS, MOST_ITERATIONS = 800, 100
 
 
 @pytree
@@ -62,13 +62,20 @@ class Problem:
 
 @pytree
 class Lane:
-    """One search; c and the bracket count outward from the estimate."""
+    """One search; c and the bracket count outward from the estimate.
+
+    `home` is the last point of the profile short of the level: every walk outward starts there,
+    so that one that went too far and fell into another hollow does not stay in it.
+    """
 
     newton: NewtonState = data()
+    home: Any = data()
     parts: Any = data()
     c: Any = data()
     inside: Any = data()
     outside: Any = data()
+    step: Any = data()
+    n_flat: Any = data()
     n_evaluations: Any = data()
     bound: Any = data()
     done: Any = data()
@@ -88,7 +95,7 @@ def _penalized(parts: Any, c: Any, stiffness: Any) -> tuple[Any, Any, Any]:
 def _climb(lane: Lane, parts: Any, problem: Problem) -> Lane:
     """One Newton iteration for the lane's c, given the parts at the point it tries."""
     held = _penalized(parts, problem.center + problem.direction * lane.c, problem.stiffness)
-    newton = advance(lane.newton, *held, tol=1e-5, max_iter=MOST_ITERATIONS, max_step=3.0)
+    newton = advance(lane.newton, *held, tol=1e-4, max_iter=MOST_ITERATIONS, max_step=3.0)
     accepted = jnp.all(newton.x == lane.newton.trial)
     return dataclasses.replace(
         lane,
@@ -102,41 +109,49 @@ def _walk(lane: Lane, problem: Problem) -> Lane:
     """Judge the point of the profile that was reached, and choose the next c.
 
     The root of twice the fall grows nearly in proportion to the distance, with a slope that the
-    profile's own slope gives: a Newton step in it, kept inside the bracket.
+    profile's own slope gives: a Newton step in it, no longer than twice the last good one, and
+    kept inside the bracket.
     """
     (value, _, _), (g, _, _) = lane.parts
     stiffness, goal = problem.stiffness, problem.goal
     ends = (int(ResultCode.CONVERGED), int(ResultCode.ROUNDING))
-    on_profile = (lane.newton.code == ends[0]) | (lane.newton.code == ends[1])
+    good = (lane.newton.code == ends[0]) | (lane.newton.code == ends[1])
     distance = problem.direction * (g - problem.center)
     reached = jnp.sqrt(jnp.maximum(2.0 * (problem.top - value), 0.0))
     slope = stiffness * (lane.c - distance) / jnp.maximum(reached, 1e-12)
-    short = on_profile & (reached < goal)
-    inside = jnp.where(short, jnp.maximum(lane.inside, lane.c), lane.inside)
-    outside = jnp.where(short, lane.outside, jnp.minimum(lane.outside, lane.c))
-    closed = jnp.isfinite(outside)
-    ahead = (goal - reached) / slope
-    c = distance + ahead + goal * slope / stiffness
-    c = jnp.minimum(c, jnp.where(closed, outside, 4.0 * lane.c))
-    usable = on_profile & (slope > 0) & (c > inside) & (c < outside)
-    c = jnp.where(usable, c, jnp.where(closed, 0.5 * (inside + outside), 2.0 * lane.c))
-    found = on_profile & (jnp.abs(reached - goal) < 1e-4) & (slope > 0)
+    short, over = good & (reached < goal), good & (reached >= goal)
+    inside = jnp.where(short, lane.c, lane.inside)
+    outside = jnp.where(over, lane.c, lane.outside)
+    ahead = jnp.where(slope > 0, (goal - reached) / slope, jnp.inf)
+    found = good & (jnp.abs(reached - goal) < 1e-4) & (slope > 0)
     # Where the profile jumps over the level, the point just beyond it is the bound.
-    beyond = jnp.where(on_profile & ~short, g, lane.bound)
-    bound = jnp.where(found, g + problem.direction * ahead, beyond)
-    endless = short & (lane.c > FAR + 3.0 * problem.error)
+    bound = jnp.where(over, g, lane.bound)
+    bound = jnp.where(found, g + problem.direction * ahead, bound)
+    far = FAR + 3.0 * problem.error
+    flat = short & (jnp.abs(slope) * 4.0 * far < goal - reached)
+    n_flat = jnp.where(flat, lane.n_flat + 1, 0)
+    endless = short & ((lane.c > far) | (n_flat >= 2))
     bound = jnp.where(endless & ~found, problem.direction * jnp.inf, bound)
-    stuck = closed & (outside - inside <= 1e-9 * (1.0 + outside))
-    spent = lane.n_evaluations >= MOST_EVALUATIONS
+    step = jnp.where(short, 2.0 * lane.step, jnp.where(good, lane.step, 0.25 * lane.step))
+    c = jnp.minimum(distance + ahead + goal * slope / stiffness, inside + step)
+    usable = good & (c > inside) & (c < outside)
+    halfway = jnp.where(jnp.isfinite(outside), 0.5 * (inside + outside), inside + step)
+    c = jnp.where(usable, c, jnp.minimum(halfway, inside + step))
+    small = 1e-7 * (problem.error + inside)
+    stuck = (outside - inside <= small) | (step <= small)
+    home = jnp.where(short, lane.newton.x, lane.home)
     return Lane(
-        newton=init(lane.newton.x, 0.5),
+        newton=init(home, 1.0),
+        home=home,
         parts=lane.parts,
         c=c,
         inside=inside,
         outside=outside,
+        step=step,
+        n_flat=n_flat,
         n_evaluations=lane.n_evaluations,
         bound=bound,
-        done=found | endless | stuck | spent,
+        done=found | endless | stuck | (lane.n_evaluations >= MOST_EVALUATIONS),
     )
 
 
@@ -145,6 +160,7 @@ def _solve(
     lifetime: Lifetime,
     rows: Observations,
     tilt: jax.Array,
+    steep: jax.Array,
     targets: Target,
     problems: Problem,
     *,
@@ -152,16 +168,23 @@ def _solve(
 ) -> jax.Array:
     """The bound of each problem on the safe scale."""
     estimate, unravel = ravel_parameters(lifetime)
-    top = log_likelihood(lifetime, rows)
+    here = log_likelihood(lifetime, rows)
 
     def lane(given: Any) -> jax.Array:
         target, problem = given
+        top = jnp.where(jnp.isnan(problem.top), here, problem.top)
         problem = dataclasses.replace(problem, top=top)
 
         def parts_at(x: jax.Array) -> Any:
             value, gradient, hessian = derivatives(unravel(x), rows)
-            tilted = value + tilt @ (x - estimate), gradient + tilt, hessian
-            return tilted, expansion(unravel, x, curve, target)
+            moved = x - estimate
+            ratio = jnp.exp(2.0 * jnp.minimum(moved, 300.0))
+            held = (
+                value + tilt @ moved - steep @ (ratio - 1.0 - 2.0 * moved),
+                gradient + tilt - 2.0 * steep * (ratio - 1.0),
+                hessian - jnp.diag(4.0 * steep * ratio),
+            )
+            return held, expansion(unravel, x, curve, target)
 
         def body(lane: Lane) -> Lane:
             lane = _climb(lane, parts_at(lane.newton.trial), problem)
@@ -171,12 +194,15 @@ def _solve(
         usable = jnp.isfinite(problem.center) & (problem.error > 0)
         start = Lane(
             newton=init(estimate, 1.0),
+            home=estimate,
             parts=jax.tree.map(
                 lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(parts_at, estimate)
             ),
             c=problem.goal * problem.error * (1.0 + 1.0 / STIFFNESS),
             inside=0.0 * problem.goal,
             outside=problem.goal + jnp.inf,
+            step=problem.goal * problem.error,
+            n_flat=jnp.asarray(0),
             n_evaluations=jnp.asarray(0),
             bound=problem.center + jnp.nan,
             done=~usable,
@@ -197,6 +223,7 @@ def profile_bounds(
     values: np.ndarray,
     errors: np.ndarray,
     level: float,
+    top: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper profile bounds (m,) on the safe scale; infinite where there is none.
 
@@ -214,6 +241,9 @@ def profile_bounds(
         Estimates and standard errors on the safe scale; the errors set the first step.
     level : float
         Confidence level.
+    top : float, optional
+        The log-likelihood from which the fall counts, where `lifetime` is another maximum than
+        the highest.
 
     Returns
     -------
@@ -228,15 +258,29 @@ def profile_bounds(
         return np.pad(np.concatenate([lower, upper]), (0, fill), mode="edge")
 
     problems = Problem(
-        top=np.zeros(2 * m + fill),
+        top=np.full(2 * m + fill, np.nan if top is None else top),
         goal=np.full(2 * m + fill, normal_quantile(level)),
         center=lanes(values, values),
         direction=lanes(-np.ones(m), np.ones(m)),
         error=np.pad(np.concatenate([errors, errors]), (0, fill)),
     )
     wide = jax.tree.map(lambda part: lanes(part, part), targets)
-    found = np.asarray(_solve(lifetime, small, tilt, wide, problems, curve=curve))
+    steep = _steepness(lifetime, rows.n_units)
+    found = np.asarray(_solve(lifetime, small, tilt, steep, wide, problems, curve=curve))
     return found[:m], found[m : 2 * m]
+
+
+def _steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
+    """Weight (p,) of the penalty that keeps a profile from falling into a collapse.
+
+    The search's own vanishing penalty on the shapes of several Weibulls, taken relative to the
+    fitted shapes, where it and its slope are zero.
+    """
+    amount = np.zeros(ravel_parameters(lifetime)[0].size)
+    if isinstance(lifetime, Mixture) and isinstance(lifetime.components, Weibull):
+        k = np.shape(lifetime.components.log_shape)[0]
+        amount[-k:] = (k > 1) / n_units
+    return amount
 
 
 _gradient = jax.jit(lambda lifetime, rows: derivatives(lifetime, rows)[1])

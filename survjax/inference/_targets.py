@@ -15,15 +15,11 @@ from survjax.inference.uncertainty import natural_safe
 
 @pytree
 class Target:
-    """What to bound: an entry of `natural_safe`, or a curve at t, perhaps given an age.
-
-    For a quantile, t is the failed share and `start` the log of the estimate.
-    """
+    """What to bound: an entry of `natural_safe`, or a curve at t, perhaps given an age."""
 
     index: Any = data(default=None)
     t: Any = data(default=None)
     age: Any = data(default=None)
-    start: Any = data(default=None)
 
 
 def _value(
@@ -42,7 +38,9 @@ def _value(
 def value_of(unravel: Any, x: jax.Array, curve: str, target: Target) -> jax.Array:
     """A target on its unbounded scale at the vector x (p,)."""
     if curve == "quantile":
-        return _log_quantile(lambda y: _value(unravel, x, curve, target, y), target)
+        rest = unravel(x)
+        rest = rest if target.age is None else rest.given(target.age)
+        return jnp.log(rest.quantile(target.t))
     return _value(unravel, x, curve, target)
 
 
@@ -52,7 +50,7 @@ def expansion(unravel: Any, x: jax.Array, curve: str, target: Target) -> tuple[A
         return _expand(lambda x: _value(unravel, x, curve, target), x)
     # The quantile solves log H(y; x) = goal for y = log t; its derivatives follow from those of
     # log H in (x, y) by the implicit function theorem.
-    y = value_of(unravel, x, curve, target)
+    y = value_of(unravel, lax.stop_gradient(x), curve, target)
     _, first, second = _expand(
         lambda z: _value(unravel, z[:-1], curve, target, z[-1]), jnp.append(x, y)
     )
@@ -71,20 +69,3 @@ def _expand(function: Any, at: jax.Array) -> tuple[Any, Any, Any]:
 
     bend, (value, slope) = jax.jacfwd(with_value, has_aux=True)(at)
     return value, slope, bend
-
-
-def _log_quantile(log_hazard: Any, target: Target) -> jax.Array:
-    """Solve log H = log(-log(1 - q)) by Newton in log time, where log H bends little."""
-    goal = jnp.log(-jnp.log1p(-target.t))
-
-    def step(carry: Any) -> Any:
-        y, _, count = carry
-        gap, slope = jax.jvp(log_hazard, (y,), (jnp.ones_like(y),))
-        move = jnp.clip((goal - gap) / slope, -2.0, 2.0)
-        return y + move, move, count + 1
-
-    def running(carry: Any) -> Any:
-        y, move, count = carry
-        return (jnp.abs(move) > 1e-14 * (1.0 + jnp.abs(y))) & (count < 80)
-
-    return lax.while_loop(running, step, (target.start, jnp.ones_like(target.start), 0))[0]
