@@ -63,7 +63,10 @@ class Lifetime(ABC):
 
     def log_density(self, t: ArrayLike) -> jax.Array:
         """Log of the probability density f(t) = h(t) S(t)."""
-        return self.log_hazard(t) - self.cumulative_hazard(t)
+        # Nothing has failed by time zero, whatever the parameters: where the density begins at
+        # infinity, its derivatives must not multiply that by the zero slope of H.
+        started = jnp.asarray(t) > 0
+        return self.log_hazard(t) - jnp.where(started, self.cumulative_hazard(t), 0.0)
 
     def hazard(self, t: ArrayLike) -> jax.Array:
         """Hazard rate h(t), per unit of time: the rate of failure of units that reached t."""
