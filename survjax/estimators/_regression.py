@@ -128,7 +128,7 @@ class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
         form, layout, start = self._model(rows, x)
         columns = self._columns(x, rows.weight)
         penalty = self._penalty(layout, rows.n_units)
-        settings = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
+        settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         found, _ = fit(form, layout, rows, x, columns, start, **settings)
         self._keep(form, layout, columns, found, rows)
 

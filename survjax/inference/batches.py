@@ -49,7 +49,7 @@ def climb(
     penalty: jax.Array,
     reference: jax.Array,
     max_shape: jax.Array,
-    tol: jax.Array,
+    tol: Any,
     max_iter: int,
 ) -> tuple[NewtonState, jax.Array]:
     """Newton iterations from each start (B, p), with the penalty and then without it.

@@ -81,8 +81,12 @@ def _runs(
     """Runs of consecutive failures: first, last, mean log time and the shape of its spread."""
     n = y.shape[0]
     sizes = np.unique(np.geomspace(2, max(0.7 * n, 2), 16).astype(int))
-    first = np.concatenate([np.arange(n - size + 1) for size in sizes if size <= n] or [[]])
-    last = first + np.concatenate([np.full(n - s + 1, s - 1) for s in sizes if s <= n] or [[]])
+    first = np.concatenate(
+        [np.arange(n - size + 1) for size in sizes if size <= n] or [np.zeros(0)]
+    )
+    last = first + np.concatenate(
+        [np.full(n - s + 1, s - 1) for s in sizes if s <= n] or [np.zeros(0)]
+    )
     first, last = first.astype(int), last.astype(int)
     x = y - y.mean()
     # A unit lies anywhere in its interval.

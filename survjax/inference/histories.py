@@ -133,7 +133,8 @@ def _accelerated(form: AcceleratedForm, eta: Any, piece: Any) -> Any:
     # Before its first row a unit is taken to have lived under that row's covariates.
     before = (piece["start"] * pace)[piece["first"]]
     shape = [e if jnp.ndim(e) == 0 else e[piece["last"]] for e in eta[1:]]
-    base = FAMILIES[form.family](jnp.zeros(()), *shape)
+    family: Any = FAMILIES[form.family]
+    base = family(jnp.zeros(()), *shape)
     failed = piece["event"][piece["last"]]
     total = before + used
     hazard = base.log_hazard(total) - eta[0][piece["last"]]
@@ -214,7 +215,7 @@ def _pieces(rows: Histories, x: np.ndarray, component: np.ndarray | None) -> Any
         n, units = part.stop - part.start, stop - begin
         size, count = bucket_size(n + 1), bucket_size(units + 1)
         # The padding is a unit of no weight that runs from zero to one.
-        filled = {
+        filled: dict[str, np.ndarray] = {
             "unit": np.full(size, count - 1, np.int32),
             "start": np.zeros(size),
             "stop": np.ones(size),

@@ -44,8 +44,9 @@ def _curves(form: Form, eta: Any, edges: Any, age: Any) -> tuple[Any, Any]:
     if not isinstance(form, MixtureForm):
         hazard, mean = of(lifetime)
         return jnp.log(hazard), jnp.log(mean)
-    member = lifetime.log_membership(starts)[:, 0]
-    hazards, means = jax.vmap(of)(lifetime.components)
+    mixture: Any = lifetime
+    member = mixture.log_membership(starts)[:, 0]
+    hazards, means = jax.vmap(of)(mixture.components)
     hazard = -logsumexp(member[:, None] - hazards)
     return jnp.log(hazard), jnp.log(jnp.sum(jnp.exp(member) * means))
 
@@ -95,6 +96,6 @@ def along(
         fitted.form, fitted.theta, columns, x, edges, age, layout=fitted.layout
     )
     slopes = np.asarray(slopes)
-    covariance = fitted.covariance
+    covariance = np.asarray(fitted.covariance)
     errors = np.sqrt(np.maximum(np.einsum("ap,pq,aq->a", slopes, covariance, slopes), 0.0))
     return np.asarray(values), errors, np.asarray(pull)

@@ -89,7 +89,7 @@ def proximal_climb(
         curvature = _positive(-hessian + np.diag(ridge))
         aim = _coordinate_descent(theta, slope, curvature, lasso)
         step = aim - theta
-        length = np.linalg.norm(step)
+        length = float(np.linalg.norm(step))
         step = step * min(1.0, MAX_STEP / max(length, 1e-300))
         # The fall that the convex model promises; at the optimum there is none.
         promised = slope @ step + lasso @ (np.abs(theta + step) - np.abs(theta))
