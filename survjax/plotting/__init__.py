@@ -16,6 +16,11 @@ from survjax.plotting._history import animate_fit, plot_history
 from survjax.plotting._iterations import plot_basins, plot_bifurcation, plot_iterates
 from survjax.plotting._kinds import draw
 from survjax.plotting._paper import plot_paper
+from survjax.plotting._regression import (
+    plot_asset_rul,
+    plot_effects,
+    plot_partial_survival,
+)
 from survjax.plotting._rul import plot_rul
 from survjax.plotting._style import save
 
@@ -25,6 +30,9 @@ __all__ = [
     "plot_paper",
     "plot_hazard",
     "plot_rul",
+    "plot_effects",
+    "plot_partial_survival",
+    "plot_asset_rul",
     "plot_history",
     "plot_training",
     "plot_decision_regions",

@@ -65,14 +65,14 @@ def plot_survival(
     t = grid(model, times)
     survival = curves(model, t, level)["survival"]
     ax = start(ax, title="Survival", x="age ({unit})", y="share still running", unit=unit)
+    fill(ax, t, survival.limits, level)
+    ax.plot(t, survival.values, color=MODEL, linewidth=2.4, label=title_of(model))
+    draw_other(ax, t, compare, "survival")
     found = steps(model, level)
     if found is not None:
         curve, name = found
         at, values = drawn_steps(curve, longest(model))
-        ax.step(at, values, where="post", color=DATA, linewidth=1.1, label=f"{name} (data)")
-    fill(ax, t, survival.limits, level)
-    ax.plot(t, survival.values, color=MODEL, linewidth=1.8, label=title_of(model))
-    draw_other(ax, t, compare, "survival")
+        ax.plot(at, values, color=DATA, linewidth=0.9, label=f"{name} (data)")
     ax.set_xlim(0, t[-1])
     ax.set_ylim(0, 1.02)
     return finish(ax, 4)

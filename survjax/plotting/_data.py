@@ -87,10 +87,20 @@ def steps(model: Any, level: float) -> tuple[StepCurve, str] | None:
 
 
 def drawn_steps(curve: StepCurve, end: float) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of a step curve from time zero to the end, for a drawing style of steps."""
-    times = np.concatenate([[0.0], curve.times, [max(end, curve.times.max(initial=0.0))]])
-    values = np.concatenate([[curve.initial], curve.values])
-    return times, np.append(values, values[-1])
+    """Corners of a step curve from time zero to the end.
+
+    Where a step is known only to lie in an interval, the corner becomes a slope across it.
+    """
+    finite = np.isfinite(curve.times)
+    right = curve.times[finite]
+    left = right if curve.starts is None else np.minimum(curve.starts[finite], right)
+    values = np.concatenate([[curve.initial], curve.values[finite]])
+    times = np.column_stack([left, right]).ravel()
+    heights = np.column_stack([values[:-1], values[1:]]).ravel()
+    return (
+        np.concatenate([[0.0], times, [max(end, right.max(initial=0.0))]]),
+        np.concatenate([[curve.initial], heights, values[-1:]]),
+    )
 
 
 @dataclass(frozen=True)

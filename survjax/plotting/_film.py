@@ -96,7 +96,7 @@ class Film:
             start(ax, title="", x="age ({unit})", y=label, unit=self.unit)
         if self.steps is not None:
             (at, values), name = self.steps
-            left.step(at, values, where="post", color=DATA, linewidth=1.0, label=name)
+            left.plot(at, values, color=DATA, linewidth=1.0, label=name)
         if self.truth is not None:
             alive = self.truth.survival(self.t)
             dense = np.exp(self.truth.log_density_parts(self.t)).sum(axis=0)

@@ -12,10 +12,12 @@ from survjax.inference.nonparametric import StepCurve
 from survjax.plotting._data import check_fitted, curves, draw_other, grid, log_grid, steps, title_of
 from survjax.plotting._style import DATA, MODEL, fill, finish, start
 
-#: Failed shares that may be marked on the axis.
+#: Failed shares that may be marked on the axis, the more telling ones first.
 SHARES = np.array(
-    [1e-5, 1e-4, 1e-3, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999, 0.9999]
+    [0.5, 0.1, 0.01, 0.9, 0.001, 0.99, 0.2, 0.05, 0.02, 1e-4, 1e-5, 1e-6, 0.3, 0.7, 0.003, 0.999]
 )
+#: Points drawn at most; beyond, they would only be a thicker line.
+POINTS = 300
 
 
 def plot_paper(
@@ -53,8 +55,8 @@ def plot_paper(
 
     Notes
     -----
-    Points stand in the middle of each Kaplan-Meier step, as Meeker and Escobar (1998, section
-    6.4) do.
+    Points stand in the middle of each Kaplan-Meier step (Meeker and Escobar 1998, section 6.4),
+    and at the end of each interval of Turnbull's estimate, where it is known.
 
     Examples
     --------
@@ -104,10 +106,18 @@ def paper(survival: Any) -> np.ndarray:
 
 
 def _points(curve: StepCurve) -> tuple[np.ndarray, np.ndarray]:
-    """Event times, and the survival in the middle of each step."""
-    before = np.concatenate([[curve.initial], curve.values[:-1]])
+    """Times of failures and the survival there; some of them where there are many."""
     finite = np.isfinite(curve.times)
-    return curve.times[finite], 0.5 * (before + curve.values)[finite]
+    times, values = curve.times[finite], curve.values[finite]
+    if curve.starts is None:
+        values = 0.5 * (values + np.concatenate([[curve.initial], values[:-1]]))
+    if times.size > POINTS:
+        # Evenly along the log of their rank, so that the few early ones are all there.
+        chosen = np.unique(np.geomspace(1, times.size, POINTS).astype(int) - 1)
+        evenly = np.linspace(0, times.size - 1, POINTS).astype(int)
+        chosen = np.union1d(chosen, evenly)
+        times, values = times[chosen], values[chosen]
+    return times, values
 
 
 def _scale(ax: Axes, t: np.ndarray, heights: np.ndarray) -> None:
@@ -116,15 +126,16 @@ def _scale(ax: Axes, t: np.ndarray, heights: np.ndarray) -> None:
     low, high = (float(heights.min()), float(heights.max())) if heights.size else (-5.0, 1.5)
     room = 0.05 * max(high - low, 1.0)
     ax.set_ylim(low - room, high + room)
-    marks = np.log(-np.log1p(-SHARES))
-    shown = [i for i, mark in enumerate(marks) if low - room < mark < high + room]
-    # High shares crowd together at the top: keep those that leave room for their text.
-    apart = 0.045 * (high - low)
-    kept = [i for n, i in enumerate(shown) if n == 0 or marks[i] - marks[shown[n - 1]] > apart]
-    ax.set_yticks(marks[kept], [f"{100 * share:.6g}%" for share in SHARES[kept]])
+    # Marks crowd together toward high shares: each keeps room for its text.
+    marks: dict[float, str] = {}
+    for share, mark in zip(SHARES, np.log(-np.log1p(-SHARES)), strict=True):
+        apart = min((abs(mark - other) for other in marks), default=np.inf)
+        if low - room < mark < high + room and apart > 0.05 * (high - low):
+            marks[float(mark)] = f"{100 * share:.6g}%"
+    ax.set_yticks(list(marks), list(marks.values()))
     ax.set_xlim(t[0], t[-1])
-    marks = _round_ages(t[0], t[-1])
-    ax.set_xticks(marks, [f"{age:.6g}" for age in marks])
+    ages = _round_ages(t[0], t[-1])
+    ax.set_xticks(ages, [f"{age:.6g}" for age in ages])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_minor_formatter(NullFormatter())
 

@@ -10,6 +10,9 @@ from matplotlib.axes import Axes
 from survjax.plotting._data import check_fitted, grid
 from survjax.plotting._style import DATA, GRAY, MODEL, OTHER, fill, finish, start
 
+#: Units in service marked at most; of more, ages that split them evenly.
+MARKS = 300
+
 
 def plot_rul(
     model: Any,
@@ -73,6 +76,8 @@ def plot_rul(
     ax.plot(ages, table["q90"], ":", color=GRAY, linewidth=1.4)
     if running is not None:
         marks = np.unique(np.asarray(running, float))
+        if marks.size > MARKS:
+            marks = np.quantile(marks, np.linspace(0.0, 1.0, MARKS))
         ax.plot(
             marks,
             np.full(marks.size, 0.02),

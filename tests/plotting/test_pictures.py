@@ -47,7 +47,8 @@ def test_the_survival_picture_holds_the_curve_its_band_and_the_steps_of_the_data
     assert np.all((lower < curve) & (curve < upper))
     steps = kaplan_meier(pumps["age"], pumps["failed"], entry=pumps["entry"])
     x, y = line(ax, "Kaplan-Meier (data)")
-    np.testing.assert_allclose(y[:-1], steps(x[:-1]), rtol=1e-12)
+    np.testing.assert_allclose(y[2:-1:2], steps(x[2:-1:2]), rtol=1e-12)
+    np.testing.assert_allclose(y[1:-1:2], steps.before(x[1:-1:2]), rtol=1e-12)
     assert (x[0], y[0]) == (0.0, 1.0)
     assert x[-1] == pumps["age"].max()
     # The fit is a good one, so data and curve stay together.
@@ -200,9 +201,29 @@ def test_a_model_from_a_file_is_drawn_without_its_data(model, tmp_path):
 
 
 def test_inspection_data_are_shown_as_turnbulls_estimate(inspected):
-    _, steps = line(plot_survival(inspected), "Turnbull (data)")
-    assert np.all(np.diff(steps) <= 1e-12)
-    assert line(inspected.plot("paper"), "failures (Turnbull)")[0].size > 5
+    ages, steps = line(plot_survival(inspected), "Turnbull (data)")
+    assert np.all(np.diff(ages) >= 0) and np.all(np.diff(steps) <= 1e-12)
+    rows = inspected._rows
+    upper = np.where(rows.interval > 0, rows.upper, np.inf)
+    curve = survjax.turnbull(rows.lower, upper, sample_weight=rows.weight)
+    # Between two inspections the curve slopes: nobody knows where in between the step is.
+    np.testing.assert_array_equal(ages[1:-1:2], curve.starts)
+    np.testing.assert_array_equal(ages[2:-1:2], curve.times)
+    assert np.any(curve.starts < curve.times)
+    t, height = line(inspected.plot("paper"), "failures (Turnbull)")
+    inner = np.isfinite(height)
+    np.testing.assert_allclose(height[inner], paper(np.interp(t[inner], ages, steps)), rtol=1e-6)
+
+
+def test_a_large_fleet_is_drawn_with_as_many_marks_as_a_page_holds():
+    rng = np.random.default_rng(2)
+    lives = rng.weibull(2.0, 5000)
+    model = WeibullMixture(1).fit(np.minimum(lives, 1.5), lives <= 1.5)
+    t, _ = line(model.plot("paper"), "failures (Kaplan-Meier)")
+    assert 100 < t.size < 700 and t[0] == lives.min()
+    texts = [text.get_text() for text in model.plot("paper").get_yticklabels()]
+    assert {"1%", "10%", "50%"} <= set(texts)
+    assert line(plot_rul(model, running=lives), "units in service")[0].size <= 300
 
 
 def test_a_fit_without_bounds_is_drawn_without_a_band(model):

@@ -1,0 +1,188 @@
+"""Pictures of fits with covariates: effects with bounds, what they do to survival, one asset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+from survjax.plotting._style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
+
+#: The most rows of a forest that can be read.
+ROWS = 40
+
+
+def plot_effects(
+    model: Any, ax: Axes | None = None, *, predictor: str | None = None, level: float = 0.95
+) -> Axes:
+    """Draw the effect of each covariate as a ratio with its bounds.
+
+    Parameters
+    ----------
+    model : fitted regression
+        `ScaledHazard`: hazard ratios. `AcceleratedLifetime`: factors on life.
+    ax : matplotlib Axes, optional
+        Where to draw; None makes a figure.
+    predictor : str, optional
+        Which predictor's effects, such as "log_scale_1" of a mixture; the first by default.
+    level : float, default 0.95
+        Of the bounds.
+
+    Returns
+    -------
+    matplotlib Axes
+        One row a covariate, per unit of it, on a logarithmic axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from survjax import ScaledHazard
+    >>> from survjax.plotting import plot_effects
+    >>> x = np.random.default_rng(0).normal(size=(50, 2))
+    >>> model = ScaledHazard().fit(x, np.exp(0.5 * x[:, 0] + x[:, 1] ** 2))
+    >>> plot_effects(model).get_xlabel()
+    'hazard ratio per unit of the covariate'
+    """
+    table = model.summary(level)
+    name = predictor or str(table.index[0]).split(":")[0]
+    rows = [f for f in table.index if f.startswith(f"{name}:") and not f.endswith(":intercept")]
+    if not rows:
+        known = sorted({str(f).split(":")[0] for f in table.index if ":" in str(f)})
+        raise ValueError(f"no effects on {name!r}: there are effects on {', '.join(known)}")
+    table = table.loc[rows[:ROWS]]
+    what = "hazard ratio" if name == "log_ratio" else f"factor on {name.removeprefix('log_')}"
+    what = "factor on life" if name == "log_scale" else what
+    ax = start(ax, title="Effects", x=f"{what} per unit of the covariate", y="", unit=None)
+    low, high = np.exp(table["lower"]), np.exp(table["upper"])
+    at = np.arange(len(table))[::-1]
+    ax.axvline(1.0, color=GRAY, linewidth=1.0)
+    ax.hlines(at, low, high, color=MODEL, linewidth=2.0, label=f"{percent(level)} bounds")
+    ax.plot(table["ratio"], at, "o", color=MODEL, markersize=5)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_yticks(at, [row.split(":", 1)[1] for row in table.index])
+    ax.grid(False, axis="y")
+    return finish(ax)
+
+
+def plot_partial_survival(
+    model: Any,
+    X: Any,
+    column: Any,
+    values: Any,
+    times: Any,
+    ax: Axes | None = None,
+    *,
+    age: float = 0.0,
+    level: float = 0.95,
+    unit: str | None = None,
+) -> Axes:
+    """Draw survival at several values of one covariate, the others as in the first row of X.
+
+    Parameters
+    ----------
+    model : fitted regression
+        Any.
+    X : DataFrame or array of shape (n, p)
+        Its first row says what the other covariates are.
+    column : str or int
+        The covariate that varies, by name or position.
+    values : array-like of shape (v,)
+        Its values.
+    times : array-like of shape (m,)
+        Times at which to draw, from `age` on.
+    ax : matplotlib Axes, optional
+        Where to draw; None makes a figure.
+    age : float, default 0
+        Age the asset has reached.
+    level : float, default 0.95
+        Of the bands.
+    unit : str, optional
+        Unit of time, for the labels.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    names = list(getattr(X, "columns", range(np.asarray(X).shape[1])))
+    table = pd.DataFrame(np.asarray(X, float)[:1].repeat(len(values), axis=0), columns=names)
+    if column not in names:
+        raise ValueError(f"no column {column!r}: there are {', '.join(map(str, names))}")
+    table[column] = np.asarray(values, float)
+    rows = table if hasattr(X, "columns") else table.to_numpy()
+    ages = np.full(len(values), float(age))
+    found = model.predict_survival(rows, times, ages, level)
+    t = np.asarray(times, float)
+    ax = start(
+        ax, title=f"Survival by {column}", x="time ({unit})", y="share that runs on", unit=unit
+    )
+    for i, value in enumerate(values):
+        color = COMPONENTS[i % len(COMPONENTS)]
+        limits = (found[name].iloc[i] for name in ("lower", "upper"))
+        ax.fill_between(t, *limits, color=color, alpha=0.2, linewidth=0)
+        ax.plot(t, found["survival"].iloc[i], color=color, label=f"{column} = {value:g}")
+    ax.set_ylim(0.0, 1.02)
+    return finish(ax, columns=3)
+
+
+def plot_asset_rul(
+    model: Any,
+    X: Any,
+    times: Any,
+    ax: Axes | None = None,
+    *,
+    ages: Any = None,
+    truth: Any = None,
+    level: float = 0.9,
+    unit: str | None = None,
+) -> Axes:
+    """Draw one asset's remaining life as it was predicted through its life, and what came true.
+
+    Parameters
+    ----------
+    model : fitted regression
+        Any.
+    X : array-like of shape (n, p)
+        The asset's covariates as known at each time.
+    times : array-like of shape (n,)
+        Those times.
+    ax : matplotlib Axes, optional
+        Where to draw; None makes a figure.
+    ages : array-like of shape (n,), optional
+        What `predict_interval` takes as ages, where the model's time runs on from birth; none
+        where it was fitted to remaining lives.
+    truth : array-like of shape (n,), optional
+        The remaining life that came true.
+    level : float, default 0.9
+        Chance that the band holds it.
+    unit : str, optional
+        Unit of time, for the labels.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    t = np.asarray(times, float)
+    limits = model.predict_interval(X, ages, level)
+    middle = model.predict_quantile(X, [0.5], ages)["q50"]
+    ax = start(
+        ax,
+        title="One asset through its life",
+        x="age ({unit})",
+        y="remaining life ({unit})",
+        unit=unit,
+    )
+    label = f"{percent(level)} of lives"
+    ax.fill_between(
+        t, limits["lower"], limits["upper"], color=MODEL, alpha=0.2, linewidth=0, label=label
+    )
+    ax.plot(t, middle, color=MODEL, label="predicted median")
+    if truth is not None:
+        ax.plot(t, np.asarray(truth, float), color=DATA, linewidth=1.3, label="what came true")
+    ax.set_ylim(bottom=0.0)
+    return finish(ax, columns=3)

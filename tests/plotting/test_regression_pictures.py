@@ -1,0 +1,49 @@
+"""Pictures of regressions show the numbers that the tables hold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from survjax import AcceleratedLifetime
+from survjax.plotting import plot_asset_rul, plot_effects, plot_partial_survival
+
+
+@pytest.fixture(scope="module")
+def model_and_table():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(80, 2)), columns=["load", "heat"])
+    lives = np.exp(2.0 - 0.5 * table["load"].to_numpy()) * rng.weibull(2.0, 80)
+    return AcceleratedLifetime().fit(table, lives), table
+
+
+def test_the_forest_has_one_row_a_covariate_at_its_ratio(model_and_table):
+    model, _ = model_and_table
+    ax = plot_effects(model)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["load", "heat"]
+    points = ax.lines[-1].get_xdata()
+    np.testing.assert_allclose(points, np.exp(model.coef_))
+    assert ax.get_xlabel() == "factor on life per unit of the covariate"
+    with pytest.raises(ValueError, match="there are effects on log_scale"):
+        plot_effects(model, predictor="log_shape")
+
+
+def test_partial_survival_moves_one_covariate(model_and_table):
+    model, table = model_and_table
+    times = np.linspace(0.5, 20.0, 9)
+    ax = plot_partial_survival(model, table, "load", [-1.0, 1.0], times, unit="days")
+    drawn = [line.get_ydata() for line in ax.lines]
+    first = table.iloc[[0]].assign(load=1.0)
+    expected = model.predict_survival(first, times, level=None).iloc[0]
+    np.testing.assert_allclose(drawn[1], expected)
+    with pytest.raises(ValueError, match="no column 'lod': there are load, heat"):
+        plot_partial_survival(model, table, "lod", [0.0], times)
+
+
+def test_one_assets_picture_has_its_band_and_the_truth(model_and_table):
+    model, table = model_and_table
+    ages = np.linspace(0.0, 5.0, 80)
+    ax = plot_asset_rul(model, table, ages, ages=ages, truth=8.0 - ages)
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), 8.0 - ages)
+    np.testing.assert_allclose(
+        ax.lines[0].get_ydata(), model.predict_quantile(table, [0.5], ages)["q50"]
+    )
