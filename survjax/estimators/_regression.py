@@ -187,7 +187,7 @@ class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
             # A lasso's bounds are those of the columns that it kept.
             kept = np.flatnonzero(found.theta != 0)
         some = found.restricted(kept)
-        words = faults(some) or self._model_faults(layout, found)
+        words = self._model_faults(layout, found) or faults(some)
         inside = np.full((p, p), np.nan)
         if not words and theta is None:
             inside = np.zeros((p, p))

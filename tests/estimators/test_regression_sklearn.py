@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -18,8 +19,9 @@ from survjax import AcceleratedLifetime, MixtureRegression, ScaledHazard, surviv
 MODELS = [AcceleratedLifetime(), ScaledHazard(), MixtureRegression(1, on=["scale"])]
 # A check that cannot apply, with the reason.
 NOT_APPLICABLE = {
-    "check_sample_weight_equivalence_on_dense_data": "it has more columns than rows, which "
-    "without a penalty are collinear, and said so; run below with a penalty",
+    "check_sample_weight_equivalence_on_dense_data": "it has more columns than rows: without a "
+    "penalty they are collinear, and said so; with one, covariates explain the lives exactly, and "
+    "a shape has no finite maximum. ScaledHazard with a ridge runs it below",
 }
 
 
@@ -30,10 +32,31 @@ def test_scikit_learn_checks_pass(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_weights_mean_repetition_also_with_more_columns_than_rows(model):
-    model = clone(model).set_params(penalty=0.1)
-    check_sample_weight_equivalence_on_dense_data(type(model).__name__, model)
+def test_weights_mean_repetition_also_with_more_columns_than_rows():
+    model = ScaledHazard(penalty=0.1)
+    check_sample_weight_equivalence_on_dense_data("ScaledHazard", model)
+
+
+def test_lives_that_covariates_explain_exactly_are_no_fit(fleet):
+    x = np.random.default_rng(0).normal(size=(15, 30))
+    with pytest.warns(UserWarning, match="the covariates explain the lives exactly"):
+        AcceleratedLifetime(penalty=0.1).fit(x, np.arange(1.0, 16.0))
+
+
+def test_entry_weights_and_units_are_routed(fleet):
+    x, y = fleet[0][["load"]], fleet[1]
+    entry = 0.2 * y[:, 0]
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = AcceleratedLifetime().set_fit_request(entry=True, sample_weight=True)
+        model.set_score_request(entry=True, sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipe = make_pipeline(scaler, model)
+        params = {"entry": entry, "sample_weight": np.ones(120)}
+        routed = cross_val_score(pipe, x, y, cv=3, params=params)
+        ignored = cross_val_score(
+            make_pipeline(StandardScaler(), AcceleratedLifetime()), x, y, cv=3
+        )
+    assert np.all(np.isfinite(routed)) and not np.allclose(routed, ignored)
 
 
 @pytest.fixture(scope="module")
