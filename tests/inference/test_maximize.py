@@ -1,0 +1,161 @@
+"""The search finds the highest interior maximum, and says what speaks against one that is not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from survjax import Observations
+from survjax._core.precision import double_precision
+from survjax.inference.interior import Interior, faults
+from survjax.inference.lanes import Rules, ascend
+from survjax.inference.maximize import search, single_weibull
+from survjax.inference.passes import Passes
+from survjax.inference.starts import representative
+from survjax.optimize import ResultCode
+
+RULE = Interior()
+SETTINGS = {"n_starts": 24, "rule": RULE, "tol": 1e-9, "max_iter": 100, "random_state": 0}
+
+
+def hard_rows(seed, size=(15, 60), groups=2):
+    """A small, heavily censored or overlapping sample of a mixture with random parameters."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(*size))
+    shape = np.exp(rng.uniform(np.log(0.4), np.log(8), groups))
+    scale = np.exp(np.cumsum(rng.uniform(0, np.log(60), groups)))
+    label = rng.choice(groups, n, p=rng.dirichlet(np.full(groups, 2.0)))
+    life = scale[label] * rng.weibull(shape[label])
+    limit = np.quantile(life, 1 - rng.choice([0.0, 0.3, 0.6]))
+    return Observations.from_durations(np.minimum(life, limit), life <= limit)
+
+
+def from_random_starts(rows, k, n, seed):
+    """The best interior maximum from many random starts: every pair of shape, scale and weight."""
+    rng = np.random.default_rng(seed)
+    log_time, event = representative(rows)
+    scales = rng.choice(log_time[event > 0], (n, k)) + rng.normal(0, 0.05, (n, k))
+    shapes = rng.uniform(np.log(0.4), np.log(30), (n, k))
+    starts = np.hstack([rng.normal(0, 1.5, (n, k - 1)), scales, shapes])
+    rules = Rules(0.0, 0.0, RULE.max_shape, RULE.min_units, rows.n_units, 1e-9, 100)
+    passes = Passes(rows)
+    found = ascend(passes, starts, passes.copies, rules)
+    values = [c.value for c in found if not faults(c, RULE, rows.n_units)]
+    return max(values, default=-np.inf)
+
+
+@double_precision
+def compare(seed, k, n_random, **kind):
+    rows = hard_rows(seed, **kind)
+    if rows.n_events < 4 * k or faults(single_weibull(rows, 1e-9, 100), RULE, rows.n_units):
+        return None
+    found = search(rows, k, **SETTINGS)
+    ours = -np.inf if found.faults else found.best.value
+    theirs = from_random_starts(rows, k, n_random, seed)
+    return None if max(ours, theirs) == -np.inf else ours - theirs
+
+
+@pytest.mark.parametrize(("k", "seeds"), [(2, 12), (3, 5)])
+def test_search_reaches_what_a_hundred_random_starts_reach(k, seeds):
+    gaps = [compare(seed, k, 100) for seed in range(seeds)]
+    compared = [gap for gap in gaps if gap is not None]
+    assert len(compared) >= seeds // 2
+    assert min(compared) > -1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("k", "kind", "least"),
+    [
+        (2, {"size": (15, 60)}, 0.99),
+        (2, {"size": (80, 250)}, 0.99),
+        (3, {"size": (15, 60)}, 0.95),
+        (3, {"size": (80, 250), "groups": 3}, 0.95),
+    ],
+)
+def test_search_reaches_what_three_hundred_random_starts_reach_nearly_always(k, kind, least):
+    gaps = [compare(1000 + seed, k, 300, **kind) for seed in range(150)]
+    compared = np.array([gap for gap in gaps if gap is not None])
+    assert np.mean(compared > -1e-6) >= least, np.flatnonzero(compared <= -1e-6)
+
+
+@double_precision
+def test_more_components_never_fit_worse_and_every_answer_is_interior():
+    for seed in range(4):
+        rows = hard_rows(seed, size=(60, 120))
+        best = single_weibull(rows, 1e-9, 100)
+        values = [best.value]
+        for k in (2, 3):
+            found = search(rows, k, **SETTINGS)
+            if not found.faults:
+                assert faults(found.best, RULE, rows.n_units) == ()
+                assert np.exp(found.best.x[2 * k - 1 :]).max() <= RULE.max_shape
+                assert np.all(np.linalg.eigvalsh(found.best.hessian) < 0)
+                assert np.abs(found.best.gradient).max() < 1e-6 * rows.n_units
+                values.append(found.best.value)
+        assert np.all(np.diff(values) > -1e-9)
+
+
+@double_precision
+def test_a_lower_limit_on_shapes_changes_the_answer_to_one_inside():
+    # Failures that crowd within a percent: a maximum of shape 35 is interior, or is not.
+    rng = np.random.default_rng(5)
+    life = np.r_[30.0 * rng.weibull(1.2, 40), 20.0 * rng.weibull(40.0, 15)]
+    rows = Observations.from_durations(life)
+    wide = search(rows, 2, **SETTINGS)
+    assert wide.faults == ()
+    steepest = np.exp(wide.best.x[3:]).max()
+    assert 20 < steepest < 60
+    narrow = search(rows, 2, **SETTINGS | {"rule": Interior(max_shape=0.8 * steepest)})
+    assert np.exp(narrow.best.x[3:]).max() <= 0.8 * steepest
+    assert narrow.best.value < wide.best.value
+
+
+@double_precision
+def test_each_fault_has_its_word():
+    rows = hard_rows(0, size=(60, 61))
+    good = search(rows, 2, **SETTINGS).best
+    assert faults(good, RULE, rows.n_units) == ()
+
+    def words(**changes):
+        return " ".join(faults(dataclasses.replace(good, **changes), RULE, rows.n_units))
+
+    steep, empty = good.x.copy(), good.x.copy()
+    steep[3], empty[0] = np.log(61.0), -5.0
+    flat = good.hessian.copy()
+    flat[:, 0] = flat[0, :] = 0.0
+    flat[0, 0] = -1e-9
+    twin = good.hessian - np.diag(np.diag(good.hessian)) * (1 - 1e-14)
+    assert "collapses on one time (shape over 60)" in words(x=steep)
+    assert "fewer than 1.5 expected units" in words(x=empty)
+    assert "did not converge" in words(code=int(ResultCode.STALLED))
+    assert "not finite" in words(value=np.nan)
+    assert "not negative definite" in words(hessian=-good.hessian)
+    assert "not negative definite" in words(hessian=twin)
+    assert "leave a parameter open" in words(hessian=flat)
+    for broken in (np.nan, np.inf, -np.inf, 1e300, 0.0):
+        assert "not negative definite" in words(hessian=np.full((5, 5), broken))
+
+
+@double_precision
+def test_one_weibull_is_found_from_any_sample_that_has_one():
+    rng = np.random.default_rng(3)
+    for shape in (0.05, 0.5, 1.0, 5.0, 300.0, 2e4):
+        life = 40.0 * rng.weibull(shape, 50) + 1e-300
+        found = single_weibull(Observations.from_durations(life), 1e-9, 100)
+        assert faults(found, RULE, 50) == ()
+        assert found.x[1] == pytest.approx(np.log(shape), abs=0.5)
+        assert found.decrement < 1e-9
+
+
+@double_precision
+def test_passes_do_not_depend_on_how_rows_are_cut_into_chunks():
+    rows = hard_rows(2, size=(700, 701))
+    x = np.array([[0.4, 0.0, 2.0, -0.3, 0.8], [-1.0, 1.0, 3.0, 0.5, 0.1]])
+    whole = Passes(rows)(x)
+    parts = [Passes(rows.take(slice(i, i + 50)))(x) for i in range(0, 700, 50)]
+    for ours, pieces in zip(whole, zip(*parts, strict=True), strict=True):
+        np.testing.assert_allclose(ours, np.sum(pieces, axis=0), rtol=1e-11, atol=1e-9)
+    one = [Passes(rows)(point[None]) for point in x]
+    for ours, singles in zip(whole, zip(*one, strict=True), strict=True):
+        np.testing.assert_array_equal(ours, np.concatenate(singles))

@@ -1,0 +1,129 @@
+"""Starts are finite whatever the data, proper guesses, and the same for the same seed."""
+
+import numpy as np
+import pytest
+
+from survjax import Observations
+from survjax.inference.clusters import crowded_starts
+from survjax.inference.starts import (
+    expectation_maximization,
+    failed_share,
+    guesses,
+    moment_start,
+    representative,
+    weibull_start,
+)
+from survjax.inference.summaries import condense
+
+
+def samples():
+    rng = np.random.default_rng(0)
+    life = np.r_[5 * rng.weibull(0.8, 40), 40 * rng.weibull(3.0, 60)]
+    yield "mixed", Observations.from_durations(np.minimum(life, 50.0), life < 50.0)
+    yield "tied", Observations.from_durations(rng.integers(1, 5, 60), rng.integers(0, 2, 60))
+    yield "one failure", Observations.from_durations(np.arange(1.0, 20), np.arange(19) == 5)
+    yield "equal", Observations.from_durations(np.full(9, 3.0))
+    yield "units", Observations.from_durations(life * 1e-12, life < 50.0)
+    yield "decades", Observations.from_durations(10.0 ** rng.uniform(-150, 150, 50))
+    yield "intervals", Observations.from_intervals(np.floor(life), np.floor(life) + 1)
+    yield "left", Observations.from_intervals(np.zeros(30), np.arange(1.0, 31))
+    weight = rng.uniform(0, 2, 100) * (rng.random(100) < 0.5)
+    yield "weights", Observations.from_durations(life, sample_weight=weight)
+    yield "late", Observations.from_durations(life, entry=0.5 * life)
+
+
+SAMPLES = dict(samples())
+
+
+@pytest.fixture(params=SAMPLES)
+def rows(request):
+    return SAMPLES[request.param]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_guesses_are_shares_and_their_starts_finite(rows, k):
+    tables = guesses(rows, k, 24, 0)
+    assert tables.shape == (24, k, rows.n_rows)
+    np.testing.assert_allclose(tables.sum(axis=1), 1.0, rtol=1e-9)
+    assert np.all(tables >= 0)
+    starts = expectation_maximization(tables, rows)
+    assert starts.shape == (24, 3 * k - 1)
+    assert np.all(np.isfinite(starts))
+
+
+def test_single_starts_are_finite(rows):
+    assert np.all(np.isfinite(moment_start(rows)))
+    assert np.all(np.isfinite(weibull_start(rows)))
+
+
+def test_crowded_starts_add_one_component_each(rows):
+    starts, gains = crowded_starts(rows, weibull_start(rows), 10, 60.0)
+    assert starts.shape == (gains.size, 5)
+    assert np.all(np.isfinite(starts)) and np.all(gains > 0)
+    assert np.all(np.diff(gains) <= 0)
+    assert np.all(np.exp(starts[:, 3:]).max(axis=1) <= max(60.0, np.exp(weibull_start(rows)[1])))
+
+
+def test_a_crowd_of_failures_is_found():
+    rng = np.random.default_rng(4)
+    life = np.r_[30.0 * rng.weibull(1.0, 60), 17.0 * rng.weibull(30.0, 12)]
+    rows = Observations.from_durations(life)
+    starts, _ = crowded_starts(rows, weibull_start(rows), 5, 60.0)
+    assert np.exp(starts[0, 2]) == pytest.approx(17.0, rel=0.05)
+    assert 10 < np.exp(starts[0, 4]) < 60
+
+
+def test_a_seed_gives_the_same_starts_again(rows):
+    np.testing.assert_array_equal(guesses(rows, 3, 24, 7), guesses(rows, 3, 24, 7))
+
+
+def test_the_unit_of_time_moves_scales_only():
+    rows = SAMPLES["mixed"]
+    moved = Observations.from_durations(rows.lower * 1e9, rows.event)
+    ours = expectation_maximization(guesses(rows, 2, 24, 0), rows)
+    theirs = expectation_maximization(guesses(moved, 2, 24, 0), moved)
+    shift = np.array([0, 1, 1, 0, 0]) * np.log(1e9)
+    np.testing.assert_allclose(theirs, ours + shift, rtol=1e-7, atol=1e-7)
+
+
+def test_the_failed_share_is_that_of_kaplan_and_meier():
+    log_time, event = np.log([3.0, 5.0, 5.0, 8.0, 9.0]), np.array([1.0, 1, 0, 0, 1])
+    share = failed_share(log_time, event, np.ones(5))
+    np.testing.assert_allclose(share, [0.2, 0.4, 0.4, 0.4, 1.0], atol=1e-8)
+    doubled = failed_share(log_time, event, np.full(5, 2.0))
+    np.testing.assert_allclose(doubled, share, atol=1e-8)
+
+
+def test_one_weibull_starts_at_its_maximum_where_all_rows_are_exact():
+    rng = np.random.default_rng(1)
+    life = 30.0 * rng.weibull(1.8, 200)
+    log_scale, log_shape = weibull_start(Observations.from_durations(life))
+    shape = np.exp(log_shape)
+    # The likelihood equations of a complete sample.
+    power = life**shape
+    assert np.exp(log_scale) == pytest.approx(np.mean(power) ** (1 / shape), rel=1e-5)
+    slope = power @ np.log(life) / power.sum() - 1 / shape
+    assert slope == pytest.approx(np.mean(np.log(life)), rel=1e-5)
+
+
+def test_a_summary_keeps_units_failures_and_nearly_the_likelihood():
+    rng = np.random.default_rng(2)
+    life = 30.0 * rng.weibull(1.5, 60_000)
+    weight = rng.uniform(0.5, 2.0, life.size)
+    rows = Observations.from_durations(np.minimum(life, 40.0), life < 40.0, sample_weight=weight)
+    small = condense(rows, 512)
+    assert small.n_rows <= 512
+    assert small.n_units == pytest.approx(rows.n_units, rel=1e-12)
+    assert small.n_events == pytest.approx(rows.n_events, rel=1e-12)
+    np.testing.assert_allclose(weibull_start(small), weibull_start(rows), atol=2e-4)
+    assert condense(small, 512) is small
+
+
+def test_a_sample_of_other_rows_keeps_units():
+    rng = np.random.default_rng(3)
+    life = 30.0 * rng.weibull(1.5, 5000)
+    rows = Observations.from_intervals(np.floor(life), np.floor(life) + 1)
+    small = condense(rows, 512)
+    assert small.n_rows == 512
+    assert small.n_units == pytest.approx(5000, rel=1e-12)
+    assert representative(small)[0].shape == (512,)
