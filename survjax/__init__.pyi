@@ -4,13 +4,17 @@ from survjax import inference as inference
 from survjax import lifetimes as lifetimes
 from survjax import optimize as optimize
 from survjax import plotting as plotting
-from survjax import plotting as plotting
 from survjax._core.observations import Observations as Observations
 from survjax.estimators import WeibullMixture as WeibullMixture
 from survjax.estimators import load as load
+from survjax.estimators._accelerated import AcceleratedLifetime as AcceleratedLifetime
 from survjax.estimators._cox import CoxPH as CoxPH
+from survjax.estimators._histories import history_rows as history_rows
 from survjax.estimators._messages import FitWarning as FitWarning
 from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum
+from survjax.estimators._mixture_regression import MixtureRegression as MixtureRegression
+from survjax.estimators._scaled_hazard import ScaledHazard as ScaledHazard
+from survjax.estimators._target import survival_target as survival_target
 from survjax.inference.derivatives import compute_hazard as compute_hazard
 from survjax.inference.metrics import brier_score as brier_score
 from survjax.inference.metrics import calibration as calibration
@@ -24,20 +28,15 @@ from survjax.inference.nonparametric import kaplan_meier as kaplan_meier
 from survjax.inference.nonparametric import log_rank as log_rank
 from survjax.inference.nonparametric import nelson_aalen as nelson_aalen
 from survjax.inference.nonparametric import turnbull as turnbull
+from survjax.lifetimes import Accelerated as Accelerated
 from survjax.lifetimes import Conditional as Conditional
 from survjax.lifetimes import Exponential as Exponential
 from survjax.lifetimes import Lifetime as Lifetime
-from survjax.lifetimes import Mixture as Mixture
-from survjax.lifetimes import Weibull as Weibull
-from survjax.estimators._accelerated import AcceleratedLifetime as AcceleratedLifetime
-from survjax.estimators._target import survival_target as survival_target
-from survjax.lifetimes import Accelerated as Accelerated
 from survjax.lifetimes import LogLogistic as LogLogistic
 from survjax.lifetimes import LogNormal as LogNormal
+from survjax.lifetimes import Mixture as Mixture
 from survjax.lifetimes import ProportionalHazards as ProportionalHazards
-from survjax.estimators._mixture_regression import MixtureRegression as MixtureRegression
-from survjax.estimators._scaled_hazard import ScaledHazard as ScaledHazard
-from survjax.estimators._histories import history_rows as history_rows
+from survjax.lifetimes import Weibull as Weibull
 
 __version__: str
 __all__: list[str]

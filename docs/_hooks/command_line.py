@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from survjax.cli import main  # noqa: E402
+from survjax.cli import main
 
 _PLACE = re.compile(r"^\{\{ help(?: of (\w+))? \}\}$", flags=re.MULTILINE)
 

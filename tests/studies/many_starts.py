@@ -18,7 +18,7 @@ from survjax import Mixture, Observations, Weibull
 from survjax.inference.likelihood import derivatives
 from survjax.optimize import newton
 from tests.studies.generator import Problem
-from tests.studies.independent import MAX_SHAPE, MIN_UNITS, unit, verdict
+from tests.studies.independent import MAX_SHAPE, unit, verdict
 
 N_PARAMETERS, N_MEMBERSHIPS, N_TRUTH = 40, 30, 30
 
@@ -140,9 +140,7 @@ def _inside(
     return order[good[order]]
 
 
-def _judged(
-    x: np.ndarray, value: np.ndarray, decrement: np.ndarray, problem: Problem
-) -> Reference:
+def _judged(x: np.ndarray, value: np.ndarray, decrement: np.ndarray, problem: Problem) -> Reference:
     k = problem.n_components
     tried = 0
     levels: list[float] = []
