@@ -12,6 +12,8 @@ PAGES = [
     "docs/getting-started.md",
     "docs/how-to-choose.md",
     "docs/pictures.md",
+    "docs/baselines.md",
+    "docs/optimize.md",
 ]
 
 

@@ -11,8 +11,10 @@ import pytest
 import survjax
 from survjax.cli import main
 
+# A shell that runs the tests in the background has them inherit an ignored SIGINT.
 SLOW = (
-    "import sys, time, survjax.cli._commands as c\n"
+    "import signal, sys, time, survjax.cli._commands as c\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "def fit(session):\n"
     "    (session.results.open() / 'rul.csv').write_text('half')\n"
     "    session.begin('fitting')\n"
