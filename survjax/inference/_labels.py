@@ -15,7 +15,8 @@ def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     k = (x.shape[-1] + 1) // 3
     logits = np.concatenate([np.zeros((*x.shape[:-1], 1)), x[..., : k - 1]], axis=-1)
     weights = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
-    return weights, np.exp(x[..., k - 1 : 2 * k - 1]), np.exp(x[..., 2 * k - 1 :])
+    with np.errstate(over="ignore"):  # a climb that ran away is told by its faults
+        return weights, np.exp(x[..., k - 1 : 2 * k - 1]), np.exp(x[..., 2 * k - 1 :])
 
 
 def median_order(x: np.ndarray) -> np.ndarray:

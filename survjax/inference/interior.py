@@ -12,6 +12,8 @@ from survjax.optimize import ResultCode
 #: A standard error above this on the log or logit scale means that the data leave it open: the
 #: likelihood only levels off there, toward a supremum at infinity.
 OPEN = 1e3
+#: Logs of scales beyond this are not numbers of 64 bits.
+RANGE = 700.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,8 @@ def faults(found: Climb, rule: Interior, n_units: float) -> tuple[str, ...]:
         weights = np.exp(logits - np.logaddexp.reduce(logits))
         if weights.min() * n_units < rule.min_units:
             words.append(f"a component holds fewer than {rule.min_units:g} expected units")
+    if np.abs(found.x[k - 1 : 2 * k - 1]).max() > RANGE:
+        words.append("a scale leaves the range of numbers")
     if found.code not in (ResultCode.CONVERGED, ResultCode.ROUNDING):
         words.append("the iteration did not converge")
     elif not np.isfinite(found.value):

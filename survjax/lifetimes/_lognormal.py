@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.scipy.special import erfc, log_ndtr, ndtri
+from jax.scipy.special import erfc, erfcx, ndtri
 from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
@@ -26,7 +26,9 @@ def log_upper_tail(z: jax.Array) -> jax.Array:
     """
     early = z < 0.0
     near = jnp.log1p(-0.5 * erfc(-jnp.where(early, z, -1.0) / math.sqrt(2.0)))
-    return jnp.where(early, near, log_ndtr(-jnp.where(early, 1.0, z)))
+    late = jnp.where(early, 1.0, z)
+    far = jnp.log(0.5 * erfcx(late / math.sqrt(2.0))) - 0.5 * late * late
+    return jnp.where(early, near, far)
 
 
 @log_upper_tail.defjvp

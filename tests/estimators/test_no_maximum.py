@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from survjax import FitWarning, WeibullMixture
+from survjax import FitWarning, NoFiniteMaximum, WeibullMixture
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,8 @@ def test_the_likelihood_of_a_penalized_fit_is_that_of_its_parameters():
     k = (durations[:, None] / model.scales_) ** model.shapes_
     density = model.weights_ * model.shapes_ / durations[:, None] * k * np.exp(-k)
     assert model.log_likelihood_ == pytest.approx(np.log(density.sum(1)).sum(), rel=1e-9)
+
+
+def test_a_scale_out_of_the_range_of_numbers_is_refused():
+    with pytest.raises(NoFiniteMaximum, match="range of numbers"):
+        WeibullMixture(1).fit([1.0, 1e300], [1, 0])
