@@ -124,8 +124,6 @@ def remaining_life(n: int = 100_000) -> str:
 
 COLD = {
     "survjax": "from survjax import WeibullMixture; WeibullMixture(2).fit(t, e)",
-    "survjax, warm compilation cache": "import survjax; survjax.enable_compile_cache(); "
-    "from survjax import WeibullMixture; WeibullMixture(2).fit(t, e)",
     "lifelines": "from lifelines import WeibullFitter; WeibullFitter().fit(t, e)",
 }
 DATA = (
