@@ -21,6 +21,7 @@ from survjax.estimators._saved_fields import (
 )
 from survjax.inference._bootstrap import Bootstrap
 from survjax.inference._labels import median_order, natural_parameters, reordering
+from survjax.inference.maxima import Maxima
 from survjax.inference.maximize import Climb, weibulls
 
 _CERTIFICATE = Record(
@@ -45,6 +46,17 @@ _BOOTSTRAP = Record(
         "n_replicates": Number(whole=True, least=1),
         "n_failed": Number(whole=True, least=0),
         "skewness": Floats(("p", "p", "p")),
+    },
+    optional=True,
+)
+
+#: The other maxima that bounds take into account, where there are any.
+_MAXIMA = Record(
+    Maxima,
+    {
+        "parameters": Floats(("maxima", "p")),
+        "covariances": Floats(("maxima", "p", "p")),
+        "weights": Floats(("maxima",)),
     },
     optional=True,
 )
@@ -78,6 +90,7 @@ class MixtureState(Persistent):
     converged_: bool
     certificate_: Certificate
     lifetime_: Any  # a Mixture
+    _maxima: Maxima | None = None
     _check_parameters: Callable[[], None]
 
     _saved: ClassVar[Mapping[str, Any]] = {
@@ -99,6 +112,7 @@ class MixtureState(Persistent):
         "history_": Table(optional=True),
         "_profiles": Each(Floats(("natural", 2), finite=False), optional=True),
         "bootstrap_": _BOOTSTRAP,
+        "_maxima": _MAXIMA,
     }
 
     def _derive(self) -> None:
@@ -127,6 +141,6 @@ class MixtureState(Persistent):
 
     def _forget(self) -> None:
         """Drop what was computed from an earlier fit."""
-        for name in ("selection_", "history_", "bootstrap_"):
+        for name in ("selection_", "history_", "bootstrap_", "_maxima"):
             self.__dict__.pop(name, None)
         self._profiles = {}

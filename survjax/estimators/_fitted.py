@@ -10,7 +10,8 @@ from survjax._core.precision import double_precision
 from survjax._core.validation import as_floats, check_times
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import NotFittedError
-from survjax.inference.curves import bounds, evaluate, natural_value
+from survjax.inference.curves import evaluate, natural_value
+from survjax.inference.maxima import Maxima, bounded
 from survjax.inference.rul import prediction_interval
 
 if TYPE_CHECKING:
@@ -34,16 +35,18 @@ class FittedLifetime:
 
     lifetime_: Any
     covariance_: np.ndarray
+    #: Other maxima of the likelihood that bounds take into account, where there are any.
+    _maxima: Maxima | None = None
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "lifetime_"):
             name = type(self).__name__
             raise NotFittedError(f"this {name} is not fitted yet: call fit first")
 
-    def _safe(
-        self, curve: str, t: Any, ages: Any, errors: bool
+    def _arguments(
+        self, curve: str, t: Any, ages: Any
     ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-        """Values and errors on the safe scale, flat, and the shape they should have."""
+        """Checked times and ages of a curve, flat, and the shape that the answer should have."""
         self._check_fitted()
         t = _array(t, "t")
         if curve == "quantile":
@@ -54,16 +57,13 @@ class FittedLifetime:
         ages = np.zeros(()) if ages is None else _array(ages, "ages")
         check_times(ages.ravel(), "ages", zero=True)
         t, ages = np.broadcast_arrays(t, ages)
-        covariance = self.covariance_ if errors else None
-        found, error = evaluate(
-            self.lifetime_, covariance, (curve,), t.reshape(1, -1), ages.ravel()
-        )
-        return found[0], error[0], t.shape
+        return t.ravel(), ages.ravel(), t.shape
 
     @double_precision
     def _curve(self, curve: str, t: Any, ages: Any) -> Any:
-        values, _, shape = self._safe(curve, t, ages, errors=False)
-        return _shaped(natural_value(curve, values), shape)
+        t, ages, shape = self._arguments(curve, t, ages)
+        values, _ = evaluate(self.lifetime_, None, (curve,), t[None], ages)
+        return _shaped(natural_value(curve, values[0]), shape)
 
     def survival(self, t: Any, *, ages: Any = None) -> Any:
         """P(T > t), or the chance to run t longer having reached `ages`."""
@@ -89,8 +89,7 @@ class FittedLifetime:
     def mean(self, *, ages: Any = None) -> Any:
         """Mean life, or mean remaining life at `ages`."""
         ages = np.zeros(()) if ages is None else _array(ages, "ages")
-        values, _, shape = self._safe("mean", np.zeros(ages.shape), ages, errors=False)
-        return _shaped(natural_value("mean", values), shape)
+        return self._curve("mean", np.zeros(ages.shape), ages)
 
     def predict(self, ages: Any) -> np.ndarray:
         """Mean remaining life of units that have reached `ages`, shape (n,)."""
@@ -128,12 +127,13 @@ class FittedLifetime:
         distinct, back = np.unique(ages, return_inverse=True)
         curves = ("mean", *("quantile",) * q.size)
         t = np.concatenate([[0.0], q])[:, None] * np.ones(distinct.size)
-        values, errors = evaluate(self.lifetime_, self.covariance_, curves, t, distinct)
+        values, _, lower, upper = bounded(
+            self.lifetime_, self.covariance_, self._maxima, curves, t, distinct, level
+        )
         columns: dict[str, np.ndarray] = {}
         for i, name in enumerate(["mean", *(f"q{round(100 * x, 6):g}" for x in q)]):
             columns[name] = natural_value(curves[i], values[i])[back]
-            low, high = bounds(curves[i], values[i], errors[i], level)
-            columns[f"{name}_lower"], columns[f"{name}_upper"] = low[back], high[back]
+            columns[f"{name}_lower"], columns[f"{name}_upper"] = lower[i][back], upper[i][back]
         return frame(columns, like=given)
 
     @double_precision
@@ -174,8 +174,7 @@ class FittedLifetime:
         horizon : float or array-like, default 1.0
             Length of the period ahead; broadcasts with the ages.
         """
-        values, _, shape = self._safe("cdf", horizon, ages, errors=False)
-        return _shaped(natural_value("cdf", values), shape)
+        return self._curve("cdf", horizon, ages)
 
     @double_precision
     def sample(self, n: int, *, random_state: Any = None) -> np.ndarray:

@@ -14,15 +14,13 @@ from survjax.estimators._components import MixtureState
 from survjax.estimators._fitted import check_level
 from survjax.estimators._messages import FitWarning
 from survjax.inference._bootstrap import Bootstrap, Settings, bootstrap, bootstrap_bounds
-from survjax.inference._profile import profile_bounds
 from survjax.inference._targets import Target
-from survjax.inference.curves import bounds, natural_value
+from survjax.inference.curves import natural_value
+from survjax.inference.maxima import bounded, natural_delta, profiled
 from survjax.inference.maximize import Climb, Interior
 from survjax.inference.summaries import is_plain
 from survjax.inference.uncertainty import (
     NATURAL,
-    natural_delta,
-    natural_errors,
     natural_from_safe,
     natural_slice,
     rows_needed,
@@ -38,7 +36,7 @@ class Intervals(MixtureState):
     """`confidence_interval` of a fitted mixture."""
 
     _check_fitted: Callable[[], None]
-    _safe: Callable[..., tuple[np.ndarray, np.ndarray, tuple[int, ...]]]
+    _arguments: Callable[..., tuple[np.ndarray, np.ndarray, tuple[int, ...]]]
     _rule: Callable[[], Interior]
     _reference: Callable[[Observations], Climb]
     _rows: Observations
@@ -101,41 +99,33 @@ class Intervals(MixtureState):
             t = 0.0
         elif t is None:
             raise ValueError(f"{curve} needs t: where to bound it")
-        values, errors, shape = self._safe(curve, t, ages, errors=True)
+        t, ages, shape = self._arguments(curve, t, ages)
         if method in ("auto", "delta"):
-            low, high = bounds(curve, values, errors, level)
+            found = bounded(
+                self.lifetime_, self.covariance_, self._maxima, (curve,), t[None], ages, level
+            )
+            low, high = found[2][0], found[3][0]
         else:
-            target = self._targets(t, ages)
-            safe = self._searched(curve, target, values, errors, level, method)
+            target = Target(t=t, age=ages if ages.any() else None)
+            safe = self._searched(curve, target, level, method)
             low, high = (natural_value(curve, part) for part in safe)
             low, high = (high, low) if curve == "survival" else (low, high)
         return _shaped(low, shape), _shaped(high, shape)
 
-    def _targets(self, t: Any, ages: Any) -> Target:
-        """Flat arguments of a curve that were checked already."""
-        t, ages = np.broadcast_arrays(
-            np.asarray(t, float), 0.0 if ages is None else np.asarray(ages, float)
-        )
-        return Target(t=t.ravel(), age=ages.ravel() if np.any(ages > 0) else None)
-
     def _searched(
-        self,
-        curve: str,
-        target: Target,
-        values: np.ndarray,
-        errors: np.ndarray,
-        level: float,
-        method: str,
+        self, curve: str, target: Target, level: float, method: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Profile or bootstrap bounds on the safe scale."""
         if method == "profile":
             if not hasattr(self, "_rows"):
                 raise rows_needed('method="profile"')
-            return profile_bounds(self.lifetime_, self._rows, curve, target, values, errors, level)
+            return profiled(
+                self.lifetime_, self.covariance_, self._maxima, self._rows, curve, target, level
+            )
         if not hasattr(self, "bootstrap_"):
             self.bootstrap()
         return bootstrap_bounds(
-            self.lifetime_, self.covariance_, self.bootstrap_, curve, target, values, level
+            self.lifetime_, self.covariance_, self.bootstrap_, curve, target, level
         )
 
     def _natural_bounds(self, level: float, method: str) -> tuple[np.ndarray, str]:
@@ -146,12 +136,12 @@ class Intervals(MixtureState):
             if self.weights_.size > 1 and (known is not None or self._profile_pays()):
                 method = "profile"
         if method == "delta":
-            return natural_delta(self.parameters_, self.covariance_, level), method
+            table = natural_delta(self.parameters_, self.covariance_, self._maxima, level)
+            return table, method
         if method == "profile" and known is not None:
             return known, method
-        safe, errors = natural_errors(self.parameters_, self.covariance_)
-        target = Target(index=np.arange(safe.size))
-        found = self._searched("natural", target, safe, errors, level, method)
+        target = Target(index=np.arange(3 * self.weights_.size))
+        found = self._searched("natural", target, level, method)
         table = np.stack([natural_from_safe(part) for part in found], axis=1)
         if method == "profile":
             self._profiles = {**self._profiles, repr(level): table}

@@ -21,6 +21,7 @@ from survjax.estimators._plots import Plots
 from survjax.estimators._report import Report
 from survjax.estimators._selection import select
 from survjax.inference.likelihood import log_contributions
+from survjax.inference.maxima import weigh
 from survjax.inference.maximize import Climb, Interior, Maximum, faults, search, single_weibull
 from survjax.inference.summaries import is_plain
 
@@ -262,6 +263,11 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         self.log_likelihood_ = float(found.best.value)
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
         self._derive()
+        self._maxima = None
+        if self.converged_:
+            self._maxima = weigh(
+                x, hessian, found.best.value, found.others, self._rule(), rows.n_units
+            )
         self.n_iter_ = found.best.n_iter
         self.certificate_ = certify(found, hessian, self.n_units_)
         self._rows, self._start = rows, found.start

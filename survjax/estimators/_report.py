@@ -16,7 +16,8 @@ from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
 from survjax.inference._labels import median_order, natural_parameters, reordering
 from survjax.inference._path import climb_path, path_values
-from survjax.inference.curves import bounds, evaluate, natural_value
+from survjax.inference.curves import natural_value
+from survjax.inference.maxima import bounded
 from survjax.inference.maximize import Climb
 from survjax.inference.uncertainty import natural_standard_errors, rows_needed
 
@@ -76,13 +77,17 @@ class Report(MixtureState):
         error = natural_standard_errors(self.parameters_, self.covariance_)
         curves = tuple(curve for curve, _, _ in FLEET)
         t = np.array([[argument] for _, argument, _ in FLEET])
-        values, errors = evaluate(self.lifetime_, self.covariance_, curves, t, np.zeros(1))
-        life = natural_value("mean", values[:, 0])
-        low, high = bounds("mean", values[:, 0], errors[:, 0], level)
+        values, errors, low, high = (
+            part[:, 0]
+            for part in bounded(
+                self.lifetime_, self.covariance_, self._maxima, curves, t, np.zeros(1), level
+            )
+        )
+        life = natural_value("mean", values)
         return frame(
             {
                 "estimate": np.concatenate([estimate[first:], life]),
-                "standard_error": np.concatenate([error[first:], life * errors[:, 0]]),
+                "standard_error": np.concatenate([error[first:], life * errors]),
                 "lower": np.concatenate([table[first:, 0], low]),
                 "upper": np.concatenate([table[first:, 1], high]),
                 "bounds": [method] * (3 * k - first) + ["delta"] * len(FLEET),

@@ -42,7 +42,7 @@ def select(model: Any, rows: Observations, reference: Climb) -> Any:
             {
                 name: value
                 for name, value in vars(model).items()
-                if name.endswith("_") or name in ("_rows", "_start")
+                if name.endswith("_") or name in ("_rows", "_start", "_maxima")
             }
         )
     best = min(

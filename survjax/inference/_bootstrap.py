@@ -189,14 +189,15 @@ def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("curve",))
 def _at_points(lifetime: Lifetime, points: Any, targets: Target, *, curve: str) -> Any:
-    """Targets (m,) on the safe scale at each point (B, m), and their slopes at the fit (m, p)."""
+    """Targets (m,) on the safe scale at the fit, their slopes (m, p), and at each point (B, m)."""
     estimate, unravel = ravel_parameters(lifetime)
 
     def value(x: jax.Array, target: Target) -> jax.Array:
         return value_of(unravel, x, curve, target)
 
-    values = lax.map(lambda x: jax.vmap(partial(value, x))(targets), points)
-    return values, jax.vmap(lambda t: expansion(unravel, estimate, curve, t)[1])(targets)
+    found = lax.map(lambda x: jax.vmap(partial(value, x))(targets), points)
+    here = jax.vmap(lambda target: expansion(unravel, estimate, curve, target)[:2])(targets)
+    return *here, found
 
 
 def bootstrap_bounds(
@@ -205,7 +206,6 @@ def bootstrap_bounds(
     replicates: Bootstrap,
     curve: str,
     targets: Target,
-    values: np.ndarray,
     level: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds (m,) on the safe scale: percentiles with bias correction and acceleration.
@@ -213,7 +213,7 @@ def bootstrap_bounds(
     The bias is read off the share of replicates below the estimate; the acceleration is a sixth
     of the skewness of the rows' influences, which follow from their scores (Efron 1987).
     """
-    found, slopes = (
+    values, slopes, found = (
         np.asarray(part)
         for part in _at_points(lifetime, replicates.parameters, targets, curve=curve)
     )

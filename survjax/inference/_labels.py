@@ -39,19 +39,27 @@ def reordering(order: np.ndarray) -> np.ndarray:
     return permuted[1:]
 
 
-def aligned(points: np.ndarray, estimate: np.ndarray, information: np.ndarray) -> np.ndarray:
-    """Vectors (B, p) with their components in the order that is nearest to an estimate.
+def nearest_orders(
+    points: np.ndarray, estimate: np.ndarray, information: np.ndarray
+) -> list[np.ndarray]:
+    """For each vector (B, p), the order of its components that brings it nearest to an estimate.
 
     Nearest in the metric of the information: components are told apart by whatever tells them
     apart in the data, be it their life, their shape or their share. With many components, the
     order of the medians stands in.
     """
     k = (estimate.size + 1) // 3
-    if k == 1:
-        return points
     if k > MOST_ORDERED:
-        return np.stack([reordering(median_order(x)) @ x for x in points])
-    tried = [points @ reordering(np.array(order)).T for order in permutations(range(k))]
-    moves = np.stack(tried) - estimate
+        return [median_order(x) for x in points]
+    orders = [np.array(order) for order in permutations(range(k))]
+    moves = np.stack([points @ reordering(order).T for order in orders]) - estimate
     distance = np.einsum("obp,pq,obq->ob", moves, information, moves)
-    return np.stack(tried)[np.argmin(distance, axis=0), np.arange(len(points))]
+    return [orders[i] for i in np.argmin(distance, axis=0)]
+
+
+def aligned(points: np.ndarray, estimate: np.ndarray, information: np.ndarray) -> np.ndarray:
+    """Vectors (B, p) with their components in the order that is nearest to an estimate."""
+    if estimate.size == 2 or not len(points):
+        return points
+    orders = nearest_orders(points, estimate, information)
+    return np.stack([reordering(order) @ x for order, x in zip(orders, points, strict=True)])

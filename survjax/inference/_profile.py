@@ -27,7 +27,6 @@ from survjax.inference._targets import Target, expansion
 from survjax.inference.likelihood import derivatives, log_likelihood
 from survjax.inference.maximize import padded
 from survjax.inference.summaries import condense, is_plain
-from survjax.inference.uncertainty import normal_quantile
 from survjax.lifetimes import Lifetime, Mixture, Weibull
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import NewtonState, advance, init
@@ -168,11 +167,10 @@ def _solve(
 ) -> jax.Array:
     """The bound of each problem on the safe scale."""
     estimate, unravel = ravel_parameters(lifetime)
-    here = log_likelihood(lifetime, rows)
+    top = log_likelihood(lifetime, rows)
 
     def lane(given: Any) -> jax.Array:
         target, problem = given
-        top = jnp.where(jnp.isnan(problem.top), here, problem.top)
         problem = dataclasses.replace(problem, top=top)
 
         def parts_at(x: jax.Array) -> Any:
@@ -222,8 +220,7 @@ def profile_bounds(
     targets: Target,
     values: np.ndarray,
     errors: np.ndarray,
-    level: float,
-    top: float | None = None,
+    goal: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper profile bounds (m,) on the safe scale; infinite where there is none.
 
@@ -239,11 +236,8 @@ def profile_bounds(
         Arrays of shape (m,).
     values, errors : arrays of shape (m,)
         Estimates and standard errors on the safe scale; the errors set the first step.
-    level : float
-        Confidence level.
-    top : float, optional
-        The log-likelihood from which the fall counts, where `lifetime` is another maximum than
-        the highest.
+    goal : float
+        The root of twice the fall from the maximum at which a bound lies.
 
     Returns
     -------
@@ -258,8 +252,8 @@ def profile_bounds(
         return np.pad(np.concatenate([lower, upper]), (0, fill), mode="edge")
 
     problems = Problem(
-        top=np.full(2 * m + fill, np.nan if top is None else top),
-        goal=np.full(2 * m + fill, normal_quantile(level)),
+        top=np.zeros(2 * m + fill),
+        goal=np.full(2 * m + fill, goal),
         center=lanes(values, values),
         direction=lanes(-np.ones(m), np.ones(m)),
         error=np.pad(np.concatenate([errors, errors]), (0, fill)),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from survjax._core.pytree import data, pytree
+from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.inference.curves import safe_value
 from survjax.inference.uncertainty import natural_safe
+from survjax.lifetimes import Lifetime
 
 
 @pytree
@@ -69,3 +72,19 @@ def _expand(function: Any, at: jax.Array) -> tuple[Any, Any, Any]:
 
     bend, (value, slope) = jax.jacfwd(with_value, has_aux=True)(at)
     return value, slope, bend
+
+
+@partial(jax.jit, static_argnames=("curve",))
+def _linear(lifetime: Lifetime, targets: Target, *, curve: str) -> tuple[jax.Array, jax.Array]:
+    """Values (m,) and slopes (m, p) of targets on the safe scale."""
+    x, unravel = ravel_parameters(lifetime)
+    return jax.vmap(lambda target: expansion(unravel, x, curve, target)[:2])(targets)
+
+
+def target_errors(
+    lifetime: Lifetime, covariance: np.ndarray, targets: Target, *, curve: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values and delta-method errors (m,) of targets on the safe scale."""
+    values, slopes = (np.asarray(part) for part in _linear(lifetime, targets, curve=curve))
+    variance = np.einsum("mp,pq,mq->m", slopes, covariance, slopes)
+    return values, np.sqrt(np.maximum(variance, 0.0))

@@ -115,6 +115,8 @@ def evaluate(
         On the safe scale.
     """
     t, ages = np.atleast_2d(np.asarray(t, float)), np.asarray(ages, float)
+    if len(set(curves)) < len(curves):
+        return _evaluate_each(lifetime, covariance, curves, t, ages)
     n = ages.shape[0]
     size = bucket_size(n) if n <= UNITS else -(-bucket_size(n) // UNITS) * UNITS
     wide = np.pad(t, ((0, 0), (0, size - n)), mode="edge")
@@ -129,6 +131,21 @@ def evaluate(
     values, errors = (
         np.asarray(part).transpose(1, 0, 2).reshape(len(curves), -1)[:, :n] for part in found
     )
+    return values, errors
+
+
+def _evaluate_each(
+    lifetime: Lifetime, covariance: Any, curves: tuple[str, ...], t: np.ndarray, ages: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """One curve after the other, so that one asked for several times is compiled once."""
+    values, errors = np.empty_like(t), np.empty_like(t)
+    for curve in dict.fromkeys(curves):
+        rows = [i for i, name in enumerate(curves) if name == curve]
+        found = evaluate(
+            lifetime, covariance, (curve,), t[rows].reshape(1, -1), np.tile(ages, len(rows))
+        )
+        for part, filled in zip(found, (values, errors), strict=True):
+            filled[rows] = part.reshape(len(rows), -1)
     return values, errors
 
 

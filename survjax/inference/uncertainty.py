@@ -45,13 +45,6 @@ def natural_errors(x: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, n
     return safe, np.sqrt(np.where(np.isnan(variance), np.nan, np.maximum(variance, 0.0)))
 
 
-def natural_delta(x: np.ndarray, covariance: np.ndarray, level: float) -> np.ndarray:
-    """Delta-method bounds (3K, 2) of weights, scales and shapes, inside their ranges."""
-    safe, errors = natural_errors(x, covariance)
-    half = normal_quantile(level) * errors
-    return np.stack([natural_from_safe(safe - half), natural_from_safe(safe + half)], axis=1)
-
-
 def natural_standard_errors(x: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """Standard errors (3K,) of weights, scales and shapes themselves."""
     safe, errors = natural_errors(x, covariance)
@@ -81,7 +74,6 @@ def rows_needed(what: str) -> ValueError:
 
 __all__ = [
     "NATURAL",
-    "natural_delta",
     "natural_errors",
     "natural_from_safe",
     "natural_safe",

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from survjax._core.precision import double_precision
 from survjax.estimators._fitted import check_level
 from survjax.estimators._messages import NotFittedError
-from survjax.inference.curves import bounds, evaluate, natural_value
+from survjax.inference.curves import evaluate, natural_value
+from survjax.inference.maxima import bounded
 from survjax.inference.nonparametric import StepCurve, kaplan_meier, turnbull
 from survjax.plotting._style import OTHER
 
@@ -119,16 +120,17 @@ def curves(model: Any, times: np.ndarray, level: float, bands: bool = True) -> d
     """
     check_level(level)
     names = ("survival", "hazard")
-    covariance = np.asarray(model.covariance_) if bands else None
-    values, errors = evaluate(
-        model.lifetime_, covariance, names, np.stack([times, times]), np.zeros(times.size)
+    covariance = np.asarray(model.covariance_)
+    bands = bands and bool(np.all(np.isfinite(covariance)))
+    t, ages = np.stack([times, times]), np.zeros(times.size)
+    if not bands:
+        values, _ = evaluate(model.lifetime_, None, names, t, ages)
+        return {n: Drawn(natural_value(n, v), None) for n, v in zip(names, values, strict=True)}
+    values, _, low, high = bounded(
+        model.lifetime_, covariance, getattr(model, "_maxima", None), names, t, ages, level
     )
-    bands = covariance is not None and bool(np.all(np.isfinite(covariance)))
     return {
-        name: Drawn(
-            natural_value(name, values[i]),
-            bounds(name, values[i], errors[i], level) if bands else None,
-        )
+        name: Drawn(natural_value(name, values[i]), (low[i], high[i]))
         for i, name in enumerate(names)
     }
 
