@@ -15,7 +15,7 @@ from survjax.estimators._fitted import check_level
 from survjax.estimators._messages import FitWarning
 from survjax.inference._bootstrap import Bootstrap, Settings, bootstrap, bootstrap_bounds
 from survjax.inference._targets import Target
-from survjax.inference.curves import natural_value
+from survjax.inference.curves import SAME, natural_value
 from survjax.inference.maxima import bounded, natural_delta, profiled
 from survjax.inference.maximize import Climb, Interior
 from survjax.inference.summaries import is_plain
@@ -116,6 +116,7 @@ class Intervals(MixtureState):
         self, curve: str, target: Target, level: float, method: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Profile or bootstrap bounds on the safe scale."""
+        curve = SAME.get(curve, curve)
         if method == "profile":
             if not hasattr(self, "_rows"):
                 raise rows_needed('method="profile"')

@@ -21,6 +21,8 @@ from survjax.lifetimes import Lifetime
 
 #: Units worked on at once: their quadrature nodes stay in cache.
 UNITS = 1024
+#: Curves that have one safe value, so that they are compiled once.
+SAME = {"survival": "cumulative_hazard", "cdf": "cumulative_hazard"}
 CURVES = ("survival", "hazard", "cumulative_hazard", "density", "cdf", "quantile", "mean")
 
 
@@ -115,6 +117,7 @@ def evaluate(
         On the safe scale.
     """
     t, ages = np.atleast_2d(np.asarray(t, float)), np.asarray(ages, float)
+    curves = tuple(SAME.get(curve, curve) for curve in curves)
     if len(set(curves)) < len(curves):
         return _evaluate_each(lifetime, covariance, curves, t, ages)
     n = ages.shape[0]

@@ -109,6 +109,7 @@ TWO = {"weights": (0.4, 0.6), "shapes": (1.2, 3.5), "scales": (200.0, 1000.0)}
 SCENARIOS = (
     Scenario("one Weibull, n = 100", (1.0,), (2.0,), (1000.0,), censored(100, 500, 2000)),
     Scenario("one Weibull, n = 30", (1.0,), (1.5,), (1000.0,), censored(30, 1000, 3000)),
+    Scenario("one, 3/4 still running, n = 150", (1.0,), (2.0,), (1000.0,), censored(150, 200, 800)),
     Scenario("two, separated, n = 200", **TWO, observe=censored(200, 500, 1800)),
     Scenario(
         "two, overlapping, n = 400",
@@ -117,7 +118,7 @@ SCENARIOS = (
         (300.0, 900.0),
         censored(400, 500, 2000),
     ),
-    Scenario("two, 65 % running, n = 400", **TWO, observe=censored(400, 100, 900)),
+    Scenario("two, half still running, n = 400", **TWO, observe=censored(400, 200, 1200)),
     Scenario("two, late entry, n = 300", **TWO, observe=late(300, 600, 300, 1200)),
     Scenario(
         "two, rounded, n = 200", **TWO, observe=rounded(200, 500, 1800, False), resolution=50.0
@@ -128,6 +129,7 @@ SCENARIOS = (
         observe=rounded(1000, 500, 1800, True),
         resolution=30.0,
     ),
+    Scenario("two, 2/3 still running, n = 400", **TWO, observe=censored(400, 100, 900)),
 )
 
 
