@@ -133,8 +133,8 @@ def bounded(
         _, unravel = ravel_parameters(lifetime)
         for x, c in zip(maxima.parameters[1:], maxima.covariances[1:], strict=True):
             found.append(evaluate(unravel(x), c, curves, t, ages))
-        stacked = (np.stack(part) for part in zip(*found, strict=True))
-        low, high = averaged(*stacked, maxima.weights, level)
+        centers, spreads = (np.stack(part) for part in zip(*found, strict=True))
+        low, high = averaged(centers, spreads, maxima.weights, level)
     # An error that is not finite belongs to a point that every parameter shares, such as S(0) = 1.
     low, high = (np.where(np.isfinite(values), part, values) for part in (low, high))
     lower, upper = np.empty_like(low), np.empty_like(high)
@@ -198,8 +198,8 @@ def natural_delta(
         found = [
             natural_errors(x, c) for x, c in zip(maxima.parameters, maxima.covariances, strict=True)
         ]
-        stacked = (np.stack(part) for part in zip(*found, strict=True))
-        ends = averaged(*stacked, maxima.weights, level)
+        centers, spreads = (np.stack(part) for part in zip(*found, strict=True))
+        ends = averaged(centers, spreads, maxima.weights, level)
     return np.stack([natural_from_safe(part) for part in ends], axis=1)
 
 
