@@ -1,8 +1,10 @@
 """Fixtures and settings shared by every test."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -20,6 +22,18 @@ settings.register_profile(
 settings.load_profile("survjax")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_compiled_programs() -> Iterator[None]:
+    """Forget compiled programs before they use up what Linux grants one process.
+
+    Each holds some memory maps, of which a process may have 65,530; XLA crashes beyond.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
