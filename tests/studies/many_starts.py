@@ -2,25 +2,33 @@
 
 Nothing is shared with the library's search but the derivatives, which the study checks by
 itself: the starts are random parameters, random memberships and the perturbed truth, the climbs
-are `survjax.optimize.newton` on all rows, a third of them at first with a penalty on steep shapes.
+those of `survjax.optimize` on all rows, a third of them at first with a penalty on steep shapes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from survjax import Mixture, Observations, Weibull
 from survjax.inference.likelihood import derivatives
-from survjax.optimize import newton
+from survjax.optimize import ResultCode
+from survjax.optimize.newton import NewtonState, advance, init
 from tests.studies.generator import Problem
 from tests.studies.independent import MAX_SHAPE, unit, verdict
 
 N_PARAMETERS, N_MEMBERSHIPS, N_TRUTH = 40, 30, 30
+N_LANES = N_PARAMETERS + N_MEMBERSHIPS + N_TRUTH
+#: Iterations of a round, after which lanes that have arrived make room; lanes of a call.
+ROUND, WIDE, NARROW = 6, 32, 8
+#: Rows of a chunk, and the most that a problem has.
+CHUNK, MOST_ROWS = 64, 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,28 +85,68 @@ def _from_memberships(problem: Problem, time: np.ndarray, rng: np.random.Generat
     return np.concatenate([np.log(total[1:] / total[0]), mean + 0.58 / shape, np.log(shape)])
 
 
-@partial(jax.jit, static_argnames=("max_iter",))
-def _climb(starts: jax.Array, rows: Observations, penalties: jax.Array, max_iter: int) -> tuple:
-    """Newton climbs (B, p) with a penalty on each shape over 10, a lane's own strength."""
-    k = (starts.shape[-1] + 1) // 3
+@jax.jit
+def _round(states: NewtonState, penalties: jax.Array, rows: Observations, n_chunks: int) -> Any:
+    """A round of Newton iterations in each lane, with its penalty on shapes over 10.
 
-    def one(start, penalty):
-        def minimized(x, amount):
+    Only the first chunks of the rows count: one program serves samples of any size.
+    """
+    k = (states.x.shape[-1] + 1) // 3
+
+    def likelihood(x: jax.Array) -> Any:
+        def add(i: Any, total: Any) -> Any:
+            part = rows._map(lambda column: lax.dynamic_slice(column, (i * CHUNK,), (CHUNK,)))
             mixture = Mixture(x[: k - 1], Weibull(x[k - 1 : 2 * k - 1], x[2 * k - 1 :]))
-            value, gradient, hessian = derivatives(mixture, rows)
+            return jax.tree.map(jnp.add, total, derivatives(mixture, part))
+
+        p = x.size
+        return lax.fori_loop(0, n_chunks, add, (jnp.zeros(()), jnp.zeros(p), jnp.zeros((p, p))))
+
+    def lane(state: NewtonState, amount: jax.Array) -> NewtonState:
+        def step(_: Any, state: NewtonState) -> NewtonState:
+            x = state.trial
+            value, gradient, hessian = likelihood(x)
             at = jnp.arange(2 * k - 1, 3 * k - 1)
             # amount * (r - 1 - log r) at r = (shape / 10)^2: a pull that no spike resists.
             r = jnp.exp(2.0 * jnp.minimum(x[2 * k - 1 :] - jnp.log(10.0), 200.0))
             value = -value + amount * jnp.sum(r - 1.0 - jnp.log(r))
             gradient = -gradient.at[at].add(-2.0 * amount * (r - 1.0))
-            return value, gradient, -hessian.at[at, at].add(-4.0 * amount * r)
+            hessian = -hessian.at[at, at].add(-4.0 * amount * r)
+            new = advance(state, value, gradient, hessian, tol=1e-7, max_iter=10**6, max_step=2.0)
+            running = state.code == int(ResultCode.RUNNING)
+            return jax.tree.map(partial(jnp.where, running), new, state)
 
-        found = newton(
-            None, start, derivatives=minimized, args=(penalty,), max_iter=max_iter, max_step=2.0
-        )
-        return found.parameters, found.value, found.decrement, found.code
+        return lax.fori_loop(0, ROUND, step, state)
 
-    return jax.vmap(one)(starts, penalties)
+    return jax.vmap(lane)(states, penalties)
+
+
+_begin = jax.jit(jax.vmap(partial(init, max_step=2.0)))
+
+
+def _climb(
+    x: np.ndarray, penalties: np.ndarray, rows: Observations, n_chunks: int, n_rounds: int
+) -> Any:
+    """Rounds of Newton iterations from x (B, p), each of the lanes that still move."""
+    states = jax.tree.map(np.array, _begin(np.resize(x, (N_LANES, x.shape[1]))))
+    for _ in range(n_rounds):
+        moving = np.flatnonzero(states.code[: len(x)] == int(ResultCode.RUNNING))
+        moving = moving[~_hopeless(states.x[moving])]
+        while moving.size:
+            width = WIDE if moving.size > 2 * NARROW else NARROW
+            lanes, moving = moving[:width], moving[width:]
+            which = np.resize(lanes, width)
+            some = jax.tree.map(lambda part, which=which: part[which], states)
+            new = _round(some, penalties[which], rows, n_chunks)
+            for old, part in zip(jax.tree.leaves(states), jax.tree.leaves(new), strict=True):
+                old[lanes] = np.asarray(part)[: lanes.size]
+    return jax.tree.map(lambda part: part[: len(x)], states)
+
+
+def _hopeless(x: np.ndarray) -> np.ndarray:
+    """Lanes that have collapsed on one time, or lost a component: no way leads back."""
+    k = (x.shape[1] + 1) // 3
+    return (x[:, 2 * k - 1 :].max(1) > np.log(20 * MAX_SHAPE)) | (np.abs(x[:, : k - 1]).max(1) > 20)
 
 
 def reference(problem: Problem) -> Reference:
@@ -110,20 +158,19 @@ def reference(problem: Problem) -> Reference:
             sample_weight=problem.sample_weight,
             resolution=None if problem.resolution is None else problem.resolution / unit(problem),
         ).compressed()
-        rows = rows.padded(512 if rows.n_rows <= 512 else 2048)
+        given = rows.padded(MOST_ROWS), -(-rows.n_rows // CHUNK)
         x = starts(problem)
-        none = np.zeros(len(x))
-        penalties = np.tile([0.0, 0.0, 0.1], len(x))[: len(x)]
-        x = np.asarray(_climb(x, rows, penalties, max_iter=25)[0])
-        x, value, decrement, _ = map(np.asarray, _climb(x, rows, none, max_iter=40))
-        best = _inside(x, value, decrement, problem)
+        none, penalties = np.zeros(len(x)), np.full(len(x), 0.1)
+        pulled = np.arange(len(x)) % 3 == 2
+        x[pulled] = _climb(x[pulled], penalties, *given, n_rounds=4).x
+        found = _climb(x, none, *given, n_rounds=8)
+        x, value, decrement = found.x, found.value, found.decrement
         # The few best that are not there yet get all the time they want.
-        late = best[(decrement[best] > 1e-6)][:20]
+        best = _inside(x, value, decrement, problem)
+        late = best[decrement[best] > 1e-6][:20]
         if late.size:
-            again = np.resize(late, 20)
-            new = _climb(x[again], rows, none[:20], max_iter=200)
-            x, value, decrement = x.copy(), value.copy(), decrement.copy()
-            x[again], value[again], decrement[again] = (np.asarray(part) for part in new[:3])
+            new = _climb(x[late], none, *given, n_rounds=30)
+            x[late], value[late], decrement[late] = new.x, new.value, new.decrement
     return _judged(x, value, decrement, problem)
 
 
