@@ -201,7 +201,9 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "message"), HOSTILE, ids=lambda v: str(v)[:30])
+@pytest.mark.parametrize(
+    ("path", "value", "message"), HOSTILE, ids=lambda v: getattr(v, "__name__", str(v))[:30]
+)
 def test_what_is_not_a_saved_model_is_refused_with_a_reason(saved, tmp_path, path, value, message):
     content = put(json.loads(saved.read_text()), path, value)
     bad = tmp_path / "bad.json"
