@@ -102,14 +102,17 @@ def search(
     max_iter: int,
     random_state: Any,
     reference: Climb | None = None,
+    n_compiled: int = 0,
 ) -> Maximum:
     """Find the highest interior maximum with K > 1 components.
 
     `reference` is the single Weibull's maximum, if known; its shape sets the penalty's scale.
+    The passes run the program of `n_compiled` components, if that is more than K.
     """
+    n_compiled = max(n_components, n_compiled)
     middle = condense(rows, RANK_ROWS)
     single = weibull_start(middle) if reference is None else reference.x
-    run = _Search(middle, Passes(middle), rule, _rules(rows, rule, tol, max_iter))
+    run = _Search(middle, Passes(middle, n_compiled), rule, _rules(rows, rule, tol, max_iter))
     run.from_whole_sample(n_components, n_starts, random_state)
     bases = single[None]
     if n_components > 2:
@@ -122,13 +125,14 @@ def search(
             max_iter=max_iter,
             random_state=random_state,
             reference=reference,
+            n_compiled=n_compiled,
         )
         good = [c.x for c in (fewer.best, *fewer.others) if run.is_good(c)]
         bases = np.stack(good[:N_BASES] or [fewer.best.x])
     run.from_crowds(bases)
     found, passes = run.found, run.passes
     if rows is not middle:
-        passes = Passes(rows)
+        passes = Passes(rows, n_compiled)
         points = np.stack([c.x for c in run.candidates(found, N_FINALISTS)])
         found = ascend(passes, points, LANES, run.rules)
     return run.summary(found, passes, single[1])
@@ -155,7 +159,7 @@ class _Search:
             self.found = ascend(self.passes, starts, LANES, self.rules)
             return
         # A maximum of condensed rows is polished on more, so it need not be exact.
-        rough = Passes(small)
+        rough = Passes(small, self.passes.n_components)
         climbs = ascend(rough, starts, rough.copies, dataclasses.replace(self.rules, tol=1e-2))
         chosen = self.candidates(climbs, N_CANDIDATES)
         for end in ascend(self.passes, np.stack([c.x for c in chosen]), LANES, self.rules):

@@ -24,6 +24,8 @@ from survjax.lifetimes import Weibull
 LANES, ROWS = 16, 256
 #: Calls that large data run in one go, by a loop inside the program.
 GROUPS = 16
+#: Log weight of a component that is not there.
+NOTHING = -1e300
 
 
 @jax.jit
@@ -53,9 +55,14 @@ def _long_sums(x: Any, log_weights: Any, rows: Observations) -> Any:
 
 
 class Passes:
-    """Value, gradient and Hessian of Weibull mixtures on one set of rows."""
+    """Value, gradient and Hessian of Weibull mixtures on one set of rows.
 
-    def __init__(self, rows: Observations) -> None:
+    Mixtures of fewer than `n_components` are filled up to that many, so that they run the
+    program that those have.
+    """
+
+    def __init__(self, rows: Observations, n_components: int = 1) -> None:
+        self.n_components = n_components
         n = rows.n_rows
         self.units = weight_of_weights(rows)
         self.n_chunks = -(-n // ROWS)
@@ -85,14 +92,20 @@ class Passes:
         k = (x.shape[-1] + 1) // 3
         logits = np.concatenate([np.zeros((len(x), 1)), x[:, : k - 1]], axis=1)
         log_weights = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
+        weights = np.exp(log_weights)
         stack = x[:, k - 1 :].reshape(-1, 2, k)
-        sums = (
+        missing = max(self.n_components - k, 0)
+        if missing:
+            stack = np.concatenate([stack, np.repeat(stack[..., :1], missing, axis=2)], axis=2)
+            log_weights = np.pad(log_weights, ((0, 0), (0, missing)), constant_values=NOTHING)
+        value, once, twice = (
             self._together(stack, log_weights)
             if self.n_chunks <= LANES
             else self._one_by_one(stack, log_weights)
         )
-        value, once, twice = sums
-        return value, *assemble(np.exp(log_weights), self.units, once, twice)
+        if missing:
+            once, twice = _of_first(once, twice, k, k + missing)
+        return value, *assemble(weights, self.units, once, twice)
 
     def _together(self, x: np.ndarray, log_weights: np.ndarray) -> list[np.ndarray]:
         """Few chunks: several parameter vectors a call."""
@@ -125,3 +138,13 @@ class Passes:
                     total[i] = total[i] + (piece if rows.lower.ndim == 3 else piece.sum(0))
             found.append(total)
         return [np.array([f[i] for f in found]) for i in range(3)]
+
+
+def _of_first(
+    once: np.ndarray, twice: np.ndarray, k: int, n_components: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sums that belong to the first k components."""
+    n, size = once.shape[0], twice.shape[-1] // n_components
+    once = once.reshape(n, -1, n_components)[..., :k].reshape(n, -1)
+    twice = twice.reshape(n, size, n_components, size, n_components)
+    return once, twice[:, :, :k, :, :k].reshape(n, size * k, size * k)

@@ -149,6 +149,14 @@ def test_one_weibull_is_found_from_any_sample_that_has_one():
 
 
 @double_precision
+def test_a_mixture_may_run_the_program_of_more_components():
+    for rows in (hard_rows(1), hard_rows(1, size=(6000, 6001))):
+        x = np.array([[0.3, 0.1, 1.0, 0.2, 0.4], [-0.5, 0.8, 0.6, -0.1, 1.2]])
+        for few, more in zip(Passes(rows, 2)(x), Passes(rows, 3)(x), strict=True):
+            np.testing.assert_allclose(more, few, rtol=1e-12, atol=1e-9)
+
+
+@double_precision
 def test_passes_do_not_depend_on_how_rows_are_cut_into_chunks():
     rows = hard_rows(2, size=(700, 701))
     x = np.array([[0.4, 0.0, 2.0, -0.3, 0.8], [-1.0, 1.0, 3.0, 0.5, 0.1]])
