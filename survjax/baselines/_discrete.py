@@ -176,7 +176,8 @@ class DiscreteTimeHazard(RegressorMixin, BaseEstimator):
     def _classifier(self) -> Any:
         """The classifier asked for, unfitted."""
         if self.classifier is None:
-            return LogisticRegression(self.ridge)
+            # The periods' indicators add up to one: without a ridge there is no level beside them.
+            return LogisticRegression(self.ridge, fit_intercept=self.ridge != 0)
         return clone(self.classifier)
 
     def _table(self, x: np.ndarray, period: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from survjax._core.precision import double_precision
-from survjax.baselines import _base
+from survjax.baselines import _base, _dependence
 from survjax.baselines._ols import BLOCK, LeastSquares
 from survjax.baselines._predictor import compiled_derivatives, path_of, solve, squared
 from survjax.baselines._rows import Rows, column_scales, make_rows
@@ -47,7 +47,8 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
         Standard deviation of the residuals, with the degrees of freedom taken off; NaN where
         none are left.
     parameters_, parameter_names_, covariance_, standard_errors_ : arrays, tuple of str
-        The intercept first, then the coefficients; the covariance is sigma^2 (X'X)^-1.
+        The intercept first, then the coefficients; the covariance is sigma^2 (X'X)^-1, NaN
+        for columns that are constant or depend on each other.
     log_likelihood_ : float
         Gaussian log-likelihood at its maximum.
     history_ : DataFrame
@@ -112,38 +113,46 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
         weight = _base.row_weights(sample_weight, X)
         names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])])
         self.parameter_names_ = ("intercept", *map(str, names))
+        level, spread = (float(part[0]) for part in column_scales(y[:, None], weight, True, "y"))
         if solver == "ols":
-            path, inverse, rank = self._factorize(X, y, weight)
+            path, inverse, rank, open_ = self._factorize(X, y, weight)
         else:
-            path, inverse, rank = self._descend(solver, X, y, weight)
+            target = (level if self.fit_intercept else 0.0), spread
+            path, inverse, rank, open_ = self._descend(solver, X, y, weight, *target)
         self.parameters_ = path[-1]
         self._place(path[-1])
         total = float(len(y)) if weight is None else float(weight.sum())
         pair = _base.validation_pair(validation_data)
         square = mean_squares(path, X, y, weight)
         self._set_errors(square[-1] * total, total, inverse, rank)
+        self.covariance_ = _dependence.hide(self.covariance_, *open_, self.parameter_names_)
         self.history_ = self._history(path, square, pair)
         return self
 
     def _factorize(
         self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Solve at once; returns the path of one point, (Z'Z)^-1 and the rank."""
+    ) -> tuple[np.ndarray, np.ndarray, int, tuple[np.ndarray, np.ndarray]]:
+        """Solve at once: the path of one point, (Z'Z)^-1, rank, what is not determined."""
         found = LeastSquares(X, y, weight, self.fit_intercept)
         self.n_iter_, self.converged_ = 1, True
-        return np.array([[found.intercept, *found.coefficients]]), found.inverse, found.rank
+        path = np.array([[found.intercept, *found.coefficients]])
+        return path, found.inverse, found.rank, (found.dependent, found.constant)
 
     def _descend(
-        self, solver: Any, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Iterate; returns the path in the given units, (X'X)^-1 and the number of columns."""
+        self,
+        solver: Any,
+        X: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        level: float,
+        spread: float,
+    ) -> tuple[np.ndarray, np.ndarray, int, tuple[np.ndarray, np.ndarray]]:
+        """Iterate: the path in the given units, (Z'Z)^-1, rank, what is not determined."""
         mean, scale = column_scales(X, weight, self.fit_intercept)
         rate = self.learning_rate
         rate = None if rate is None else _base.check_positive(rate, "learning_rate")
         tol = _base.check_positive(self.tol, "tol", zero=True)
         max_iter = _base.check_count(self.max_iter, "max_iter")
-        level, spread = (float(part[0]) for part in column_scales(y[:, None], weight, True))
-        level = level if self.fit_intercept else 0.0
         rows = make_rows(X, (y - level) / spread, weight, mean, scale, self.fit_intercept)
         start, used = np.zeros((1, rows.x.shape[1])), X.shape[1] + self.fit_intercept
         solution = solve(squared, solver, start, rows, 0.0, max_iter, tol, rate)
@@ -157,15 +166,14 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
         path = _base.raw_coordinates(path * spread, mean, scale)
         path[:, 0] += level
         total = float(len(X)) if weight is None else float(weight.sum())
-        inverse = np.linalg.pinv(hessian * total, hermitian=True)
+        inverse, flat = _dependence.invert(hessian * total)
+        constant = np.diag(hessian)[int(self.fit_intercept) :] == 0
+        rank = int(np.sum(~constant)) - flat.shape[1]
         if not self.fit_intercept:
-            inverse = np.pad(inverse, [(1, 0), (1, 0)])
+            inverse, flat = np.pad(inverse, [(1, 0), (1, 0)]), np.pad(flat, [(1, 0), (0, 0)])
         back = _base.raw_jacobian(mean, scale)
-        return (
-            path,
-            back @ inverse @ back.T,
-            int(np.linalg.matrix_rank(hessian)) - (self.fit_intercept),
-        )
+        open_ = _dependence.moved(back, flat), np.append(False, constant)
+        return path, back @ inverse @ back.T, rank, open_
 
     def _set_errors(self, rss: float, total: float, inverse: np.ndarray, rank: int) -> None:
         """Estimate sigma, the covariance and the log-likelihood."""

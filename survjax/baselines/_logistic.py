@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from survjax._core.precision import double_precision
-from survjax.baselines import _base
+from survjax.baselines import _base, _dependence
 from survjax.baselines._measures import code_labels, encode_classes, measures
 from survjax.baselines._predictor import (
     binary,
@@ -61,7 +61,7 @@ class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
     parameters_, parameter_names_, covariance_, standard_errors_ : arrays, tuple of str
         For each row of `coef_` the intercept, then the coefficients; the covariance is the
         inverse of the observed information, ridge included. NaN where the classes are
-        separated.
+        separated, or without a ridge for columns that are constant or depend on each other.
     log_likelihood_ : float
         Without the ridge.
     separated_ : bool
@@ -131,7 +131,7 @@ class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
         mean, scale = scales
         rows = make_rows(X, codes.astype(float), weight, mean, scale, self.fit_intercept)
         solution, path, hessian = self._minimize(rows, ridge / total, scales[1])
-        self._set_parameters(path, hessian * total, scales)
+        open_ = self._set_parameters(path, hessian * total, scales)
         pair = _base.validation_pair(validation_data)
         values = np.asarray(solution.path[0])[: len(path)]
         roughness = 0.5 * np.sum(self._penalty(ridge / total, scale) * path**2, axis=(1, 2))
@@ -144,6 +144,7 @@ class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
             warnings.warn(MESSAGE, FitWarning, stacklevel=3)
         else:
             _base.warn_unless_converged(solution, "LogisticRegression")
+            self.covariance_ = _dependence.hide(self.covariance_, *open_, self.parameter_names_)
         return self
 
     def _minimize(
@@ -184,8 +185,10 @@ class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
             return theta
         return np.einsum("ka,...ai->...ki", contrasts(len(self.classes_)), theta)
 
-    def _set_parameters(self, path: np.ndarray, information: np.ndarray, scales: Any) -> None:
-        """Write the estimate and its covariance in the units of the columns."""
+    def _set_parameters(
+        self, path: np.ndarray, information: np.ndarray, scales: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Write estimate and covariance in the units of the columns; what is not determined."""
         raw = self._raw(path[-1], scales)
         columns = getattr(self, "feature_names_in_", [f"x{i}" for i in range(raw.shape[1] - 1)])
         names = ("intercept", *map(str, columns))
@@ -196,7 +199,10 @@ class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
         size = path[-1].size
         units = np.eye(size).reshape(size, *path[-1].shape)
         back = self._raw(units, scales).reshape(size, -1)
-        self.covariance_ = back.T @ np.linalg.pinv(information, hermitian=True) @ back
+        inverse, flat = _dependence.invert(information)
+        self.covariance_ = back.T @ inverse @ back
+        constant = np.diag(information)[self.fit_intercept : path.shape[2]] == 0
+        return _dependence.moved(back.T, flat), np.tile(np.append(False, constant), len(raw))
 
     def _place(self, parameters: np.ndarray) -> None:
         table = parameters.reshape(-1, self.n_features_in_ + 1)

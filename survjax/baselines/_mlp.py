@@ -204,7 +204,7 @@ class MLPRegressor(RegressorMixin, NeuralBase):
         """
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         y = y.astype(np.float64)
-        level, spread = (float(part[0]) for part in column_scales(y[:, None], None, True))
+        level, spread = (float(part[0]) for part in column_scales(y[:, None], None, True, "y"))
         validation = _base.validation_pair(validation_data)
         if validation is not None:
             held_X, held_y = validate_data(

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from survjax.baselines._dependence import moved
+from survjax.baselines._rows import check_spreads
+
 #: Rows of one block: it stays in the cache through all that is done with it.
 BLOCK = 4096
 #: Beyond this condition number two Cholesky passes no longer give orthogonal columns.
@@ -31,6 +34,9 @@ class LeastSquares:
         Weighted residual sum of squares.
     rank : int
         How many columns are independent, the intercept not counted.
+    dependent, constant : bool arrays of shape (1 + p,)
+        Parameters of which other values fit as well; coefficients of constant columns, which
+        are zero.
     """
 
     def __init__(
@@ -43,7 +49,8 @@ class LeastSquares:
         if intercept:
             ones = np.ones(len(X)) if weight is None else weight
             self._mean, self._level = ones @ X / total, float(ones @ y) / total
-        root, self.rank = self._factorize()
+        self.dependent, self.constant = np.zeros((2, 1 + X.shape[1]), bool)
+        root, self.rank = self._factorize(total)
         gradient, _ = self._residual(np.zeros(X.shape[1]), root)
         slopes = root @ gradient
         # One step of refinement, on residuals computed from the rows themselves.
@@ -65,10 +72,13 @@ class LeastSquares:
                 target *= self._root[part]
             yield x, target
 
-    def _factorize(self) -> tuple[np.ndarray, int]:
+    def _factorize(self, total: float) -> tuple[np.ndarray, int]:
         """Matrix `root` that makes the columns of X @ root orthonormal, and the rank."""
-        gram = self._gram(None)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram = self._gram(None)
         scale = np.sqrt(np.diag(gram))
+        weight = None if self._root is None else self._root**2
+        check_spreads(self._X, weight, self._mean, scale / np.sqrt(total), "X")
         # A column that is constant up to rounding carries nothing.
         flat = scale <= 1e-13 * np.abs(self._mean) * np.sqrt(len(self._X))
         scale = np.where(flat | (scale == 0), np.inf, scale)
@@ -96,6 +106,10 @@ class LeastSquares:
         _, singular, rotation = np.linalg.svd(tall, full_matrices=False)
         cut = singular.max(initial=0.0) * max(self._X.shape) * np.finfo(float).eps
         keep = singular > cut
+        # What the kept rotation leaves out, and where it leads in units of the columns.
+        flat = np.diag(np.isfinite(scale).astype(float)) - rotation[keep].T @ rotation[keep]
+        self.dependent = moved(np.vstack([self._mean, np.eye(len(scale))]) / scale, flat)
+        self.constant[1:] = np.isinf(scale)
         return rotation[keep].T / singular[keep] / scale[:, None], int(keep.sum())
 
     def _residual(self, slopes: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, float]:

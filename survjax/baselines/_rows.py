@@ -12,6 +12,9 @@ from survjax._core.pytree import data, pytree
 
 #: Rows of one chunk: its columns and their temporaries stay in the cache.
 CHUNK = 2048
+#: Spreads beyond this, or below its inverse, have squares that double precision cannot hold
+#: once they are divided by each other.
+LARGEST = 1e75
 
 
 @pytree
@@ -29,20 +32,43 @@ class Rows:
 
 
 def column_scales(
-    X: np.ndarray, weight: np.ndarray | None, center: bool
+    X: np.ndarray, weight: np.ndarray | None, center: bool, name: str = "X"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the mean and standard deviation of each column (or zero and its root mean square)."""
+    """Give the mean and standard deviation of each column (or zero and its root mean square).
+
+    `name` is what an error calls the columns: "X", or the name of the only one.
+    """
     total = float(len(X)) if weight is None else float(weight.sum())
     ones = np.ones(len(X)) if weight is None else weight
-    mean = ones @ X / total if center else np.zeros(X.shape[1])
     square = np.zeros(X.shape[1])
-    for start in range(0, len(X), CHUNK):
-        block = X[start : start + CHUNK] - mean
-        square += ones[start : start + CHUNK] @ (block * block)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = ones @ X / total if center else np.zeros(X.shape[1])
+        for start in range(0, len(X), CHUNK):
+            block = X[start : start + CHUNK] - mean
+            square += ones[start : start + CHUNK] @ (block * block)
     scale = np.sqrt(square / total)
+    check_spreads(X, weight, mean, scale, name)
     # A column that is constant up to rounding carries nothing; dividing would make noise of it.
     flat = scale <= 1e-13 * np.maximum(np.abs(mean), np.finfo(float).tiny)
     return mean, np.where(flat | (scale == 0), 1.0, scale)
+
+
+def check_spreads(
+    X: np.ndarray, weight: np.ndarray | None, mean: np.ndarray, scale: np.ndarray, name: str
+) -> None:
+    """Refuse columns whose squares overflow or vanish: what came of them would be noise."""
+    held = (scale >= 1 / LARGEST) & (scale <= LARGEST) & (np.abs(mean) <= LARGEST)
+    for column in np.flatnonzero(~held):
+        values = X[:, column] if weight is None else X[weight > 0, column]
+        low, high = values.min(), values.max()
+        size = max(abs(low), abs(high))
+        if size == 0 or (high - low <= 1e-13 * size and mean[column] and size <= LARGEST):
+            continue  # a constant is left out, whatever its size
+        what = name if X.shape[1] == 1 and name != "X" else f"column {column} of {name}"
+        raise ValueError(
+            f"{what} goes from {low:.3g} to {high:.3g}: squares of such numbers are lost in "
+            "double precision; give it in another unit"
+        )
 
 
 def make_rows(

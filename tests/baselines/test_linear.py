@@ -113,9 +113,57 @@ def test_nearly_dependent_columns_lose_no_more_digits_than_they_must():
 def test_dependent_columns_share_the_effect_with_the_least_norm():
     rng = np.random.default_rng(0)
     x = rng.normal(size=100)
-    model = LinearRegression().fit(np.column_stack([x, x, np.full(100, 7.0)]), 4 * x + 1)
+    with pytest.warns(FitWarning, match="the rows do not determine x0, x1: .* depend on each"):
+        model = LinearRegression().fit(np.column_stack([x, x, np.full(100, 7.0)]), 4 * x + 1)
     np.testing.assert_allclose(model.coef_, [2.0, 2.0, 0.0], atol=1e-12)
     assert model.degrees_of_freedom_ == 98
+
+
+@pytest.mark.parametrize("solver", ["ols", "newton"])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_only_what_the_rows_determine_has_an_error(table, solver, intercept):
+    X, y = table
+    more = np.column_stack([X, X[:, 0] - 2 * X[:, 1]])
+    settings = {"solver": solver, "fit_intercept": intercept}
+    with pytest.warns(FitWarning, match="do not determine x0, x1, x3: .*drop columns"):
+        model = LinearRegression(**settings).fit(more, y)
+    plain = LinearRegression(**settings).fit(X, y)
+    assert np.isnan(model.standard_errors_).tolist() == [False, True, True, False, True]
+    np.testing.assert_allclose(model.standard_errors_[3], plain.standard_errors_[3], rtol=1e-7)
+    np.testing.assert_allclose(model.predict(more), plain.predict(X), rtol=1e-6)
+    assert model.sigma_ == pytest.approx(plain.sigma_, rel=1e-8)
+
+
+@pytest.mark.parametrize("solver", ["ols", "newton"])
+def test_a_constant_column_is_left_out(table, solver):
+    X, y = table
+    model = LinearRegression(solver).fit(np.column_stack([X, np.full(200, 7.0)]), y)
+    plain = LinearRegression(solver).fit(X, y)
+    np.testing.assert_allclose(model.parameters_, [*plain.parameters_, 0.0], rtol=1e-9)
+    expected = [*plain.standard_errors_, np.nan]
+    np.testing.assert_allclose(model.standard_errors_, expected, rtol=1e-8)
+    assert model.degrees_of_freedom_ == plain.degrees_of_freedom_
+
+
+@pytest.mark.parametrize("solver", ["ols", "newton"])
+@pytest.mark.parametrize("unit", [1e-200, 1e200, 1e-320])
+def test_numbers_whose_squares_are_lost_are_refused(table, solver, unit):
+    X, y = table
+    with pytest.raises(ValueError, match="column 1 of X goes from .* give it in another unit"):
+        LinearRegression(solver).fit(X * [1.0, unit, 1.0], y)
+    with pytest.raises(ValueError, match="y goes from .* in another unit"):
+        LinearRegression(solver).fit(X, y * unit)
+
+
+@pytest.mark.parametrize("solver", ["ols", "newton", "cg"])
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_far_units_move_the_answer_only(table, solver, unit):
+    X, y = table
+    plain, moved = (LinearRegression(solver).fit(X * u, y / u) for u in (1.0, unit))
+    np.testing.assert_allclose(moved.coef_ * unit**2, plain.coef_, rtol=1e-7)
+    np.testing.assert_allclose(
+        moved.standard_errors_[1:] * unit**2, plain.standard_errors_[1:], rtol=1e-7
+    )
 
 
 def test_a_far_origin_costs_no_digits():

@@ -235,6 +235,30 @@ def test_three_separated_classes_are_said_to_be():
     assert ridged.converged_ and np.all(np.isfinite(ridged.standard_errors_))
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_only_what_the_rows_determine_has_an_error(table, classes, several):
+    X, y = classes if several else table
+    more = np.column_stack([X, X[:, 0] - 2 * X[:, 1], np.full(len(X), 7.0)])
+    with pytest.warns(FitWarning, match="the rows do not determine .*x0, .*drop columns"):
+        model = LogisticRegression(0.0).fit(more, y)
+    plain = LogisticRegression(0.0).fit(X, y)
+    assert model.converged_
+    errors = model.standard_errors_.reshape(-1, 6)
+    assert np.all(np.isnan(errors) == [False, True, True, False, True, True])
+    expected = plain.standard_errors_.reshape(-1, 4)[:, [0, 3]]
+    np.testing.assert_allclose(errors[:, [0, 3]], expected, rtol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(more), plain.predict_proba(X), atol=1e-8)
+    # A ridge decides between the choices.
+    assert np.all(np.isfinite(LogisticRegression(1.0).fit(more, y).standard_errors_))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_numbers_whose_squares_are_lost_are_refused(table, unit):
+    X, y = table
+    with pytest.raises(ValueError, match="column 2 of X goes from .* give it in another unit"):
+        LogisticRegression(0.0).fit(X * [1.0, 1.0, unit], y)
+
+
 def test_names_follow_the_columns_and_the_classes(table, classes):
     X, y = table
     model = LogisticRegression().fit(pd.DataFrame(X, columns=["a", "b", "c"]), y)
