@@ -46,8 +46,8 @@ ALLOWED = {
     "PIL": {"plotting"},
 }
 # Imported where they are used: installed on request only, or slow to load where a fit alone
-# should not pay for them (tables for users; what only scikit-learn asks an estimator).
-LATE = {"pandas", "sklearn", "flax", "pyarrow", "polars", "rich", "dask", "duckdb"}
+# should not pay for them (tables for users; SciPy; what only scikit-learn asks an estimator).
+LATE = {"pandas", "scipy", "sklearn", "flax", "pyarrow", "polars", "rich", "dask", "duckdb"}
 HEAVY = ("jax", "sklearn", "pandas", "scipy", "matplotlib", "narwhals", "optax")
 
 
@@ -163,9 +163,12 @@ SETTERS = re.compile(
 )
 
 
-def test_global_settings_of_other_libraries_are_never_changed():
+def test_global_settings_of_other_libraries_are_changed_on_request_only():
     wrong = []
+    # The user calls `enable_compile_cache` for the sake of such a change.
     for module, path in MODULES.items():
+        if module == "survjax._core.cache":
+            continue
         text = path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(text)):
             changed = [node.func] if isinstance(node, ast.Call) else getattr(node, "targets", [])

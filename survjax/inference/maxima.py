@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
@@ -167,6 +166,8 @@ def _mixture_quantile(
 
     The components' own quantiles, at the standard normal's z, enclose the mixture's.
     """
+    from scipy.special import ndtr  # slow to load, and no fit needs it
+
     ends = center + z * spread
     low, high = ends.min(axis=0), ends.max(axis=0)
     weights = weights.reshape(-1, *(1,) * (center.ndim - 1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 from functools import partial
 
 import jax
@@ -122,8 +123,13 @@ def remaining_life(n: int = 100_000) -> str:
     return table([f"{n:,} units", "s"], rows)
 
 
+ONE, TWO = (f"from survjax import WeibullMixture; WeibullMixture({k}).fit(t, e)" for k in (1, 2))
+CACHE = "import survjax; survjax.enable_compile_cache(FOLDER); "
 COLD = {
-    "survjax": "from survjax import WeibullMixture; WeibullMixture(2).fit(t, e)",
+    "survjax, one component": ONE,
+    "survjax, two components": TWO,
+    "survjax, one component, programs on disk": CACHE + ONE,
+    "survjax, two components, programs on disk": CACHE + TWO,
     "lifelines": "from lifelines import WeibullFitter; WeibullFitter().fit(t, e)",
 }
 DATA = (
@@ -135,13 +141,15 @@ DATA = (
 def first_fits(repeats: int = 5) -> str:
     """Import, compile and fit n = 1000 in a fresh process: processor seconds."""
     spent: dict[str, list[float]] = {name: [] for name in COLD}
-    for _ in range(repeats + 1):
-        for name, code in COLD.items():
-            script = f"{DATA}{code}\nimport os; t = os.times(); print(t.user + t.system)"
-            out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-            if out.returncode:
-                raise RuntimeError(out.stderr)
-            spent[name].append(float(out.stdout.split()[-1]))
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(repeats + 1):
+            for name, code in COLD.items():
+                code = code.replace("FOLDER", repr(folder))
+                script = f"{DATA}{code}\nimport os; t = os.times(); print(t.user + t.system)"
+                out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+                if out.returncode:
+                    raise RuntimeError(out.stderr)
+                spent[name].append(float(out.stdout.split()[-1]))
     median = {name: float(np.median(taken[1:])) for name, taken in spent.items()}
     rows = [[name, f"{s:.2f}", f"{s / median['lifelines']:.2f}"] for name, s in median.items()]
     help_time = seconds(

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
 
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints
 
@@ -212,6 +211,8 @@ class _System:
 
     def solve(self, right: Floats, passive: Bools) -> Floats:
         """Solve over the passive places; the others are zero."""
+        from scipy import linalg  # slow to load, and no fit needs it
+
         solution = np.zeros(self.size)
         if self.dense is not None:
             block = self.dense[np.ix_(passive, passive)].copy()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtrc
 
 from survjax._core.validation import check_length
 from survjax.inference.nonparametric._rows import (
@@ -117,6 +116,8 @@ def log_rank(
     block = variance[np.ix_(used, used)][1:, 1:]
     statistic = float(difference @ np.linalg.solve(block, difference))
     df = int(np.count_nonzero(used)) - 1
+    from scipy.special import chdtrc  # slow to load, and no fit needs it
+
     p_value = float(chdtrc(df, statistic))
     return LogRank(statistic, df, p_value, tuple(names), observed, expected, variance)
 
