@@ -56,14 +56,26 @@ def crowded_starts(
     counted = np.concatenate([[0.0], np.cumsum(failed)])
     i, j = np.searchsorted(y, low, side="left"), np.searchsorted(y, high, side="right")
     observed = counted[j] - counted[i]
-    usual = np.maximum(expected(high) - expected(low), 1e-300)
+    # Of the units at risk late in life, most may be of a kind that the mixture does not know: what
+    # it expects is also limited by those that it lets live so long.
+    alive = np.exp(-np.minimum(_cumulative_hazard(x, low), 300.0))
+    in_between = alive - np.exp(-_cumulative_hazard(x, high))
+    let_live = before[-1] * _uncensored(held, event[order])[i] * in_between
+    usual = np.maximum(np.minimum(expected(high) - expected(low), let_live), 1e-300)
     excess = observed - usual
     gain = np.where(excess > 0, observed * np.log(observed / usual) - excess, 0.0)
     chosen = _apart(gain, first, last, most)
-    reached = (before[-1] - before[i]) / (before[-1] * np.exp(-_cumulative_hazard(x, low)))
+    reached = (before[-1] - before[i]) / (before[-1] * alive)
     share = excess / (before[-1] * np.clip(reached, 0.05, 1.0))
     starts = [_with_component(x, share[c], log_scale[c], shape[c]) for c in chosen]
     return np.array(starts).reshape(-1, x.size + 3), gain[chosen]
+
+
+def _uncensored(held: np.ndarray, event: np.ndarray) -> np.ndarray:
+    """Share of the units not censored before each sorted time, by Kaplan-Meier: (n + 1,)."""
+    at_risk = np.cumsum(held[::-1])[::-1]
+    left = 1.0 - held * (1.0 - event) / np.maximum(at_risk, 1e-300)
+    return np.concatenate([[1.0], np.cumprod(np.maximum(left, 0.0))])
 
 
 def _half_widths(rows: Observations) -> np.ndarray:
@@ -142,3 +154,15 @@ def _with_component(x: np.ndarray, share: float, log_scale: float, shape: float)
             [np.log(shape)],
         ]
     )
+
+
+def without_each(x: np.ndarray) -> np.ndarray:
+    """The mixtures (K, 3K - 4) that are left of that at x when one component goes."""
+    k = (x.size + 1) // 3
+    logits = np.concatenate([[0.0], x[: k - 1]])
+    left = []
+    for kept in (np.delete(np.arange(k), gone) for gone in range(k)):
+        rest = logits[kept]
+        scales, shapes = x[k - 1 : 2 * k - 1][kept], x[2 * k - 1 :][kept]
+        left.append(np.concatenate([rest[1:] - rest[0], scales, shapes]))
+    return np.stack(left)

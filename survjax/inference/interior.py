@@ -11,7 +11,7 @@ from survjax.optimize import ResultCode
 
 #: A standard error above this on the log or logit scale means that the data leave it open: the
 #: likelihood only levels off there, toward a supremum at infinity.
-OPEN = 1e3
+OPEN = 100.0
 #: Logs of scales beyond this are not numbers of 64 bits.
 RANGE = 700.0
 
@@ -46,17 +46,20 @@ def faults(found: Climb, rule: Interior, n_units: float) -> tuple[str, ...]:
             words.append(f"a component holds fewer than {rule.min_units:g} expected units")
     if np.abs(found.x[k - 1 : 2 * k - 1]).max() > RANGE:
         words.append("a scale leaves the range of numbers")
+    unit, scale = unit_information(-found.hessian)
+    smallest = smallest_eigenvalue(unit)
+    open_ = smallest > 0 and (
+        np.max(scale * np.sqrt(np.diag(np.linalg.pinv(unit, hermitian=True)))) > OPEN
+    )
+    if open_:
+        words.append("the data leave a parameter open")
     if found.code not in (ResultCode.CONVERGED, ResultCode.ROUNDING):
         words.append("the iteration did not converge")
     elif not np.isfinite(found.value):
         words.append("the log-likelihood is not finite")
-    unit, scale = unit_information(-found.hessian)
-    smallest = smallest_eigenvalue(unit)
     if not smallest > 0:
         words.append("the Hessian is not negative definite")
-    elif np.max(scale * np.sqrt(np.diag(np.linalg.pinv(unit, hermitian=True)))) > OPEN:
-        words.append("the data leave a parameter open")
-    elif smallest < 1e-11:
+    elif smallest < 1e-11 and not open_:
         words.append("the Hessian is singular within rounding")
     return tuple(words)
 

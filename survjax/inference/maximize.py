@@ -15,7 +15,7 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax.inference.batches import climb, padded, penalized_derivatives, weibulls
-from survjax.inference.clusters import crowded_starts
+from survjax.inference.clusters import crowded_starts, without_each
 from survjax.inference.interior import Interior, faults, smallest_eigenvalue, unit_information
 from survjax.inference.lanes import Climb, Rules, ascend, canonical
 from survjax.inference.likelihood import BLOCK
@@ -57,8 +57,8 @@ N_CANDIDATES, N_FINALISTS = 8, 3
 MARGIN = 30.0
 #: Crowds of failures are not looked for once the search has gained this much by other means.
 SURE = 60.0
-#: Crowds tried around each of so many mixtures of fewer components.
-N_CROWDS, N_BASES = 24, 3
+#: Crowds tried around each mixture of fewer components, and how many of those of each kind.
+N_CROWDS, N_BASES = 24, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +127,7 @@ def search(
             reference=reference,
             n_compiled=n_compiled,
         )
-        good = [c.x for c in (fewer.best, *fewer.others) if run.is_good(c)]
-        bases = np.stack(good[:N_BASES] or [fewer.best.x])
+        bases = run.bases([fewer.best, *fewer.others])
     run.from_crowds(bases)
     found, passes = run.found, run.passes
     if rows is not middle:
@@ -170,8 +169,13 @@ class _Search:
 
     def from_crowds(self, bases: np.ndarray) -> None:
         """Climb from mixtures (B, 3K - 4) with a component more, on a crowd of failures."""
-        best = max((c.value for c in self.found if self.is_good(c)), default=-np.inf)
+        good = [c for c in self.found if self.is_good(c)]
+        best = max((c.value for c in good), default=-np.inf)
         bases = bases[best - self.passes(bases)[0] < SURE]
+        # Each component of the best mixture may stand in the place of another crowd.
+        top = max(good, key=lambda c: c.value, default=None)
+        if top is not None:
+            bases = np.concatenate([bases, without_each(top.x)])
         tables = [crowded_starts(self.rows, x, N_CROWDS, self.rule.max_shape)[0] for x in bases]
         starts = np.concatenate(tables) if tables else np.empty(0)
         if starts.size == 0:
@@ -182,6 +186,20 @@ class _Search:
             first = len(self.starts)
             self.found += [dataclasses.replace(c, start=c.start + first) for c in climbs]
             self.starts.extend(starts)
+
+    def bases(self, fewer: list[Climb]) -> np.ndarray:
+        """Maxima with a component less to add one to: the highest, and the broadest.
+
+        One that owes its height to a crowd of its own leaves a part of the sample ill described.
+        """
+        good = [c for c in fewer if self.is_good(c)]
+        if not good:
+            return fewer[0].x[None]
+        broad = sorted(good, key=lambda c: np.linalg.slogdet(-c.hessian)[1] - 2.0 * c.value)
+        chosen = good[:N_BASES] + [
+            c for c in broad[:N_BASES] if all(c is not g for g in good[:N_BASES])
+        ]
+        return np.stack([c.x for c in chosen])
 
     def is_good(self, end: Climb) -> bool:
         """Whether a climb ended at an interior maximum."""

@@ -12,7 +12,7 @@ from tests.studies.generator import Problem
 
 MAX_SHAPE, MIN_UNITS = 60.0, 1.5
 #: A standard error above this on a log scale means that the likelihood only levels off there.
-OPEN = 1e3
+OPEN = 100.0
 
 
 def log_likelihood(x: np.ndarray, problem: Problem) -> complex:
