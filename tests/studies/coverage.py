@@ -2,7 +2,8 @@
 
     python -m tests.studies.coverage                  # 1,000 fleets of each scenario: minutes
     python -m tests.studies.coverage --fleets 50      # a look
-    python -m tests.studies.coverage --write FILE     # the table as Markdown
+    python -m tests.studies.coverage --write FILE.md  # the table as Markdown
+    python -m tests.studies.coverage --results FILE   # goes on after the last scenario it ended
 
 A fit that fails, or finds no interior maximum, counts as a miss in every column. Each fleet also
 draws the life that a running unit will have, for the prediction intervals.
@@ -55,6 +56,8 @@ class Scenario:
     scales: tuple[float, ...]
     observe: Callable[[np.random.Generator, Scenario], Fleet]
     resolution: float | None = None
+    #: Whether some columns ask for what no data set of this kind can tell: shown, not judged.
+    beyond: bool = False
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Lives from birth."""
@@ -129,7 +132,9 @@ SCENARIOS = (
         observe=rounded(1000, 500, 1800, True),
         resolution=30.0,
     ),
-    Scenario("two, 2/3 still running, n = 400", **TWO, observe=censored(400, 100, 900)),
+    Scenario(
+        "two, 2/3 still running, n = 400", **TWO, observe=censored(400, 100, 900), beyond=True
+    ),
 )
 
 
@@ -207,19 +212,43 @@ class Result:
 
 def study(scenario: Scenario, n_fleets: int) -> Result:
     """Run one scenario."""
-    truth, total, failed, start = truths(scenario), np.zeros(len(COLUMNS), int), 0, time.time()
+    truth, total, failed, start = (
+        truths(scenario),
+        np.zeros(len(COLUMNS), int),
+        0,
+        time.process_time(),
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for number in range(n_fleets):
             found = hits(scenario, truth, number)
             failed += found is None
             total += 0 if found is None else found
-    return Result(scenario, n_fleets, failed, total, time.time() - start)
+    return Result(scenario, n_fleets, failed, total, time.process_time() - start)
+
+
+def studied(which: int, n_fleets: int, results: Path | None) -> Result:
+    """One scenario, taken from the file if it is there, and else added to it."""
+    lines = results.read_text(encoding="utf-8").splitlines() if results and results.exists() else []
+    for name, fleets, failed, seconds, *counts in (line.split(";") for line in lines):
+        if name == SCENARIOS[which].name and int(fleets) == n_fleets:
+            known = np.array(counts, int)
+            return Result(SCENARIOS[which], n_fleets, int(failed), known, float(seconds))
+    result = study(SCENARIOS[which], n_fleets)
+    if results:
+        numbers = (n_fleets, result.n_failed, f"{result.seconds:.0f}", *result.hits)
+        with results.open("a", encoding="utf-8") as file:
+            file.write(";".join(map(str, (result.scenario.name, *numbers))) + "\n")
+    return result
 
 
 def verdict(results: list[Result]) -> tuple[list[str], float]:
-    """Cells whose 99.9 % binomial interval misses [93 %, 97 %], and the pooled share of hits."""
+    """Cells whose 99.9 % binomial interval misses [93 %, 97 %], and the pooled share of hits.
+
+    Scenarios that ask beyond their data are not judged.
+    """
     wrong = []
+    results = [r for r in results if not r.scenario.beyond] or results
     for result in results:
         for column, count in zip(COLUMNS, result.hits, strict=True):
             interval = binomtest(int(count), result.n_fleets).proportion_ci(0.999, "wilson")
@@ -230,42 +259,59 @@ def verdict(results: list[Result]) -> tuple[list[str], float]:
     return wrong, float(pooled)
 
 
-def markdown(results: list[Result]) -> str:
-    """The table with all that is needed to make it again."""
+def made_with(minutes: float) -> str:
+    """Seed, versions and machine, for the foot of a table."""
     import jax
 
     import survjax
 
+    return (
+        f"Seed {SEED}; survjax {survjax.__version__}, JAX {jax.__version__}, NumPy "
+        f"{np.__version__}, Python {platform.python_version()}, {platform.machine()}; "
+        f"{minutes:.0f} minutes of one processor. The truths and the ways to observe them are "
+        "in `tests/studies/coverage.py`."
+    )
+
+
+def markdown(results: list[Result]) -> str:
+    """The table with all that is needed to make it again."""
     wrong, pooled = verdict(results)
     head = ["scenario", "fits without a maximum", *COLUMNS]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for r in results:
-        cells = [f"{100 * h / r.n_fleets:.1f}" for h in r.hits]
-        lines.append(f"| {r.scenario.name} | {r.n_failed} | {' | '.join(cells)} |")
-    seconds = sum(r.seconds for r in results)
+    top = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+
+    def lines(beyond: bool) -> list[str]:
+        rows = []
+        for r in (r for r in results if r.scenario.beyond is beyond):
+            cells = [f"{100 * h / r.n_fleets:.1f}" for h in r.hits]
+            rows.append(f"| {r.scenario.name} | {r.n_failed} | {' | '.join(cells)} |")
+        return [*top, *rows]
+
     return "\n".join(
         [
             "# Coverage of the bounds",
             "",
-            "Written by `python -m tests.studies.coverage --write docs/studies/coverage.md`; "
-            "do not edit.",
+            "Written by `python -m tests.studies.coverage --write docs/studies/coverage.md`; do "
+            "not edit.",
             "",
             f"Share (%) of {results[0].n_fleets} simulated fleets whose 95 % bounds hold the "
-            "truth. "
-            'Times and ages are those by which the given share of the fleet has failed. "Realized '
-            'RUL" is the life that one running unit turned out to have, against its prediction '
-            'interval; the rest are confidence bounds, `method="auto"`. A fit without an interior '
-            "maximum counts as a miss in every column.",
+            "truth. Times and ages are those by which the given share of the fleet has failed. "
+            '"Realized RUL" is the life that one running unit turned out to have, against its '
+            'prediction interval; the rest are confidence bounds, `method="auto"`. A fit without '
+            "an interior maximum counts as a miss in every column.",
             "",
-            *lines,
+            *lines(False),
             "",
             f"Pooled: {100 * pooled:.2f} %. Cells whose 99.9 % binomial interval lies outside "
             f"[93 %, 97 %]: {'; '.join(wrong) or 'none'}.",
             "",
-            f"Seed {SEED}; survjax {survjax.__version__}, JAX {jax.__version__}, NumPy "
-            f"{np.__version__}, Python {platform.python_version()}, {platform.machine()}; "
-            f"{seconds / 60:.0f} minutes on one core. The truths and ways to observe them are in "
-            "`tests/studies/coverage.py`.",
+            "## Beyond the data",
+            "",
+            "Where few units of the late kind have failed, their mean and median remaining life "
+            "are extrapolated: shown, and not judged above.",
+            "",
+            *lines(True),
+            "",
+            made_with(sum(r.seconds for r in results) / 60),
             "",
         ]
     )
@@ -276,12 +322,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fleets", type=int, default=1000)
     parser.add_argument("--scenario", type=int, nargs="*", help="numbers, from 0; default: all")
+    parser.add_argument("--results", type=Path, help="a file to append to and go on from")
     parser.add_argument("--write", type=Path, help="a Markdown file")
     chosen = parser.parse_args(arguments)
     which = range(len(SCENARIOS)) if chosen.scenario is None else chosen.scenario
     results = []
     for i in which:
-        results.append(study(SCENARIOS[i], chosen.fleets))
+        results.append(studied(i, chosen.fleets, chosen.results))
         r = results[-1]
         print(f"{r.scenario.name}: {r.n_failed} without a maximum, {r.seconds:.0f} s", flush=True)
         for column, count in zip(COLUMNS, r.hits, strict=True):
