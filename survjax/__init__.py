@@ -15,6 +15,7 @@ _PUBLIC: dict[str, str] = {
     "AcceleratedLifetime": "survjax.estimators._accelerated",
     "Conditional": "survjax.lifetimes",
     "CoxPH": "survjax.estimators._cox",
+    "DeepWeibullMixture": "survjax.estimators._deep_mixture",
     "Exponential": "survjax.lifetimes",
     "FitWarning": "survjax.estimators._messages",
     "Lifetime": "survjax.lifetimes",

@@ -10,6 +10,7 @@ from survjax.estimators import WeibullMixture as WeibullMixture
 from survjax.estimators import load as load
 from survjax.estimators._accelerated import AcceleratedLifetime as AcceleratedLifetime
 from survjax.estimators._cox import CoxPH as CoxPH
+from survjax.estimators._deep_mixture import DeepWeibullMixture as DeepWeibullMixture
 from survjax.estimators._histories import history_rows as history_rows
 from survjax.estimators._messages import FitWarning as FitWarning
 from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum

@@ -120,3 +120,19 @@ def check_length(array: np.ndarray, n: int, name: str) -> None:
         raise ValueError(
             f"{name} must have one entry for each of the {n} durations, got shape {array.shape}"
         )
+
+
+def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
+    """Accept a finite number above zero (or at least zero)."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if not number or not np.isfinite(value) or value < 0 or (value == 0 and not zero):
+        rule = "at least zero" if zero else "above zero"
+        raise ValueError(f"{name} must be a finite number {rule}, got {value!r}")
+    return float(value)
+
+
+def check_count(value: Any, name: str) -> int:
+    """Accept a whole number of at least one."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)

@@ -11,11 +11,11 @@ import pandas as pd
 from scipy import stats
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from survjax._core.validation import check_count as check_count
+from survjax._core.validation import check_positive as check_positive
 from survjax.estimators._messages import FitWarning
 from survjax.optimize import Solution
-
-#: The history lists each parameter where there are no more than this.
-FEW = 20
+from survjax.optimize._training import FEW as FEW
 
 
 def check_solver(solver: Any, named: tuple[str, ...]) -> Any:
@@ -26,22 +26,6 @@ def check_solver(solver: Any, named: tuple[str, ...]) -> Any:
         return solver
     choices = ", ".join(repr(name) for name in named)
     raise ValueError(f"solver must be {choices} or an optax transformation, got {solver!r}")
-
-
-def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
-    """Accept a finite number above zero (or at least zero)."""
-    number = isinstance(value, (int, float, np.integer, np.floating))
-    if not number or not np.isfinite(value) or value < 0 or (value == 0 and not zero):
-        rule = "at least zero" if zero else "above zero"
-        raise ValueError(f"{name} must be a finite number {rule}, got {value!r}")
-    return float(value)
-
-
-def check_count(value: Any, name: str) -> int:
-    """Accept a whole number of at least one."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return int(value)
 
 
 def row_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:

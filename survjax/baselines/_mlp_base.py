@@ -17,9 +17,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from survjax._core.numerics import bucket_size
 from survjax._core.precision import double_precision
 from survjax.baselines import _base
-from survjax.baselines._network import Network, make_network
 from survjax.baselines._rows import column_scales
-from survjax.baselines._training import (
+from survjax.estimators._messages import FitWarning
+from survjax.optimize._network import Network, make_network
+from survjax.optimize._training import (
     RATES,
     Table,
     Trained,
@@ -28,7 +29,6 @@ from survjax.baselines._training import (
     make_table,
     train,
 )
-from survjax.estimators._messages import FitWarning
 
 
 class NeuralBase(BaseEstimator):

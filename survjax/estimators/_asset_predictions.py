@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,16 +20,13 @@ if TYPE_CHECKING:
 
 
 class AssetPredictions:
-    """Predictions of an estimator that holds `_fitted` and the natural parameters.
+    """Predictions of an estimator that holds `_fitted`, or says itself how curves are computed.
 
     Ages and times are in the unit of the durations that were fitted. With `ages`, every answer
     is about the remaining life of units that still run at those ages.
     """
 
     _fitted: FittedForm
-    parameters_: np.ndarray
-    covariance_: np.ndarray
-    parameter_names_: tuple[str, ...]
 
     def _check_fitted(self) -> None:
         check_is_fitted(self)
@@ -47,8 +43,18 @@ class AssetPredictions:
             raise ValueError(f"ages must have one entry for each of the {n} rows of X")
         return x, found
 
-    def _without_errors(self) -> FittedForm:
-        return self._fitted._replace(covariance=None)
+    def _curves(
+        self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Safe values and standard errors (len(curves), n); none are asked for without a level."""
+        fitted = self._fitted if level is not None else self._fitted._replace(covariance=None)
+        return evaluate(fitted, curves, t, x, ages)
+
+    def _interval(
+        self, x: np.ndarray, ages: np.ndarray, level: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Where realized remaining lives fall with chance `level`: (n,), (n,)."""
+        return prediction_interval(self._fitted, x, ages, level)
 
     @double_precision
     def predict(self, X: Any, ages: Any = None) -> np.ndarray:
@@ -67,7 +73,7 @@ class AssetPredictions:
             In the unit of the durations; infinite where the family has no mean.
         """
         x, ages = self._assets(X, ages)
-        values, _ = evaluate(self._without_errors(), ("mean",), np.zeros((1, x.shape[0])), x, ages)
+        values, _ = self._curves(("mean",), np.zeros((1, x.shape[0])), x, ages, None)
         return natural_value("mean", values[0])
 
     @double_precision
@@ -97,13 +103,13 @@ class AssetPredictions:
         x, ages = self._assets(X, ages)
         t = check_times(np.atleast_1d(np.asarray(times)), "times", zero=True)
         n, m = x.shape[0], t.size
-        fitted = self._without_errors() if level is None else self._fitted
+        level = None if level is None else check_level(level)
         wide = np.repeat(x, m, axis=0), np.repeat(ages, m)
-        values, errors = evaluate(fitted, ("survival",), np.tile(t, n)[None], *wide)
+        values, errors = self._curves(("survival",), np.tile(t, n)[None], *wide, level)
         tables = {"survival": natural_value("survival", values[0]).reshape(n, m)}
         if level is None:
             return frame(dict(zip(t.tolist(), tables["survival"].T, strict=True)), like=X)
-        low, high = bounds("survival", values[0], errors[0], check_level(level))
+        low, high = bounds("survival", values[0], errors[0], level)
         tables |= {"lower": low.reshape(n, m), "upper": high.reshape(n, m)}
         columns: dict[Any, np.ndarray] = {
             (k, float(s)): table[:, i] for k, table in tables.items() for i, s in enumerate(t)
@@ -163,7 +169,7 @@ class AssetPredictions:
             raise ValueError(f"quantiles must lie between 0 and 1, got {q.tolist()}")
         curves = (*("mean",) * mean, *("quantile",) * q.size)
         t = np.concatenate([[0.0] * mean, q])[:, None] * np.ones(x.shape[0])
-        values, errors = evaluate(self._fitted, curves, t, x, ages)
+        values, errors = self._curves(curves, t, x, ages, level)
         names = [*["mean"] * mean, *(f"q{round(100 * share, 6):g}" for share in q)]
         columns: dict[str, np.ndarray] = {}
         for i, name in enumerate(names):
@@ -190,7 +196,7 @@ class AssetPredictions:
             Columns `lower` and `upper`, one row an asset.
         """
         x, ages = self._assets(X, ages)
-        low, high = prediction_interval(self._fitted, x, ages, check_level(level))
+        low, high = self._interval(x, ages, check_level(level))
         return frame({"lower": low, "upper": high}, like=X)
 
     @double_precision
@@ -214,45 +220,8 @@ class AssetPredictions:
         x, ages = self._assets(X, ages)
         t = np.broadcast_to(np.asarray(horizon, float), ages.shape)
         check_times(t, "horizon", zero=True)
-        values, errors = evaluate(self._fitted, ("cdf",), t[None], x, ages)
-        low, high = bounds("cdf", values[0], errors[0], check_level(level))
+        level = check_level(level)
+        values, errors = self._curves(("cdf",), t[None], x, ages, level)
+        low, high = bounds("cdf", values[0], errors[0], level)
         columns = {"failure_probability": natural_value("cdf", values[0])}
         return frame(columns | {"lower": low, "upper": high}, like=X)
-
-    def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Every parameter with its standard error, z, p-value and bounds.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-            Of the bounds (Wald).
-
-        Returns
-        -------
-        DataFrame
-            Rows are named as `parameter_names_`; columns `estimate, standard_error, z, p_value,
-            lower, upper, ratio`, the last the exponential of the estimate.
-        """
-        self._check_fitted()
-        z = NormalDist().inv_cdf(0.5 + check_level(level) / 2)
-        error = np.sqrt(np.diag(self.covariance_))
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            score = self.parameters_ / error
-            table = frame(
-                {
-                    "estimate": self.parameters_,
-                    "standard_error": error,
-                    "z": score,
-                    "p_value": [_two_sided(s) for s in score],
-                    "lower": self.parameters_ - z * error,
-                    "upper": self.parameters_ + z * error,
-                    "ratio": np.exp(self.parameters_),
-                }
-            )
-        table.index = list(self.parameter_names_)
-        return table
-
-
-def _two_sided(score: float) -> float:
-    """P(|Z| > score)."""
-    return 2.0 * NormalDist().cdf(-abs(score)) if np.isfinite(score) else float("nan")

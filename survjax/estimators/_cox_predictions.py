@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.validation import as_floats, check_length, check_times
-from survjax.estimators._asset_predictions import AssetPredictions
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
+from survjax.estimators._parameter_table import ParameterTable
 from survjax.inference.nonparametric._product_limit import normal_quantile
 from survjax.inference.partial_likelihood import CoxFit, HazardTable, hazard_table
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class CoxPredictions:
+class CoxPredictions(ParameterTable):
     """Predictions of an estimator that holds `_cox` and the covariance of its coefficients.
 
     Times and ages are in the unit of the durations that were fitted. With `ages`, every answer
@@ -27,11 +27,7 @@ class CoxPredictions:
     """
 
     _cox: CoxFit
-    covariance_: np.ndarray
     coef_: np.ndarray
-
-    #: The table of coefficients is that of every regression.
-    summary = AssetPredictions.summary
 
     def _check_fitted(self) -> None:
         check_is_fitted(self)

@@ -13,6 +13,7 @@ from survjax._core.precision import double_precision
 from survjax.estimators._certificate import Certificate
 from survjax.estimators._covariates import check_covariates, collinear_message, column_names
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
+from survjax.estimators._parameter_table import ParameterTable
 from survjax.estimators._paths import PathPredictions
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._target import check_survival_y
@@ -32,7 +33,7 @@ from survjax.inference.regression_fit import (
 from survjax.optimize import MESSAGES, ResultCode
 
 
-class RegressionEstimator(PathPredictions, RegressorMixin, BaseEstimator):
+class RegressionEstimator(PathPredictions, ParameterTable, RegressorMixin, BaseEstimator):
     """Base of the estimators with covariates; a model says its form, layout and start."""
 
     #: Whether rows of one unit depend on each other (accelerated life, mixtures).

@@ -215,7 +215,7 @@ def test_frames_and_settings_of_jax_are_left_alone():
 
 
 def test_training_is_compiled_once_for_rows_of_about_the_same_number():
-    from survjax.baselines._training import train
+    from survjax.optimize._training import train
 
     MLPClassifier((2,), n_restarts=2, max_epochs=4).fit(*hill(0, 300))
     before = train._cache_size()

@@ -15,22 +15,29 @@ from jax.flatten_util import ravel_pytree
 
 from survjax._core.numerics import bucket_size
 from survjax._core.pytree import data, pytree
-from survjax.baselines._base import FEW
 from survjax.optimize._descent import apply_optimizer
 
 #: Learning rates that suit standardized columns, by optimizer.
 RATES = {"adam": 0.02, "adamw": 0.02, "rmsprop": 0.01, "sgd": 0.2}
+#: Parameters are noted at each epoch where there are no more than this.
+FEW = 20
 #: Rows that one turn of a prediction holds at a time.
 CHUNK = 8192
 
 
 @pytree
 class Table:
-    """Rows of x (n, p), labels y (n,) and weights (n,) that are 0 for padding, 1 otherwise."""
+    """Rows of x (n, p), what is known of each, and their weights, 0 for padding.
+
+    `y` is any pytree whose arrays have rows first. Weights are (n,), or (restarts, n) where each
+    restart has its own; `held` are those of the rows that are watched instead of trained on, in
+    place of a second table.
+    """
 
     x: Any = data()
     y: Any = data()
     weight: Any = data()
+    held: Any = data(default=None)
 
 
 def make_table(x: np.ndarray, y: np.ndarray) -> Table:
@@ -110,26 +117,32 @@ def train(
     rate: Any,
     patience: Any,
     tol: Any,
+    given: Any = None,
 ) -> Trained:
     """Train networks from `n_restarts` random beginnings until none has improved for long.
 
     `loss(outputs, y)` and `summary(outputs, y)` (a dict, "objective" among it) are of one row.
     What is watched is the validation objective, or the training one without such data. `rate` of
-    None leaves the step to the optimizer. There is room to note `capacity` epochs.
+    None leaves the step to the optimizer. There is room to note `capacity` epochs. What is
+    `given` goes to the network's `init`.
     """
     key, for_init = jax.random.split(key)
     n_inputs = table.x.shape[1]
     keys = jax.random.split(for_init, n_restarts)
-    parameters = jax.vmap(lambda k: network.init(k, n_inputs))(keys)
+    more = () if given is None else (given,)
+    parameters = jax.vmap(lambda k: network.init(k, n_inputs, *more))(keys)
+    own = 0 if table.weight.ndim == 2 else None
 
-    def batch_loss(parameters: Any, part: Table) -> Any:
-        losses = jax.vmap(lambda x, y: loss(network.apply(parameters, x), y))(part.x, part.y)
-        return losses @ part.weight / jnp.maximum(part.weight.sum(), 1.0)
+    def batch_loss(parameters: Any, x: Any, y: Any, weight: Any) -> Any:
+        losses = jax.vmap(lambda x, y: loss(network.apply(parameters, x), y))(x, y)
+        # Where a weight is zero, so is its share of the gradient, whatever the loss is.
+        losses = jnp.where(weight > 0, losses, 0.0)
+        return losses @ weight / jnp.maximum(weight.sum(), 1.0)
 
-    def step(parameters: Any, inner: Any, part: Table) -> tuple[Any, Any]:
-        value, gradient = jax.value_and_grad(batch_loss)(parameters, part)
+    def step(parameters: Any, inner: Any, *part: Any) -> tuple[Any, Any]:
+        value, gradient = jax.value_and_grad(batch_loss)(parameters, *part)
         updates, inner = apply_optimizer(
-            optimizer, gradient, inner, parameters, value, lambda p: batch_loss(p, part)
+            optimizer, gradient, inner, parameters, value, lambda p: batch_loss(p, *part)
         )
         factor = 1.0 if rate is None else -rate
         return jax.tree.map(
@@ -142,27 +155,40 @@ def train(
 
         def body(carry: Any, rows: Any) -> tuple[Any, None]:
             # All restarts see the same batch: one gather serves them all.
-            part = jax.tree.map(lambda a: a[rows], table)
-            return jax.vmap(step, in_axes=(0, 0, None))(carry[0], carry[1], part), None
+            x, y = jax.tree.map(lambda a: a[rows], (table.x, table.y))
+            part = (x, y, table.weight[..., rows])
+            return jax.vmap(step, in_axes=(0, 0, None, None, own))(*carry, *part), None
 
         return lax.scan(body, (parameters, inner), order)[0]
 
-    def measure(parameters: Any) -> dict[str, Any]:
-        found = _measure(network, summary, parameters, table)
-        if validation is not None:
-            held = _measure(network, summary, parameters, validation)
-            found |= {f"validation_{name}": value for name, value in held.items()}
+    def measure(parameters: Any, weight: Any, held: Any) -> dict[str, Any]:
+        rows = _of_rows(network, summary, parameters, table)
+        found = _mean(rows, weight)
+        if held is not None:
+            watched = _mean(rows, held)
+        elif validation is not None:
+            rows = _of_rows(network, summary, parameters, validation)
+            watched = _mean(rows, validation.weight)
+        else:
+            watched = {}
+        found |= {f"validation_{name}": value for name, value in watched.items()}
         vector = ravel_pytree(parameters)[0]
         return found | ({"parameters": vector} if vector.size <= FEW else {})
 
-    watched = "objective" if validation is None else "validation_objective"
+    def measure_all(parameters: Any) -> dict[str, Any]:
+        axes = (0, own, None if table.held is None else own)
+        return jax.vmap(measure, in_axes=axes)(parameters, table.weight, table.held)
+
+    alone = validation is None and table.held is None
+    watched = "objective" if alone else "validation_objective"
 
     def body(state: _Epochs) -> _Epochs:
-        found = jax.vmap(measure)(state.parameters)
+        found = measure_all(state.parameters)
         measured = jax.tree.map(lambda m, f: m.at[state.epoch].set(f), state.measured, found)
         better = found[watched] < state.best_score
         # Patience is renewed only by a gain that can be seen.
-        clearly = found[watched] < state.best_score * (1.0 - tol)
+        goal = state.best_score - tol * jnp.abs(state.best_score)
+        clearly = found[watched] < jnp.where(jnp.isfinite(goal), goal, jnp.inf)
         gain = jnp.where(clearly, state.epoch, state.last_gain)
         when = jnp.where(better, state.epoch, state.best_epoch)
         best = jax.tree.map(
@@ -179,20 +205,24 @@ def train(
         waiting = state.epoch - state.last_gain <= patience
         return (state.epoch <= max_epochs) & jnp.any(waiting)
 
-    shapes = jax.eval_shape(jax.vmap(measure), parameters)
+    shapes = jax.eval_shape(measure_all, parameters)
     empty = jax.tree.map(lambda s: jnp.full((capacity, *s.shape), jnp.nan, float), shapes)
     score = jnp.full(n_restarts, jnp.inf)
     never = jnp.zeros(n_restarts, int)
     inner = jax.vmap(optimizer.init)(parameters)
-    begin = _Epochs(parameters, inner, parameters, score, never, never, empty, 0)
-    end = lax.while_loop(running, body, begin)
+    first = _Epochs(parameters, inner, parameters, score, never, never, empty, 0)
+    end = lax.while_loop(running, body, first)
     return Trained(end.best, end.best_score, end.best_epoch, end.measured, end.epoch)
 
 
-def _measure(network: Any, summary: Any, parameters: Any, table: Table) -> dict[str, Any]:
-    """Weighted means of a summary over the rows of a table."""
-    found = jax.vmap(lambda x, y: summary(network.apply(parameters, x), y))(table.x, table.y)
-    return jax.tree.map(lambda f: f @ table.weight / table.weight.sum(), found)
+def _of_rows(network: Any, summary: Any, parameters: Any, table: Table) -> dict[str, Any]:
+    """A summary of each row of a table."""
+    return jax.vmap(lambda x, y: summary(network.apply(parameters, x), y))(table.x, table.y)
+
+
+def _mean(rows: dict[str, Any], weight: Any) -> dict[str, Any]:
+    """Weighted means over rows."""
+    return jax.tree.map(lambda f: jnp.where(weight > 0, f, 0.0) @ weight / weight.sum(), rows)
 
 
 def by_rows(function: Callable[..., Any], network: Any, parameters: Any, X: np.ndarray) -> Any:

@@ -1,0 +1,174 @@
+"""What surrounds the training of a deep mixture: settings, samples, beginnings, tables."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from survjax._core.observations import Observations
+from survjax._core.validation import check_count, check_positive
+from survjax.estimators._frames import frame
+from survjax.estimators._messages import FitWarning, NoFiniteMaximum
+from survjax.estimators._mixture import WeibullMixture
+from survjax.inference.deep_mixture import MixtureNetwork, Training, pick
+from survjax.inference.regression_fit import location_start
+from survjax.optimize._network import make_network
+from survjax.optimize._training import RATES, Trained, check_optimizer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS = ("weight", "scale", "shape")
+#: Learning rates as a share of those for networks that predict numbers.
+SLOWER = 0.25
+#: Samples without a failure inside, or without one left out, are drawn anew this often.
+DRAWS = 50
+
+
+def check_settings(model: Any) -> tuple[MixtureNetwork, Training]:
+    """Check the hyper-parameters, and say what they mean."""
+    k = check_count(model.n_components, "n_components")
+    for name in ("n_members", "n_restarts"):
+        check_count(getattr(model, name), name)
+    if isinstance(model.on, str) or any(part not in PARTS for part in model.on):
+        raise ValueError(f"on must be a list of {', '.join(PARTS)}, got {model.on!r}")
+    fraction = model.validation_fraction
+    if fraction is not None and not 0.0 < fraction < 1.0:
+        raise ValueError(f"validation_fraction must lie between 0 and 1, got {fraction!r}")
+    bound = check_positive(model.max_shape, "max_shape")
+    counts = (k - 1, k, k)
+    free = tuple(part in model.on for part, n in zip(PARTS, counts, strict=True) for _ in range(n))
+    network = MixtureNetwork(
+        make_network(model.layers, model.activation, 3 * k - 1), k, free, bound
+    )
+    optimizer, needs_rate = check_optimizer(
+        model.optimizer, check_positive(model.weight_decay, "weight_decay", zero=True)
+    )
+    rate = None
+    if needs_rate:
+        given = model.learning_rate
+        slow = SLOWER * RATES[model.optimizer]
+        rate = slow if given is None else check_positive(given, "learning_rate")
+    rows_at_once = 2**62 if model.batch_size is None else model.batch_size
+    return network, Training(
+        optimizer,
+        rate,
+        check_count(rows_at_once, "batch_size"),
+        check_count(model.max_epochs, "max_epochs"),
+        check_count(model.patience, "patience"),
+        check_positive(model.tol, "tol", zero=True),
+        int(check_random_state(model.random_state).randint(2**31 - 1)),
+    )
+
+
+def plain_mixture(rows: Observations, k: int) -> np.ndarray:
+    """The mixture without covariates (3K - 1,), kept where every component can still learn."""
+    log_scale, log_shape = location_start(rows)
+    try:
+        with warnings.catch_warnings():
+            # Without covariates the components may not show; that is no verdict on the model.
+            warnings.simplefilter("ignore", FitWarning)
+            found = WeibullMixture(k).fit(rows).parameters_.copy()
+    except NoFiniteMaximum:
+        found = np.concatenate([np.zeros(k - 1), np.full(k, log_scale), np.full(k, log_shape)])
+    reach = 10.0 * np.exp(-min(log_shape, 0.0))
+    found[: k - 1] = np.clip(found[: k - 1], -3.0, 3.0)
+    found[k - 1 : 2 * k - 1] = np.clip(found[k - 1 : 2 * k - 1], log_scale - reach, log_scale + 5.0)
+    found[2 * k - 1 :] = np.clip(found[2 * k - 1 :], np.log(0.3), np.log(15.0))
+    return found
+
+
+def member_weights(
+    model: Any, rows: Observations, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Weights (M, n) of what each member is trained on and of what it is stopped by."""
+    random = np.random.default_rng(seed)
+    mean = rows.weight[rows.weight > 0].mean()
+    if model.n_members > 1:
+        drawn = [_bootstrap(rows, random) for _ in range(model.n_members)]
+        weight, held = (np.array(part) / mean for part in zip(*drawn, strict=True))
+        return weight, held
+    if model.validation_fraction is None:
+        return rows.weight[None] / mean, None
+    held = _split(rows, model.validation_fraction, random)
+    if rows.weight[held] @ _failed(rows)[held] == _failed(rows) @ rows.weight:
+        raise ValueError(
+            f"validation_fraction={model.validation_fraction} of {rows.n_rows} rows leaves no "
+            "failure to train on"
+        )
+    return (np.where(held, 0.0, rows.weight)[None] / mean, np.where(held, rows.weight, 0.0)[None])
+
+
+def _failed(rows: Observations) -> np.ndarray:
+    return rows.event if rows.interval is None else rows.event + rows.interval
+
+
+def _bootstrap(rows: Observations, random: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Units drawn with replacement (each a Poisson number of times), and those never drawn.
+
+    A row that stands for w units is w of them: those left out are as many as expected.
+    """
+    units = np.maximum(rows.weight, 1.0)
+    each = rows.weight / units
+    failed = _failed(rows)
+    for _ in range(DRAWS):
+        count = random.poisson(units)
+        weight = each * count
+        held = rows.weight * (1.0 - 1.0 / units) ** count
+        if weight @ failed > 0 and held @ failed > 0:
+            return weight, held
+    # With one failure in all, no sample has one on both sides: it teaches, and stops.
+    return rows.weight, rows.weight
+
+
+def _split(rows: Observations, fraction: float, random: Any) -> np.ndarray:
+    """True for a random share of the rows, of failures and of others alike."""
+    held = np.zeros(rows.n_rows, bool)
+    for kind in (True, False):
+        some = np.flatnonzero((_failed(rows) > 0) == kind)
+        count = int(np.ceil(fraction * some.size))
+        held[random.permutation(some)[:count]] = True
+    return held
+
+
+def best_of_each(trained: Trained, members: int, restarts: int) -> tuple[np.ndarray, Any]:
+    """Position of each member's best restart, and the parameters of those, members leading."""
+    score = np.asarray(trained.score).reshape(members, restarts)
+    finite = np.where(np.isfinite(score), score, np.inf)
+    if np.isinf(finite.min(axis=1)).any():
+        raise ValueError("training diverged: lower learning_rate, or look for extreme values in X")
+    kept = np.arange(members) * restarts + np.argmin(finite, axis=1)
+    return kept, pick(trained.parameters, kept)
+
+
+def history_table(
+    trained: Trained,
+    kept: np.ndarray,
+    rows: Observations,
+    weight: np.ndarray,
+    held: np.ndarray | None,
+) -> pd.DataFrame:
+    """Mean log-likelihood of each kept network at each epoch, in the units of the durations."""
+    epochs = int(trained.n_epochs)
+    logs = rows.event * rows.log_lower
+    parts = {"log_likelihood": ("objective", weight)}
+    if held is not None:
+        parts["validation_log_likelihood"] = ("validation_objective", held)
+    columns = {
+        "member": np.repeat(np.arange(kept.size), epochs),
+        "epoch": np.tile(np.arange(epochs), kept.size),
+    }
+    for name, (measure, weights) in parts.items():
+        shift = weights @ logs / weights.sum(axis=1)
+        values = -np.asarray(trained.measured[measure])[:epochs, kept] - shift
+        columns[name] = values.T.ravel()
+    return frame(columns)
+
+
+def members_table(history: pd.DataFrame, epoch: np.ndarray) -> pd.DataFrame:
+    """The rows of the history that were kept, one a member."""
+    found = history[history["epoch"].to_numpy() == epoch[history["member"].to_numpy()]]
+    return found.set_index("member")

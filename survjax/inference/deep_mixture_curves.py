@@ -1,0 +1,238 @@
+"""Curves and remaining life of each asset under an ensemble of networks.
+
+The average of the members' mixtures of Weibulls is again a mixture of Weibulls, with all their
+components, so curves, ages reached and remaining life need nothing new.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from survjax._core.numerics import bucket_size
+from survjax._core.observations import Observations
+from survjax.inference.curves import safe_value
+from survjax.inference.deep_mixture import MixtureNetwork
+from survjax.inference.forms import MixtureForm
+from survjax.inference.likelihood import log_contributions
+from survjax.lifetimes import Mixture, Weibull
+
+#: Assets worked on at once; each has the components of every member.
+UNITS = 256
+
+
+class Ensemble(NamedTuple):
+    """Trained networks: everything that predictions need.
+
+    Attributes
+    ----------
+    network : MixtureNetwork
+    parameters : pytree
+        With members leading.
+    order : array of shape (M, K)
+        Which component of each member is called first, second, ...
+    center, scale : arrays of shape (p,)
+        Of the columns.
+    """
+
+    network: MixtureNetwork
+    parameters: Any
+    order: np.ndarray
+    center: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def n_members(self) -> int:
+        """Number of networks."""
+        return int(self.order.shape[0])
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers in one network."""
+        return sum(leaf[0].size for leaf in jax.tree.leaves(self.parameters))
+
+
+def _predictors(network: MixtureNetwork, parameters: Any, z: Any) -> Any:
+    """Predictors of every asset under every member: (Q, M, n)."""
+    each = jax.vmap(jax.vmap(network.apply, in_axes=(None, 0)), in_axes=(0, None))
+    return jnp.moveaxis(each(parameters, z), -1, 0)
+
+
+def _pooled(network: MixtureNetwork, eta: Any) -> Mixture:
+    """The average of the members' mixtures, a mixture of M K components: member by member."""
+    k, members = network.n_components, eta.shape[1]
+    log_weights = jax.nn.log_softmax(jnp.concatenate([0.0 * eta[:1], eta[: k - 1]]), axis=0)
+    flat = [jnp.swapaxes(part, 0, 1).reshape(members * k, -1) for part in
+            (log_weights, eta[k - 1 : 2 * k - 1], eta[2 * k - 1 :])]  # fmt: skip
+    return Mixture(flat[0][1:] - flat[0][0], Weibull(flat[1], flat[2]))
+
+
+@partial(jax.jit, static_argnames=("network", "curves", "errors"))
+def _evaluate(
+    network: MixtureNetwork,
+    parameters: Any,
+    columns: Any,
+    t: Any,
+    x: Any,
+    ages: Any,
+    *,
+    curves: tuple[str, ...],
+    errors: bool,
+) -> Any:
+    def block(part: Any) -> Any:
+        t, x, ages = part
+        eta = _predictors(network, parameters, (x - columns[0]) / columns[1])
+        rest = _pooled(network, eta).given(ages)
+        form = MixtureForm(network.n_components)
+        values, spreads = [], []
+        for i, curve in enumerate(curves):
+            value = safe_value(rest, curve, t[i])
+            values.append(value)
+            if errors:
+                # Reduced member by member, so that one member's curves are held at a time.
+                def deviation(eta: Any, i: int = i, curve: str = curve, value: Any = value) -> Any:
+                    own = safe_value(form.lifetime(tuple(eta)).given(ages), curve, t[i])
+                    return (own - value) ** 2
+
+                spreads.append(jnp.sum(lax.map(deviation, jnp.swapaxes(eta, 0, 1)), axis=0))
+        return jnp.stack(values), jnp.stack(spreads) if errors else jnp.zeros(())
+
+    return lax.map(block, (t, x, ages))
+
+
+def evaluate_ensemble(
+    ensemble: Ensemble,
+    curves: tuple[str, ...],
+    t: Any,
+    x: np.ndarray,
+    ages: np.ndarray,
+    errors: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Safe values of curves of each asset's remaining life, and how far members are apart.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    curves, t, x, ages
+        As in `inference.regression_curves.evaluate`.
+    errors : bool, default True
+        Whether to compute the second result; else it is zero.
+
+    Returns
+    -------
+    values, errors : arrays of shape (len(curves), n)
+        Of the average distribution, and the standard deviation of the members' own values
+        around it; NaN for a single member.
+    """
+    t = np.atleast_2d(np.asarray(t, float))
+    n, members = x.shape[0], ensemble.n_members
+    errors_too = errors and members > 1
+    found, spread = _evaluate(
+        ensemble.network,
+        ensemble.parameters,
+        (ensemble.center, ensemble.scale),
+        _blocks(t.T).transpose(0, 2, 1),
+        _blocks(x),
+        _blocks(ages),
+        curves=curves,
+        errors=errors_too,
+    )
+    values = _unblocked(found, n)
+    if not errors_too:
+        return values, np.full_like(values, np.nan if errors else 0.0)
+    return values, np.sqrt(_unblocked(spread, n) / (members - 1))
+
+
+@partial(jax.jit, static_argnames=("network",))
+def _memberships(
+    network: MixtureNetwork, parameters: Any, columns: Any, x: Any, ages: Any, failed: Any
+) -> Any:
+    def block(part: Any) -> Any:
+        x, ages, failed = part
+        eta = _predictors(network, parameters, (x - columns[0]) / columns[1])
+        form = MixtureForm(network.n_components)
+        own = jax.vmap(lambda e: form.lifetime(tuple(e)).log_membership(ages, failed), 1)(eta)
+        return own, _pooled(network, eta).log_membership(ages, failed)
+
+    return lax.map(block, (x, ages, failed))
+
+
+def ensemble_memberships(
+    ensemble: Ensemble, x: np.ndarray, ages: np.ndarray, failed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """P(component | running at its age, or failed then): each member's and the ensemble's.
+
+    Returns
+    -------
+    own : array of shape (M, K, n)
+    pooled : array of shape (K, n)
+        Members count by how well each foresaw what is known of the asset.
+    """
+    n, k, members = x.shape[0], ensemble.network.n_components, ensemble.n_members
+    own, pooled = (
+        np.exp(np.asarray(part))
+        for part in _memberships(
+            ensemble.network,
+            ensemble.parameters,
+            (ensemble.center, ensemble.scale),
+            _blocks(x),
+            _blocks(ages),
+            _blocks(failed),
+        )
+    )
+    own = np.moveaxis(own, 0, 2).reshape(members, k, -1)[..., :n]
+    pooled = np.moveaxis(pooled, 0, 1).reshape(members, k, -1)[..., :n]
+    order = ensemble.order[..., None]
+    return np.take_along_axis(own, order, 1), np.take_along_axis(pooled, order, 1).sum(axis=0)
+
+
+@partial(jax.jit, static_argnames=("network",))
+def _median_logs(network: MixtureNetwork, parameters: Any, z: Any) -> Any:
+    k = network.n_components
+    eta = _predictors(network, parameters, z)
+    median = eta[k - 1 : 2 * k - 1] + jnp.log(jnp.log(2.0)) * jnp.exp(-eta[2 * k - 1 :])
+    return jnp.mean(median, axis=2).T
+
+
+def component_order(network: MixtureNetwork, parameters: Any, z: np.ndarray) -> np.ndarray:
+    """Each member's components by their median life over (some of) the rows: (M, K)."""
+    few = z[:: max(z.shape[0] // 512, 1)][:512]
+    few = np.pad(few, ((0, 512 - few.shape[0]), (0, 0)), mode="wrap")
+    return np.argsort(np.asarray(_median_logs(network, parameters, few)), axis=1)
+
+
+@partial(jax.jit, static_argnames=("network",))
+def _terms(network: MixtureNetwork, parameters: Any, columns: Any, rows: Any, x: Any) -> Any:
+    def block(part: Any) -> Any:
+        rows, x = part
+        eta = _predictors(network, parameters, (x - columns[0]) / columns[1])
+        return log_contributions(_pooled(network, eta), rows)
+
+    return lax.map(block, (rows, x))
+
+
+def ensemble_log_likelihoods(ensemble: Ensemble, rows: Observations, x: np.ndarray) -> np.ndarray:
+    """Log-likelihood of each row under the average distribution, before its weight: (n,)."""
+    columns = (ensemble.center, ensemble.scale)
+    blocks = jax.tree.map(_blocks, rows), _blocks(x)
+    found = _terms(ensemble.network, ensemble.parameters, columns, *blocks)
+    return np.asarray(found).ravel()[: rows.n_rows]
+
+
+def _blocks(array: np.ndarray) -> np.ndarray:
+    """Rows in blocks of `UNITS`, the last one padded with copies of the last row."""
+    n = array.shape[0]
+    size = bucket_size(n) if n <= UNITS else -(-bucket_size(n) // UNITS) * UNITS
+    padding = ((0, size - n),) + ((0, 0),) * (array.ndim - 1)
+    return np.pad(array, padding, mode="edge").reshape(-1, min(size, UNITS), *array.shape[1:])
+
+
+def _unblocked(blocks: Any, n: int) -> np.ndarray:
+    """From (blocks, curves, units) to (curves, n)."""
+    found = np.asarray(blocks)
+    return found.transpose(1, 0, 2).reshape(found.shape[1], -1)[:, :n]
