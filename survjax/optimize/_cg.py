@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from survjax.optimize._dense import PUSH
+from survjax.optimize._dense import PUSH, dense_step
 from survjax.optimize._solution import ResultCode
 from survjax.optimize._trust import FLAT, NewtonState, init, judge, share_of_rounding, verdict
 
-#: Products spent on looking for negative curvature before a point is called a minimum.
+#: Products spent on a closer look before an iteration may end: all there are to be had, and so
+#: the whole Hessian, where there are no more parameters than this.
 N_PROBES = 32
 
 
@@ -43,26 +44,38 @@ def cg_step(
         )
         n_iter = state.n_iter + 1
         code = verdict(best, accept, move, x, decrement, solved, n_iter, tol, max_iter)
-        # Conjugate gradients see no curvature where the gradient vanishes: before a minimum is
-        # announced, ask whether it is a saddle.
-        done = (code == int(ResultCode.CONVERGED)) | (code == int(ResultCode.ROUNDING))
-        bend, direction = _least_curvature(product, gradient, done)
-        saddle = done & (bend < 0)
-        push = direction * jnp.minimum(PUSH, radius)
-        push = jnp.where(gradient @ push > 0, -push, push)
-        fall = -(gradient @ push + 0.5 * bend * (push @ push))
-        go_on = jnp.where(n_iter >= max_iter, int(ResultCode.MAX_ITERATIONS), 0)
+        if x.size <= N_PROBES:
+            # Conjugate gradients see neither a saddle, where the gradient vanishes, nor a slope
+            # that a steeper one hides: the dense step sees both, in any units.
+            noise = 64 * jnp.finfo(x.dtype).eps * jnp.maximum(jnp.abs(best), 1.0)
+            ends = (code != int(ResultCode.RUNNING)) | ~accept | (predicted <= noise)
+            ends &= code != int(ResultCode.NOT_FINITE)
+            hessian = _columns(product, x, ends)
+            found = dense_step(x, gradient, hessian, radius, max_step)
+            checked = verdict(best, accept, found[0], x, *found[2:], n_iter, tol, max_iter)
+            move, predicted, decrement, code = (
+                jnp.where(ends, dense, cg)
+                for dense, cg in zip(
+                    (*found[:3], checked), (move, predicted, decrement, code), strict=True
+                )
+            )
+        else:
+            done = (code == int(ResultCode.CONVERGED)) | (code == int(ResultCode.ROUNDING))
+            saddle, push, fall = _way_out(product, gradient, radius, done)
+            move, predicted = jnp.where(saddle, push, move), jnp.where(saddle, fall, predicted)
+            go_on = jnp.where(n_iter >= max_iter, int(ResultCode.MAX_ITERATIONS), 0)
+            code = jnp.where(saddle, go_on, code)
         return NewtonState(
             x=x,
             value=best,
             gradient=gradient,
             hessian=None,
-            trial=x + jnp.where(saddle, push, move),
-            predicted=jnp.where(saddle, fall, predicted),
+            trial=x + move,
+            predicted=predicted,
             radius=radius,
             decrement=decrement,
             n_iter=n_iter,
-            code=jnp.where(saddle, go_on, code),
+            code=code,
         )
 
     return step
@@ -134,14 +147,38 @@ def _steihaug(
     return point, -(gradient @ point + 0.5 * point @ h_point), decrement, solved
 
 
+def _columns(product: Callable[[Any], Any], x: Any, needed: Any) -> Any:
+    """Form the Hessian column by column, or zeros where it is not needed."""
+    zeros = jnp.zeros((x.size, x.size), x.dtype)
+
+    def body(carry: Any) -> Any:
+        i, columns = carry
+        return i + 1, columns.at[i].set(product(jnp.zeros_like(x).at[i].set(1.0)))
+
+    n_columns = jnp.where(needed, x.size, 0)
+    columns = lax.while_loop(lambda c: c[0] < n_columns, body, (jnp.asarray(0), zeros))[1]
+    return 0.5 * (columns + columns.T)
+
+
+def _way_out(
+    product: Callable[[Any], Any], gradient: Any, radius: Any, needed: Any
+) -> tuple[Any, Any, Any]:
+    """Tell whether a point is a saddle, with a step that leaves it and the fall it promises."""
+    bend, direction = _least_curvature(product, gradient, needed)
+    push = direction * jnp.minimum(PUSH, radius)
+    push = jnp.where(gradient @ push > 0, -push, push)
+    fall = -(gradient @ push + 0.5 * bend * (push @ push))
+    return needed & (bend < 0), push, fall
+
+
 def _least_curvature(product: Callable[[Any], Any], gradient: Any, needed: Any) -> tuple[Any, Any]:
     """Find a direction of negative curvature by Lanczos' method, if `needed`.
 
     Returns (curvature, unit direction), or (0, a direction) where none was found within
-    `N_PROBES` products (all there is to find if there are no more parameters than that).
+    `N_PROBES` products.
     """
     size, dtype = gradient.size, gradient.dtype
-    n = min(size, N_PROBES)
+    n = N_PROBES
     # Any vector will do that leans on every eigenvector; it is fixed so that runs repeat.
     first = jnp.cos(0.618 * jnp.arange(1, size + 1, dtype=dtype) ** 2)
     basis = jnp.zeros((n + 1, size), dtype).at[0].set(first / jnp.linalg.norm(first))

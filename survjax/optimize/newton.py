@@ -55,7 +55,8 @@ def newton(
         default they come from autodiff: `jacfwd(jacrev(fun))`, or `jvp` of the gradient.
     solver : {"dense", "cg"}
         "dense" forms and decomposes the Hessian; "cg" never forms it, and solves each step by
-        conjugate gradients on Hessian-vector products, which suits many parameters.
+        conjugate gradients on Hessian-vector products, which suits many parameters (beyond 32 of
+        them, of about the same scale; otherwise no units matter).
     tol : float, default 1e-9
         Stop when the Newton decrement sqrt(g' H^-1 g) is at most this. Near the optimum it
         is the distance left in units of the estimate's standard error, if `fun` is a negative
