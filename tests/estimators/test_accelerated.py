@@ -154,3 +154,17 @@ def test_a_column_that_separates_failures_is_named():
     with pytest.warns(UserWarning, match="the data leave log_scale:coated open"):
         fitted = AcceleratedLifetime().fit(x, y)
     assert not fitted.converged_
+
+
+def test_a_kind_of_unit_too_rare_for_a_first_look_is_fitted_like_any_other():
+    rng = np.random.default_rng(0)
+    n = 70_001
+    rare = np.zeros(n)
+    rare[[1, 77, 1003, 50_001, 70_000]] = 1.0
+    life = 10 * rng.weibull(2.0, n) * np.exp(-0.5 * rare)
+    found = AcceleratedLifetime().fit(rare[:, None], life)
+    assert found.converged_
+    # By hand: both groups share the shape, so that each scale is a power mean of its lives.
+    shape = np.exp(found.parameters_[-1])
+    scales = [np.mean(life[rare == kind] ** shape) ** (1 / shape) for kind in (0, 1)]
+    np.testing.assert_allclose(found.coef_, np.log(scales[1] / scales[0]), rtol=1e-7)

@@ -1,0 +1,163 @@
+"""Time regressions against code written by hand and, with --peers, against other packages.
+
+Run `python -m tests.benchmarks.regression` (a minute); `--write` puts the tables into
+docs/benchmarks.md. Compile time is apart: every call is warmed up once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from survjax import AcceleratedLifetime, CoxPH
+from tests.benchmarks.measure import in_turn, machine, table, write_section
+
+N_COLUMNS = 10
+
+
+def fleet(n: int, seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
+    """Columns (n, 10) and (duration, event) of Weibull lives that they stretch, 30 % running."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, N_COLUMNS))
+    lives = 40 * np.exp(x @ np.linspace(-0.3, 0.3, N_COLUMNS)) * rng.weibull(1.8, n)
+    limits = rng.uniform(10, 110, n)
+    return x, np.column_stack([np.minimum(lives, limits), lives <= limits])
+
+
+def weibull_by_hand(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weibull AFT by Newton on hand-written derivatives: (coefficients, log sigma), value."""
+    log_t, d = np.log(y[:, 0]), y[:, 1]
+    design = np.column_stack([np.ones(len(x)), x])
+    start, *_ = np.linalg.lstsq(design[::50], log_t[::50], rcond=None)
+    theta = np.append(start, np.log(0.7))
+    theta[0] += 0.5
+    value = -np.inf
+    for _ in range(50):
+        sigma = np.exp(theta[-1])
+        z = (log_t - design @ theta[:-1]) / sigma
+        h = np.exp(z)
+        new = np.sum(d * (z - theta[-1] - log_t) - h)
+        gap = h - d
+        gradient = np.append(design.T @ gap / sigma, np.sum(z * gap - d))
+        hessian = np.empty((theta.size, theta.size))
+        hessian[:-1, :-1] = design.T @ (design * h[:, None]) / sigma**2
+        hessian[-1, :-1] = hessian[:-1, -1] = design.T @ (z * h + gap) / sigma
+        hessian[-1, -1] = np.sum(z * (z * h + gap))
+        step = np.linalg.solve(hessian, gradient)
+        value = new
+        if gradient @ step < 1e-16 * max(1.0, abs(value)):
+            break
+        theta = theta + step
+    return theta, float(value)
+
+
+def accelerated(sizes: tuple[int, ...], repeats: int) -> str:
+    """Weibull AFT against Newton by hand."""
+    rows = []
+    for n in sizes:
+        x, y = fleet(n)
+        model = AcceleratedLifetime("weibull").fit(x, y)
+        theta, value = weibull_by_hand(x, y)
+        np.testing.assert_allclose(model.log_likelihood_, value, rtol=1e-9)
+        clocks = {"wall": time.perf_counter, "processor": time.process_time}
+        taken = {
+            name: in_turn(
+                {"fit": partial(model.fit, x, y), "hand": partial(weibull_by_hand, x, y)},
+                repeats,
+                clock,
+            )
+            for name, clock in clocks.items()
+        }
+        wall, spent = taken["wall"], taken["processor"]
+        rows.append(
+            [
+                f"{n:,}",
+                f"{1e3 * wall['fit']:.0f}",
+                f"{1e3 * wall['hand']:.0f}",
+                f"{wall['fit'] / wall['hand']:.2f}",
+                f"{spent['fit'] / spent['hand']:.2f}",
+            ]
+        )
+    head = ["Weibull AFT, n", "whole fit, ms", "Newton by hand, ms", "fit / hand", "in CPU time"]
+    return table(head, rows)
+
+
+def _surpyval(x: np.ndarray, y: np.ndarray) -> object:
+    import surpyval
+
+    return surpyval.CoxPH.fit(x=y[:, 0], Z=x, c=1 - y[:, 1])
+
+
+def _lifelines(x: np.ndarray, y: np.ndarray) -> object:
+    import lifelines
+
+    frame = pd.DataFrame(x).assign(t=y[:, 0], e=y[:, 1])
+    return lifelines.CoxPHFitter().fit(frame, "t", "e")
+
+
+def _scikit_survival(x: np.ndarray, y: np.ndarray) -> object:
+    from sksurv.linear_model import CoxPHSurvivalAnalysis
+    from sksurv.util import Surv
+
+    return CoxPHSurvivalAnalysis(ties="efron").fit(x, Surv.from_arrays(y[:, 1] > 0, y[:, 0]))
+
+
+PEERS: dict[str, Callable[..., object]] = {
+    "SurPyval": _surpyval,
+    "lifelines": _lifelines,
+    "scikit-survival": _scikit_survival,
+}
+
+
+def cox(sizes: tuple[int, ...], repeats: int, peers: bool) -> str:
+    """Cox's model; peers once each, where they end within minutes."""
+    rows = []
+    for n in sizes:
+        x, y = fleet(n)
+        model = CoxPH()
+        ours = in_turn({"fit": partial(model.fit, x, y)}, repeats)["fit"]
+        row = [f"{n:,}", f"{1e3 * ours:.0f}"]
+        for name, fit in PEERS.items():
+            if not peers or (n > 100_000 and name != "SurPyval"):
+                row.append("")
+                continue
+            start = time.perf_counter()
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    fit(x, y)
+                row.append(f"{(time.perf_counter() - start) / ours:.1f}")
+            except Exception as error:  # a peer's own failure is a finding
+                row.append(type(error).__name__)
+        rows.append(row)
+    return table(["Cox, n", "whole fit, ms", *(f"{name} / survjax" for name in PEERS)], rows)
+
+
+def main() -> None:
+    """Run and print, and write if asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the tables into the docs")
+    parser.add_argument("--peers", action="store_true", help="also time installed peers")
+    parser.add_argument("--quick", action="store_true", help="small sizes only")
+    chosen = parser.parse_args()
+    sizes = (100_000,) if chosen.quick else (100_000, 1_000_000)
+    parts = [
+        "## Regressions\n\n`python -m tests.benchmarks.regression --peers`; " + machine() + ". Ten "
+        "columns, 30 % of the units still running.",
+        accelerated(sizes, 5),
+        cox(sizes, 5, chosen.peers),
+    ]
+    text = "\n\n".join(parts)
+    print(text)
+    if chosen.write:
+        write_section("benchmarks.md", "regression", text)
+
+
+if __name__ == "__main__":
+    main()
