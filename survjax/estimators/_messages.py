@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
+#: Failures whose times differ by less than this share are as good as one time.
+NEARLY_TIED = 1e-7
+
 
 class FitWarning(UserWarning):
     """A fit ended with something its user should know; the message says what, and what to do."""
@@ -13,3 +20,23 @@ class NoFiniteMaximum(ValueError):
 
 class NotFittedError(ValueError, AttributeError):
     """A method was called that needs a fit first."""
+
+
+def likely_cause(rows: Any) -> str:
+    """Why one Weibull has no finite maximum on these `Observations`, and what to do."""
+    failed = rows.lower[(rows.event > 0) & (rows.weight > 0)]
+    spread = float(np.ptp(failed) / failed.max()) if failed.size else 0.0
+    if 0.0 < spread < NEARLY_TIED:
+        return (
+            f"The failure times differ by {spread:.1g} of their size only, too little to tell a "
+            "shape from: pass resolution= if durations are rounded, or check the durations"
+        )
+    if rows.entry is not None and spread > 0.0:
+        return (
+            "This happens where units come under observation just before they fail, so that "
+            "next to no running time was seen: check entry"
+        )
+    return (
+        "This happens where all failures share one time, or none was seen before the longest "
+        "running time: collect more failures, or pass resolution= if durations are rounded"
+    )

@@ -15,7 +15,7 @@ from survjax.estimators._certificate import certify
 from survjax.estimators._components import ordered
 from survjax.estimators._fitted import FittedLifetime
 from survjax.estimators._intervals import Intervals
-from survjax.estimators._messages import FitWarning, NoFiniteMaximum
+from survjax.estimators._messages import FitWarning, NoFiniteMaximum, likely_cause
 from survjax.estimators._parameters import Parameters
 from survjax.estimators._plots import Plots
 from survjax.estimators._report import Report
@@ -245,9 +245,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
             raise NoFiniteMaximum(
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
                 f"no finite maximum: {words[0]}, and the shape ran to "
-                f"{np.exp(min(found.x[-1], 700.0)):.3g}. This happens where all failures share "
-                "one time, or none was seen before the longest running time: collect more "
-                "failures, or pass resolution= if durations are rounded"
+                f"{np.exp(min(found.x[-1], 700.0)):.3g}. {likely_cause(rows)}"
             )
         return found
 

@@ -65,19 +65,11 @@ class Settings:
 
 
 @partial(jax.jit, static_argnames=("max_iter",))
-def _refit(
-    start: Any,
-    rows: Observations,
-    penalty: Any,
-    reference: Any,
-    max_shape: Any,
-    tol: Any,
-    max_iter: int,
-) -> Any:
+def _refit(start: Any, rows: Observations, max_shape: Any, tol: Any, max_iter: int) -> Any:
     """Climb from the estimate on each replicate of a batch; columns (n,) are shared."""
 
     def one(rows: Observations) -> Any:
-        state, _ = climb(start[None], rows, penalty, reference, max_shape, tol, max_iter)
+        state = climb(start[None], rows, max_shape, tol, max_iter)
         return jax.tree.map(lambda leaf: leaf[0], state)
 
     axes = jax.tree.map(lambda column: 0 if column.ndim > 1 else None, rows)
@@ -140,16 +132,9 @@ def _fitted(
     x: np.ndarray, batch: Observations, settings: Settings, wanted: int, n_units: float
 ) -> list[np.ndarray]:
     """The interior maxima among the first replicates of a batch."""
-    penalty = 0.0 if x.size == 2 else 1.0 / n_units
-    state = _refit(
-        x,
-        batch,
-        penalty,
-        settings.reference.x[-1],
-        settings.rule.max_shape,
-        settings.tol,
-        settings.max_iter,
-    )
+    # No penalty: what pulls on steep shapes would carry a narrow component of the fit elsewhere.
+    max_shape = settings.rule.max_shape if x.size > 2 else np.inf
+    state = _refit(x, batch, max_shape, settings.tol, settings.max_iter)
     s = jax.tree.map(np.asarray, state)
     found = []
     for i in range(wanted):

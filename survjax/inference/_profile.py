@@ -267,8 +267,9 @@ def profile_bounds(
 def _steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
     """Weight (p,) of the penalty that keeps a profile from falling into a collapse.
 
-    The search's own vanishing penalty on the shapes of several Weibulls, taken relative to the
-    fitted shapes, where it and its slope are zero.
+    A vanishing penalty on the shapes of several Weibulls (Chen, Tan and Zhang 2008), taken
+    relative to the fitted shapes, where it and its slope are zero. The search has none: it may
+    let go of a climb that collapses, and a profile may not.
     """
     amount = np.zeros(ravel_parameters(lifetime)[0].size)
     if isinstance(lifetime, Mixture) and isinstance(lifetime.components, Weibull):

@@ -44,39 +44,21 @@ def penalized_derivatives(
 
 @partial(jax.jit, static_argnames=("max_iter",))
 def climb(
-    starts: jax.Array,
-    rows: Observations,
-    penalty: jax.Array,
-    reference: jax.Array,
-    max_shape: jax.Array,
-    tol: Any,
-    max_iter: int,
-) -> tuple[NewtonState, jax.Array]:
-    """Newton iterations from each start (B, p), with the penalty and then without it.
-
-    Both phases run in one loop, so the derivatives are compiled once.
-    """
+    starts: jax.Array, rows: Observations, max_shape: jax.Array, tol: Any, max_iter: int
+) -> NewtonState:
+    """Newton iterations from each start (B, p); a climb toward a collapse ends as stalled."""
     k = (starts.shape[-1] + 1) // 3
 
-    def lane(start: jax.Array) -> tuple[NewtonState, jax.Array]:
-        def body(carry: Any) -> Any:
-            state, amount, penalized = carry
-            found = penalized_derivatives(state.trial, rows, amount, reference)
+    def lane(start: jax.Array) -> NewtonState:
+        def body(state: NewtonState) -> NewtonState:
+            value, gradient, hessian = derivatives(weibulls(state.trial), rows)
+            found = -value, -gradient, -hessian
             state = advance(state, *found, tol=tol, max_iter=max_iter, max_step=3.0)
-            free = amount == 0.0
             steep = jnp.max(state.x[2 * k - 1 :]) > jnp.log(max_shape) + 1.0
-            code = jnp.where(free & steep, int(ResultCode.STALLED), state.code)
-            switch = (code != int(ResultCode.RUNNING)) & ~free
-            again = dataclasses.replace(init(state.x, 0.5), n_iter=state.n_iter - 1)
-            state = dataclasses.replace(state, code=code)
-            pick = partial(jnp.where, switch)
-            penalized = pick(state.x, penalized)
-            return jax.tree.map(pick, again, state), pick(0.0, amount), penalized
+            code = jnp.where(steep, int(ResultCode.STALLED), state.code)
+            return dataclasses.replace(state, code=code)
 
-        carry = (init(start, 1.0), jnp.asarray(penalty, start.dtype), start)
-        running = int(ResultCode.RUNNING)
-        state, _, penalized = lax.while_loop(lambda c: c[0].code == running, body, carry)
-        return state, penalized
+        return lax.while_loop(lambda s: s.code == int(ResultCode.RUNNING), body, init(start, 1.0))
 
     return jax.vmap(lane)(starts)
 

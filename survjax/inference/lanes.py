@@ -1,10 +1,10 @@
 """Newton climbs from many starts at once: as many lanes as a pass holds, fed from a queue.
 
 Each lane climbs with the safeguards of `survjax.optimize` (absolute eigenvalues, a trust region,
-the Newton decrement), first with a vanishing penalty on steep shapes, then without. A lane that
-arrives, collapses, or catches up with another makes room for the next start, so that the work is
-the sum of all climbs and not the longest one times their number. The loop runs on the host: a
-compiled one costs a first fit more time than it ever saves.
+the Newton decrement). With a penalty on steep shapes, if the rules have one, a climb begins, and
+goes on without. A lane that arrives, collapses, or catches up with another makes room for the next
+start, so that the work is the sum of all climbs and not the longest one times their number. The
+loop runs on the host: a compiled one costs a first fit more time than it ever saves.
 """
 
 from __future__ import annotations

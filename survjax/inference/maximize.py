@@ -106,7 +106,8 @@ def search(
 ) -> Maximum:
     """Find the highest interior maximum with K > 1 components.
 
-    `reference` is the single Weibull's maximum, if known; its shape sets the penalty's scale.
+    No penalty is added to the likelihood. Only where no interior maximum is found does one choose
+    what stands in; `reference`, the single Weibull's maximum, if known, sets its scale.
     The passes run the program of `n_compiled` components, if that is more than K.
     """
     n_compiled = max(n_components, n_compiled)
@@ -132,9 +133,18 @@ def search(
     found, passes = run.found, run.passes
     if rows is not middle:
         passes = Passes(rows, n_compiled)
-        points = np.stack([c.x for c in run.candidates(found, N_FINALISTS)])
+        points = np.stack([c.x for c in run.candidates(found, N_FINALISTS, _blur(middle))])
         found = ascend(passes, points, LANES, run.rules)
     return run.summary(found, passes, single[1])
+
+
+def _blur(small: Observations) -> float:
+    """Log-likelihood by which condensed rows may misjudge how far apart two maxima are.
+
+    It grows with the units that a row stands for; a random sample misjudges more than a merger.
+    """
+    n = small.n_rows
+    return small.n_units * ((16.0 / n) ** 2 if is_plain(small) else 0.1 / np.sqrt(n))
 
 
 @dataclasses.dataclass
@@ -160,7 +170,7 @@ class _Search:
         # A maximum of condensed rows is polished on more, so it need not be exact.
         rough = Passes(small, self.passes.n_components)
         climbs = ascend(rough, starts, rough.copies, dataclasses.replace(self.rules, tol=1e-2))
-        chosen = self.candidates(climbs, N_CANDIDATES)
+        chosen = self.candidates(climbs, N_CANDIDATES, _blur(small))
         for end in ascend(self.passes, np.stack([c.x for c in chosen]), LANES, self.rules):
             before = chosen[end.start]
             self.found.append(
@@ -205,10 +215,11 @@ class _Search:
         """Whether a climb ended at an interior maximum."""
         return not faults(end, self.rule, self.rules.n_units)
 
-    def candidates(self, found: list[Climb], most: int) -> list[Climb]:
-        """End points worth a climb on more rows."""
+    def candidates(self, found: list[Climb], most: int, blur: float) -> list[Climb]:
+        """End points worth a climb on more rows, the present ones being exact within a blur."""
         ranked = self.distinct(found)
-        good = [c for c in ranked if self.is_good(c) and c.value > ranked[0].value - MARGIN]
+        least = ranked[0].value - MARGIN - blur
+        good = [c for c in ranked if self.is_good(c) and c.value > least]
         return (good or ranked)[:most]
 
     def distinct(self, found: list[Climb]) -> list[Climb]:

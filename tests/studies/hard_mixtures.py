@@ -4,6 +4,7 @@
     python -m tests.studies.hard_mixtures --problems 200       # a look
     python -m tests.studies.hard_mixtures --results FILE.csv   # goes on where it was cut off
     python -m tests.studies.hard_mixtures --write FILE.md      # the tables as Markdown
+    python -m tests.studies.hard_mixtures --problems 100 --store  # what the quick test compares
 
 Each problem of `generator` is fitted through the public API; `independent` checks the answer with
 formulas of its own, and `many_starts` says what a hundred unrelated starts find. The exit status
@@ -256,7 +257,9 @@ def main(arguments: list[str] | None = None) -> int:
         chosen.write.write_text(markdown(results), encoding="utf-8")
     if chosen.store:
         with STORED.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows(line(r) for r in results)
+            table_ = csv.writer(file, lineterminator="\n")
+            table_.writerow(f.name for f in dataclasses.fields(Outcome))
+            table_.writerows(line(r) for r in results)
     return int(not ordered(results, TARGETS))
 
 
