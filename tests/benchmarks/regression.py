@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from survjax import AcceleratedLifetime, CoxPH
+from survjax import AcceleratedLifetime, CoxPH, MixtureRegression, ScaledHazard
 from tests.benchmarks.measure import in_turn, machine, table, write_section
 
 N_COLUMNS = 10
@@ -88,6 +88,26 @@ def accelerated(sizes: tuple[int, ...], repeats: int) -> str:
     return table(head, rows)
 
 
+def predictions(n: int = 100_000) -> str:
+    """Predictions with bounds for many assets of different ages, after the first call."""
+    x, y = fleet(4000)
+    new, ages = fleet(n, 8)[0], np.random.default_rng(9).uniform(0, 60, n)
+    rows = []
+    for model in (AcceleratedLifetime(), ScaledHazard(), MixtureRegression(2)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # two components are one too many for this fleet
+            model.fit(x, y)
+        runs: dict[str, Callable[[], object]] = {
+            "rul": partial(model.predict_rul, new, ages),
+            "risk": partial(model.failure_probability, new, ages, 1.0),
+            "survival": partial(model.predict_survival, new, [10.0, 20.0, 40.0], ages),
+        }
+        taken = in_turn(runs, 3)
+        rows.append([type(model).__name__, *(f"{taken[name]:.2f}" for name in runs)])
+    head = [f"{n:,} assets, s", "predict_rul", "failure_probability", "predict_survival, 3 times"]
+    return table(head, rows)
+
+
 def _surpyval(x: np.ndarray, y: np.ndarray) -> object:
     import surpyval
 
@@ -152,6 +172,7 @@ def main() -> None:
         "columns, 30 % of the units still running.",
         accelerated(sizes, 5),
         cox(sizes, 5, chosen.peers),
+        predictions(),
     ]
     text = "\n\n".join(parts)
     print(text)
