@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.cache import enable_compile_cache
 from survjax.cli._columns import Units
 from survjax.cli._errors import Refused
 from survjax.cli._report import Remaining, comparison, components, verdict
@@ -31,6 +32,10 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
     arguments = session.arguments
     folder = session.results.folder
     assert folder is not None
+    if session.keep_programs:
+        # Without such a folder all works as well, only slower.
+        with suppress(OSError):
+            enable_compile_cache()
     session.begin("fitting")
     model, single = _fit(session, units)
     for line in (*components(model, unit), *comparison(model, single), *verdict(model)):

@@ -196,3 +196,39 @@ def test_files_are_read_before_heavy_libraries_are_loaded(tmp_path, repository):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("usable", [True, False], ids=["a folder", "no folder"])
+def test_a_program_keeps_what_it_compiled_where_it_can(tmp_path, repository, usable):
+    cache = tmp_path / "cache"
+    if not usable:
+        cache.write_text("a file stands where the folder would be")
+    (tmp_path / "units.csv").write_text("age\n" + "\n".join(map(str, range(1, 40))))
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    environment |= {"PYTHONPATH": str(repository), "XDG_CACHE_HOME": str(cache)}
+    arguments = ["fit", "units.csv", "--duration", "age", "--components", "1", "--no-pictures"]
+    done = subprocess.run(
+        [sys.executable, "-m", "survjax", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "survjax-fit" / "model.json").exists()
+    if usable:
+        (folder,) = (cache / "survjax").iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert any(folder.iterdir())
+
+
+def test_a_call_from_python_leaves_the_settings_of_jax_alone(tmp_path, capsys):
+    import jax
+
+    before = jax.config.jax_compilation_cache_dir
+    path = tmp_path / "units.csv"
+    path.write_text("age\n" + "\n".join(map(str, range(1, 40))))
+    arguments = ["fit", str(path), "--duration", "age", "--components", "1", "--no-pictures"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert jax.config.jax_compilation_cache_dir == before
