@@ -18,8 +18,8 @@ WRITABLE_BY_OTHERS = 0o022
 def enable_compile_cache(folder: str | os.PathLike[str] | None = None) -> Path:
     """Keep compiled programs on disk and take them from there.
 
-    A first fit in a fresh process spends about half its time on compiling. With this switched
-    on, only the first process ever does. It changes JAX's settings of this process, for all
+    A first fit in a fresh process spends much of its time on compiling. With this switched on,
+    only the first process ever does. It changes JAX's settings of this process, for all
     code that uses JAX in it; nothing else in survjax does, and nothing but this call does it.
 
     Parameters
