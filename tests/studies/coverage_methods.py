@@ -10,6 +10,8 @@ Bootstrap bounds come from 200 replicates.
 from __future__ import annotations
 
 import argparse
+import csv
+import os
 import sys
 import time
 import warnings
@@ -72,32 +74,53 @@ def hits(scenario: Scenario, truth: dict[str, np.ndarray], number: int) -> np.nd
     return np.stack(found)
 
 
-def study(scenario: Scenario, n_fleets: int) -> tuple[np.ndarray, int]:
-    """Shares of hits (methods, columns), fits without a maximum counted as misses."""
-    truth = truths(scenario)
-    total, failed = np.zeros((len(METHODS), len(columns(scenario)))), 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+Found = dict[tuple[str, int], tuple[str, float]]
+
+
+def run(n_fleets: int, results: Path | None) -> Found:
+    """Hits as digits, and seconds, of each scenario and fleet; those in the file are taken."""
+    found: Found = {}
+    if results and results.exists():
+        for name, number, digits, seconds in csv.reader(results.open(encoding="utf-8")):
+            found[name, int(number)] = digits, float(seconds)
+    truth = {s.name: (s, truths(s)) for s in SCENARIOS if s.name in NAMES}
+    with open(results or os.devnull, "a", newline="", encoding="utf-8") as file:
         for number in range(n_fleets):
-            found = hits(scenario, truth, number)
-            failed += found is None
-            total += 0 if found is None else found
-    return total / n_fleets, failed
+            for name in (name for name in NAMES if (name, number) not in found):
+                start = time.process_time()
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    bounds = hits(*truth[name], number)
+                digits = "" if bounds is None else "".join(map(str, bounds.ravel().astype(int)))
+                found[name, number] = digits, time.process_time() - start
+                csv.writer(file).writerow([name, number, digits, found[name, number][1]])
+                file.flush()
+    return found
+
+
+def shares(found: Found, scenario: Scenario, n_fleets: int) -> tuple[np.ndarray, int]:
+    """Shares of hits (methods, columns), fits without a maximum counted as misses."""
+    given = [found[scenario.name, number][0] for number in range(n_fleets)]
+    total = np.zeros(len(METHODS) * len(columns(scenario)))
+    for digits in filter(None, given):
+        total += np.array(list(digits), float)
+    return total.reshape(len(METHODS), -1) / n_fleets, given.count("")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the study and print, or write, its tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fleets", type=int, default=300)
+    parser.add_argument("--results", type=Path, help="a file to append to and go on from")
     parser.add_argument("--write", type=Path, help="a Markdown file")
     chosen = parser.parse_args(arguments)
-    start, lines = time.process_time(), []
+    found, lines = run(chosen.fleets, chosen.results), []
     for scenario in (s for s in SCENARIOS if s.name in NAMES):
-        shares, failed = study(scenario, chosen.fleets)
+        table, failed = shares(found, scenario, chosen.fleets)
         head = ["bounds", *columns(scenario)]
         lines += [f"## {scenario.name[0].upper()}{scenario.name[1:]}", ""]
         lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-        for method, row in zip(METHODS, shares, strict=True):
+        for method, row in zip(METHODS, table, strict=True):
             lines.append(f"| {method} | {' | '.join(f'{100 * share:.1f}' for share in row)} |")
         lines += ["", f"Fits without a maximum: {failed}.", ""]
         print("\n".join(lines[-8:]), flush=True)
@@ -114,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"and accelerated) come from {REPLICATES} replicates.",
             "",
             *lines,
-            made_with((time.process_time() - start) / 60),
+            made_with(sum(found[n, i][1] for n in NAMES for i in range(chosen.fleets)) / 60),
             "",
         ]
     )
