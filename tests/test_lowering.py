@@ -1,0 +1,165 @@
+"""Every compiled entry point lowers for GPUs and TPUs, though these tests run on a CPU.
+
+Entry points are found, not listed: a new one needs a call among `calls` that reaches it.
+"""
+
+import contextlib
+import importlib
+import pkgutil
+import sys
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export
+
+import survjax
+from survjax import (
+    AcceleratedLifetime,
+    DeepWeibullMixture,
+    MixtureRegression,
+    Observations,
+    ScaledHazard,
+    WeibullMixture,
+    compute_hazard,
+)
+from survjax._core.precision import double_precision
+from survjax.baselines import LinearRegression, LogisticRegression, MLPRegressor
+from survjax.inference._bootstrap import Bootstrap, bootstrap_bounds
+from survjax.inference._profile import condensed
+from survjax.inference._targets import Target
+from survjax.inference.passes import Passes
+from survjax.optimize import fixed_point, iterate, orbit
+
+RNG = np.random.default_rng(11)
+T = np.round(40 * RNG.weibull(2.0, 60) + 0.5, 1)
+EVENT = RNG.random(60) < 0.7
+X = RNG.normal(size=(60, 1))
+Y = np.column_stack([T, EVENT])
+#: What fits a model; of all others no more than the shapes of their results is needed.
+RUN = ("passes._lane_sums", "regression._derivatives", "regression_fit._advance")
+
+
+class Recorder:
+    """Stands in for one compiled function: notes the shapes of a call, and returns ones."""
+
+    def __init__(self, name, function):
+        self.name, self.function, self.call, self.count = name, function, None, 0
+
+    def __call__(self, *args, **kwargs):
+        self.call = self.call or jax.tree.map(abstract, (args, kwargs))
+        if self.name.endswith(RUN):
+            return self.function(*args, **kwargs)
+        self.count += 1
+        if self.count > 50:
+            raise RuntimeError("ones end no loop")
+        shapes = jax.eval_shape(self.function, *args, **kwargs)
+        return jax.tree.map(lambda s: np.ones(s.shape, s.dtype), shapes)
+
+    def __getattr__(self, name):
+        return getattr(self.function, name)
+
+
+def abstract(leaf):
+    """The shape of an array, which may be one that is being traced."""
+    if isinstance(leaf, (jax.Array, np.ndarray)):
+        return jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype)
+    return leaf
+
+
+def entry_points():
+    """All compiled functions at the top of a module, by name."""
+    kind = type(jax.jit(len))
+    found = {}
+    for part in pkgutil.walk_packages(survjax.__path__, "survjax."):
+        if not part.name.endswith("__main__"):
+            module = importlib.import_module(part.name)
+            for name, value in vars(module).items():
+                if isinstance(value, kind) and value.__module__ == part.name:
+                    found[f"{part.name.removeprefix('survjax.')}.{name}"] = value
+    return found
+
+
+def calls():
+    """What reaches the programs; a call may end in an error where ones are no answer."""
+    few = Observations.from_durations(T, EVENT)
+    model = WeibullMixture(1).fit(few)
+    yield from (
+        lambda: model.history_,
+        lambda: model.survival(3.0),
+        lambda: model.predict_interval([3.0]),
+        lambda: compute_hazard(model.lifetime_, [3.0], jacobian=True),
+        lambda: model.confidence_interval("survival", 3.0, method="profile"),
+        lambda: model.confidence_interval("shapes", method="delta"),
+        lambda: model.bootstrap(20),
+        lambda: model.bootstrap(20, kind="parametric"),
+    )
+    resampled = Bootstrap(np.zeros((30, 2)), "rows", 30, 0, np.zeros(2))
+    many = Observations.from_durations(np.linspace(1.0, 2.0, 70_000))
+    yield from (
+        lambda: bootstrap_bounds(
+            model.lifetime_, np.eye(2), resampled, "survival", Target(t=np.ones(1)), 0.9
+        ),
+        lambda: condensed(model.lifetime_, many),
+        lambda: Passes(many)(model.parameters_[None]),
+    )
+    aft = AcceleratedLifetime().fit(X, Y)
+    yield from (
+        lambda: aft.predict_rul(X[:3]),
+        lambda: aft.predict_interval(X[:3]),
+        lambda: aft.predict_path(X[:3], [0.0, 1.0, 2.0, 3.0]),
+        lambda: aft.score(X, Y),
+        lambda: AcceleratedLifetime().fit(X, Y, unit=np.arange(60), entry=np.zeros(60)),
+        lambda: ScaledHazard(joint=False).fit(X, Y),
+        lambda: MixtureRegression(1).fit(X, Y).membership(X),
+    )
+    deep = DeepWeibullMixture(1, n_members=2, max_epochs=2, layers=(2,))
+    yield from (
+        lambda: deep.fit(X, Y),
+        lambda: deep.predict_quantile(X[:3]),
+        lambda: deep.membership(X[:3]),
+    )
+    network = MLPRegressor((2,), n_restarts=1, max_epochs=2)
+    yield from (
+        lambda: network.fit(X, T),
+        lambda: network.predict(X),
+        lambda: LinearRegression("newton").fit(X, T),
+        lambda: LogisticRegression(solver="gd").fit(X, EVENT),
+        lambda: iterate(jnp.cos, 1.0, 3),
+        lambda: orbit(jnp.multiply, 1.0, 0.5, 2, 2),
+        lambda: fixed_point(jnp.cos, 1.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """Recorders of all entry points, after the calls."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        recorders = {name: Recorder(name, point) for name, point in entry_points().items()}
+        stands_in = {id(recorder.function): recorder for recorder in recorders.values()}
+        for module in [m for name, m in sys.modules.items() if name.startswith("survjax.")]:
+            for name, value in list(vars(module).items()):
+                if id(value) in stands_in:
+                    patch.setattr(module, name, stands_in[id(value)])
+        for call in calls():
+            with contextlib.suppress(Exception):
+                double_precision(call)()
+    return recorders
+
+
+def test_every_entry_point_is_reached(recorded):
+    missing = [name for name, recorder in recorded.items() if recorder.call is None]
+    assert missing == [], "add calls that reach these"
+    assert len(recorded) > 20
+
+
+def test_every_entry_point_lowers_for_gpus_and_tpus(recorded):
+    with jax.enable_x64(True):
+        for name, recorder in recorded.items():
+            args, kwargs = recorder.call
+            lowered = export.export(recorder.function, platforms=["cuda", "tpu"])(*args, **kwargs)
+            assert lowered.platforms == ("cuda", "tpu"), name
+            assert lowered.mlir_module_serialized, name
