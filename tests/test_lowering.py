@@ -89,6 +89,8 @@ def calls():
     yield from (
         lambda: model.history_,
         lambda: model.survival(3.0),
+        lambda: model.membership([3.0]),
+        lambda: model.score(T, EVENT),
         lambda: model.predict_interval([3.0]),
         lambda: compute_hazard(model.lifetime_, [3.0], jacobian=True),
         lambda: model.confidence_interval("survival", 3.0, method="profile"),

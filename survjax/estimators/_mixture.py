@@ -20,7 +20,8 @@ from survjax.estimators._parameters import Parameters
 from survjax.estimators._plots import Plots
 from survjax.estimators._report import Report
 from survjax.estimators._selection import select
-from survjax.inference.likelihood import log_contributions
+from survjax.inference.curves import memberships
+from survjax.inference.likelihood import contributions
 from survjax.inference.maxima import weigh
 from survjax.inference.maximize import Climb, Interior, Maximum, faults, search, single_weibull
 from survjax.inference.summaries import is_plain
@@ -330,7 +331,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         failed = np.zeros(n, bool) if event_observed is None else check_events(event_observed, n)
         if np.any(failed & (ages == 0)):
             raise ValueError("a failed unit's age must be positive")
-        return np.exp(np.asarray(self.lifetime_.log_membership(ages, failed))).T
+        return memberships(self.lifetime_, ages, failed).T
 
     @double_precision
     def score(
@@ -353,7 +354,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                 resolution=self.resolution,
                 rounding=self.rounding,
             )
-        terms = np.asarray(log_contributions(self.lifetime_, rows))
+        terms = contributions(self.lifetime_, rows)
         return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
 
 

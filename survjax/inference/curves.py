@@ -17,7 +17,7 @@ from jax import lax
 
 from survjax._core.numerics import bucket_size
 from survjax._core.pytree import ravel_parameters
-from survjax.lifetimes import Lifetime
+from survjax.lifetimes import Lifetime, Mixture
 
 #: Units worked on at once: their quadrature nodes stay in cache.
 UNITS = 1024
@@ -161,3 +161,16 @@ def bounds(
     half = np.where(np.isfinite(values), z * errors, 0.0)
     low, high = natural_value(curve, values - half), natural_value(curve, values + half)
     return (high, low) if curve == "survival" else (low, high)
+
+
+@jax.jit
+def _log_membership(mixture: Mixture, ages: jax.Array, failed: jax.Array) -> jax.Array:
+    return mixture.log_membership(ages, failed)
+
+
+def memberships(mixture: Mixture, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
+    """P(component | age, failed or not), shape (K, n), by a program that others n share."""
+    n = len(ages)
+    extra = bucket_size(n) - n
+    wide = np.pad(ages, (0, extra), constant_values=1.0), np.pad(failed, (0, extra))
+    return np.exp(np.asarray(_log_membership(mixture, *wide)))[:, :n]

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
 from survjax.inference.jets import (
@@ -40,6 +41,15 @@ def log_contributions(lifetime: Lifetime, rows: Observations) -> jax.Array:
     terms = row_terms(lifetime, rows)
     truncated = rows.entry is not None or rows.exit is not None
     return terms - truncation_terms(lifetime, rows) if truncated else terms
+
+
+_compiled_contributions = jax.jit(log_contributions)
+
+
+def contributions(lifetime: Lifetime, rows: Observations) -> np.ndarray:
+    """Log-likelihood of each row, by a program that other numbers of rows share."""
+    wide = rows.padded(bucket_size(rows.n_rows))
+    return np.asarray(_compiled_contributions(lifetime, wide))[: rows.n_rows]
 
 
 def log_likelihood(lifetime: Lifetime, rows: Observations) -> jax.Array:
