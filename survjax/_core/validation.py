@@ -69,7 +69,7 @@ def check_times(
     """Check times: no NaN, none negative, and zero or infinity only where they mean something."""
     array = as_floats(values, name)
     if array.size == 0:
-        raise ValueError(f"{name} is empty: a fit needs at least one unit")
+        raise ValueError(f"{name} is empty: pass at least one value")
     low, high = array.min(), array.max()  # two passes and no temporaries; NaN shows in both
     if (low > 0 or (zero and low == 0)) and (high < np.inf or (infinite and high == np.inf)):
         return array

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import as_floats, check_times
+from survjax._core.validation import as_floats, check_rows, check_times
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import NotFittedError
 from survjax.inference.curves import evaluate, natural_value
@@ -50,8 +50,10 @@ class FittedLifetime:
         self._check_fitted()
         t = _array(t, "t")
         if curve == "quantile":
-            if np.any(~((t >= 0) & (t < 1))):
-                raise ValueError("q must be failed shares, at least 0 and below 1")
+            q = t.ravel()
+            check_rows(
+                q, (q >= 0) & (q < 1), "q", "at least 0 and below 1", "pass shares of failed units"
+            )
         else:
             check_times(t.ravel(), "t", zero=True)
         ages = np.zeros(()) if ages is None else _array(ages, "ages")
@@ -174,6 +176,7 @@ class FittedLifetime:
         horizon : float or array-like, default 1.0
             Length of the period ahead; broadcasts with the ages.
         """
+        check_times(_array(horizon, "horizon").ravel(), "horizon", zero=True)
         return self._curve("cdf", horizon, ages)
 
     @double_precision

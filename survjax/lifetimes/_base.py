@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import log1mexp_of_exp
+from survjax._core.numerics import bounded_exp, log1mexp_of_exp
 from survjax._core.pytree import data, pytree
 from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
 
@@ -173,7 +173,7 @@ class Conditional(Lifetime):
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)
         moved = t > 0
-        increment = jnp.exp(self.base.log_increment(self.age, jnp.where(moved, t, 1.0)))
+        increment = bounded_exp(self.base.log_increment(self.age, jnp.where(moved, t, 1.0)))
         return jnp.where(moved, increment, 0.0)
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import MAX_EXPONENT, log1mexp
+from survjax._core.numerics import MAX_EXPONENT, bounded_exp, log1mexp
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import EXPONENTIAL_NODES, EXPONENTIAL_WEIGHTS
 from survjax.lifetimes._base import Lifetime
@@ -71,11 +71,7 @@ class Weibull(Lifetime):
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         positive, log_t = self._log_time(t)
-        z = self.shape * (log_t - self.log_scale)
-        # Beyond the largest exponent H goes on linearly in z: finite, increasing, and with the
-        # right order between two components that have both long died out.
-        beyond = jnp.maximum(z - MAX_EXPONENT, 0.0)
-        return jnp.where(positive, jnp.exp(jnp.minimum(z, MAX_EXPONENT)) * (1.0 + beyond), 0.0)
+        return jnp.where(positive, bounded_exp(self.shape * (log_t - self.log_scale)), 0.0)
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         start, length = jnp.asarray(start), jnp.asarray(length)

@@ -190,3 +190,16 @@ def test_components_that_have_died_out_do_not_disturb_the_living():
     np.testing.assert_allclose(rest.survival(T), alone.survival(T), rtol=1e-12)
     np.testing.assert_allclose(rest.quantile(0.5), alone.quantile(0.5), rtol=1e-12)
     np.testing.assert_allclose(rest.mean(), alone.mean(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_ages_beyond_any_life_leave_curves_finite_and_survival_zero(dtype):
+    with jax.enable_x64(dtype is np.float64):
+        pair = Mixture.of(dtype([0.1, 0.9]), Weibull.of(dtype([5.0, 10.0]), dtype([44.0, 2.0])))
+        times = dtype([1e8, 1e20, 1e37] if dtype is np.float32 else [1e8, 1e200, 1e300])
+        for life in (pair, pair.given(jnp.zeros(3, dtype)), pair.given(jnp.full(3, dtype(7.0)))):
+            hazards = np.asarray(life.cumulative_hazard(times))
+            assert np.all(np.isfinite(hazards))
+            assert np.all(np.diff(hazards) > 0)
+            assert np.all(np.asarray(life.survival(times)) == 0)
+            assert np.all(np.isfinite(np.asarray(life.log_hazard(times))))
