@@ -83,8 +83,9 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
     -----
     S(t) = \sum_k w_k exp(-(t / scale_k)^{shape_k}). The likelihood of a mixture is unbounded (a
     component can collapse on one failure time), so the estimate is the highest interior local
-    maximum. Where there is none, the maximum with the vanishing penalty of Chen, Tan and Zhang
-    (2008) stands in, with a warning.
+    maximum. No penalty is added to what is climbed. Only where no interior maximum is found, the
+    one with the vanishing penalty of Chen, Tan and Zhang (2008) stands in: `converged_` is False,
+    a warning says why, and there are no bounds.
 
     Examples
     --------
