@@ -57,6 +57,8 @@ N_CANDIDATES, N_FINALISTS = 8, 3
 MARGIN = 30.0
 #: Crowds of failures are not looked for once the search has gained this much by other means.
 SURE = 60.0
+#: A component whose loss would cost more than this stands where it belongs.
+LOST = 1000.0
 #: Crowds tried around each mixture of fewer components, and how many of those of each kind.
 N_CROWDS, N_BASES = 24, 2
 
@@ -185,7 +187,9 @@ class _Search:
         # Each component of the best mixture may stand in the place of another crowd.
         top = max(good, key=lambda c: c.value, default=None)
         if top is not None:
-            bases = np.concatenate([bases, without_each(top.x)])
+            left = without_each(top.x)
+            left = left[best - self.passes(left)[0] < LOST]
+            bases = np.concatenate([bases, left])
         tables = [crowded_starts(self.rows, x, N_CROWDS, self.rule.max_shape)[0] for x in bases]
         starts = np.concatenate(tables) if tables else np.empty(0)
         if starts.size == 0:
