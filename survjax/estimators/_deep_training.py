@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from survjax._core.observations import Observations
+from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_positive
 from survjax.estimators._frames import frame
-from survjax.estimators._messages import FitWarning, NoFiniteMaximum
+from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._mixture import WeibullMixture
 from survjax.inference.deep_mixture import MixtureNetwork, Training, pick
 from survjax.inference.regression_fit import location_start
@@ -68,10 +68,8 @@ def plain_mixture(rows: Observations, k: int) -> np.ndarray:
     """The mixture without covariates (3K - 1,), kept where every component can still learn."""
     log_scale, log_shape = location_start(rows)
     try:
-        with warnings.catch_warnings():
-            # Without covariates the components may not show; that is no verdict on the model.
-            warnings.simplefilter("ignore", FitWarning)
-            found = WeibullMixture(k).fit(rows).parameters_.copy()
+        # Without covariates the components may not show; that is no verdict on the model.
+        found = double_precision(WeibullMixture(k)._fit)(rows, warn=False).parameters_.copy()
     except NoFiniteMaximum:
         found = np.concatenate([np.zeros(k - 1), np.full(k, log_scale), np.full(k, log_shape)])
     reach = 10.0 * np.exp(-min(log_shape, 0.0))

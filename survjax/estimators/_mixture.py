@@ -193,7 +193,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         rows = Observations.from_intervals(lower, upper, entry=entry, sample_weight=sample_weight)
         return self._fit(rows)
 
-    def _fit(self, rows: Observations) -> Self:
+    def _fit(self, rows: Observations, warn: bool = True) -> Self:
         """Compress, climb, and keep the answer with its certificate."""
         self._check_parameters()
         rows = rows.without_padding()
@@ -201,10 +201,14 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
             rows = rows.compressed()
         self._check_events(rows)
         if isinstance(self.n_components, str):
-            return select(self, rows, self._reference(rows))
-        return self._fit_components(rows, None, self.n_components)
+            select(self, rows, self._reference(rows))
+        else:
+            self._fit_components(rows, None, self.n_components)
+        if warn:
+            self._warn(rows)
+        return self
 
-    def _fit_components(self, rows: Observations, reference: Climb | None, k: int) -> Self:
+    def _fit_components(self, rows: Observations, reference: Climb | None, k: int) -> None:
         """Fit K components, given the single Weibull's maximum where it is known."""
         if k == 1:
             reference = self._reference(rows) if reference is None else reference
@@ -225,8 +229,6 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                 # Data that admit no single Weibull deserve to hear that instead.
                 self._reference(rows)
         self._keep(rows, found)
-        self._warn(rows)
-        return self
 
     def _rule(self) -> Interior:
         return Interior(self.max_shape, self.min_component_weight)
@@ -280,7 +282,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                 f"{'; '.join(self.certificate_.faults)}. What is kept instead is a penalized fit, "
                 "without bounds. Try fewer components, or resolution= if durations are rounded",
                 FitWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         elif self.weights_.size > 1 and rows.interval is None and is_plain(rows):
             tied = float(np.sum(rows.weight[(rows.event > 0) & (rows.weight > 1)]))
@@ -290,7 +292,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                     "if durations were rounded, pass resolution= (a width or 'auto'), since the "
                     "density of tied times favors components that collapse on one of them",
                     FitWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
 
     def _check_parameters(self) -> None:

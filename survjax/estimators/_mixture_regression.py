@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -13,7 +12,6 @@ from survjax._core.validation import check_events
 from survjax.estimators._accelerated import chosen_columns
 from survjax.estimators._covariates import column_names
 from survjax.estimators._frames import frame
-from survjax.estimators._messages import FitWarning
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._regression import RegressionEstimator, histories_of
 from survjax.inference.forms import Layout, MixtureForm, Predictor
@@ -185,10 +183,8 @@ class MixtureRegression(RegressionEstimator):
             max_shape=self.max_shape,
             min_component_weight=self.min_component_weight,
         )
-        with warnings.catch_warnings():
-            # Without covariates the components may not show; that is no verdict on the model.
-            warnings.simplefilter("ignore", FitWarning)
-            return [plain.fit(rows).parameters_]
+        # Without covariates the components may not show; that is no verdict on the model.
+        return [double_precision(plain._fit)(rows, warn=False).parameters_]
 
     def _known(self, component: Any, n: int) -> np.ndarray:
         """Known components as whole numbers, -1 where not known."""

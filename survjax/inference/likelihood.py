@@ -52,6 +52,21 @@ def contributions(lifetime: Lifetime, rows: Observations) -> np.ndarray:
     return np.asarray(_compiled_contributions(lifetime, wide))[: rows.n_rows]
 
 
+@jax.jit
+def _entropies(mixture: Mixture, rows: Observations) -> jax.Array:
+    """Entropy of each row's membership."""
+    joint = mixture.each(lambda part: row_terms(part, rows)) + mixture.log_weights[:, None]
+    share = jax.nn.softmax(joint, axis=0)
+    # A share that vanishes adds nothing, though its logarithm is infinite.
+    return -jnp.sum(share * jnp.log(jnp.where(share > 0, share, 1.0)), axis=0)
+
+
+def membership_entropy(mixture: Mixture, rows: Observations) -> float:
+    """Expected log-probability lost by not knowing each unit's component."""
+    terms = np.asarray(_entropies(mixture, rows.padded(bucket_size(rows.n_rows))))
+    return float(rows.weight @ terms[: rows.n_rows])
+
+
 def log_likelihood(lifetime: Lifetime, rows: Observations) -> jax.Array:
     """The log-likelihood of all rows, a scalar."""
     terms = log_contributions(lifetime, rows)
