@@ -110,6 +110,9 @@ class AcceleratedLifetime(RegressionEstimator):
             start += [log_shape, *[0.0] * len(more)]
         return AcceleratedForm(self.family), tuple(layout), np.array(start)
 
+    def _form(self, n_predictors: int, base: Any) -> Form:
+        return AcceleratedForm(self.family)
+
     def _derive(self, layout: Layout) -> None:
         scale = self._part("log_scale")
         self.intercept_ = scale.pop(0)

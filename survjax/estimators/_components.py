@@ -24,7 +24,7 @@ from survjax.inference._labels import median_order, natural_parameters, reorderi
 from survjax.inference.maxima import Maxima
 from survjax.inference.maximize import Climb, weibulls
 
-_CERTIFICATE = Record(
+CERTIFICATE = Record(
     Certificate,
     {
         "decrement": Number(finite=False),
@@ -101,7 +101,7 @@ class MixtureState(Persistent):
         "n_events_": Number(least=0.0),
         "n_iter_": Number(whole=True),
         "converged_": Flag(),
-        "certificate_": _CERTIFICATE,
+        "certificate_": CERTIFICATE,
         # For readers of the file that are not survjax; checked against the parameters.
         "parameter_names_": Strings("p"),
         "weights_": Floats(("k",)),

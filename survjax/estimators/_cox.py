@@ -12,6 +12,7 @@ from survjax._core.validation import check_weights
 from survjax.estimators._covariates import check_covariates, collinear_message, column_names
 from survjax.estimators._cox_diagnostics import CoxDiagnostics
 from survjax.estimators._cox_predictions import CoxPredictions
+from survjax.estimators._cox_saved import SavedCox
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._target import SurvivalTarget, check_survival_y
@@ -19,13 +20,13 @@ from survjax.inference.metrics import concordance
 from survjax.inference.partial_likelihood import (
     CoxFit,
     Penalty,
-    baseline_hazard,
     fit_cox,
     robust_covariance,
 )
+from survjax.inference.partial_likelihood._baseline import step_curve
 
 
-class CoxPH(CoxPredictions, CoxDiagnostics, RegressorMixin, BaseEstimator):
+class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
     r"""Proportional hazards: hazard(t | x) = h0(t) exp(x'b), with any baseline h0.
 
     Parameters
@@ -254,7 +255,11 @@ class CoxPH(CoxPredictions, CoxDiagnostics, RegressorMixin, BaseEstimator):
     def baseline_(self) -> Any:
         """Cumulative hazard where all columns have their means; one for each stratum."""
         self._check_fitted()
-        curves = baseline_hazard(self._cox, self.feature_means_, covariance=self.covariance_)
+        z = (self.feature_means_ - self._cox.sets.center) / self._cox.sets.scale
+        curves = {
+            name: step_curve(self._table(number), z, *self._counts(number))
+            for number, name in enumerate(self._cox.strata)
+        }
         return curves[None] if self._cox.strata == (None,) else curves
 
     def score(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> float:

@@ -13,6 +13,7 @@ from survjax._core.precision import double_precision
 from survjax._core.validation import check_events
 from survjax.estimators._asset_predictions import AssetPredictions
 from survjax.estimators._covariates import check_covariates
+from survjax.estimators._deep_saved import SavedDeepMixture
 from survjax.estimators._deep_training import (
     best_of_each,
     check_settings,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class DeepWeibullMixture(AssetPredictions, RegressorMixin, BaseEstimator):
+class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, BaseEstimator):
     r"""Mixture of Weibulls whose parameters are neural networks of the covariates.
 
     Parameters
@@ -107,8 +108,6 @@ class DeepWeibullMixture(AssetPredictions, RegressorMixin, BaseEstimator):
     >>> bool(median[0] > 3 * median[1])
     True
     """
-
-    _ensemble: Ensemble
 
     def __init__(
         self,

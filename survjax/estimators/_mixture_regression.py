@@ -14,7 +14,7 @@ from survjax.estimators._covariates import column_names
 from survjax.estimators._frames import frame
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._regression import RegressionEstimator, histories_of
-from survjax.inference.forms import Layout, MixtureForm, Predictor
+from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
 from survjax.inference.histories import whole_lives
 from survjax.inference.mixture_starts import expected_units, relabeled, search_mixture
 from survjax.inference.penalties import RegressionMaximum
@@ -175,6 +175,13 @@ class MixtureRegression(RegressionEstimator):
         unknown = [part for part in self.on if part not in PARTS]
         if isinstance(self.on, str) or unknown:
             raise ValueError(f"on must be a list of {', '.join(PARTS)}, got {self.on!r}")
+
+    def _form(self, n_predictors: int, base: Any) -> Form:
+        if n_predictors != 3 * self.n_components - 1:
+            raise ValueError(
+                f"{self.n_components} components do not have {n_predictors} predictors"
+            )
+        return MixtureForm(self.n_components)
 
     def _plain(self, rows: Observations) -> list[np.ndarray]:
         """The mixture without covariates: parameters (3K - 1,) of the best, as a start."""

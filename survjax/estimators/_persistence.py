@@ -30,11 +30,18 @@ from survjax.estimators._saved_fields import (
     encode_number,
     shown,
 )
+from survjax.estimators._saved_kinds import Distribution
+from survjax.lifetimes import Lifetime
 
 FORMAT, SCHEMA = "survjax model", 1
 #: Where each class that a file may name lives. Nothing else is ever imported for a file.
 CLASSES: dict[str, str] = {
     "WeibullMixture": "survjax.estimators._mixture",
+    "AcceleratedLifetime": "survjax.estimators._accelerated",
+    "ScaledHazard": "survjax.estimators._scaled_hazard",
+    "MixtureRegression": "survjax.estimators._mixture_regression",
+    "DeepWeibullMixture": "survjax.estimators._deep_mixture",
+    "CoxPH": "survjax.estimators._cox",
 }
 LARGEST_FILE = 64 * 2**20
 _KEYS = ("format", "schema", "class", "version", "parameters", "fitted", "sha256")
@@ -64,6 +71,7 @@ class Persistent:
         fitted attributes and a checksum. Numbers keep all their 64 bits. The training rows are
         not in it, so a loaded model predicts, and has the delta bounds and whatever profile
         bounds or bootstrap replicates were computed before saving, but cannot compute new ones.
+        (The steps of the baseline of `CoxPH` lie at the times of failures: these are in it.)
         A `random_state` that is a generator is saved as None.
 
         Examples
@@ -81,7 +89,17 @@ class Persistent:
             raise NotFittedError(
                 f"this {type(self).__name__} is not fitted yet: call fit before save"
             )
-        _write_whole(Path(path), json.dumps(document(self), indent=1, allow_nan=False) + "\n")
+        text = json.dumps(document(self), indent=1, allow_nan=False) + "\n"
+        if len(text) > LARGEST_FILE:
+            raise ValueError(
+                f"this {type(self).__name__} takes {len(text) / 2**20:.0f} MiB as text, and load "
+                f"reads no more than {LARGEST_FILE // 2**20}: it is too large to be saved"
+            )
+        _write_whole(Path(path), text)
+
+    def _state(self) -> Any:
+        """What holds the saved attributes: the model itself, or a copy of what they come from."""
+        return self
 
 
 def document(model: Any) -> dict[str, Any]:
@@ -98,8 +116,8 @@ def document(model: Any) -> dict[str, Any]:
         "schema": SCHEMA,
         "class": name,
         "version": package.__version__,
-        "parameters": {key: _plain(key, v) for key, v in model.get_params(deep=False).items()},
-        "fitted": encode_all(model, dict(model._saved)),
+        "parameters": _parameters_of(model),
+        "fitted": encode_all(model._state(), dict(model._saved)),
     }
     return found | {"sha256": checksum(found)}
 
@@ -177,6 +195,11 @@ def _parameters(cls: Any, given: Any) -> dict[str, Any]:
     return {key: _from_plain(value, f"parameters.{key}") for key, value in given.items()}
 
 
+def _parameters_of(model: Any) -> dict[str, Any]:
+    """Hyper-parameters as JSON."""
+    return {key: _plain(key, value) for key, value in model.get_params(deep=False).items()}
+
+
 def _plain(name: str, value: Any) -> Any:
     """A hyper-parameter as JSON."""
     if value is None or isinstance(value, str):
@@ -185,8 +208,16 @@ def _plain(name: str, value: Any) -> Any:
         number = encode_number(value)
         # A word would come back as text: floats that JSON cannot write go in an object.
         return {"float": number} if isinstance(number, str) else number
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return [_plain(name, item) for item in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_plain(name, item) for item in value]}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {"mapping": {key: _plain(name, item) for key, item in value.items()}}
+    if isinstance(value, Lifetime):
+        return {"lifetime": Distribution().encode(value)}
+    if CLASSES.get(type(value).__name__) == type(value).__module__:
+        return {"model": type(value).__name__, "parameters": _parameters_of(value)}
     if isinstance(value, (np.random.Generator, np.random.RandomState)):
         return None
     raise TypeError(
@@ -198,11 +229,25 @@ def _from_plain(value: Any, name: str) -> Any:
     """A hyper-parameter from JSON."""
     if isinstance(value, list):
         return [_from_plain(item, name) for item in value]
-    if isinstance(value, dict):
-        if set(value) != {"float"}:
-            raise ValueError(f"{name} must be a number, text or a list, got an object")
-        return decode_number(value["float"], name, finite=False)
-    return value
+    if not isinstance(value, dict):
+        return value
+    kind, given = next(iter(value.items()), ("", None))
+    if set(value) == {"float"}:
+        return decode_number(given, name, finite=False)
+    if set(value) == {"tuple"} and isinstance(given, list):
+        return tuple(_from_plain(item, name) for item in given)
+    if set(value) == {"mapping"} and isinstance(given, dict):
+        return {key: _from_plain(item, name) for key, item in given.items()}
+    if set(value) == {"lifetime"}:
+        return Distribution().decode(given, name, {})
+    if set(value) == {"model", "parameters"}:
+        # An estimator as it was set up: what it learned is in the model around it.
+        known = value["model"]
+        if not isinstance(known, str) or known not in CLASSES:
+            raise ValueError(f"{name} names an unknown class, {shown(known)}")
+        cls = getattr(import_module(CLASSES[known]), known)
+        return cls(**_parameters(cls, value["parameters"]))
+    raise ValueError(f"{name} must be a number, text or a list, got an object with {shown(kind)}")
 
 
 def _read(path: Path) -> str:

@@ -16,6 +16,7 @@ from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._parameter_table import ParameterTable
 from survjax.estimators._paths import PathPredictions
 from survjax.estimators._penalty_path import choose_penalty
+from survjax.estimators._saved_regression import SavedRegression
 from survjax.estimators._target import check_survival_y
 from survjax.inference.forms import Form, Layout
 from survjax.inference.histories import Histories, HistoryLikelihood
@@ -33,7 +34,9 @@ from survjax.inference.regression_fit import (
 from survjax.optimize import MESSAGES, ResultCode
 
 
-class RegressionEstimator(PathPredictions, ParameterTable, RegressorMixin, BaseEstimator):
+class RegressionEstimator(
+    PathPredictions, ParameterTable, SavedRegression, RegressorMixin, BaseEstimator
+):
     """Base of the estimators with covariates; a model says its form, layout and start."""
 
     #: Whether rows of one unit depend on each other (accelerated life, mixtures).

@@ -123,6 +123,11 @@ class ScaledHazard(RegressionEstimator):
         layout = _layout(base, x.shape[1], intercept=False)
         return ScaledForm(base, held=False), layout, np.concatenate([np.zeros(x.shape[1]), vector])
 
+    def _form(self, n_predictors: int, base: Any) -> Form:
+        if base is None:
+            raise ValueError("_base is missing: a scaled hazard has one")
+        return ScaledForm(base, held=False)
+
     def _fit_rows(self, rows: Observations, x: np.ndarray) -> None:
         if self.joint:
             super()._fit_rows(rows, x)

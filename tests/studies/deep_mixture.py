@@ -1,6 +1,6 @@
 """Networks against linear predictors, on the same folds, where the truth is known.
 
-    python -m tests.studies.deep_mixture > docs/studies/deep_mixture_table.md
+    python -m tests.studies.deep_mixture [fleets]
 
 For fleets whose truth is linear and fleets whose truth is not, each model is scored by five-fold
 cross-validation (mean log-likelihood per held-out unit), by how far its predicted medians are
@@ -23,7 +23,7 @@ from sklearn.preprocessing import SplineTransformer
 
 from survjax import DeepWeibullMixture, FitWarning, MixtureRegression
 
-FLEETS, UNITS, FRESH, FOLDS = 8, 1000, 300, 5
+FLEETS, UNITS, FRESH, FOLDS = 3, 1000, 300, 5
 SHAPES = (1.0, 4.0)
 
 

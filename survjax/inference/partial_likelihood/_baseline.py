@@ -15,7 +15,14 @@ from survjax.inference.partial_likelihood._derivatives import tied_sums
 from survjax.inference.partial_likelihood._fit import CoxFit
 from survjax.inference.partial_likelihood._sums import weighted_sums
 
-__all__ = ["HazardTable", "baseline_hazard", "hazard_table", "mean_pull"]
+__all__ = [
+    "HazardTable",
+    "baseline_hazard",
+    "failure_counts",
+    "hazard_table",
+    "mean_pull",
+    "step_curve",
+]
 
 #: Numbers held at once while the errors of many units are worked out.
 CHUNK = 1_000_000
@@ -170,28 +177,40 @@ def baseline_hazard(
     x = np.zeros(p) if at is None else np.asarray(at, dtype=np.float64)
     if x.shape != (p,):
         raise ValueError(f"at must have one value for each of the {p} covariates, got {x.shape}")
-    reach = normal_quantile(level)
-    z = ((x - fit.sets.center) / fit.sets.scale)[None]
-    n_at_risk = fit.sets.at_risk(fit.sets.weight)
-    failed = np.bincount(fit.failures.at, fit.sets.weight[fit.failures.rows], fit.sets.n_times)
+    z = (x - fit.sets.center) / fit.sets.scale
     curves: dict[Hashable, StepCurve] = {}
     for number, name in enumerate(fit.strata):
         table = hazard_table(fit, number, covariance)
-        places = np.arange(1, table.times.size + 1)[None]
-        (log_value,), (error,) = table.log_hazard(z, places, np.zeros((1, 1), dtype=np.int64))
-        values = np.exp(log_value)
-        g = np.flatnonzero(fit.sets.stratum == number)[::-1]
-        curves[name] = StepCurve(
-            times=table.times,
-            values=values,
-            lower=values * np.exp(-reach * error),
-            upper=values * np.exp(reach * error),
-            at_risk=n_at_risk[g],
-            events=failed[g],
-            variance=(values * error) ** 2,
-            initial=0.0,
-        )
+        curves[name] = step_curve(table, z, *failure_counts(fit, number), level)
     return curves
+
+
+def failure_counts(fit: CoxFit, stratum: int) -> tuple[Floats, Floats]:
+    """Return how many were at risk, and how many failed, at each failure time of a stratum."""
+    g = np.flatnonzero(fit.sets.stratum == stratum)[::-1]
+    n_at_risk = fit.sets.at_risk(fit.sets.weight)
+    failed = np.bincount(fit.failures.at, fit.sets.weight[fit.failures.rows], fit.sets.n_times)
+    return n_at_risk[g], failed[g]
+
+
+def step_curve(
+    table: HazardTable, z: Floats, at_risk: Floats, failed: Floats, level: float = 0.95
+) -> StepCurve:
+    """Return the cumulative hazard of a unit with standardized covariates z (p,)."""
+    reach = normal_quantile(level)
+    places = np.arange(1, table.times.size + 1)[None]
+    (log_value,), (error,) = table.log_hazard(z[None], places, np.zeros((1, 1), dtype=np.int64))
+    values = np.exp(log_value)
+    return StepCurve(
+        times=table.times,
+        values=values,
+        lower=values * np.exp(-reach * error),
+        upper=values * np.exp(reach * error),
+        at_risk=at_risk,
+        events=failed,
+        variance=(values * error) ** 2,
+        initial=0.0,
+    )
 
 
 def mean_pull(fit: CoxFit) -> Floats:
