@@ -20,6 +20,7 @@ EXAMPLES = """examples:
   survjax fit pumps.csv --duration age --event failed --entry entry --id unit
   survjax fit meters.parquet --duration months --event failed --resolution 1 --components bic
   survjax fit rounds.csv --lower last_ok --upper found_failed --unit days
+  survjax fit pumps.csv --duration age --event failed --covariates load,maker
 """
 
 
@@ -88,6 +89,10 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     add("--id", metavar="COL", help="name of the unit, copied to rul.csv")
     add("--weight", metavar="COL", help="how many units the row stands for")
     add(
+        "--covariates", metavar="COLS", action="append", default=[],
+        help="fit effects of these columns, a,b,c; may be repeated",
+    )  # fmt: skip
+    add(
         "--in-service", metavar="COL",
         help="1 or true: still runs, and gets a row in rul.csv (default: every unit not failed)",
     )  # fmt: skip
@@ -98,7 +103,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("model").add_argument
     add(
         "--components", metavar="K", type=components, default="bic",
-        help="number of Weibulls, or bic, aic, icl to let that choose (default: bic)",
+        help="number of Weibulls, or bic, aic, icl to let that choose (default: bic); with "
+        "--covariates, bic and aic choose between 1 and 2",
     )  # fmt: skip
     add(
         "--resolution", metavar="WIDTH", type=resolution,

@@ -5,11 +5,14 @@ A file is read and checked before JAX, pandas and matplotlib are loaded: errors 
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
 
-from survjax.cli._columns import Units, check_units, needed_columns
+from survjax.cli._columns import Checker, Units, check_units, needed_columns
+from survjax.cli._covariates import named_covariates, read_covariates
+from survjax.cli._errors import Refused
 from survjax.cli._reading import read_table
 from survjax.cli._session import Session
 
@@ -21,17 +24,39 @@ def fit(session: Session) -> int:
     """`survjax fit FILE`: read, fit, write."""
     arguments = session.arguments
     roles = needed_columns(arguments)
+    names = covariate_names(arguments, roles)
     session.begin(f"reading {arguments.file}")
-    needed = list(dict.fromkeys(roles.values()))
+    needed = list(dict.fromkeys([*roles.values(), *names]))
     table = read_table(Path(arguments.file), needed, arguments.separator, arguments.encoding)
     units = check_units(table, roles, arguments)
-    for note in (*table.notes, *units.notes):
+    covariates = None
+    if names:
+        covariates = read_covariates(Checker(table, dict(roles), arguments.decimal), names)
+    for note in (*table.notes, *units.notes, *(covariates.notes if covariates else ())):
         session.note("note", note)
     session.results.open()
     session.begin("loading JAX")
+    if covariates is not None:
+        from survjax.cli import _regression_job
+
+        return _regression_job.finish(session, units, covariates, arguments.unit)
     from survjax.cli._job import finish
 
     return finish(session, units, arguments.unit, None)
+
+
+def covariate_names(arguments: argparse.Namespace, roles: dict[str, str]) -> list[str]:
+    """The columns of covariates, which some other options do not go with."""
+    if not arguments.covariates:
+        return []
+    if arguments.resolution is not None:
+        raise Refused(
+            "--resolution does not go with --covariates: give --lower and --upper instead, which "
+            "say of each failure when it lay between"
+        )
+    if arguments.components == "icl":
+        raise Refused("--components icl does not go with --covariates: bic, aic or a number does")
+    return named_covariates(arguments.covariates, roles)
 
 
 def demo(session: Session) -> int:

@@ -1,0 +1,134 @@
+"""Columns that effects are fitted to: numbers as they are, text as one column for each level."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from survjax.cli._columns import FLAGS, MISSING, Checker
+from survjax.cli._errors import Refused, printable, quoted
+
+#: Text with more different values than this is no group that an effect can be fitted to.
+MOST_LEVELS = 12
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """What a file says of each unit besides its life, as numbers.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the columns; `maker=Borel` is 1 where the text in `maker` is Borel.
+    values : array of shape (n, p)
+    levels : dict
+        For each column of text its levels, the one that effects are against first.
+    notes : tuple of str
+        How columns were read.
+    """
+
+    names: list[str]
+    values: np.ndarray
+    levels: dict[str, list[str]]
+    notes: tuple[str, ...]
+
+
+def named_covariates(given: Sequence[str], roles: dict[str, str]) -> list[str]:
+    """The columns of `--covariates`, given in one list or several."""
+    names = [name.strip() for text in given for name in text.split(",")]
+    if not all(names):
+        raise Refused("--covariates has an empty name: write --covariates load,maker")
+    used = {column: role for role, column in roles.items()}
+    for name in names:
+        if names.count(name) > 1:
+            raise Refused(f"--covariates names column {quoted(name)} twice")
+        if name in used:
+            option = used[name].replace("_", "-")
+            raise Refused(f"column {quoted(name)} is --{option}, and cannot be a covariate too")
+    return names
+
+
+def read_covariates(check: Checker, names: Sequence[str]) -> Covariates:
+    """Check every cell of the named columns, and make numbers of them."""
+    found: list[str] = []
+    columns: list[np.ndarray] = []
+    levels: dict[str, list[str]] = {}
+    notes: list[str] = []
+    for name in names:
+        check.roles[name] = name  # its own role: no option names this column alone
+        cells = check.cells(name)
+        if isinstance(cells, np.ndarray) or not _is_text(check, cells):
+            values = check.numbers(name) if isinstance(cells, np.ndarray) else _plain(check, name)
+            if np.all(values == values[0]):
+                raise Refused(
+                    f"column {quoted(name)} is {values[0]:g} in every row: it has no effect"
+                )
+            found.append(name)
+            columns.append(values)
+            continue
+        groups = _levels(check, name, cells)
+        levels[name] = groups
+        words = [cell.strip() for cell in cells]
+        for group in groups[1:]:
+            found.append(f"{name}={group}")
+            columns.append(np.array([float(word == group) for word in words]))
+        notes.append(
+            f"column {quoted(name)} holds text, {len(groups)} values: effects are against "
+            f"'{printable(groups[0], 30)}', the most frequent"
+        )
+    return Covariates(found, np.column_stack(columns), levels, tuple(notes))
+
+
+def _is_text(check: Checker, cells: Sequence[str]) -> bool:
+    """Whether a column is of words: less than half of its cells are numbers or flags."""
+    counts = Counter(cell.strip() for cell in cells)
+    there = {cell: count for cell, count in counts.items() if cell.lower() not in MISSING}
+    numbers = sum(count for cell, count in there.items() if _is_number(cell, check.decimal))
+    return 2 * numbers < sum(there.values())
+
+
+def _is_number(cell: str, decimal: str) -> bool:
+    if cell.lower() in FLAGS:
+        return True
+    try:
+        float(cell.replace(decimal, ".").replace("_", "x"))
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(check: Checker, name: str) -> np.ndarray:
+    """A column of numbers in text; true and false are 1 and 0."""
+    cells = check.cells(name)
+    flags = {cell.strip().lower() for cell in cells} <= {"true", "false"}
+    return check.flags(name).astype(float) if flags else check.numbers(name)
+
+
+def _levels(check: Checker, name: str, cells: Sequence[str]) -> list[str]:
+    """Different words of a column, the most frequent first, the rest in their order."""
+    words = [cell.strip() for cell in cells]
+    empty = np.flatnonzero([word.lower() in MISSING for word in words])
+    check.fail(name, empty, "has no value", "fill or drop rows without one")
+    counts = Counter(words)
+    if len(counts) > MOST_LEVELS:
+        raise Refused(
+            f"column {quoted(name)} holds text with {len(counts)} different values, such as "
+            f"{quoted(words[0])}: at most {MOST_LEVELS} can have effects; group them, or leave "
+            "it out"
+        )
+    if len(counts) == 1:
+        raise Refused(f"column {quoted(name)} is {quoted(words[0])} in every row: no effect")
+    first = max(sorted(counts), key=lambda word: counts[word])
+    return [first, *sorted(set(counts) - {first})]
+
+
+def refusal_of_fit(message: Any) -> str:
+    """An error of a fit in the words of the command line."""
+    text = str(message)
+    if text.startswith("collinear columns: "):
+        return f"{text.split('. Their')[0]}: leave one of them out of --covariates"
+    return text.replace("n_components", "--components")

@@ -1,0 +1,214 @@
+"""`survjax fit --covariates`: fit effects, tell, draw, write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from survjax import AcceleratedLifetime, MixtureRegression, survival_target
+from survjax._core.cache import enable_compile_cache
+from survjax.cli._columns import Units
+from survjax.cli._covariates import Covariates, refusal_of_fit
+from survjax.cli._errors import Refused, printable
+from survjax.cli._report import QUANTILES, Remaining, table
+from survjax.cli._session import DONE, NOT_INTERIOR, Session
+from survjax.cli._writing import write_csv
+from survjax.plotting import plot_effects, plot_partial_survival, save
+
+#: Numbers of components that bic and aic choose among.
+TRIED = (1, 2)
+#: Covariates whose effect on survival is drawn: those that the data are surest of.
+DRAWN = 3
+
+
+def finish(session: Session, units: Units, covariates: Covariates, unit: str | None) -> int:
+    """Fit, tell, write; move everything into place at the end."""
+    arguments, folder = session.arguments, session.results.folder
+    assert folder is not None
+    if session.keep_programs:
+        # Without such a folder all works as well, only slower.
+        with suppress(OSError):
+            enable_compile_cache()
+    X = pd.DataFrame(covariates.values, columns=covariates.names)
+    session.begin("fitting")
+    model, tried = _fit(session, units, X)
+    for line in (*_summary(model, tried), *_effects(model, arguments.level)):
+        session.say(line)
+    session.begin("computing remaining lives")
+    found = RemainingWithCovariates(model, units, X, arguments.level, arguments.horizon)
+    for line in ("", *found.lines(unit)):
+        session.say(line)
+    try:
+        session.begin("writing")
+        write_csv(folder / "rul.csv", found.columns())
+        model.save(folder / "model.json")
+        if arguments.pictures:
+            _draw(session, folder, model, X, covariates, float(np.max(units.lower)), unit)
+        written = session.results.commit()
+    except OSError as error:
+        raise Refused(f"cannot write to --out: {error.strerror or error}") from None
+    names = ", ".join(path.name for path in written)
+    session.say(f"\nwritten to {session.results.target}:\n  {names}")
+    return DONE if model.converged_ else NOT_INTERIOR
+
+
+def _fit(session: Session, units: Units, X: pd.DataFrame) -> tuple[Any, dict[int, Any]]:
+    """The fit that was asked for, and those that were compared with it."""
+    asked = session.arguments.components
+    failed = int(np.sum(np.isfinite(units.upper)))
+    if failed < 5 * (X.shape[1] + 2):
+        session.note("note", f"{failed} failures for {X.shape[1]} effects: bounds will be wide")
+    y = survival_target(units.lower, units.upper)
+    tried: dict[int, Any] = {}
+    for k in (asked,) if isinstance(asked, int) else TRIED:
+        model = AcceleratedLifetime() if k == 1 else MixtureRegression(k)
+        try:
+            tried[k] = model.fit(X, y, entry=units.entry, sample_weight=units.weight)
+        except ValueError as error:
+            raise Refused(refusal_of_fit(error)) from None
+        # Of a fit that was only tried, the table of criteria says whether it is one.
+        if isinstance(asked, int) or k == 1:
+            session.pass_on_warnings()
+        else:
+            session.caught.clear()
+    proper = [k for k, model in tried.items() if model.converged_] or [next(iter(tried))]
+    criterion = "bic_" if isinstance(asked, int) else f"{asked}_"
+    best = min(proper, key=lambda k: getattr(tried[k], criterion))
+    return tried[best], tried
+
+
+def _summary(model: Any, tried: dict[int, Any]) -> Iterator[str]:
+    """What was fitted, and how it compares."""
+    k = getattr(model, "n_components", 1)
+    what = "1 Weibull" if k == 1 else f"{k} Weibull components"
+    yield (
+        f"{what} with covariates: log-likelihood {model.log_likelihood_:.3f}, "
+        f"BIC {model.bic_:.2f}, {model.n_units_:g} units, {model.n_events_:g} failures"
+    )
+    if len(tried) > 1:
+        words = [
+            f"{k}: {one.bic_:.2f}{'' if one.converged_ else ' (no maximum)'}"
+            for k, one in tried.items()
+        ]
+        yield f"BIC by number of components: {', '.join(words)}"
+    yield model.certificate_.status
+
+
+def _effects(model: Any, level: float) -> Iterator[str]:
+    """A table of factors for each thing that covariates change."""
+    found = model.summary(level)
+    for name in predictors(model):
+        yield ""
+        yield f"factors on {words_of(name)}, per unit of each covariate:"
+        rows = found[[str(label).startswith(f"{name}:") for label in found.index]]
+        body = [
+            [printable(label.split(":", 1)[1], 30), f"{row.ratio:.4g}",
+             f"{np.exp(row.lower):.4g} to {np.exp(row.upper):.4g}", f"{row.p_value:.2g}"]
+            for label, row in zip(rows.index, rows.itertuples(), strict=True)
+            if not label.endswith(":intercept")
+        ]  # fmt: skip
+        yield from table(["covariate", "factor", f"{100 * level:g}% bounds", "p"], body)
+
+
+def predictors(model: Any) -> list[str]:
+    """What covariates change, scales first."""
+    names = dict.fromkeys(str(f).split(":")[0] for f in model.parameter_names_ if ":" in str(f))
+    return sorted(names, key=lambda name: not name.startswith("log_scale"))
+
+
+def words_of(predictor: str) -> str:
+    """What a predictor is, for people."""
+    kind, _, number = predictor.rpartition("_")
+    if predictor == "log_scale":
+        return "life"
+    if kind == "log_scale":
+        return f"the lives of component {number}"
+    return f"the odds of component {number} over component 1"
+
+
+class RemainingWithCovariates(Remaining):
+    """Remaining lives of the units still running, each with its own covariates."""
+
+    def __init__(
+        self, model: Any, units: Units, X: pd.DataFrame, level: float, horizon: float | None
+    ) -> None:
+        self.rows = np.flatnonzero(units.running)
+        self.names = [units.names[row] for row in self.rows]
+        self.title = units.title
+        self.ages = units.lower[self.rows]
+        self.level, self.horizon = level, horizon
+        # One row is asked for even where none runs, so that the columns are there.
+        some = self.rows if self.rows.size else np.zeros(1, int)
+        x, ages = X.iloc[some], units.lower[some]
+        lives = model.predict_rul(x, ages, quantiles=QUANTILES, level=level)
+        interval = model.predict_interval(x, ages, level=level)
+        parts = {str(name): lives[name] for name in lives}
+        parts |= {"life_lower": interval["lower"], "life_upper": interval["upper"]}
+        if horizon is not None:
+            risk = model.failure_probability(x, ages, horizon, level)
+            parts["failure_probability"] = risk["failure_probability"]
+        n = self.rows.size
+        self.columns_of = {name: part.to_numpy()[:n] for name, part in parts.items()}
+
+
+def _draw(
+    session: Session,
+    folder: Any,
+    model: Any,
+    X: pd.DataFrame,
+    covariates: Covariates,
+    longest: float,
+    unit: str | None,
+) -> None:
+    """Write effects.png (for a mixture one a predictor), and partial_1.png and so on."""
+    level = session.arguments.level
+    every = predictors(model)
+    for name in every:
+        short = "" if name == "log_scale" else f"_{name.split('_', 1)[1]}"
+        session.begin(f"drawing effects{short}.png")
+        ax = plot_effects(model, predictor=name, level=level)
+        ax.set_title(f"Effects on {words_of(name)}", loc="left")
+        ax.set_xlabel("factor per unit of the covariate")
+        save(ax, folder / f"effects{short}.png")
+    times = np.linspace(0.0, longest, 120)
+    for i, (name, rows, values) in enumerate(_contrasts(model, X, covariates), start=1):
+        session.begin(f"drawing partial_{i}.png")
+        ax = plot_partial_survival(model, rows, name, values, times, level=level, unit=unit)
+        _name_levels(ax, name, covariates)
+        save(ax, folder / f"partial_{i}.png")
+    session.pass_on_warnings()
+
+
+def _name_levels(ax: Any, name: str, covariates: Covariates) -> None:
+    """Say Arden and Borel where a column of text became zeros and ones."""
+    for group, (first, *others) in covariates.levels.items():
+        for other in others:
+            if name == f"{group}={other}":
+                ax.set_title(f"Survival by {printable(group, 40)}", loc="left")
+                for text, level in zip(ax.get_legend().get_texts(), (first, other), strict=True):
+                    text.set_text(printable(level, 40).replace("$", r"\$"))
+
+
+def _contrasts(model: Any, X: pd.DataFrame, covariates: Covariates) -> Iterator[Any]:
+    """Covariates with the surest effects, an asset like most others, and values to compare."""
+    table = model.summary()
+    score = {
+        name: max(
+            (abs(table.loc[label, "z"]) for label in table.index
+             if str(label).endswith(f":{name}")), default=0.0,
+        )
+        for name in X.columns
+    }  # fmt: skip
+    usual = X.median().to_frame().T
+    for group, others in covariates.levels.items():
+        usual[[f"{group}={level}" for level in others[1:]]] = 0.0
+    order = sorted(X.columns, key=lambda name: -np.nan_to_num(score[name]))
+    for name in order[:DRAWN]:
+        values = np.unique(X[name])
+        if values.size > 3:
+            values = np.unique(np.quantile(X[name], [0.1, 0.5, 0.9]))
+        yield name, usual, values

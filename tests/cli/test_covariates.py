@@ -1,0 +1,155 @@
+"""Covariates on the command line: what they are read as, what is refused, what is written."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import survjax
+from survjax.cli import main
+from survjax.cli._arguments import build_parser
+from survjax.cli._columns import Checker, needed_columns
+from survjax.cli._covariates import MOST_LEVELS, named_covariates, read_covariates
+from survjax.cli._reading import read_table
+from survjax.datasets import load_pumps
+
+GOOD = "unit,age,failed,load,maker,hot\n" + "".join(
+    f"u{i},{1.5 + i},{int(i % 3 > 0)},{i * 7 % 11 / 10},{'ABBC'[i % 4]},{'yn'[i % 2]}\n"
+    for i in range(12)
+)
+USUAL = ("--duration", "age", "--event", "failed", "--id", "unit")
+
+
+def read(path, *options):
+    """What the command line makes of covariates, before any fit."""
+    arguments = build_parser().parse_args(["fit", path, *USUAL, *options])
+    roles = needed_columns(arguments)
+    names = named_covariates(arguments.covariates, roles)
+    table = read_table(Path(path), [*roles.values(), *names])
+    return read_covariates(Checker(table, roles, arguments.decimal), names)
+
+
+def test_numbers_stay_and_text_becomes_levels_against_the_most_frequent(file):
+    found = read(file(GOOD), "--covariates", "load,maker")
+    assert found.names == ["load", "maker=A", "maker=C"]
+    assert found.levels == {"maker": ["B", "A", "C"]}
+    np.testing.assert_array_equal(found.values[:4, 1:], [[1, 0], [0, 0], [0, 0], [0, 1]])
+    np.testing.assert_allclose(found.values[:3, 0], [0.0, 0.7, 0.3])
+    (note,) = found.notes
+    assert note == "column 'maker' holds text, 3 values: effects are against 'B', the most frequent"
+
+
+def test_covariates_may_be_listed_or_repeated_and_flags_are_numbers(file):
+    flags = GOOD.replace(",y\n", ",true\n").replace(",n\n", ",False\n")
+    one = read(file(flags), "--covariates", "load, hot")
+    two = read(file(flags), "--covariates", "load", "--covariates", "hot")
+    assert one.names == two.names == ["load", "hot"]
+    np.testing.assert_array_equal(one.values, two.values)
+    np.testing.assert_array_equal(one.values[:2, 1], [1.0, 0.0])
+
+
+REFUSED = {
+    "no such column": (GOOD, "laod", "no column 'laod'; did you mean 'load'?"),
+    "empty name": (GOOD, "load,", "--covariates has an empty name"),
+    "twice": (GOOD, "load,load", "--covariates names column 'load' twice"),
+    "the duration": (GOOD, "age", "column 'age' is --duration, and cannot be a covariate too"),
+    "missing": (GOOD.replace("0.7,", ","), "load", "'load' has no value in line 3"),
+    "missing text": (GOOD.replace("B", "NA"), "maker", "'maker' has no value in line 3 (6 such"),
+    "a word among numbers": (GOOD.replace("0.7", "high"), "load", "holds text, 'high', in line 3"),
+    "infinite": (GOOD.replace(",0.0,", ",inf,"), "load", "'load' is not finite, 'inf', in line 2"),
+    "the event": (GOOD, "hot,failed", "column 'failed' is --event, and cannot"),
+    "names of units": (GOOD, "unit", "column 'unit' is --id, and cannot"),
+}
+
+
+@pytest.mark.parametrize(("content", "covariates", "words"), REFUSED.values(), ids=REFUSED)
+def test_covariates_that_cannot_be_used_are_refused_in_one_line(
+    file, refusal, content, covariates, words
+):
+    assert words in refusal("fit", file(content), *USUAL, "--covariates", covariates)
+
+
+def test_a_column_without_differences_or_with_too_many_levels_is_refused(file, refusal):
+    path = file("age,failed,k,w,many\n" + "".join(f"{i + 1},1,7,same,m{i}\n" for i in range(20)))
+    base = ("fit", path, "--duration", "age", "--event", "failed", "--covariates")
+    assert "column 'k' is 7 in every row" in refusal(*base, "k")
+    assert "column 'w' is 'same' in every row" in refusal(*base, "w")
+    said = refusal(*base, "many")
+    assert f"20 different values, such as 'm0': at most {MOST_LEVELS} can have effects" in said
+
+
+def test_options_that_do_not_go_with_covariates_are_refused(file, refusal):
+    base = ("fit", file(GOOD), *USUAL, "--covariates", "load")
+    assert "--resolution does not go with --covariates" in refusal(*base, "--resolution", "1")
+    assert "icl does not go with --covariates" in refusal(*base, "--components", "icl")
+
+
+def test_columns_that_say_the_same_are_refused_in_the_words_of_the_options(file, refusal):
+    lines = GOOD.splitlines()
+    text = "\n".join(
+        [f"{lines[0]},kilo", *(f"{x},{float(x.split(',')[3]) / 1e3}" for x in lines[1:])]
+    )
+    said = refusal("fit", file(text), *USUAL, "--covariates", "load,kilo", "--components", "1")
+    assert said == (
+        "collinear columns: 'kilo' is a linear combination of 'load': leave one of them out of "
+        "--covariates"
+    )
+
+
+@pytest.fixture(scope="module")
+def pumps(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "pumps.csv"
+    load_pumps().astype({"failed": int, "in_service": int}).to_csv(path, index=False)
+    return str(path)
+
+
+PUMPS = (*USUAL, "--entry", "entry", "--in-service", "in_service", "--covariates", "maker")
+
+
+def test_effects_remaining_lives_model_and_pictures_are_written(pumps, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ("--components", "1", "--horizon", "2", "--unit", "years", "--out", str(out))
+    assert main(["fit", pumps, *PUMPS, *options]) == 0
+    said = capsys.readouterr()
+    assert "column 'maker' holds text, 2 values" in said.err
+    assert "1 Weibull with covariates" in said.out and "factors on life" in said.out
+    assert max(map(len, said.out.replace(str(out), "").splitlines())) <= 100
+    names = {path.name for path in out.iterdir()}
+    assert names == {"rul.csv", "model.json", "effects.png", "partial_1.png"}
+    for name in ("effects.png", "partial_1.png"):
+        with Image.open(out / name) as picture:
+            assert picture.size[0] >= 600
+            assert np.mean(np.asarray(picture.convert("L")) < 250) > 0.02
+    table, model = load_pumps(), survjax.load(out / "model.json")
+    running = table[table["in_service"]]
+    x = pd.DataFrame({"maker=Borel": (running["maker"] == "Borel").to_numpy(float)})
+    found = pd.read_csv(out / "rul.csv", index_col="unit")
+    assert list(found.index) == list(running["unit"])
+    expected = model.predict_rul(x, running["age"])
+    np.testing.assert_allclose(found[list(expected)], expected, rtol=1e-8)
+    risk = model.failure_probability(x, running["age"], 2.0)["failure_probability"]
+    np.testing.assert_allclose(found["failure_probability"], risk, rtol=1e-8)
+
+
+def test_no_running_unit_leaves_a_table_of_no_rows(file, tmp_path, capsys):
+    text = GOOD.replace(",0,", ",1,")
+    out = ("--components", "1", "--no-pictures", "--out", str(tmp_path / "out"))
+    assert main(["fit", file(text), *USUAL, "--covariates", "load", *out]) == 0
+    said = capsys.readouterr()
+    assert "12 failures for 1 effects: bounds will be wide" in said.err
+    assert "no unit is still running: rul.csv has no rows" in said.out
+    assert (tmp_path / "out" / "rul.csv").read_text().startswith("unit,age,mean,mean_lower")
+
+
+@pytest.mark.slow
+def test_the_number_of_components_is_chosen_by_the_criterion(pumps, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["fit", pumps, *PUMPS, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "2 Weibull components with covariates" in said
+    assert "BIC by number of components: 1: 1795.39, 2: 1614.66" in said
+    names = {path.name for path in out.glob("effects*")}
+    assert names == {"effects_scale_1.png", "effects_scale_2.png", "effects_weight_2.png"}
+    assert survjax.load(out / "model.json").n_components == 2
