@@ -47,12 +47,15 @@ def validation_pair(validation_data: Any) -> tuple[Any, Any] | None:
     return validation_data[0], validation_data[1]
 
 
-def warn_unless_converged(solution: Solution, name: str) -> None:
+def warn_unless_converged(solution: Solution, name: str, solver: Any) -> None:
     """Say why a fit stopped early, and what to do."""
     if not solution.converged:
+        other = (
+            "" if isinstance(solver, str) and solver == "newton" else ", or take solver='newton'"
+        )
         warnings.warn(
             f"{name} {solution.message} ({int(solution.n_iter)} iterations, stopping measure "
-            f"{float(solution.decrement):.3g}): raise max_iter or tol, or take solver='newton'",
+            f"{float(solution.decrement):.3g}): raise max_iter or tol{other}",
             FitWarning,
             stacklevel=4,
         )

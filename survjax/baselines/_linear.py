@@ -158,7 +158,7 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
         solution = solve(squared, solver, start, rows, 0.0, max_iter, tol, rate)
         self.n_iter_ = int(solution.n_iter)
         self.converged_ = bool(solution.converged)
-        _base.warn_unless_converged(solution, "LinearRegression")
+        _base.warn_unless_converged(solution, "LinearRegression", solver)
         path = path_of(solution)[:, 0, :used]
         hessian = _hessian(solution.parameters, rows)[:used, :used]
         if not self.fit_intercept:

@@ -143,7 +143,7 @@ class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
             self.covariance_ = np.full_like(self.covariance_, np.nan)
             warnings.warn(MESSAGE, FitWarning, stacklevel=3)
         else:
-            _base.warn_unless_converged(solution, "LogisticRegression")
+            _base.warn_unless_converged(solution, "LogisticRegression", self.solver)
             self.covariance_ = _dependence.hide(self.covariance_, *open_, self.parameter_names_)
         return self
 

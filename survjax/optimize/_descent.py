@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 from survjax._core.pytree import data, pytree
 from survjax.optimize._solution import ResultCode, Solution
-from survjax.optimize._trust import floating, loop
+from survjax.optimize._trust import loop, raveled
 
 #: Armijo's share of the predicted fall that a backtracking step must reach.
 ARMIJO = 1e-4
@@ -76,11 +77,14 @@ def gradient_descent(
     >>> round(float(solution.parameters), 4)
     3.0
     """
-    x, unravel = ravel_pytree(jax.tree.map(floating, start))
+    x, unravel = raveled(start)
 
     def flat(v: jax.Array) -> jax.Array:
         return fun(unravel(v), *args)
 
+    # A rate that is being traced cannot be looked at.
+    if isinstance(learning_rate, (int, float)) and not 0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be a finite number above zero, got {learning_rate}")
     if learning_rate is None:
         inner = jnp.ones((), x.dtype)
 
@@ -129,7 +133,11 @@ def optax_minimize(
     >>> bool(solution.converged)
     True
     """
-    x, unravel = ravel_pytree(jax.tree.map(floating, start))
+    if not callable(getattr(optimizer, "init", None)):
+        raise ValueError(
+            f"optimizer must be an optax transformation such as optax.adam(0.01), got {optimizer!r}"
+        )
+    x, unravel = raveled(start)
 
     def flat(v: jax.Array) -> jax.Array:
         return fun(unravel(v), *args)

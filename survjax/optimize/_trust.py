@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.flatten_util import ravel_pytree
 
 from survjax._core.pytree import data, pytree
 from survjax.optimize._solution import ResultCode
@@ -57,6 +58,14 @@ def floating(leaf: Any) -> jax.Array:
     """Take a leaf of a start as floating-point numbers, integers included."""
     leaf = jnp.asarray(leaf)
     return leaf if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf.astype(jnp.result_type(float))
+
+
+def raveled(start: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
+    """Take a start as one vector, with the function that gives it its structure back."""
+    x, unravel = ravel_pytree(jax.tree.map(floating, start))
+    if not x.size:
+        raise ValueError(f"start must hold at least one number, got {start!r:.60}")
+    return x, unravel
 
 
 def share_of_rounding(dtype: Any, share: float) -> float:

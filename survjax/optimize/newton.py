@@ -21,7 +21,7 @@ from jax.flatten_util import ravel_pytree
 from survjax.optimize._cg import begin, cg_step
 from survjax.optimize._dense import advance
 from survjax.optimize._solution import ResultCode, Solution
-from survjax.optimize._trust import NewtonState, floating, init, loop
+from survjax.optimize._trust import NewtonState, init, loop, raveled
 
 __all__ = ["NewtonState", "advance", "init", "newton"]
 
@@ -84,7 +84,7 @@ def newton(
     """
     if solver not in ("dense", "cg"):
         raise ValueError(f"solver must be 'dense' or 'cg', got {solver!r}")
-    x, unravel = ravel_pytree(jax.tree.map(floating, start))
+    x, unravel = raveled(start)
     if derivatives is None:
         if fun is None:
             raise ValueError("newton needs fun or derivatives, got neither")

@@ -139,3 +139,14 @@ def test_a_line_is_recovered_in_five_hundred_steps_from_ten_thousand_points():
     slope, level = np.polyfit(x, y, 1)
     np.testing.assert_allclose(solution.parameters, [level, slope], rtol=1e-12)
     np.testing.assert_allclose(solution.parameters, [3.0, 2.0], atol=0.02)
+
+
+def test_what_cannot_be_minimized_is_refused_by_name():
+    for solver in (newton, gradient_descent):
+        with pytest.raises(ValueError, match="start must hold at least one number"):
+            solver(jnp.sum, jnp.zeros(0))
+    for rate in (-0.1, 0.0, float("nan")):
+        with pytest.raises(ValueError, match="learning_rate must be a finite number above zero"):
+            gradient_descent(jnp.sum, jnp.zeros(2), learning_rate=rate)
+    with pytest.raises(ValueError, match=r"such as optax.adam\(0.01\), got 'adam'"):
+        optax_minimize(jnp.sum, jnp.zeros(2), "adam")
