@@ -22,7 +22,9 @@ from survjax.estimators._deep_training import (
     members_table,
     plain_mixture,
 )
+from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
+from survjax.estimators._memberships import membership_table
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._target import check_survival_y
 from survjax.inference.curves import natural_value
@@ -242,7 +244,9 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
         return natural_value("quantile", low), natural_value("quantile", high)
 
     @double_precision
-    def membership(self, X: Any, ages: Any = None, event_observed: Any = None) -> pd.DataFrame:
+    def membership(
+        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = None
+    ) -> pd.DataFrame:
         """P(asset belongs to each component), given what is known of it.
 
         Parameters
@@ -251,18 +255,26 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
             As in `predict_rul`: still running at these ages.
         event_observed : array-like of shape (n,), optional
             True where the asset failed at its age.
+        level : float, optional
+            Adds bounds: how far the members are apart, on the logit.
 
         Returns
         -------
         DataFrame
             `component_1, component_2, ...`, in the order of their median lives; rows add up to
-            one.
+            one. With a level, `component_1_lower, component_1_upper` and so on beside them.
         """
         x, ages = self._assets(X, ages)
         n = x.shape[0]
         failed = np.zeros(n, bool) if event_observed is None else check_events(event_observed, n)
-        _, found = ensemble_memberships(self._ensemble, x, ages, failed)
-        return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
+        own, found = ensemble_memberships(self._ensemble, x, ages, failed)
+        if level is None:
+            return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            away = special.logit(own) - special.logit(found)
+            errors = np.sqrt(np.sum(away**2, axis=0) / (self.n_members - 1))
+        reach = float(special.stdtrit(self.n_members - 1, 0.5 + check_level(level) / 2))
+        return membership_table(special.logit(found), errors, reach, X)
 
     @double_precision
     def score(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> float:

@@ -5,21 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from scipy import special
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_events
 from survjax.estimators._accelerated import chosen_columns
 from survjax.estimators._covariates import column_names
+from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
+from survjax.estimators._memberships import membership_table
 from survjax.estimators._mixture import WeibullMixture
+from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._regression import RegressionEstimator, histories_of
 from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
 from survjax.inference.histories import whole_lives
-from survjax.inference.mixture_starts import expected_units, relabeled, search_mixture
+from survjax.inference.mixture_starts import (
+    expected_units,
+    relabeled,
+    search_mixture,
+    spread_out,
+)
 from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression import Columns
-from survjax.inference.regression_curves import memberships
+from survjax.inference.regression_curves import membership_logits, memberships
 from survjax.inference.regression_fit import climb
 
 if TYPE_CHECKING:
@@ -46,7 +55,8 @@ class MixtureRegression(RegressionEstimator):
     min_component_weight : float, default 1.5
         Expected units that each component must hold.
     penalty, l1_ratio
-        As in `AcceleratedLifetime`; "cv" is not available.
+        As in `AcceleratedLifetime`; "cv" follows one maximum of each fold along the path, from
+        the mixture without covariates on.
     tol, max_iter
         As in `AcceleratedLifetime`.
     random_state : int, default 0
@@ -88,7 +98,7 @@ class MixtureRegression(RegressionEstimator):
         n_starts: int = 8,
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
-        penalty: float = 0.0,
+        penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
         tol: float = 1e-9,
         max_iter: int = 200,
@@ -133,8 +143,11 @@ class MixtureRegression(RegressionEstimator):
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
-        self.penalty_ = float(self.penalty)
         known = None if component is None else self._known(component, rows.n_rows)
+        if self.penalty == "cv":
+            choose_penalty(self, rows, x, unit, known)
+        else:
+            self.penalty_ = float(self.penalty)
         self._check_data(rows, x)
         histories = None if unit is None else histories_of(rows, unit)
         form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
@@ -167,14 +180,18 @@ class MixtureRegression(RegressionEstimator):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.penalty == "cv":
-            raise ValueError("penalty='cv' is not available here: use GridSearchCV over penalty")
         k = self.n_components
         if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
             raise ValueError(f"n_components must be a positive whole number, got {k!r}")
         unknown = [part for part in self.on if part not in PARTS]
         if isinstance(self.on, str) or unknown:
             raise ValueError(f"on must be a list of {', '.join(PARTS)}, got {self.on!r}")
+
+    def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
+        """The form, its layout, and the mixture without covariates."""
+        layout = self._layout(x.shape[1])
+        start = spread_out(layout, self._plain(rows)[0], np.zeros(x.shape[1]), None)
+        return MixtureForm(self.n_components), layout, start
 
     def _form(self, n_predictors: int, base: Any) -> Form:
         if n_predictors != 3 * self.n_components - 1:
@@ -243,7 +260,9 @@ class MixtureRegression(RegressionEstimator):
         self.shape_coef_ = table[2 * k - 1 :]
 
     @double_precision
-    def membership(self, X: Any, ages: Any = None, event_observed: Any = None) -> pd.DataFrame:
+    def membership(
+        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = None
+    ) -> pd.DataFrame:
         """P(asset belongs to each component), given what is known of it.
 
         Parameters
@@ -252,14 +271,20 @@ class MixtureRegression(RegressionEstimator):
             As in `predict_rul`: still running at these ages.
         event_observed : array-like of shape (n,), optional
             True where the asset failed at its age.
+        level : float, optional
+            Adds confidence bounds, by the delta method on the logit.
 
         Returns
         -------
         DataFrame
-            `component_1, component_2, ...`, one row an asset; rows add up to one.
+            `component_1, component_2, ...`, one row an asset; rows add up to one. With a level,
+            `component_1_lower, component_1_upper` and so on beside them.
         """
         x, ages = self._assets(X, ages)
         n = x.shape[0]
         failed = np.zeros(n, bool) if event_observed is None else check_events(event_observed, n)
-        found = memberships(self._fitted, x, ages, failed)
-        return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
+        if level is None:
+            found = memberships(self._fitted, x, ages, failed)
+            return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
+        reach = float(special.ndtri(0.5 + check_level(level) / 2))
+        return membership_table(*membership_logits(self._fitted, x, ages, failed), reach, X)

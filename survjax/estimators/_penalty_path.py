@@ -16,8 +16,13 @@ from survjax.inference.regression_fit import climb
 FOLDS = 5
 
 
-def choose_penalty(model: Any, rows: Observations, x: np.ndarray, unit: Any) -> None:
-    """Set `penalty_` and `penalty_path_` of a model by cross-validation over units."""
+def choose_penalty(
+    model: Any, rows: Observations, x: np.ndarray, unit: Any, component: np.ndarray | None = None
+) -> None:
+    """Set `penalty_` and `penalty_path_` of a model by cross-validation over units.
+
+    A mixture may know some units' `component`; units held out are scored as if it did not.
+    """
     if unit is not None and model._histories_bind:
         raise ValueError(
             "penalty='cv' does not know how to split histories whose rows depend on each other: "
@@ -28,7 +33,7 @@ def choose_penalty(model: Any, rows: Observations, x: np.ndarray, unit: Any) -> 
     form, layout, start = model._model(rows, x)
     columns = model._columns(x, rows.weight)
     marks = np.array([float(j > 0) for item in layout for j in item.columns])
-    whole = Likelihood(form, layout, rows, x, columns)
+    whole = Likelihood(form, layout, rows, x, columns, component)
     null = climb(whole, start, 1e-6, model.max_iter, Penalty(1e8 * rows.n_units * marks, 0 * marks))
     null_point = np.where(marks > 0, 0.0, null.theta)
     gradient = whole(null_point)[1]
@@ -38,7 +43,8 @@ def choose_penalty(model: Any, rows: Observations, x: np.ndarray, unit: Any) -> 
     scores = np.zeros((FOLDS, grid.size))
     for k in range(FOLDS):
         inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        likelihood = Likelihood(form, layout, rows.take(inside), x[inside], columns)
+        known = None if component is None else component[inside]
+        likelihood = Likelihood(form, layout, rows.take(inside), x[inside], columns, known)
         test, x_test = rows.take(outside), x[outside]
         theta = null_point
         for i, amount in enumerate(grid):
@@ -46,13 +52,13 @@ def choose_penalty(model: Any, rows: Observations, x: np.ndarray, unit: Any) -> 
             theta = climb(likelihood, theta, 1e-6, model.max_iter, penalty).theta
             terms = log_likelihoods(form, layout, theta, test, x_test, columns)
             scores[k, i] = test.weight @ terms / test.n_units
+    # A climb that collapsed on single times foretells nothing.
+    scores = np.where(np.isfinite(scores), scores, -np.inf)
     best = int(np.argmax(scores.mean(axis=0)))
     model.penalty_ = float(grid[best])
-    table = {
-        "penalty": grid,
-        "score": scores.mean(axis=0),
-        "error": scores.std(axis=0, ddof=1) / np.sqrt(FOLDS),
-    }
+    with np.errstate(invalid="ignore"):
+        error = scores.std(axis=0, ddof=1) / np.sqrt(FOLDS)
+    table = {"penalty": grid, "score": scores.mean(axis=0), "error": error}
     coefficients, theta = [], null_point
     for amount in grid:
         theta = climb(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from survjax._core.numerics import bucket_size
+from survjax._core.numerics import bucket_size, logsumexp
 from survjax.inference.curves import safe_value
 from survjax.inference.forms import Form, Layout
 from survjax.inference.regression import Columns, predictors
@@ -240,3 +240,45 @@ def memberships(
     blocks = _blocks(x), _blocks(ages), _blocks(failed)
     found = _memberships(fitted.form, fitted.theta, columns, *blocks, layout=fitted.layout)
     return np.exp(np.asarray(found)).transpose(1, 0, 2).reshape(found.shape[1], -1)[:, :n]
+
+
+@partial(jax.jit, static_argnames=("layout",))
+def _membership_logits(
+    form: Any, theta: Any, covariance: Any, columns: Any, units: Any, *, layout: Layout
+) -> Any:
+    def block(part: Any) -> Any:
+        x, ages, failed = part
+        z = (x - columns[0]) / columns[1]
+
+        def total(eta: Any, k: int) -> Any:
+            share = form.lifetime(tuple(eta)).log_membership(ages, failed)
+            logit = share[k] - logsumexp(jnp.delete(share, k, axis=0))
+            return jnp.sum(logit), logit
+
+        eta, found = _eta(layout, theta, z), []
+        for k in range(form.n_components):
+            (_, logit), slope = jax.value_and_grad(total, has_aux=True)(eta, k)
+            found.append((logit, _error(layout, slope, z, covariance)))
+        logits, errors = zip(*found, strict=True)
+        return jnp.stack(logits), jnp.stack(errors)
+
+    return lax.map(block, units)
+
+
+def membership_logits(
+    fitted: FittedForm, x: np.ndarray, ages: np.ndarray, failed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of `memberships`, on which errors are symmetric, and their standard errors: (K, n)."""
+    form: Any = fitted.form
+    n = x.shape[0]
+    if form.n_components == 1:
+        return np.full((1, n), np.inf), np.zeros((1, n))
+    columns = (fitted.columns.center, fitted.columns.scale)
+    units = _blocks(x), _blocks(ages), _blocks(failed)
+    found = _membership_logits(
+        form, fitted.theta, _held(fitted), columns, units, layout=fitted.layout
+    )
+    logits, errors = (
+        np.asarray(part).transpose(1, 0, 2).reshape(part.shape[1], -1)[:, :n] for part in found
+    )
+    return logits, errors

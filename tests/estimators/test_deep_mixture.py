@@ -156,6 +156,9 @@ def test_an_old_asset_is_a_strong_one():
     share = deep().membership(x, [0.0, 10.0, 30.0])
     np.testing.assert_allclose(share.sum(axis=1), 1.0, rtol=1e-12)
     assert share["component_2"].is_monotonic_increasing and share["component_2"].iloc[-1] > 0.97
+    table = deep().membership(x, [0.0, 10.0, 30.0], level=0.9)
+    assert np.all(table["component_1_lower"] < share["component_1"])
+    np.testing.assert_allclose(table["component_1_lower"], 1 - table["component_2_upper"])
     failed = deep().membership(x[:1], [3.0], [True])
     assert failed["component_1"].iloc[0] > share["component_1"].iloc[0]
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from survjax import MixtureRegression, WeibullMixture
+from survjax._core.precision import double_precision
+from survjax.inference.regression_curves import memberships
 
 TRUTH = {"logit": (0.5, 1.0), "scale_1": (2.3, -0.5), "scale_2": (4.0, 0.3)}
 
@@ -81,3 +83,40 @@ def test_one_component_is_the_accelerated_lifetime():
     other = AcceleratedLifetime().fit(x, y)
     np.testing.assert_allclose(one.parameters_, other.parameters_, rtol=1e-7)
     np.testing.assert_allclose(one.predict(x[:5]), other.predict(x[:5]), rtol=1e-7)
+
+
+def test_bounds_of_memberships_are_those_of_finite_differences():
+    x, y, _ = fleet(0)
+    fitted = MixtureRegression(2, n_starts=2).fit(x, y)
+    ages, failed = np.array([0.0, 5.0, 30.0, 12.0]), [False, False, False, True]
+    table = fitted.membership(x[:4], ages, failed, level=0.9)
+    plain = fitted.membership(x[:4], ages, failed)
+    inside = fitted._fitted
+
+    @double_precision
+    def logit(theta):
+        found = memberships(inside._replace(theta=theta), x[:4], ages, np.array(failed))
+        return np.log(found[1] / found[0])
+
+    steps = 1e-5 * np.eye(inside.theta.size)
+    slope = [(logit(inside.theta + s) - logit(inside.theta - s)) / 2e-5 for s in steps]
+    error = np.sqrt(np.einsum("pn,pq,qn->n", slope, inside.covariance, slope))
+    upper = 1 / (1 + np.exp(-(logit(inside.theta) + 1.6448536 * error)))
+    np.testing.assert_allclose(table["component_2"], plain["component_2"], rtol=1e-10)
+    np.testing.assert_allclose(table["component_2_upper"], upper, rtol=1e-5)
+    np.testing.assert_allclose(table["component_1_lower"], 1 - upper, rtol=1e-4)
+
+
+def test_a_penalty_is_chosen_by_what_was_held_out():
+    x, y, _ = fleet(0)
+    fitted = MixtureRegression(2, n_starts=2, penalty="cv").fit(x, y)
+    path = fitted.penalty_path_
+    assert fitted.penalty_ == path["penalty"][path["score"].idxmax()]
+    # The strongest penalty is the mixture without covariates; the truth has strong effects.
+    effects = path.filter(regex="x0").to_numpy()
+    assert np.abs(effects[0]).max() < 0.05 < 0.2 < np.abs(effects[-1]).max()
+    assert path["score"].max() > path["score"][0] + 0.1
+    known = MixtureRegression(2, n_starts=2).fit(x, y)
+    assert abs(fitted.score(x, y) - known.score(x, y)) < 0.01
+    with pytest.raises(ValueError, match="does not know how to split histories"):
+        MixtureRegression(2, penalty="cv").fit(x, y, unit=np.arange(600))
