@@ -14,7 +14,13 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from survjax import AcceleratedLifetime, MixtureRegression, ScaledHazard, survival_target
+from survjax import (
+    AcceleratedLifetime,
+    DeepWeibullMixture,
+    MixtureRegression,
+    ScaledHazard,
+    survival_target,
+)
 
 MODELS = [AcceleratedLifetime(), ScaledHazard(), MixtureRegression(1, on=["scale"])]
 # A check that cannot apply, with the reason.
@@ -29,6 +35,26 @@ NOT_APPLICABLE = {
 @pytest.mark.filterwarnings("ignore::survjax.FitWarning")
 @parametrize_with_checks(MODELS, expected_failed_checks=lambda estimator: NOT_APPLICABLE)
 def test_scikit_learn_checks_pass(estimator, check):
+    check(estimator)
+
+
+# The default number of components, and networks: the same checks at a higher price.
+DEAR = [MixtureRegression(), DeepWeibullMixture(layers=(2,), n_members=2, max_epochs=3)]
+NOT_FOR_NETWORKS = {
+    "check_sample_weight_equivalence_on_dense_data": "samples and batches are drawn by rows: "
+    "weights mean repetition on average, and not draw by draw",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::survjax.FitWarning")
+@parametrize_with_checks(
+    DEAR,
+    expected_failed_checks=lambda estimator: (
+        NOT_APPLICABLE if isinstance(estimator, MixtureRegression) else NOT_FOR_NETWORKS
+    ),
+)
+def test_scikit_learn_checks_pass_at_a_higher_price(estimator, check):
     check(estimator)
 
 
