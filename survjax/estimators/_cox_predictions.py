@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import special
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.validation import as_floats, check_length, check_times
@@ -146,23 +147,45 @@ class CoxPredictions(ParameterTable):
         quantiles: Any = (0.1, 0.5, 0.9),
         level: float = 0.95,
         strata: Any = None,
+        horizon: Any = None,
     ) -> pd.DataFrame:
         """Remaining useful life of each unit: quantiles with confidence bounds.
 
         There is no mean: this model knows nothing of the time after the last failure. A model
-        with a family, such as AcceleratedLifetime, does.
+        with a family, such as AcceleratedLifetime, does. Within a horizon there is one.
 
         Parameters
         ----------
         X, ages, quantiles, level, strata
             As in `predict_quantile`.
+        horizon : float or array-like of shape (n,), optional
+            Adds the restricted mean: the mean time that a unit runs within this time ahead.
 
         Returns
         -------
         DataFrame
-            `q10, q10_lower, q10_upper, q50, ...`, one row a unit.
+            `q10, q10_lower, q10_upper, q50, ...`, one row a unit; with a horizon
+            `restricted_mean, restricted_mean_lower, restricted_mean_upper` before them, NaN where
+            the horizon reaches beyond the last failure (of the unit's stratum).
         """
-        return self.predict_quantile(X, quantiles, ages, level, strata)
+        table = self.predict_quantile(X, quantiles, ages, level, strata)
+        if horizon is None:
+            return table
+        z, ages = self._units(X, ages)
+        ahead = np.broadcast_to(np.asarray(horizon, float), ages.shape)
+        check_times(ahead, "horizon")
+        mean, error = np.empty((2, z.shape[0]))
+        for hazards, rows in self._by_stratum(strata, z.shape[0]):
+            mean[rows], error[rows] = hazards.restricted_mean(z[rows], ages[rows], ahead[rows])
+        share = mean / ahead
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # On the logit, so that bounds stay within the horizon.
+            reach = normal_quantile(check_level(level)) * error / (mean * (1.0 - share))
+            reach = np.where(error > 0, reach, 0.0 * error)
+            sides = [ahead * special.expit(special.logit(share) + side * reach) for side in (-1, 1)]
+        parts = zip(("", "_lower", "_upper"), (mean, *sides), strict=True)
+        found = {f"restricted_mean{suffix}": part for suffix, part in parts}
+        return frame(found | {str(name): table[name].to_numpy() for name in table}, like=X)
 
     def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""
