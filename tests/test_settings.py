@@ -61,7 +61,6 @@ def work(folder):
     kaplan_meier(T, EVENT)
     target = np.column_stack([T, EVENT])
     AcceleratedLifetime().fit(X, target).summary()
-    MixtureRegression(2, n_starts=2).fit(X, target)
     LogisticRegression().fit(X, EVENT)
 
 
