@@ -126,7 +126,13 @@ class Intervals(MixtureState):
         if not hasattr(self, "bootstrap_"):
             self.bootstrap()
         return bootstrap_bounds(
-            self.lifetime_, self.covariance_, self.bootstrap_, curve, target, level
+            self.lifetime_,
+            self.covariance_,
+            self.bootstrap_,
+            curve,
+            target,
+            level,
+            corrected=self._maxima is None,
         )
 
     def _natural_bounds(self, level: float, method: str) -> tuple[np.ndarray, str]:
@@ -164,6 +170,8 @@ class Intervals(MixtureState):
         self, n_replicates: int = 500, kind: str = "rows", random_state: Any = None
     ) -> Self:
         """Refit replicates of the data, for `confidence_interval(..., method="bootstrap")`.
+
+        Each is refitted from the fit, and from the other maxima that bounds take into account.
 
         Parameters
         ----------
@@ -224,6 +232,7 @@ class Intervals(MixtureState):
             kind=kind,
             recording=self._recording() if kind == "parametric" else None,
             random_state=self.random_state if random_state is None else random_state,
+            others=None if self._maxima is None else self._maxima.parameters[1:],
         )
         if self.bootstrap_.n_failed > 0.05 * n_replicates:
             warnings.warn(

@@ -28,6 +28,9 @@ from survjax.inference.summaries import condense, is_plain
 from survjax.inference.uncertainty import normal_quantile
 from survjax.lifetimes import Lifetime
 
+#: Maxima from which a replicate is refitted, where the likelihood has several.
+MOST_STARTS = 4
+
 
 @dataclasses.dataclass(frozen=True)
 class Bootstrap:
@@ -65,12 +68,11 @@ class Settings:
 
 
 @partial(jax.jit, static_argnames=("max_iter",))
-def _refit(start: Any, rows: Observations, max_shape: Any, tol: Any, max_iter: int) -> Any:
-    """Climb from the estimate on each replicate of a batch; columns (n,) are shared."""
+def _refit(starts: Any, rows: Observations, max_shape: Any, tol: Any, max_iter: int) -> Any:
+    """Climb from each start on each replicate of a batch; columns (n,) are shared."""
 
     def one(rows: Observations) -> Any:
-        state = climb(start[None], rows, max_shape, tol, max_iter)
-        return jax.tree.map(lambda leaf: leaf[0], state)
+        return climb(starts, rows, max_shape, tol, max_iter)
 
     axes = jax.tree.map(lambda column: 0 if column.ndim > 1 else None, rows)
     return jax.vmap(one, in_axes=(axes,))(rows)
@@ -86,12 +88,17 @@ def bootstrap(
     kind: str,
     random_state: Any,
     recording: tuple[float, str] | None,
+    others: np.ndarray | None = None,
 ) -> Bootstrap:
-    """Refit replicates of the data, each from the estimate.
+    """Refit replicates of the data, from the estimate and from other maxima (m, p) that count.
 
-    Where that ends at no interior maximum, the replicate is searched as the data were; if that
-    finds none either, it counts as failed.
+    The highest maximum is kept: a replicate may well prefer another than the data do. Where all
+    end at no interior maximum, the replicate is searched as the data were; if that finds none
+    either, it counts as failed.
     """
+    starts = x[None]
+    if others is not None:
+        starts = np.resize(np.concatenate([starts, others]), (MOST_STARTS, x.size))
     rng = np.random.default_rng(random_state)
     small = condense(rows, FEW_ROWS) if is_plain(rows) else rows
     lifetime = weibulls(x)
@@ -100,7 +107,7 @@ def bootstrap(
     done = 0
     for batch in batches:
         wanted = min(BATCH, n_replicates - done)
-        kept += _fitted(x, _padded(batch), settings, wanted, rows.n_units)
+        kept += _fitted(starts, _padded(batch), settings, wanted, rows.n_units)
         done += wanted
         if done == n_replicates:
             break
@@ -129,29 +136,22 @@ def _padded(batch: Observations) -> Observations:
 
 
 def _fitted(
-    x: np.ndarray, batch: Observations, settings: Settings, wanted: int, n_units: float
+    starts: np.ndarray, batch: Observations, settings: Settings, wanted: int, n_units: float
 ) -> list[np.ndarray]:
     """The interior maxima among the first replicates of a batch."""
     # No penalty: what pulls on steep shapes would carry a narrow component of the fit elsewhere.
-    max_shape = settings.rule.max_shape if x.size > 2 else np.inf
-    state = _refit(x, batch, max_shape, settings.tol, settings.max_iter)
+    size = starts.shape[1]
+    max_shape = settings.rule.max_shape if size > 2 else np.inf
+    state = _refit(starts, batch, max_shape, settings.tol, settings.max_iter)
     s = jax.tree.map(np.asarray, state)
     found = []
     for i in range(wanted):
-        end = Climb(
-            s.x[i],
-            -float(s.value[i]),
-            -s.gradient[i],
-            -s.hessian[i],
-            float(s.decrement[i]),
-            int(s.n_iter[i]),
-            int(s.code[i]),
-            s.x[i],
-        )
-        if x.size > 2 and faults(end, settings.rule, n_units):
+        ends = [_end(s, i, j) for j in range(len(starts))]
+        good = [end for end in ends if not faults(end, settings.rule, n_units)]
+        if size > 2 and not good:
             end = search(
                 batch_item(batch, i),
-                (x.size + 1) // 3,
+                (size + 1) // 3,
                 n_starts=settings.n_starts,
                 rule=settings.rule,
                 reference=settings.reference,
@@ -159,9 +159,25 @@ def _fitted(
                 max_iter=settings.max_iter,
                 random_state=0,
             ).best
-        if not faults(end, settings.rule, n_units):
-            found.append(end.x)
+            good = [] if faults(end, settings.rule, n_units) else [end]
+        if good:
+            found.append(max(good, key=lambda end: end.value).x)
     return found
+
+
+def _end(state: Any, i: int, j: int) -> Climb:
+    """Where the climb of a replicate from a start ended; the state holds what is minimized."""
+    x = state.x[i, j]
+    return Climb(
+        x,
+        -float(state.value[i, j]),
+        -state.gradient[i, j],
+        -state.hessian[i, j],
+        float(state.decrement[i, j]),
+        int(state.n_iter[i, j]),
+        int(state.code[i, j]),
+        x,
+    )
 
 
 @jax.jit
@@ -192,11 +208,15 @@ def bootstrap_bounds(
     curve: str,
     targets: Target,
     level: float,
+    corrected: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds (m,) on the safe scale: percentiles with bias correction and acceleration.
 
     The bias is read off the share of replicates below the estimate; the acceleration is a sixth
-    of the skewness of the rows' influences, which follow from their scores (Efron 1987).
+    of the skewness of the rows' influences, which follow from their scores (Efron 1987). Where
+    the likelihood has several maxima, replicates lie around all of them and that share says
+    on which the estimate is, nothing of a bias: `corrected=False` gives plain percentiles, widened
+    to hold the estimate.
     """
     values, slopes, found = (
         np.asarray(part)
@@ -211,8 +231,10 @@ def bootstrap_bounds(
     n = len(found)
     z0 = np.array([NormalDist().inv_cdf(float(np.clip(b, 0.5 / n, 1.0 - 0.5 / n))) for b in below])
     z = normal_quantile(level)
+    if not corrected:
+        z0, acceleration = np.zeros_like(z0), np.zeros_like(z0)
     low, high = (_percentile(found, z0, acceleration, side * z) for side in (-1.0, 1.0))
-    return low, high
+    return (low, high) if corrected else (np.fmin(low, values), np.fmax(high, values))
 
 
 def _percentile(found: np.ndarray, z0: np.ndarray, a: np.ndarray, z: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Refits of replicates: the maximum that lies nearest to the fit, narrow components included."""
+"""Refits of replicates reach the maxima that count, narrow components included."""
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from survjax.inference._replicates import batch_item, resampled
 from survjax.inference.lanes import Rules, ascend
 from survjax.inference.maximize import Interior, faults
 from survjax.inference.passes import Passes
+from tests.studies.coverage import SCENARIOS, SEED
 
 
 @double_precision
@@ -31,3 +32,14 @@ def test_refits_keep_a_narrow_component_where_the_likelihood_does():
             compared += 1
             np.testing.assert_allclose(value[0], nearest.value, rtol=1e-9)
     assert compared > 50
+
+
+def test_bounds_reach_the_other_maxima_that_replicates_prefer():
+    # The highest maximum has a component on a few neighbors; most of the likelihood lies elsewhere.
+    scenario = SCENARIOS[4]
+    fleet = scenario.observe(np.random.default_rng([SEED, 4, 1]), scenario)
+    model = WeibullMixture(2).fit(fleet.durations, fleet.events)
+    assert model._maxima is not None and model.weights_[0] > 0.9
+    model.bootstrap(64, random_state=0)
+    lower, upper = model.confidence_interval("weights", method="bootstrap")
+    assert lower[0] < scenario.weights[0] < model.weights_[0] <= upper[0]

@@ -133,8 +133,9 @@ def main(arguments: list[str] | None = None) -> int:
             "",
             f"Share (%) of {chosen.fleets} simulated fleets whose 95 % bounds hold the truth; its "
             f"standard error is about {100 * np.sqrt(0.05 * 0.95 / chosen.fleets):.1f}. "
-            "Components are in the order of their medians; bootstrap bounds (rows, bias-corrected "
-            f"and accelerated) come from {REPLICATES} replicates.",
+            "Components are in the order of their medians; bootstrap bounds (rows; bias-corrected "
+            "and accelerated where the likelihood has one maximum, plain percentiles where it has "
+            f"several) come from {REPLICATES} replicates.",
             "",
             *lines,
             made_with(sum(found[n, i][1] for n in NAMES for i in range(chosen.fleets)) / 60),

@@ -15,6 +15,7 @@ MAX_SHAPE, MIN_UNITS = 60.0, 1.5
 OPEN = 100.0
 
 
+@np.errstate(divide="ignore")  # An interval may hold nothing of a component: log 0.
 def log_likelihood(x: np.ndarray, problem: Problem) -> complex:
     """The log-likelihood at logits, log scales (over the unit of time) and log shapes.
 
