@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -17,9 +18,6 @@ from survjax.estimators._covariates import check_covariates, column_names
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._target import check_survival_y
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class DiscreteTimeHazard(RegressorMixin, BaseEstimator):
@@ -123,6 +121,11 @@ class DiscreteTimeHazard(RegressorMixin, BaseEstimator):
         self.edges_ = self._edges(durations, event, weight)
         self._mean, self._scale = column_scales(x, weight, True)
         rows = person_periods(self.edges_, begun, durations, event)
+        if rows.failed.all() and self.classifier is None:
+            raise NoFiniteMaximum(
+                f"all {self.n_units_:g} units failed in the first period that they were seen in: "
+                "of one class, failed, nothing is learned; give more periods or edges"
+            )
         self.classifier_ = self._classifier()
         table = self._table(x[rows.unit], rows.period)
         counts = rows.share * weight[rows.unit]
@@ -180,10 +183,14 @@ class DiscreteTimeHazard(RegressorMixin, BaseEstimator):
             return LogisticRegression(self.ridge, fit_intercept=self.ridge != 0)
         return clone(self.classifier)
 
-    def _table(self, x: np.ndarray, period: np.ndarray) -> np.ndarray:
-        """Indicators of the period, then standardized covariates."""
-        indicators = np.eye(len(self.edges_) - 1)[period]
-        return np.hstack([indicators, (x - self._mean) / self._scale])
+    def _table(self, x: np.ndarray, period: np.ndarray) -> Any:
+        """Indicators of the period, then standardized covariates; with names for our own model."""
+        n_periods = len(self.edges_) - 1
+        table = np.hstack([np.eye(n_periods)[period], (x - self._mean) / self._scale])
+        if self.classifier is not None:
+            return table
+        names = [f"period_{j + 1}" for j in range(n_periods)]
+        return pd.DataFrame(table, columns=[*names, *column_names(self)])
 
     def _lives(self, x: np.ndarray) -> PiecewiseHazard:
         """The life of each row of covariates."""

@@ -6,7 +6,7 @@ import pytest
 from scipy import integrate
 from sklearn.linear_model import LogisticRegression as Reference
 
-from survjax import NoFiniteMaximum, kaplan_meier, survival_target
+from survjax import FitWarning, NoFiniteMaximum, kaplan_meier, survival_target
 from survjax.baselines import DiscreteTimeHazard, LogisticRegression, MLPClassifier
 from survjax.baselines._periods import PiecewiseHazard, choose_edges, person_periods
 
@@ -181,3 +181,20 @@ def test_wrong_data_are_refused(fleet):
         DiscreteTimeHazard().fit(X, y[1:])
     with pytest.raises(ValueError, match="MLPClassifier takes no sample_weight"):
         DiscreteTimeHazard(classifier=MLPClassifier()).fit(X, y, sample_weight=np.arange(600))
+
+
+def test_what_the_model_learns_has_the_names_of_the_columns():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(80, 1)), columns=["load"])
+    y = np.column_stack([rng.weibull(2.0, 80), rng.random(80) < 0.7])
+    model = DiscreteTimeHazard(2).fit(X, y)
+    expected = ["intercept", "period_1", "period_2", "load"]
+    assert model.classifier_.summary().index.tolist() == expected
+    both = np.column_stack([X, X])
+    with pytest.warns(FitWarning, match="the rows do not determine x0, x1: "):
+        DiscreteTimeHazard(2, ridge=0.0).fit(both, y)
+
+
+def test_units_that_all_fail_in_their_first_period_are_no_basis():
+    with pytest.raises(NoFiniteMaximum, match="all 3 units failed in the first period"):
+        DiscreteTimeHazard(1).fit([[0.0], [1.0], [2.0]], [1.0, 1.0, 1.0])
