@@ -20,6 +20,7 @@ from survjax.inference.curves import safe_value
 from survjax.inference.deep_mixture import MixtureNetwork
 from survjax.inference.forms import MixtureForm
 from survjax.inference.likelihood import log_contributions
+from survjax.inference.regression_curves import curve_by_curve
 from survjax.lifetimes import Mixture, Weibull
 
 #: Assets worked on at once; each has the components of every member.
@@ -72,7 +73,7 @@ def _pooled(network: MixtureNetwork, eta: Any) -> Mixture:
     return Mixture(flat[0][1:] - flat[0][0], Weibull(flat[1], flat[2]))
 
 
-@partial(jax.jit, static_argnames=("network", "curves", "errors"))
+@partial(jax.jit, static_argnames=("network", "curve", "errors"))
 def _evaluate(
     network: MixtureNetwork,
     parameters: Any,
@@ -81,26 +82,22 @@ def _evaluate(
     x: Any,
     ages: Any,
     *,
-    curves: tuple[str, ...],
+    curve: str,
     errors: bool,
 ) -> Any:
     def block(part: Any) -> Any:
         t, x, ages = part
         eta = _predictors(network, parameters, (x - columns[0]) / columns[1])
-        rest = _pooled(network, eta).given(ages)
         form = MixtureForm(network.n_components)
-        values, spreads = [], []
-        for i, curve in enumerate(curves):
-            value = safe_value(rest, curve, t[i])
-            values.append(value)
-            if errors:
-                # Reduced member by member, so that one member's curves are held at a time.
-                def deviation(eta: Any, i: int = i, curve: str = curve, value: Any = value) -> Any:
-                    own = safe_value(form.lifetime(tuple(eta)).given(ages), curve, t[i])
-                    return (own - value) ** 2
+        value = safe_value(_pooled(network, eta).given(ages), curve, t)
 
-                spreads.append(jnp.sum(lax.map(deviation, jnp.swapaxes(eta, 0, 1)), axis=0))
-        return jnp.stack(values), jnp.stack(spreads) if errors else jnp.zeros(())
+        def deviation(eta: Any) -> Any:
+            return (safe_value(form.lifetime(tuple(eta)).given(ages), curve, t) - value) ** 2
+
+        if not errors:
+            return value, jnp.zeros_like(value)
+        # Member by member, so that one member's curves are held at a time.
+        return value, jnp.sum(lax.map(deviation, jnp.swapaxes(eta, 0, 1)), axis=0)
 
     return lax.map(block, (t, x, ages))
 
@@ -129,23 +126,25 @@ def evaluate_ensemble(
         Of the average distribution, and the standard deviation of the members' own values
         around it; NaN for a single member.
     """
-    t = np.atleast_2d(np.asarray(t, float))
-    n, members = x.shape[0], ensemble.n_members
+    members = ensemble.n_members
     errors_too = errors and members > 1
-    found, spread = _evaluate(
-        ensemble.network,
-        ensemble.parameters,
-        (ensemble.center, ensemble.scale),
-        _blocks(t.T).transpose(0, 2, 1),
-        _blocks(x),
-        _blocks(ages),
-        curves=curves,
-        errors=errors_too,
-    )
-    values = _unblocked(found, n)
-    if not errors_too:
-        return values, np.full_like(values, np.nan if errors else 0.0)
-    return values, np.sqrt(_unblocked(spread, n) / (members - 1))
+
+    def one(curve: str, t: np.ndarray, x: np.ndarray, ages: np.ndarray) -> Any:
+        values, squares = _evaluate(
+            ensemble.network,
+            ensemble.parameters,
+            (ensemble.center, ensemble.scale),
+            _blocks(t),
+            _blocks(x),
+            _blocks(ages),
+            curve=curve,
+            errors=errors_too,
+        )
+        spread = np.sqrt(np.asarray(squares).ravel()[: t.size] / max(members - 1, 1))
+        return np.asarray(values).ravel()[: t.size], spread
+
+    values, spread = curve_by_curve(one, curves, np.atleast_2d(np.asarray(t, float)), x, ages)
+    return values, np.full_like(values, np.nan) if errors and not errors_too else spread
 
 
 @partial(jax.jit, static_argnames=("network",))
@@ -230,9 +229,3 @@ def _blocks(array: np.ndarray) -> np.ndarray:
     size = bucket_size(n) if n <= UNITS else -(-bucket_size(n) // UNITS) * UNITS
     padding = ((0, size - n),) + ((0, 0),) * (array.ndim - 1)
     return np.pad(array, padding, mode="edge").reshape(-1, min(size, UNITS), *array.shape[1:])
-
-
-def _unblocked(blocks: Any, n: int) -> np.ndarray:
-    """From (blocks, curves, units) to (curves, n)."""
-    found = np.asarray(blocks)
-    return found.transpose(1, 0, 2).reshape(found.shape[1], -1)[:, :n]

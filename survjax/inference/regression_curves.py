@@ -6,6 +6,7 @@ them, which X takes to the coefficients. No array holds assets by coefficients b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size, logsumexp
-from survjax.inference.curves import safe_value
+from survjax.inference.curves import SAME, safe_value
 from survjax.inference.forms import Form, Layout
 from survjax.inference.regression import Columns, predictors
 
@@ -49,7 +50,7 @@ def _eta(layout: Layout, theta: Any, z: Any) -> Any:
     return jnp.stack([jnp.broadcast_to(e, z.shape[:1]) for e in predictors(layout, theta, z)])
 
 
-@partial(jax.jit, static_argnames=("layout", "curves", "errors"))
+@partial(jax.jit, static_argnames=("layout", "curve", "errors"))
 def _evaluate(
     form: Form,
     theta: Any,
@@ -60,28 +61,23 @@ def _evaluate(
     ages: Any,
     *,
     layout: Layout,
-    curves: tuple[str, ...],
+    curve: str,
     errors: bool,
 ) -> tuple[Any, Any]:
     def block(part: Any) -> tuple[Any, Any]:
         t, x, ages = part
         z = (x - columns[0]) / columns[1]
+
+        def total(eta: Any) -> Any:
+            values = safe_value(form.lifetime(tuple(eta)).given(ages), curve, t)
+            return jnp.sum(values), values
+
         eta = _eta(layout, theta, z)
-        found = []
-        for i, curve in enumerate(curves):
-
-            def total(eta: Any, i: int = i, curve: str = curve) -> Any:
-                values = safe_value(form.lifetime(tuple(eta)).given(ages), curve, t[i])
-                return jnp.sum(values), values
-
-            if errors:
-                (_, values), slope = jax.value_and_grad(total, has_aux=True)(eta)
-                found.append((values, _error(layout, slope, z, covariance)))
-            else:
-                values = total(eta)[1]
-                found.append((values, jnp.zeros_like(values)))
-        values, spreads = zip(*found, strict=True)
-        return jnp.stack(values), jnp.stack(spreads)
+        if not errors:
+            values = total(eta)[1]
+            return values, jnp.zeros_like(values)
+        (_, values), slope = jax.value_and_grad(total, has_aux=True)(eta)
+        return values, _error(layout, slope, z, covariance)
 
     return lax.map(block, (t, x, ages))
 
@@ -106,24 +102,40 @@ def evaluate(
     -------
     values, errors : arrays of shape (len(curves), n)
     """
-    t = np.atleast_2d(np.asarray(t, float))
-    n = x.shape[0]
-    t, x, ages = _blocks(t.T), _blocks(x), _blocks(ages)
-    found = _evaluate(
-        fitted.form,
-        fitted.theta,
-        _held(fitted),
-        (fitted.columns.center, fitted.columns.scale),
-        t.transpose(0, 2, 1),
-        x,
-        ages,
-        layout=fitted.layout,
-        curves=curves,
-        errors=fitted.covariance is not None,
-    )
-    values, errors = (
-        np.asarray(part).transpose(1, 0, 2).reshape(len(curves), -1)[:, :n] for part in found
-    )
+
+    def one(curve: str, t: np.ndarray, x: np.ndarray, ages: np.ndarray) -> Any:
+        values, errors = _evaluate(
+            fitted.form,
+            fitted.theta,
+            _held(fitted),
+            (fitted.columns.center, fitted.columns.scale),
+            _blocks(t),
+            _blocks(x),
+            _blocks(ages),
+            layout=fitted.layout,
+            curve=curve,
+            errors=fitted.covariance is not None,
+        )
+        return np.asarray(values).ravel()[: t.size], np.asarray(errors).ravel()[: t.size]
+
+    return curve_by_curve(one, curves, np.atleast_2d(np.asarray(t, float)), x, ages)
+
+
+def curve_by_curve(
+    one: Callable[..., Any], curves: tuple[str, ...], t: np.ndarray, x: np.ndarray, ages: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values and errors of several curves by a function of one, which is compiled once for each.
+
+    Quantiles that differ only in their shares are one curve for more assets.
+    """
+    values, errors = np.empty(t.shape), np.empty(t.shape)
+    kinds = [SAME.get(curve, curve) for curve in curves]
+    for curve in dict.fromkeys(kinds):
+        rows = [i for i, kind in enumerate(kinds) if kind == curve]
+        many = len(rows)
+        found = one(curve, t[rows].ravel(), np.tile(x, (many, 1)), np.tile(ages, many))
+        for part, filled in zip(found, (values, errors), strict=True):
+            filled[rows] = part.reshape(many, -1)
     return values, errors
 
 
