@@ -281,7 +281,7 @@ def test_what_cannot_be_bounded_is_refused_with_a_reason(mixture):
         (("survival", 3.0, 1.5), "level must lie between 0 and 1"),
         (("survival", 3.0, 0.95, "wald"), "method must be one of auto"),
         (("survival", -1.0), "t must be at least zero"),
-        (("quantile", 1.0), "failed shares"),
+        (("quantile", 1.0), "at least 0 and below 1"),
     ):
         with pytest.raises(ValueError, match=message):
             model.confidence_interval(*arguments)

@@ -25,7 +25,7 @@ NAMES = (
     "one Weibull, n = 30",
     "two, separated, n = 200",
     "two, overlapping, n = 400",
-    "two, 2/3 still running, n = 400",
+    "two, most still running, n = 400",
 )
 METHODS = ("delta", "profile", "bootstrap")
 CURVES = ("S at 5 %", "B10", "mean RUL at 50 %")
