@@ -166,7 +166,7 @@ def test_condensed_rows_leave_profile_bounds_where_they_were():
 
 def test_a_profile_that_never_reaches_the_level_ends_at_the_edge_of_the_range():
     # Too few of the late kind have failed to say that they wear out at all.
-    scenario = next(s for s in SCENARIOS if s.name.startswith("two, 2/3 still running"))
+    scenario = next(s for s in SCENARIOS if s.name.startswith("two, most still running"))
     fleet = scenario.observe(np.random.default_rng([20260101, 4, 25]), scenario)
     model = WeibullMixture(2).fit(fleet.durations, fleet.events)
     lower, upper = model.confidence_interval("mean", method="profile", ages=600.0)
