@@ -61,7 +61,8 @@ def _fit(session: Session, units: Units, X: pd.DataFrame) -> tuple[Any, dict[int
     asked = session.arguments.components
     failed = int(np.sum(np.isfinite(units.upper)))
     if failed < 5 * (X.shape[1] + 2):
-        session.note("note", f"{failed} failures for {X.shape[1]} effects: bounds will be wide")
+        words = "1 effect" if X.shape[1] == 1 else f"{X.shape[1]} effects"
+        session.note("note", f"{failed} failures for {words}: bounds will be wide")
     y = survival_target(units.lower, units.upper)
     tried: dict[int, Any] = {}
     for k in (asked,) if isinstance(asked, int) else TRIED:

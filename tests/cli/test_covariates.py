@@ -138,7 +138,7 @@ def test_no_running_unit_leaves_a_table_of_no_rows(file, tmp_path, capsys):
     out = ("--components", "1", "--no-pictures", "--out", str(tmp_path / "out"))
     assert main(["fit", file(text), *USUAL, "--covariates", "load", *out]) == 0
     said = capsys.readouterr()
-    assert "12 failures for 1 effects: bounds will be wide" in said.err
+    assert "12 failures for 1 effect: bounds will be wide" in said.err
     assert "no unit is still running: rul.csv has no rows" in said.out
     assert (tmp_path / "out" / "rul.csv").read_text().startswith("unit,age,mean,mean_lower")
 
