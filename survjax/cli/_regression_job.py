@@ -211,5 +211,6 @@ def _contrasts(model: Any, X: pd.DataFrame, covariates: Covariates) -> Iterator[
     for name in order[:DRAWN]:
         values = np.unique(X[name])
         if values.size > 3:
-            values = np.unique(np.quantile(X[name], [0.1, 0.5, 0.9]))
+            low_to_high = np.quantile(X[name], [0.1, 0.5, 0.9])
+            values = np.unique([float(f"{value:.3g}") for value in low_to_high])
         yield name, usual, values

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from survjax.plotting._style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
 
@@ -62,7 +62,11 @@ def plot_effects(
     ax.hlines(at, low, high, color=MODEL, linewidth=2.0, label=f"{percent(level)} bounds")
     ax.plot(table["ratio"], at, "o", color=MODEL, markersize=5)
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    # Between 0.95 and 1.1 there are none of a logarithmic axis' round numbers but 1.
+    every = np.append(np.concatenate([low, high])[np.isfinite([*low, *high])], 1.0)
+    narrow = every.max() < 2.0 * every.min()
+    locator = MaxNLocator(6) if narrow else LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
+    ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_yticks(at, [row.split(":", 1)[1] for row in table.index])
