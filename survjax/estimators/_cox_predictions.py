@@ -187,6 +187,45 @@ class CoxPredictions(ParameterTable):
         found = {f"restricted_mean{suffix}": part for suffix, part in parts}
         return frame(found | {str(name): table[name].to_numpy() for name in table}, like=X)
 
+    def failure_probability(
+        self,
+        X: Any,
+        ages: Any = None,
+        horizon: Any = 1.0,
+        level: float = 0.95,
+        strata: Any = None,
+    ) -> pd.DataFrame:
+        """P(a unit fails within the horizon, given that it reached its age), with bounds.
+
+        Parameters
+        ----------
+        X, ages, level, strata
+            As in `predict_survival`.
+        horizon : float or array-like of shape (n,), default 1
+            Time ahead, in the unit of the durations.
+
+        Returns
+        -------
+        DataFrame
+            `failure_probability, lower, upper`, one row a unit; NaN where the horizon reaches
+            beyond the last failure (of the unit's stratum), of which the model knows nothing.
+        """
+        z, ages = self._units(X, ages)
+        ahead = np.broadcast_to(np.asarray(horizon, float), ages.shape)
+        check_times(ahead, "horizon", zero=True)
+        value, error = np.empty((2, z.shape[0]))
+        for table, rows in self._by_stratum(strata, z.shape[0]):
+            stop = ages[rows] + ahead[rows]
+            until, since = table.place(stop[:, None]), table.place(ages[rows, None])
+            found = table.log_hazard(z[rows], until, since)
+            known = stop <= table.times[-1]
+            value[rows], error[rows] = (np.where(known, part[:, 0], np.nan) for part in found)
+        reach = normal_quantile(check_level(level)) * error
+        names = ("failure_probability", "lower", "upper")
+        ends = (value, value - reach, value + reach)
+        parts = zip(names, ends, strict=True)
+        return frame({name: -np.expm1(-np.exp(part)) for name, part in parts}, like=X)
+
     def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""
         self._check_fitted()

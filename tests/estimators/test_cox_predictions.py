@@ -1,4 +1,4 @@
-"""Restricted means of Cox: the area under the curve, and bounds as wide as resampling says."""
+"""Cox: restricted means and chances to fail, against the survival curve and resampling."""
 
 import numpy as np
 import pytest
@@ -75,3 +75,18 @@ def test_strata_have_their_own_and_a_saved_model_too(tmp_path):
     assert table["restricted_mean"].nunique() == 2
     loaded = survjax.load(tmp_path / "cox.json").predict_rul(np.zeros((2, 2)), **given)
     assert loaded.equals(table)
+
+
+def test_the_chance_to_fail_is_what_survival_leaves(model):
+    x, ages = fleet()[0][:4], np.array([0.0, 1.0, 2.5, 3.0])
+    found = model.failure_probability(x, ages, horizon=[2.0, 2.0, 2.0, 0.0])
+    alive = model.predict_survival(x, [2.0], ages)
+    np.testing.assert_allclose(
+        found["failure_probability"][:3], 1 - alive["survival", 2.0][:3], rtol=1e-12
+    )
+    np.testing.assert_allclose(found["lower"][:3], 1 - alive["upper", 2.0][:3], rtol=1e-12)
+    np.testing.assert_allclose(found["upper"][:3], 1 - alive["lower", 2.0][:3], rtol=1e-12)
+    assert found.loc[3].tolist() == [0.0, 0.0, 0.0]
+    assert model.failure_probability(x, 1.0, horizon=1e6).isna().all(axis=None)
+    with pytest.raises(ValueError, match="horizon must be at least zero, got -1"):
+        model.failure_probability(x, 1.0, horizon=-1.0)
