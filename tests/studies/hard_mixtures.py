@@ -211,7 +211,8 @@ def markdown(results: list[Outcome]) -> str:
             f"{len(results)} random problems (numbers {results[0].number} to "
             f"{results[-1].number}; the command's default is 10,000): 30 to 2,000 rows, two or "
             "three Weibulls, shapes 0.3 to 8, scales equal to a hundredfold, up to 85 % still "
-            "running, rounded, weighted, in units from 1e-9 to 1e12 (`tests/studies/generator.py`).",
+            "running, rounded, weighted, in units from 1e-9 to 1e12 "
+            "(`tests/studies/generator.py`).",
             "",
             "* **silently wrong**: `converged_` although gradient, Hessian or the rule for "
             "interior maxima fails by formulas that share no code with the library "
