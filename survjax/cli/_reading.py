@@ -181,7 +181,7 @@ def _position(wanted: str, header: Sequence[str], name: str) -> int:
     near = difflib.get_close_matches(wanted.lower(), lower, n=1)
     hint = f"; did you mean {quoted(lower[near[0]])}?" if near else ""
     listed = printable(", ".join(shown), 200)
-    raise Refused(f"{name} has no column {quoted(wanted)}{hint} It has: {listed}")
+    raise Refused(f"{name} has no column {quoted(wanted)}{hint}; it has {listed}")
 
 
 def _read_parquet(path: Path, raw: bytes, needed: Sequence[str]) -> Table:

@@ -29,6 +29,8 @@ from survjax.inference.predictor_jets import predictor_jet
 #: Rows in a block (its arrays stay in cache), and in a piece that one call works on.
 BLOCK, PIECE = 2048, 65536
 THREADS = 2
+#: Rows from which the spread of a column is taken.
+UNIT_ROWS = 8192
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +61,12 @@ class Columns:
         total = weight.sum()
         center = weight @ x / total
         # A sample is enough for the unit of a column.
-        part = slice(None, None, max(x.shape[0] // 65536, 1))
-        scale = np.sqrt(weight[part] @ (x[part] - center) ** 2 / max(weight[part].sum(), 1e-300))
-        scale = np.where(scale > 0, scale, 1.0)
+        part = slice(None, None, max(x.shape[0] // UNIT_ROWS, 1))
+        away = x[part] - center
+        largest = np.abs(away).max(axis=0, initial=0.0)
+        largest = np.where(largest > 0, largest, 1.0)
+        spread = np.sqrt(weight[part] @ (away / largest) ** 2 / max(weight[part].sum(), 1e-300))
+        scale = largest * np.where(spread > 0, spread, 1.0)
         return cls(center if centered else np.zeros_like(center), scale)
 
 

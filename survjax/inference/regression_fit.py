@@ -167,6 +167,9 @@ def collinear(x: np.ndarray, weight: np.ndarray, with_intercept: bool = True) ->
         if not collinear(x[part], weight[part], with_intercept):
             return []
     z = x[weight > 0]
+    # In units of the largest number, so that no square leaves the range of numbers.
+    largest = np.abs(z).max(axis=0, initial=0.0)
+    z = z / np.where(largest > 0, largest, 1.0)
     size = np.sqrt(np.sum(z * z, axis=0))
     if with_intercept:
         z = z - z.mean(axis=0)

@@ -168,3 +168,14 @@ def test_a_kind_of_unit_too_rare_for_a_first_look_is_fitted_like_any_other():
     shape = np.exp(found.parameters_[-1])
     scales = [np.mean(life[rare == kind] ** shape) ** (1 / shape) for kind in (0, 1)]
     np.testing.assert_allclose(found.coef_, np.log(scales[1] / scales[0]), rtol=1e-7)
+
+
+@pytest.mark.parametrize("unit", [1e-140, 1e140])
+def test_a_column_may_be_measured_in_any_unit(unit):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(200, 2))
+    life = 10 * np.exp(0.5 * x[:, 0]) * rng.weibull(2.0, 200)
+    plain = AcceleratedLifetime().fit(x, life)
+    scaled = AcceleratedLifetime().fit(x * np.array([unit, 1.0]), life)
+    np.testing.assert_allclose(scaled.coef_ * [unit, 1.0], plain.coef_, rtol=1e-8)
+    assert scaled.log_likelihood_ == pytest.approx(plain.log_likelihood_, rel=1e-12)
