@@ -20,6 +20,7 @@ from survjax.inference.interior import Interior, faults, smallest_eigenvalue, un
 from survjax.inference.lanes import Climb, Rules, ascend, canonical
 from survjax.inference.likelihood import BLOCK
 from survjax.inference.passes import LANES, ROWS, Passes
+from survjax.inference.power_sums import PowerSums
 from survjax.inference.starts import (
     expectation_maximization,
     guesses,
@@ -51,6 +52,8 @@ __all__ = [
 SEARCH_ROWS, RANK_ROWS = ROWS, 8192
 #: Rows for the search where neighbors cannot be merged, so that fewer would be a poor sample.
 SAMPLE_ROWS = 4 * ROWS
+#: Failures in a sample of many rows that are enough to begin one Weibull with.
+ENOUGH = 100.0
 #: How many different maxima go on from few rows to more, and from those to all.
 N_CANDIDATES, N_FINALISTS = 8, 3
 #: Log-likelihood by which a start may lie below the best maximum found and still be tried.
@@ -77,8 +80,14 @@ class Maximum:
 
 def single_weibull(rows: Observations, tol: float, max_iter: int) -> Climb:
     """The maximum for one Weibull; its log-likelihood has no other."""
-    start = weibull_start(condense(rows, RANK_ROWS))
-    return ascend(Passes(rows), start[None], 1, _rules(rows, Interior(1e8), tol, max_iter))[0]
+    few = rows
+    if is_plain(rows) and rows.n_rows > 8 * RANK_ROWS:
+        few = rows.take(slice(None, None, rows.n_rows // RANK_ROWS))
+    if few.n_events < ENOUGH:
+        few = rows
+    start = weibull_start(condense(few, RANK_ROWS))
+    evaluate = PowerSums(rows) if is_plain(rows) else Passes(rows)
+    return ascend(evaluate, start[None], 1, _rules(rows, Interior(1e8), tol, max_iter))[0]
 
 
 def _rules(rows: Observations, rule: Interior, tol: float, max_iter: int) -> Rules:

@@ -17,7 +17,7 @@ jax.monitoring.register_event_listener(lambda name, **_: events.append(name))
 if sys.argv[2] == "late":
     jax.jit(lambda x: x + 1)(1.0)
 print(survjax.enable_compile_cache(sys.argv[1]))
-model = survjax.WeibullMixture(1).fit(np.linspace(1.0, 9.0, 50))
+model = survjax.WeibullMixture(1).fit(np.linspace(1.0, 9.0, 50), entry=np.full(50, 0.5))
 print(model.log_likelihood_, events.count("/jax/compilation_cache/cache_hits"))
 """
 
