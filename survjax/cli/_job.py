@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,7 @@ from survjax.plotting import (
 def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
     """Fit, tell, write; move everything into place at the end."""
     arguments = session.arguments
-    folder = session.results.folder
-    assert folder is not None
-    if session.keep_programs:
-        # Without such a folder all works as well, only slower.
-        with suppress(OSError):
-            enable_compile_cache()
+    keep_programs(session)
     session.begin("fitting")
     model, single = _fit(session, units)
     for line in (*components(model, unit), *comparison(model, single), *verdict(model)):
@@ -48,12 +44,31 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
     )
     for line in ("", *found.lines(unit)):
         session.say(line)
+
+    def draw(folder: Path) -> None:
+        _draw(session, folder, model, single, found, unit=unit, truth=truth)
+
+    return write(session, model, found, draw)
+
+
+def keep_programs(session: Session) -> None:
+    """Keep compiled programs on disk, where the process is the command's own."""
+    if session.keep_programs:
+        # Without such a folder all works as well, only slower.
+        with suppress(OSError):
+            enable_compile_cache()
+
+
+def write(session: Session, model: Any, found: Remaining, draw: Callable[[Path], None]) -> int:
+    """Write tables, the model and pictures, and move all into place: the command's code."""
+    folder = session.results.folder
+    assert folder is not None
     try:
         session.begin("writing")
         write_csv(folder / "rul.csv", found.columns())
         model.save(folder / "model.json")
-        if arguments.pictures:
-            _draw(session, folder, model, single, found, unit=unit, truth=truth)
+        if session.arguments.pictures:
+            draw(folder)
         written = session.results.commit()
     except OSError as error:
         raise Refused(f"cannot write to --out: {error.strerror or error}") from None

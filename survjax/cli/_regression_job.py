@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from survjax import AcceleratedLifetime, MixtureRegression, survival_target
-from survjax._core.cache import enable_compile_cache
 from survjax.cli._columns import Units
 from survjax.cli._covariates import Covariates, refusal_of_fit
 from survjax.cli._errors import Refused, printable
+from survjax.cli._job import keep_programs, write
 from survjax.cli._report import QUANTILES, Remaining, table
-from survjax.cli._session import DONE, NOT_INTERIOR, Session
-from survjax.cli._writing import write_csv
+from survjax.cli._session import Session
 from survjax.plotting import plot_effects, plot_partial_survival, save
 
 #: Numbers of components that bic and aic choose among.
@@ -27,12 +26,8 @@ DRAWN = 3
 
 def finish(session: Session, units: Units, covariates: Covariates, unit: str | None) -> int:
     """Fit, tell, write; move everything into place at the end."""
-    arguments, folder = session.arguments, session.results.folder
-    assert folder is not None
-    if session.keep_programs:
-        # Without such a folder all works as well, only slower.
-        with suppress(OSError):
-            enable_compile_cache()
+    arguments = session.arguments
+    keep_programs(session)
     X = pd.DataFrame(covariates.values, columns=covariates.names)
     session.begin("fitting")
     model, tried = _fit(session, units, X)
@@ -42,18 +37,11 @@ def finish(session: Session, units: Units, covariates: Covariates, unit: str | N
     found = RemainingWithCovariates(model, units, X, arguments.level, arguments.horizon)
     for line in ("", *found.lines(unit)):
         session.say(line)
-    try:
-        session.begin("writing")
-        write_csv(folder / "rul.csv", found.columns())
-        model.save(folder / "model.json")
-        if arguments.pictures:
-            _draw(session, folder, model, X, covariates, float(np.max(units.lower)), unit)
-        written = session.results.commit()
-    except OSError as error:
-        raise Refused(f"cannot write to --out: {error.strerror or error}") from None
-    names = ", ".join(path.name for path in written)
-    session.say(f"\nwritten to {session.results.target}:\n  {names}")
-    return DONE if model.converged_ else NOT_INTERIOR
+
+    def draw(folder: Path) -> None:
+        _draw(session, folder, model, X, covariates, float(np.max(units.lower)), unit)
+
+    return write(session, model, found, draw)
 
 
 def _fit(session: Session, units: Units, X: pd.DataFrame) -> tuple[Any, dict[int, Any]]:
