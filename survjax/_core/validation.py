@@ -83,10 +83,15 @@ def check_times(
     return array
 
 
-def check_events(values: Any, n: int, name: str = "event_observed") -> np.ndarray:
-    """Check event flags: one a unit, True (1) where the failure was seen. Returns booleans."""
+def check_events(
+    values: Any, n: int, name: str = "event_observed", *, default: bool = True
+) -> np.ndarray:
+    """Check event flags: one a unit, True (1) where the failure was seen. Returns booleans.
+
+    Without flags, all units are as `default` says.
+    """
     if values is None:
-        return np.ones(n, dtype=bool)
+        return np.full(n, default)
     array = np.asarray(values)
     check_length(array, n, name)
     if array.dtype.kind == "b":

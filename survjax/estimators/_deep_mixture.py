@@ -265,8 +265,7 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
             one. With a level, `component_1_lower, component_1_upper` and so on beside them.
         """
         x, ages = self._assets(X, ages)
-        n = x.shape[0]
-        failed = np.zeros(n, bool) if event_observed is None else check_events(event_observed, n)
+        failed = check_events(event_observed, x.shape[0], default=False)
         own, found = ensemble_memberships(self._ensemble, x, ages, failed)
         if level is None:
             return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)

@@ -330,8 +330,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         """
         self._check_fitted()
         ages = check_times(ages, "ages", zero=True)
-        n = ages.shape[0]
-        failed = np.zeros(n, bool) if event_observed is None else check_events(event_observed, n)
+        failed = check_events(event_observed, ages.shape[0], default=False)
         if np.any(failed & (ages == 0)):
             raise ValueError("a failed unit's age must be positive")
         return memberships(self.lifetime_, ages, failed).T

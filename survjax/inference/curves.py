@@ -159,8 +159,15 @@ def bounds(
     z = NormalDist().inv_cdf(0.5 + level / 2)
     # An error that is not finite belongs to a point that every parameter shares, such as S(0) = 1.
     half = np.where(np.isfinite(values), z * errors, 0.0)
-    low, high = natural_value(curve, values - half), natural_value(curve, values + half)
-    return (high, low) if curve == "survival" else (low, high)
+    return natural_interval(curve, values - half, values + half)
+
+
+def natural_interval(
+    curve: str, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds on the natural scale from those on the safe one, against which survival falls."""
+    ends = natural_value(curve, low), natural_value(curve, high)
+    return ends[::-1] if curve == "survival" else ends
 
 
 @jax.jit

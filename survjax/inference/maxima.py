@@ -26,7 +26,7 @@ from survjax._core.pytree import ravel_parameters
 from survjax.inference._labels import nearest_orders, reordering
 from survjax.inference._profile import profile_bounds
 from survjax.inference._targets import Target, target_errors
-from survjax.inference.curves import evaluate, natural_value
+from survjax.inference.curves import evaluate, natural_interval
 from survjax.inference.interior import Interior, faults
 from survjax.inference.lanes import Climb
 from survjax.inference.uncertainty import natural_errors, natural_from_safe, normal_quantile
@@ -138,8 +138,7 @@ def bounded(
     low, high = (np.where(np.isfinite(values), part, values) for part in (low, high))
     lower, upper = np.empty_like(low), np.empty_like(high)
     for i, curve in enumerate(curves):
-        ends = natural_value(curve, low[i]), natural_value(curve, high[i])
-        lower[i], upper[i] = ends[::-1] if curve == "survival" else ends
+        lower[i], upper[i] = natural_interval(curve, low[i], high[i])
     return values, errors, lower, upper
 
 
