@@ -125,11 +125,7 @@ class RemainingWithCovariates(Remaining):
     def __init__(
         self, model: Any, units: Units, X: pd.DataFrame, level: float, horizon: float | None
     ) -> None:
-        self.rows = np.flatnonzero(units.running)
-        self.names = [units.names[row] for row in self.rows]
-        self.title = units.title
-        self.ages = units.lower[self.rows]
-        self.level, self.horizon = level, horizon
+        self._choose(units, level, horizon)
         # One row is asked for even where none runs, so that the columns are there.
         some = self.rows if self.rows.size else np.zeros(1, int)
         x, ages = X.iloc[some], units.lower[some]

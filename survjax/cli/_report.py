@@ -85,11 +85,7 @@ class Remaining:
         *,
         for_picture: bool = True,
     ) -> None:
-        self.rows = np.flatnonzero(units.running)
-        self.names = [units.names[row] for row in self.rows]
-        self.title = units.title
-        self.ages = units.lower[self.rows]
-        self.level, self.horizon = level, horizon
+        self._choose(units, level, horizon)
         self.grid = np.concatenate([[0.0], grid(model)[:-1]]) if for_picture else np.empty(0)
         every = np.concatenate([self.ages, self.grid, [0.0]])  # never empty
         lives = model.predict_rul(every, quantiles=QUANTILES, level=level)
@@ -104,6 +100,14 @@ class Remaining:
             if horizon is not None:
                 risk = model.failure_probability(self.ages, horizon)
                 self.columns_of["failure_probability"] = risk
+
+    def _choose(self, units: Units, level: float, horizon: float | None) -> None:
+        """Keep the units that still run, and what is asked of them."""
+        self.rows = np.flatnonzero(units.running)
+        self.names = [units.names[row] for row in self.rows]
+        self.title = units.title
+        self.ages = units.lower[self.rows]
+        self.level, self.horizon = level, horizon
 
     def columns(self) -> dict[str, Sequence[str]]:
         """The columns of rul.csv, as text."""
