@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import narwhals.stable.v1 as nw
 import numpy as np
 
 from survjax._core.pytree import data, pytree
-from survjax._core.recording import recording_intervals
+from survjax._core.recording import check_rounding, recording_intervals
+from survjax._core.tables import Columns
+from survjax._core.truncation import check_truncation, trimmed
 from survjax._core.validation import (
     as_floats,
     check_events,
@@ -19,6 +20,9 @@ from survjax._core.validation import (
     check_weights,
 )
 
+#: The largest number of 64 bits.
+LARGEST = np.finfo(np.float64).max
+
 
 @pytree
 class Observations:
@@ -26,7 +30,8 @@ class Observations:
 
     A row is exact (failed at `lower`), right-censored (still running at `lower`) or an interval
     (failed in (lower, upper]; lower = 0 is left-censored). It may be truncated: the unit was
-    only seen because it outlived `entry` (left) or failed by `exit` (right). One row adds
+    only seen because it outlived `entry` (left) or failed by `exit` (right): bounds outside these
+    are moved to them, and a unit that still ran fails before its exit. One row adds
 
         weight * [term - log P(entry < T <= exit)]
 
@@ -86,7 +91,9 @@ class Observations:
             True (1) where the failure was seen; all were by default.
         entry, exit : array-like of shape (n,), optional
             Age at which each unit came under observation (0: from the start), and the latest
-            age at which its failure would have been recorded (inf: any).
+            age at which its failure would have been recorded (inf: any). Exit is for tables of
+            failures only; a unit still running in such a table fails between its duration and
+            its exit.
         sample_weight : array-like of shape (n,), optional
             How many units each row stands for.
         resolution : float or "auto", optional
@@ -113,13 +120,18 @@ class Observations:
                 "drop them, or pass resolution= if they were rounded to zero",
             )
         weights = check_weights(sample_weight, n)
-        entry, exit = _check_truncation(entry, exit, times, n)
+        check_rounding(rounding)
+        exact, lower, upper, last = events, times, None, times
         if resolution is not None:
+            exact = np.zeros(n, bool)
             lower, upper = recording_intervals(times, events, resolution, rounding)
-            if entry is not None:
-                lower = np.where(events, np.maximum(lower, entry), lower)
-            return cls._build(lower, upper, np.zeros(n, bool), events, weights, entry, exit)
-        return cls._build(times, None, events, None, weights, entry, exit)
+            last = np.where(events, upper, times)
+        entry, exit = check_truncation(entry, exit, lower, last, exact)
+        if upper is None and exit is not None:
+            upper = np.where(events, times, np.inf)
+        if upper is not None:
+            lower, upper = trimmed(lower, upper, exact, entry, exit)
+        return cls._build(lower, upper, exact, weights, entry, exit)
 
     @classmethod
     def from_intervals(
@@ -149,14 +161,12 @@ class Observations:
         high = check_times(high, "upper", zero=True, infinite=True)
         check_rows(high, high >= low, "upper", "at least lower", "swap or correct these bounds")
         check_rows(high, high > 0, "upper", "positive", "a failure at time zero has no density")
-        n = low.shape[0]
-        weights = check_weights(sample_weight, n)
-        entry, exit = _check_truncation(entry, exit, high, n)
-        if entry is not None:
-            low = np.where(low < high, np.maximum(low, np.minimum(entry, high)), low)
-        exact, right = low == high, np.isinf(high)
-        interval = ~exact & ~right
-        return cls._build(low, high, exact, interval, weights, entry, exit)
+        weights = check_weights(sample_weight, low.shape[0])
+        exact = low == high
+        known = np.where(np.isinf(high), low, high)
+        entry, exit = check_truncation(entry, exit, known, high, exact | np.isfinite(high))
+        low, high = trimmed(low, high, exact, entry, exit)
+        return cls._build(low, high, exact, weights, entry, exit)
 
     @classmethod
     def from_frame(
@@ -188,15 +198,7 @@ class Observations:
         resolution, rounding
             As in `from_durations`.
         """
-        table = nw.from_native(frame, eager_only=True)
-
-        def column(name: str | None) -> Any:
-            if name is None:
-                return None
-            if name not in table.columns:
-                raise ValueError(f"no column {name!r}: the table has {', '.join(table.columns)}")
-            return _column_array(table[name])
-
+        column = Columns(frame)
         limits = {
             "entry": column(entry),
             "exit": column(exit),
@@ -207,6 +209,10 @@ class Observations:
                 column(duration), column(event), resolution=resolution, rounding=rounding, **limits
             )
         if duration is None and event is None and lower is not None and upper is not None:
+            if resolution is not None:
+                raise ValueError(
+                    "resolution goes with duration: lower and upper already say how wide they are"
+                )
             return cls.from_intervals(column(lower), column(upper), **limits)
         raise ValueError("name either duration (and event), or lower and upper")
 
@@ -216,12 +222,12 @@ class Observations:
         lower: np.ndarray,
         upper: np.ndarray | None,
         exact: np.ndarray,
-        interval: np.ndarray | None,
         weight: np.ndarray,
         entry: np.ndarray | None,
         exit: np.ndarray | None,
     ) -> Observations:
         """Replace times that have no log by safe ones, and leave out columns nobody needs."""
+        interval = None if upper is None else ~exact & np.isfinite(upper)
         if interval is not None and not interval.any():
             interval = upper = None
         if not lower.all():
@@ -232,7 +238,8 @@ class Observations:
             lower = np.where(at_zero if interval is None else nothing, 1.0, lower)
         positive = lower if interval is None else np.where(lower > 0, lower, 1.0)
         if interval is not None and upper is not None:
-            upper = np.where(interval, upper, 2.0 * positive)
+            # Other rows get an end at which both branches are finite, here and in derivatives.
+            upper = np.where(interval, upper, 2.0 * np.minimum(positive, LARGEST / 4))
             interval = interval.astype(np.float64)
         if entry is not None and exit is None and not entry.any():
             entry = None
@@ -298,43 +305,3 @@ class Observations:
     def without_padding(self) -> Observations:
         """Only the rows that have weight."""
         return self if self.weight.all() else self.take(np.flatnonzero(self.weight))
-
-
-def _check_truncation(
-    entry: Any, exit: Any, times: np.ndarray, n: int
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Check that each unit was under observation at its time."""
-    if entry is not None:
-        entry = check_times(entry, "entry", zero=True)
-        check_length(entry, n, "entry")
-        check_rows(
-            entry,
-            (entry < times) | ((entry == 0) & (times == 0)),
-            "entry",
-            "below the unit's duration",
-            "a unit cannot enter at or after its end",
-        )
-    if exit is not None:
-        exit = check_times(exit, "exit", infinite=True)
-        check_length(exit, n, "exit")
-        bound = np.where(np.isinf(times), 0.0, times)
-        check_rows(
-            exit,
-            exit >= bound,
-            "exit",
-            "at least the unit's duration",
-            "a failure after the exit would not have been recorded",
-        )
-        entry = np.zeros(n) if entry is None else entry
-        if np.isinf(exit).all():
-            exit = None
-    return entry, exit
-
-
-def _column_array(series: Any) -> np.ndarray:
-    """A column as NumPy, with missing values as NaN and numbers of any width as they are."""
-    if series.dtype.is_numeric():
-        if series.null_count():
-            return series.cast(nw.Float64).to_numpy()
-        return series.to_numpy()
-    return np.asarray(series.to_list(), dtype=object) if series.null_count() else series.to_numpy()

@@ -6,12 +6,30 @@ the probability of the recording interval does not (Liu, Wu and Meeker 2015).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 #: Rows looked at before deciding whether ties are worth looking for.
 SAMPLE = 2048
 #: Ties are tabulated by counting where the range holds at most this many steps.
 MAX_STEPS = 1 << 20
+#: Steps narrower than this share of a duration are lost in its last digits.
+ROUNDING = 4 * np.finfo(np.float64).eps
+
+
+def check_rounding(rounding: str) -> None:
+    """Refuse what is no way to round."""
+    if not isinstance(rounding, str) or rounding not in ("up", "nearest", "down"):
+        raise ValueError(f"rounding must be 'up', 'nearest' or 'down', got {rounding!r}")
+
+
+def check_width(resolution: Any) -> float:
+    """The width of a rounding step, a positive number."""
+    number = isinstance(resolution, (int, float, np.integer, np.floating))
+    if not number or isinstance(resolution, bool) or not 0.0 < float(resolution) < np.inf:
+        raise ValueError(f"resolution must be a positive width or 'auto', got {resolution!r}")
+    return float(resolution)
 
 
 def recording_intervals(
@@ -21,11 +39,16 @@ def recording_intervals(
 
     Running units keep their time as lower bound, and inf as upper.
     """
-    if rounding not in ("up", "nearest", "down"):
-        raise ValueError(f"rounding must be 'up', 'nearest' or 'down', got {rounding!r}")
-    width = find_resolution(times) if resolution == "auto" else resolution
-    if isinstance(width, (str, bool)) or not (np.isfinite(width) and width > 0):
-        raise ValueError(f"resolution must be a positive width or 'auto', got {resolution!r}")
+    check_rounding(rounding)
+    if isinstance(resolution, str) and resolution == "auto":
+        width = find_resolution(times)
+    else:
+        width = check_width(resolution)
+    if width < ROUNDING * times.max():
+        raise ValueError(
+            f"resolution must be coarser than the rounding errors of the durations (up to "
+            f"{times.max():g}), got {width:g}: leave it out where durations are not rounded"
+        )
     below = {"up": width, "nearest": width / 2, "down": 0.0}[rounding]
     upper = times + (width - below)
     if np.any(events & (upper <= 0)):

@@ -7,20 +7,31 @@ from typing import Any
 import numpy as np
 
 
+def as_column(values: Any, name: str) -> np.ndarray:
+    """Turn array-like values of any type into a one-dimensional array, or say what they are."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        row = int(np.flatnonzero(np.ma.getmaskarray(values))[0])
+        raise ValueError(f"{name} has masked entries, the first in row {row}: drop those rows")
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of unequal lengths
+        raise ValueError(f"{name} must hold one value for each unit, got nested ones") from None
+    if array.ndim != 1:
+        kind = type(values).__name__
+        got = f"a {kind}" if array.ndim == 0 else f"an array of shape {array.shape}"
+        advice = "pass one value for each unit"
+        if array.ndim == 0 and array.dtype.kind == "O" and hasattr(values, "__iter__"):
+            advice = f"make a list of the {kind}"
+        raise ValueError(f"{name} must be one-dimensional, got {got}: {advice}")
+    return array
+
+
 def as_floats(values: Any, name: str) -> np.ndarray:
     """Turn array-like numbers into a one-dimensional float64 array, or say what they are.
 
     Text, dates, booleans and time differences are refused rather than guessed at.
     """
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        row = int(np.flatnonzero(np.ma.getmaskarray(values))[0])
-        raise ValueError(f"{name} has masked entries, the first in row {row}: drop those rows")
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise ValueError(
-            f"{name} must be one-dimensional, got an array of shape {array.shape}: "
-            "pass one value for each unit"
-        )
+    array = as_column(values, name)
     if array.dtype.kind in "iuf":
         return array.astype(np.float64, copy=False)
     if array.dtype.kind == "O":
@@ -49,7 +60,7 @@ def _floats_of_objects(array: np.ndarray, name: str) -> np.ndarray:
     try:
         clean = [np.nan if type(v).__name__ == "NAType" else v for v in array]
         return np.array(clean, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be numbers: {error}; convert the column first") from error
 
 
@@ -92,17 +103,22 @@ def check_events(
     """
     if values is None:
         return np.full(n, default)
-    array = np.asarray(values)
+    if np.ndim(values) != 1:
+        check_length(np.asarray(values), n, name)
+    array = as_column(values, name)
     check_length(array, n, name)
     if array.dtype.kind == "b":
         return array
-    if array.dtype.kind == "O" and all(isinstance(v, (bool, np.bool_)) for v in array):
-        return array.astype(bool)
+    rule, advice = "True or False (1 or 0)", "code it as 1 = failed, 0 = still running"
+    if array.dtype.kind in "OUS":
+        for row, value in enumerate(array):
+            if isinstance(value, (str, bytes)):
+                raise ValueError(
+                    f"{name} must be {rule}, got {str(value)!r} in row {row}: {advice}"
+                )
+        array = np.array([float(v) if isinstance(v, (bool, np.bool_)) else v for v in array], "O")
     array = as_floats(array, name)
-    good = (array == 0) | (array == 1)
-    check_rows(
-        array, good, name, "True or False (1 or 0)", "code it as 1 = failed, 0 = still running"
-    )
+    check_rows(array, (array == 0) | (array == 1), name, rule, advice)
     return array == 1
 
 
@@ -116,6 +132,8 @@ def check_weights(values: Any, n: int, name: str = "sample_weight") -> np.ndarra
     check_rows(array, good, name, "finite and at least zero", "drop or correct these rows")
     if not array.any():
         raise ValueError(f"{name} is zero in all {n} rows: nothing is left to fit")
+    if not array.max() < np.finfo(np.float64).max / n:
+        raise ValueError(f"{name} must have a finite sum, got {array.max():g}: use smaller weights")
     return array
 
 

@@ -36,6 +36,12 @@ def likely_cause(rows: Any) -> str:
             "This happens where units come under observation just before they fail, so that "
             "next to no running time was seen: check entry"
         )
+    if rows.interval is not None and failed.size == 0:
+        return (
+            "This happens where the intervals of all failures overlap, or none ends before the "
+            "longest running time, so that ever steeper shapes fit: narrower intervals (a finer "
+            "resolution=) or more failures are needed"
+        )
     return (
         "This happens where all failures share one time, or none was seen before the longest "
         "running time: collect more failures, or pass resolution= if durations are rounded"

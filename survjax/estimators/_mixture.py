@@ -10,7 +10,7 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.recording import has_ties, tabulate
-from survjax._core.validation import check_events, check_times
+from survjax._core.validation import as_column, check_events, check_times
 from survjax.estimators._certificate import certify
 from survjax.estimators._components import ordered
 from survjax.estimators._fitted import FittedLifetime
@@ -362,8 +362,8 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
 
 def _counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
     """Merge equal rows by counting, where many durations lie on a grid; else change nothing."""
-    array = np.asarray(durations)
-    if array.ndim != 1 or array.dtype.kind not in "iuf" or array.shape[0] < 20_000:
+    array = as_column(durations, "durations")
+    if array.dtype.kind not in "iuf" or array.shape[0] < 20_000:
         return durations, event_observed, None
     if not has_ties(array):
         return durations, event_observed, None

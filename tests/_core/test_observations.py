@@ -84,6 +84,30 @@ def test_an_interval_that_began_before_entry_begins_at_entry():
     np.testing.assert_array_equal(rows.lower, [4.0, 4.0])
 
 
+def test_a_unit_running_among_those_that_failed_by_exit_fails_between():
+    limit = {"exit": [9.0, 9.0, 9.0, np.inf]}
+    rows = Observations.from_durations([4.0, 4.0, 0.0, 4.0], [1, 0, 0, 0], **limit)
+    bounds = Observations.from_intervals([4.0, 4.0, 0.0, 4.0], [4.0, 9.0, np.inf, np.inf], **limit)
+    same(rows, bounds)
+    same(rows, Observations.from_intervals([4, 4, 0, 4], [4, *[np.inf] * 3], **limit))
+    np.testing.assert_array_equal(rows.interval, [0, 1, 0, 0])
+    np.testing.assert_array_equal(rows.weight, [1, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("rounding", "lower", "upper"), [("up", 4.5, 4.8), ("nearest", 4.5, 4.8), ("down", 5.0, 5.4)]
+)
+def test_recording_interval_lies_between_entry_and_exit(rounding, lower, upper):
+    limits = {"entry": [lower], "exit": [upper]}
+    rows = Observations.from_durations([5.0], resolution=1.0, rounding=rounding, **limits)
+    assert (rows.lower[0], rows.upper[0]) == (lower, upper)
+
+
+def test_a_running_unit_cannot_have_reached_its_exit():
+    with pytest.raises(ValueError, match="beyond it for a unit still running, got 4 in row 1"):
+        Observations.from_durations([4.0, 4.0], [1, 0], exit=[4.0, 4.0])
+
+
 def test_equal_rows_merge_without_loss():
     rng = np.random.default_rng(0)
     t, event = rng.integers(1, 9, 300), rng.integers(0, 2, 300)
@@ -150,6 +174,39 @@ def test_a_table_says_which_columns_it_has():
             Observations.from_frame(table, **wrong)
 
 
+def test_a_table_may_name_its_columns_by_numbers():
+    rows = Observations.from_frame(pd.DataFrame({0: [3, 5], 1: [1, 0]}), duration=0, event=1)
+    same(rows, Observations.from_durations([3, 5], [1, 0]))
+    with pytest.raises(ValueError, match="no column 'age': the table has 0"):
+        Observations.from_frame(pd.DataFrame({0: [3, 5]}), duration="age")
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        (TABLE, TypeError, "got dict: make one of it"),
+        (np.ones((3, 2)), TypeError, "got ndarray: make one of it"),
+        (pl.LazyFrame(TABLE), TypeError, "got LazyFrame: call collect"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "got DataFrame .*'a' 2 times"),
+    ],
+    ids=["dict", "array", "lazy", "twice"],
+)
+def test_what_is_no_table_gets_one_clear_error(table, error, message):
+    with pytest.raises(error, match=f"frame must be a table in memory, .*, {message}"):
+        Observations.from_frame(table, duration="a")
+
+
+def test_bounds_take_no_resolution():
+    with pytest.raises(ValueError, match="resolution goes with duration"):
+        Observations.from_frame(pl.DataFrame(TABLE), lower="low", upper="high", resolution=1.0)
+
+
+@pytest.mark.parametrize("kind", [pl.Int128, pl.Decimal(10, 2)])
+def test_numbers_that_numpy_does_not_know_are_read(kind):
+    table = pl.DataFrame({"age": pl.Series([3, 5]).cast(kind)})
+    same(Observations.from_frame(table, duration="age"), Observations.from_durations([3, 5]))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -180,6 +237,9 @@ def test_bounds_that_cannot_be_are_refused_with_their_row(arguments, message):
         ({"resolution": True}, "resolution must be a positive width"),
         ({"resolution": "day"}, "resolution must be a positive width or 'auto', got 'day'"),
         ({"resolution": np.nan}, "resolution must be a positive width"),
+        ({"resolution": [1.0, 2.0]}, "resolution must be a positive width"),
+        ({"resolution": 1e-17}, "coarser than the rounding errors of the durations .up to 2., got"),
+        ({"rounding": "ceil"}, "rounding must be 'up', 'nearest' or 'down', got 'ceil'"),
         ({"resolution": 1.0, "rounding": "ceil"}, "rounding must be 'up', 'nearest' or 'down'"),
     ],
 )

@@ -18,6 +18,8 @@ from survjax.inference.likelihood import log_likelihood
 RNG = np.random.default_rng(0)
 LIFE = np.round(np.r_[5 * RNG.weibull(0.8, 20), 40 * RNG.weibull(3.0, 30)] + 0.5, 1)
 EVENT = RNG.random(50) < 0.8
+SEEN = EVENT[:-1].tolist()
+THIRD = np.arange(50) == 3
 total = jax.jit(log_likelihood)
 
 
@@ -177,6 +179,9 @@ BAD_DURATIONS = {
     "complex": (LIFE * 1j, "durations must be numbers"),
     "masked": (np.ma.array(LIFE, mask=np.arange(50) == 3), "masked entries, the first in row 3"),
     "nested": ([[1.0], [2.0]], "durations must be one-dimensional"),
+    "ragged": ([[1.0], [2.0, 3.0]], "durations must hold one value for each unit, got nested"),
+    "generator": ((v for v in LIFE), "one-dimensional, got a generator: make a list of the"),
+    "too large": (changed(10**400), "durations must be numbers: int too large"),
 }  # fmt: skip
 
 
@@ -192,7 +197,12 @@ BAD_COLUMNS = {
     "short events": ({"event_observed": EVENT[:9]}, "event_observed must have one entry for each"),
     "other codes": ({"event_observed": EVENT + 1}, "event_observed must be True or False"),
     "missing event": ({"event_observed": np.where(EVENT, 1.0, np.nan)}, "event_observed must be"),
-    "text events": ({"event_observed": EVENT.astype(str)}, "event_observed must be numbers"),
+    "text events": ({"event_observed": EVENT.astype(str)}, "True or False .*got 'False' in row 0"),
+    "one text event": ({"event_observed": [*SEEN, "no"]}, "must be True or False"),
+    "event NA": ({"event_observed": pd.array([*SEEN, pd.NA], "boolean")}, "got nan in row 49"),
+    "event null": ({"event_observed": pl.Series([*SEEN, None])}, "got nan in row 49"),
+    "masked events": ({"event_observed": np.ma.array(EVENT, mask=THIRD)}, "in row 3"),
+    "spans": ({"event_observed": np.ones(50, "m8[D]")}, "event_observed must be numbers, got time"),
     "late entry": ({"entry": LIFE}, "entry must be below the unit's duration"),
     "negative entry": ({"entry": LIFE - 1e3}, "entry must be at least zero"),
     "missing entry": ({"entry": LIFE * np.nan}, "entry must be numbers"),
@@ -200,8 +210,15 @@ BAD_COLUMNS = {
     "negative weight": ({"sample_weight": -np.ones(50)}, "sample_weight must be finite and"),
     "missing weight": ({"sample_weight": np.full(50, np.nan)}, "sample_weight must be finite and"),
     "no weight": ({"sample_weight": np.zeros(50)}, "sample_weight is zero in all 50 rows"),
+    "endless weight": ({"sample_weight": np.full(50, 1e307)}, "must have a finite sum"),
     "short weight": ({"sample_weight": [1.0]}, "sample_weight must have one entry"),
 }  # fmt: skip
+
+
+def test_many_whole_durations_do_not_hide_a_mask():
+    durations = np.ma.array(np.tile(np.arange(1, 101), 300), mask=np.arange(30_000) == 7)
+    with pytest.raises(ValueError, match="durations has masked entries, the first in row 7"):
+        WeibullMixture(1).fit(durations)
 
 
 @pytest.mark.parametrize("case", BAD_COLUMNS)

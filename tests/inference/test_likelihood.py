@@ -32,7 +32,7 @@ def every_kind(n=48, seed=3):
     late = (np.arange(n) // 4) % 3 == 1
     entry = np.where(late, np.where(kind == 2, 0.3, 0.6) * life, 0.0)
     until = (np.arange(n) // 4) % 4 == 2
-    exit = np.where(until & (kind != 1), 1.5 * np.where(np.isinf(upper), life, upper), np.inf)
+    exit = np.where(until, 1.5 * np.where(np.isinf(upper), life, upper), np.inf)
     weight = rng.uniform(0.1, 3.0, n)
     return {"lower": lower, "upper": upper, "entry": entry, "exit": exit, "weight": weight}
 
@@ -57,7 +57,8 @@ def to_rows(c):
 
 
 def exact_row(oracle, lower, upper, entry, exit):
-    """The oracle's word on one row."""
+    """The oracle's word on one row; a unit that runs, but fails by its exit, fails between."""
+    upper = upper if lower == upper else min(upper, exit)
     if lower == upper or np.isinf(upper):
         return oracle.row(lower=lower, event=lower == upper, entry=entry, exit=exit)
     # Surviving until entry is part of what was observed of an interval that began earlier.

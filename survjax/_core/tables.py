@@ -1,0 +1,50 @@
+"""Columns of a pandas, polars or arrow table as NumPy arrays, or what is wrong with the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v1 as nw
+import numpy as np
+from narwhals.exceptions import NarwhalsError
+
+#: Names of columns that an error message lists.
+LISTED = 30
+
+
+class Columns:
+    """The columns of a table by name; None has no column."""
+
+    def __init__(self, frame: Any) -> None:
+        try:
+            self.table = nw.from_native(frame, eager_only=True)
+            self.names = list(self.table.columns)
+        except (TypeError, NarwhalsError) as error:
+            words = f"got {type(frame).__name__}"
+            if isinstance(error, NarwhalsError):
+                words += f" ({' '.join(str(error).split())})"
+            elif hasattr(frame, "collect"):
+                words += ": call collect() first"
+            else:
+                words += ": make one of it, or pass its columns to from_durations"
+            kind = ValueError if isinstance(error, NarwhalsError) else TypeError
+            raise kind(
+                f"frame must be a table in memory, of pandas, polars or pyarrow, {words}"
+            ) from None
+
+    def __call__(self, name: Any) -> np.ndarray | None:
+        """A column, with missing values as NaN and numbers of any width as they are."""
+        if name is None:
+            return None
+        if name not in self.names:
+            more = ", ..." if len(self.names) > LISTED else ""
+            listed = ", ".join(map(str, self.names[:LISTED])) + more
+            raise ValueError(f"no column {name!r}: the table has {listed}")
+        series = self.table.get_column(name)
+        if series.dtype.is_numeric():
+            if series.null_count() or series.dtype in (nw.Int128, nw.UInt128):
+                return series.cast(nw.Float64).to_numpy()
+            return series.to_numpy()
+        if series.null_count():
+            return np.asarray(series.to_list(), dtype=object)
+        return series.to_numpy()
