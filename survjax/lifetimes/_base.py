@@ -206,32 +206,38 @@ def invert(lifetime: Lifetime, target: jax.Array, low: Any, high: Any) -> jax.Ar
     """
     held: Lifetime = jax.tree.map(lax.stop_gradient, lifetime)
     goal = lax.stop_gradient(jnp.log(jnp.where(target > 0, target, 1.0)))
-    eps = jnp.finfo(goal.dtype).eps
+    tolerance = 0.1 * jnp.sqrt(jnp.finfo(goal.dtype).eps)
 
     def residual(x: jax.Array) -> jax.Array:
         value = held.rough_cumulative_hazard(jnp.exp(x))
         return jnp.log(jnp.maximum(value, jnp.finfo(value.dtype).tiny)) - goal
 
     def body(carry: Any) -> Any:
-        low, high, x, _, count = carry
+        low, high, x, before, _, count = carry
         gap, slope = jax.jvp(residual, (x,), (jnp.ones_like(x),))
         low = jnp.where(gap < 0, x, low)
         high = jnp.where(gap > 0, x, high)
         newton = x - gap / jnp.where(slope > 0, slope, 1.0)
-        inside = (slope > 0) & (newton >= low) & (newton <= high)
-        new = jnp.where(inside, newton, 0.5 * (low + high))
-        return low, high, new, jnp.abs(new - x), count + 1
+        # The rough H has slopes that are not true where times are lost beside the age.
+        good = (slope > 0) & (newton >= low) & (newton <= high)
+        good &= jnp.abs(gap) <= 0.5 * before
+        new = jnp.where(good, newton, 0.5 * (low + high))
+        # A short step ends the search where H is near its goal, or the bracket is as short.
+        far = (jnp.abs(gap) > 0.1) & (high - low > tolerance * (1.0 + jnp.abs(x)))
+        far |= jnp.abs(new - x) > tolerance * (1.0 + jnp.abs(x))
+        return low, high, new, jnp.abs(gap), far, count + 1
 
     def running(carry: Any) -> Any:
-        _, _, x, moved, count = carry
-        return jnp.any(moved > 0.1 * jnp.sqrt(eps) * (1.0 + jnp.abs(x))) & (count < 100)
+        *_, far, count = carry
+        return jnp.any(far) & (count < 200)
 
     low, high = jnp.log(lax.stop_gradient(low)), jnp.log(lax.stop_gradient(high))
     low, high, goal = jnp.broadcast_arrays(low, high, goal)
     start = 0.5 * (low + high)
     # A bracket end may be exact: step a little outside, so that Newton's step stays inside.
     width = 1e-6 * (1.0 + high - low)
-    carry = (low - width, high + width, start, jnp.full_like(start, jnp.inf), 0)
+    far = jnp.ones_like(start, bool)
+    carry = (low - width, high + width, start, jnp.full_like(start, jnp.inf), far, 0)
     t = jnp.exp(lax.stop_gradient(lax.while_loop(running, body, carry)[2]))
     value = lifetime.cumulative_hazard(t)
     slope = lax.stop_gradient(lifetime.hazard(t))

@@ -1,6 +1,7 @@
 """Every curve of a mixture against 50-digit arithmetic, in any unit, from birth to far tail."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from mpmath import mp, mpf
@@ -124,3 +125,24 @@ def test_remaining_life_holds_nine_digits_from_birth_to_a_survival_of_1e_minus_1
 def test_remaining_life_holds_nine_digits_over_many_parameter_sets(k):
     worst = remaining_errors(np.random.default_rng(200 + k), k, 1000)
     assert max(worst.values()) < 1e-9, worst
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+@double_precision
+def test_quantiles_of_rest_reach_their_share_however_steep_the_components(k):
+    # Components that die out long before the age, gaps between lives, shapes up to 60.
+    rng, n = np.random.default_rng(k), 2000
+    log_scales = rng.uniform(-3.0, 4.0, (n, k))
+    log_shapes = rng.uniform(np.log(0.2), np.log(60.0), (n, k))
+    logits = rng.normal(0.0, 2.0, (n, k - 1))
+    shares = jnp.asarray(np.tile([1e-6, 0.1, 0.5, 0.9, 1.0 - 1e-9], 4))
+    gone = jnp.asarray(np.repeat([0.0, 0.05, 1.0, -np.log(1e-12)], 5))
+
+    def reached(logits, log_scales, log_shapes):
+        fleet = Mixture(logits, Weibull(log_scales, log_shapes))
+        rest = fleet.given(fleet.inverse_cumulative_hazard(gone))
+        return rest.cumulative_hazard(rest.quantile(shares))
+
+    hazards = jax.jit(jax.vmap(reached))(logits, log_scales, log_shapes)
+    expected = np.broadcast_to(-np.log1p(-np.asarray(shares)), hazards.shape)
+    np.testing.assert_allclose(hazards, expected, rtol=1e-9)
