@@ -153,7 +153,8 @@ class FittedLifetime:
         Returns
         -------
         DataFrame
-            Columns `lower` and `upper`, one row a unit.
+            Columns `lower` and `upper`, one row a unit; 0 or infinite where so few failures
+            are behind the fit that they leave that end open.
         """
         self._check_fitted()
         check_level(level)

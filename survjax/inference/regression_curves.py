@@ -18,13 +18,11 @@ from jax import lax
 from survjax._core.numerics import bucket_size, logsumexp
 from survjax.inference.curves import SAME, safe_value
 from survjax.inference.forms import Form, Layout
+from survjax.inference.predictive import centers, reach
 from survjax.inference.regression import Columns, predictors
 
 #: Assets worked on at once.
 UNITS = 1024
-#: Gauss-Hermite nodes for the average over the uncertainty of the fit.
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 
 class FittedForm(NamedTuple):
@@ -152,57 +150,37 @@ def _blocks(array: np.ndarray) -> np.ndarray:
     return np.pad(array, padding, mode="edge").reshape(-1, min(size, UNITS), *array.shape[1:])
 
 
-@partial(jax.jit, static_argnames=("layout", "rounds"))
+@partial(jax.jit, static_argnames=("layout",))
 def _predictive(
     form: Form,
     theta: Any,
     covariance: Any,
     columns: Any,
-    x: Any,
-    ages: Any,
-    target: Any,
+    units: Any,
+    share: Any,
+    table: Any,
     *,
     layout: Layout,
-    rounds: int,
 ) -> Any:
-    """Remaining life at which the predictive failed share reaches a target."""
-    nodes, weights = jnp.asarray(NODES)[:, None], jnp.asarray(WEIGHTS)[:, None]
+    """Remaining life at which the predictive failed share reaches a share."""
 
     def block(part: Any) -> Any:
         x, ages = part
         z = (x - columns[0]) / columns[1]
         eta = _eta(layout, theta, z)
+
+        def at(life: Any) -> Any:
+            def total(eta: Any) -> Any:
+                y = jnp.log(form.lifetime(tuple(eta)).given(ages).cumulative_hazard(life))
+                return jnp.sum(y), y
+
+            (_, y), slope = jax.value_and_grad(total, has_aux=True)(eta)
+            return y, _error(layout, slope, z, covariance)
+
         rest = form.lifetime(tuple(eta)).given(ages)
+        return reach(at, rest.inverse_cumulative_hazard(-jnp.log1p(-share) + 0.0 * ages), table)
 
-        def total(eta: Any, life: Any) -> Any:
-            inside = form.lifetime(tuple(eta)).given(ages)
-            return jnp.sum(jnp.log(inside.cumulative_hazard(life)))
-
-        def goal(error: Any) -> Any:
-            """The y at which the average of 1 - exp(-exp(y + error z)) is the target."""
-
-            def halve(_: int, bracket: Any) -> Any:
-                low, high = bracket
-                middle = 0.5 * (low + high)
-                hazard = jnp.exp(jnp.minimum(middle + error * nodes, 600.0))
-                below = jnp.sum(weights * -jnp.expm1(-hazard), axis=0) < target
-                return jnp.where(below, middle, low), jnp.where(below, high, middle)
-
-            point = jnp.log(-jnp.log1p(-target)) + 0.0 * error
-            reach = 1.0 + 8.0 * error
-            low, high = lax.fori_loop(0, 40, halve, (point - reach, point + reach))
-            return 0.5 * (low + high)
-
-        def again(_: int, life: Any) -> Any:
-            # The error changes slowly with the time at which it is taken: a few rounds settle.
-            slope = jax.grad(total)(eta, life)
-            error = jnp.minimum(_error(layout, slope, z, covariance), 20.0)
-            return rest.inverse_cumulative_hazard(jnp.exp(goal(error)))
-
-        start = rest.inverse_cumulative_hazard(-jnp.log1p(-target) + 0.0 * ages)
-        return lax.fori_loop(0, rounds, again, start)
-
-    return lax.map(block, (x, ages))
+    return lax.map(block, units)
 
 
 def prediction_interval(
@@ -210,24 +188,22 @@ def prediction_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds (n,), (n,) that hold each asset's realized remaining life with chance `level`."""
     n, tail = x.shape[0], 0.5 - level / 2
-    x, ages = _blocks(x), _blocks(ages)
+    units = _blocks(x), _blocks(ages)
     columns = (fitted.columns.center, fitted.columns.scale)
-    low, high = (
-        np.asarray(
-            _predictive(
-                fitted.form,
-                fitted.theta,
-                _held(fitted),
-                columns,
-                x,
-                ages,
-                share,
-                layout=fitted.layout,
-                rounds=4,
-            )
-        ).ravel()[:n]
+    found = (
+        _predictive(
+            fitted.form,
+            fitted.theta,
+            _held(fitted),
+            columns,
+            units,
+            share,
+            centers(share),
+            layout=fitted.layout,
+        )
         for share in (tail, 1.0 - tail)
     )
+    low, high = (np.asarray(part).ravel()[:n] for part in found)
     return low, high
 
 

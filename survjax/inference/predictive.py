@@ -1,0 +1,153 @@
+"""Where a life will fall, the uncertainty of the fit included: one equation for every model.
+
+The chance that a unit fails within s averages 1 - exp(-exp(y)) over y = log H(s | age), taken as
+normal around its estimate with its delta-method error. It reaches a share where the estimate
+reaches a center that depends on the error alone. The error varies with s, and far from the data
+it may grow as fast as y: then no s reaches the share, and the bound is 0 or infinite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from statistics import NormalDist
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+#: Nodes of the table of centers, even in error / (1 + error).
+NODES = 256
+#: First step away from the estimate in log time, and how often it doubles: over 200 in all.
+STEP, DOUBLINGS = 0.05, 12
+#: Error at which the average goes from Hermite's nodes to those of the trapezoidal rule.
+WIDE = 0.7
+
+
+@lru_cache(maxsize=64)
+def centers(share: float) -> np.ndarray:
+    """Centers y for errors from 0 to infinity, over sqrt(1 + error^2): (NODES + 3,).
+
+    With E a unit exponential, 1 - exp(-exp(y)) = P(log E < y), so that the average is the
+    distribution function of log E less the normal part. One value more stands at either end, for
+    interpolation.
+    """
+    x = np.arange(1, NODES) / NODES
+    error = x / (1.0 - x)
+    low, high = -40.0 * (1.0 + error), 10.0 * (1.0 + error)
+    for _ in range(60):
+        y = 0.5 * (low + high)
+        below = average(y, error) < share
+        low, high = np.where(below, y, low), np.where(below, high, y)
+    inner = 0.5 * (low + high) / np.sqrt(1.0 + error**2)
+    ends = np.log(-np.log1p(-share)), NormalDist().inv_cdf(share)
+    table = np.concatenate([ends[:1], inner, ends[1:]])
+    beyond = (3.0 * (a - b) + c for a, b, c in (table[:3], table[:-4:-1]))
+    first, last = beyond
+    return np.concatenate([[first], table, [last]])
+
+
+def average(y: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Average of 1 - exp(-exp(y + error Z)) over a standard normal Z, to 1e-6 of its value."""
+    from scipy.special import ndtr  # slow to load, and no fit needs it
+
+    nodes, weights = np.polynomial.hermite_e.hermegauss(31)
+    hazard = np.exp(np.minimum(y[:, None] + error[:, None] * nodes, 50.0))
+    narrow = -np.expm1(-hazard) @ (weights / weights.sum())
+    g = np.linspace(-36.0, 4.0, 81)
+    density = np.exp(g - np.exp(g))
+    wide = ndtr((y[:, None] - g) / error[:, None]) @ (density / density.sum())
+    return np.where(error < WIDE, narrow, wide)
+
+
+def center(table: jax.Array, error: jax.Array) -> jax.Array:
+    """The center at each error, by cubic interpolation in a table of `centers`."""
+    x = NODES * error / (1.0 + error)
+    left = jnp.clip(jnp.floor(x), 0, NODES - 1)
+    r = x - left
+    a, b, c, d = (table[left.astype(int) + i] for i in range(4))
+    value = b + 0.5 * r * (
+        c - a + r * (2.0 * a - 5.0 * b + 4.0 * c - d + r * (3.0 * (b - c) + d - a))
+    )
+    return value * jnp.sqrt(1.0 + error**2)
+
+
+def reach(
+    at: Callable[[jax.Array], tuple[jax.Array, jax.Array]], point: jax.Array, table: jax.Array
+) -> jax.Array:
+    """The life at which the predictive share is reached, the nearest to the point estimate.
+
+    Parameters
+    ----------
+    at : callable
+        From lives (n,) to log H and its standard error.
+    point : array of shape (n,)
+        Where the estimate alone reaches the share.
+    table : array
+        `centers` of the share.
+    """
+
+    def gap(x: jax.Array) -> jax.Array:
+        y, error = at(jnp.exp(x))
+        # Times at which H leaves the range of numbers are too early for an answer.
+        seen = jnp.isfinite(y) & jnp.isfinite(error)
+        return jnp.where(seen, y, jnp.inf) - center(table, jnp.where(seen, error, 0.0))
+
+    usable = (point > 0) & jnp.isfinite(point)
+    start = jnp.log(jnp.where(usable, point, 1.0))
+    first = gap(start)
+    # Down in time while more than the share has failed, else up.
+    side = jnp.where(first > 0, -1.0, 1.0)
+
+    def beyond(carry: Any) -> Any:
+        near, far, level, other, step, count = carry
+        passed = other <= 0
+        near, level = jnp.where(passed, near, far), jnp.where(passed, level, other)
+        far = jnp.where(passed, far, far + side * step)
+        other = jnp.where(passed, other, -side * gap(far))
+        return near, far, level, other, 2.0 * step, count + 1
+
+    def outside(carry: Any) -> Any:
+        return jnp.any(carry[3] > 0) & (carry[5] < DOUBLINGS)
+
+    level = -side * first
+    carry = (start, start, level, level, jnp.asarray(STEP, start.dtype), 0)
+    near, far, level, other, _, _ = lax.while_loop(outside, beyond, carry)
+    found = other <= 0
+    x = _between(lambda x: -side * gap(x), near, far, level, other)
+    life = jnp.where(found, jnp.exp(x), jnp.where(side < 0, 0.0, jnp.inf))
+    return jnp.where(usable, life, point)
+
+
+def _between(
+    gap: Callable[[jax.Array], jax.Array],
+    near: jax.Array,
+    far: jax.Array,
+    level: jax.Array,
+    other: jax.Array,
+) -> jax.Array:
+    """Where a gap vanishes that is above zero at one end and not at the other: Illinois' rule."""
+
+    def body(carry: Any) -> Any:
+        near, far, level, other, side, _, count = carry
+        secant = (near * other - far * level) / (other - level)
+        inside = jnp.abs(secant - near) + jnp.abs(far - secant) <= 1.001 * jnp.abs(far - near)
+        # Every third time by halves, so that no shape of the gap makes this slow.
+        x = jnp.where(inside & (count % 3 < 2), secant, 0.5 * (near + far))
+        value = gap(x)
+        above = value > 0
+        moved = jnp.abs(x - jnp.where(above, near, far))
+        near, far = jnp.where(above, x, near), jnp.where(above, far, x)
+        other = jnp.where(above, jnp.where(side > 0, 0.5 * other, other), value)
+        level = jnp.where(above, value, jnp.where(side < 0, 0.5 * level, level))
+        short = (moved < 1e-9) | (jnp.abs(far - near) < 1e-9)
+        return near, far, level, other, jnp.where(above, 1.0, -1.0), ~short, count + 1
+
+    def running(carry: Any) -> Any:
+        return jnp.any(carry[5]) & (carry[6] < 100)
+
+    carry = (near, far, level, other, jnp.zeros_like(near), far != near, 0)
+    near, far, level, other, *_ = lax.while_loop(running, body, carry)
+    return jnp.where(jnp.abs(level) < jnp.abs(other), near, far)
