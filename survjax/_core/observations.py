@@ -117,7 +117,8 @@ class Observations:
                 ~zero,
                 "durations of failed units",
                 "positive",
-                "drop them, or pass resolution= if they were rounded to zero",
+                "drop them or, if they were rounded to zero, say so: resolution=, or the interval "
+                "from zero to the first time recorded",
             )
         weights = check_weights(sample_weight, n)
         check_rounding(rounding)

@@ -94,6 +94,18 @@ def check_times(
     return array
 
 
+def check_per_unit(values: Any, n: int, name: str, *, zero: bool = False) -> np.ndarray:
+    """Check one time for each of n units; a single number is every unit's."""
+    array = np.asarray(values)
+    found = check_times(np.full(n, array) if array.ndim == 0 else array, name, zero=zero)
+    if found.shape[0] != n:
+        raise ValueError(
+            f"{name} must be one number, or one for each of the {n} rows of X, got "
+            f"{found.shape[0]} of them"
+        )
+    return found
+
+
 def check_events(
     values: Any, n: int, name: str = "event_observed", *, default: bool = True
 ) -> np.ndarray:
@@ -126,7 +138,9 @@ def check_weights(values: Any, n: int, name: str = "sample_weight") -> np.ndarra
     """Check weights: finite, not negative, not all zero."""
     if values is None:
         return np.ones(n)
-    array = as_floats(values, name)
+    array = np.asarray(values)
+    # A mask of the rows to use is a weight.
+    array = array.astype(np.float64) if array.dtype.kind == "b" else as_floats(values, name)
     check_length(array, n, name)
     good = np.isfinite(array) & (array >= 0)
     check_rows(array, good, name, "finite and at least zero", "drop or correct these rows")

@@ -87,6 +87,7 @@ class DiscreteTimeHazard(RegressorMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.target_tags.positive_only = True
         # The score is a log-likelihood, not a coefficient of determination.
         tags.regressor_tags.poor_score = True

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import as_floats, check_times
+from survjax._core.validation import as_floats, check_per_unit, check_times
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
@@ -35,13 +35,8 @@ class AssetPredictions:
         """Checked covariates, and one age for each asset."""
         self._check_fitted()
         x = check_covariates(self, X, reset=False)
-        n = x.shape[0]
-        given = np.zeros(n) if ages is None else np.asarray(ages)
-        given = np.broadcast_to(given, (n,)) if given.ndim == 0 else given
-        found = check_times(given, "ages", zero=True)
-        if found.shape[0] != n:
-            raise ValueError(f"ages must have one entry for each of the {n} rows of X")
-        return x, found
+        given = 0.0 if ages is None else ages
+        return x, check_per_unit(given, x.shape[0], "ages", zero=True)
 
     def _curves(
         self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
@@ -218,8 +213,7 @@ class AssetPredictions:
             `failure_probability, lower, upper`, one row an asset.
         """
         x, ages = self._assets(X, ages)
-        t = np.broadcast_to(np.asarray(horizon, float), ages.shape)
-        check_times(t, "horizon", zero=True)
+        t = check_per_unit(horizon, ages.size, "horizon", zero=True)
         level = check_level(level)
         values, errors = self._curves(("cdf",), t[None], x, ages, level)
         low, high = bounds("cdf", values[0], errors[0], level)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import narwhals.stable.v1 as nw
 import numpy as np
+from narwhals.exceptions import DuplicateError
+from scipy import sparse
 from sklearn.utils.validation import validate_data
+
+#: Times the range of nine in ten values: what lies farther out is named where a fit fails.
+FAR = 1e3
 
 
 def check_covariates(estimator: Any, x: Any, *, reset: bool) -> np.ndarray:
@@ -16,8 +24,8 @@ def check_covariates(estimator: Any, x: Any, *, reset: bool) -> np.ndarray:
     ----------
     estimator : estimator
         Gets `n_features_in_` and `feature_names_in_` where `reset`, or is held to them.
-    x : array-like of shape (n, p)
-        Covariates: numbers and booleans.
+    x : array-like or sparse matrix of shape (n, p)
+        Covariates: numbers and booleans. What is sparse, as encoders return it, is filled in.
 
     Returns
     -------
@@ -27,63 +35,148 @@ def check_covariates(estimator: Any, x: Any, *, reset: bool) -> np.ndarray:
     Raises
     ------
     ValueError
-        For text, categories, dates and missing values, with the name of the column.
+        For text, categories, dates, missing and infinite values, with the name of the column.
     """
-    table = nw.from_native(x, eager_only=True, pass_through=True)
-    if isinstance(table, nw.DataFrame):
-        _check_table(table)
-    else:
-        _check_array(x)
+    x = _dense(x)
+    try:
+        table = nw.from_native(x, eager_only=True, pass_through=True)
+        if isinstance(table, nw.DataFrame):
+            _check_table(table)
+        else:
+            _check_array(x)
+    except DuplicateError as error:
+        raise ValueError(
+            f"several columns of X have one name: {_repeated(x)}. Give each a name of its own"
+        ) from error
     return validate_data(estimator, x, reset=reset, dtype=np.float64)
+
+
+def _dense(x: Any) -> Any:
+    """Fill in sparse matrices, and sparse columns of a frame."""
+    if sparse.issparse(x):
+        return x.toarray()
+    types: Any = getattr(x, "dtypes", None)
+    if not hasattr(types, "items"):
+        return x
+    subtypes = {name: kind.subtype for name, kind in types.items() if hasattr(kind, "subtype")}
+    thin = {name: kind for name, kind in subtypes.items() if str(types[name])[:6] == "Sparse"}
+    return x.astype(thin) if thin else x
+
+
+def _repeated(x: Any) -> str:
+    names = [str(name) for name in getattr(x, "column_names", getattr(x, "columns", ()))]
+    return ", ".join(repr(name) for name in dict.fromkeys(names) if names.count(name) > 1)
 
 
 def _check_table(table: Any) -> None:
     """Look at the columns of a frame one by one."""
+    if table.shape[1] == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={table.shape}) while a minimum of 1 is required"
+        )
     for j, name in enumerate(table.columns):
         column = table[:, j]
-        if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
-            if column.dtype == nw.Object and _only_numbers(column):
-                continue
+        values = _numbers(column)
+        if values is None:
+            raise ValueError(_no_numbers(column, f"column {name!r}"))
+        _check_finite(values, f"column {name!r}")
+
+
+def _numbers(column: Any) -> np.ndarray | None:
+    """Values of a column, missing ones NaN; None where it holds anything but numbers."""
+    kind = column.dtype
+    if kind.is_numeric():
+        values = column.to_numpy()
+        return values if values.dtype.kind in "iuf" else np.asarray(values, float)
+    if kind == nw.Boolean:
+        return np.where(column.is_null().to_numpy(), np.nan, 0.0)
+    if kind in (nw.Object, nw.Unknown):
+        return _floats(column.to_list())
+    return None
+
+
+def _floats(values: Any) -> np.ndarray | None:
+    """Python's numbers as floats, missing ones NaN; None if there is anything else."""
+    missing = [v is None or type(v).__name__ in ("NAType", "NaTType") for v in values]
+    numbers = (int, float, np.number, np.bool_, Decimal, Fraction)
+    if not all(gone or isinstance(v, numbers) for v, gone in zip(values, missing, strict=True)):
+        return None
+    return np.array(
+        [np.nan if gone else float(v) for v, gone in zip(values, missing, strict=True)], float
+    )
+
+
+def _no_numbers(column: Any, what: str) -> str:
+    """Say what a column holds instead of numbers, and which transformer makes numbers of it."""
+    if column.dtype.is_temporal():
+        return (
+            f"{what} holds dates or durations, not numbers: turn it into an age or a number of "
+            "days first, such as with sklearn's FunctionTransformer"
+        )
+    kind = "categories" if column.dtype in (nw.Categorical, nw.Enum) else "text or objects"
+    if kind != "categories" and _written_numbers(column.to_list()):
+        return f"{what} holds numbers written as text: convert it first, as pandas.to_numeric does"
+    return (
+        f"{what} holds {kind}, not numbers: encode it first, such as with sklearn's "
+        "OneHotEncoder(drop='first') in a ColumnTransformer"
+    )
+
+
+def _written_numbers(values: list[Any]) -> bool:
+    try:
+        [float(v) for v in values]
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _check_finite(values: np.ndarray, what: str) -> None:
+    """Refuse missing and infinite values of one column, with the first row."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if values.dtype.kind != "f" or np.isfinite(values.sum()):
+            return
+    for found, name, advice in (
+        (np.isnan(values), "NaN", "Fill them first, such as with sklearn's SimpleImputer in a"),
+        (np.isinf(values), "infinity", "Correct them, or make them NaN and fill those in a"),
+    ):
+        if found.any():
+            kind = "missing" if name == "NaN" else "infinite"
             raise ValueError(
-                f"column {name!r} holds {_kind(column.dtype)}, not numbers: encode it first, "
-                f"such as with sklearn's OneHotEncoder(drop='first') in a ColumnTransformer"
-                if not column.dtype.is_temporal()
-                else f"column {name!r} holds dates or durations, not numbers: turn it into an age "
-                "or a number of days first, such as with sklearn's FunctionTransformer"
+                f"Input X contains {name}: {what} has {found.sum()} {kind} values, the first in "
+                f"row {np.flatnonzero(found)[0]}. {advice} pipeline"
             )
-        values = column.to_numpy() if column.dtype.is_numeric() else np.zeros(1)
-        values = np.asarray(values, float) if values.dtype.kind in "fO" else np.zeros(1)
-        missing = np.isnan(values)
-        if missing.any():
-            raise ValueError(
-                f"Input X contains NaN: column {name!r} has {missing.sum()} missing values, the "
-                f"first in row {np.flatnonzero(missing)[0]}. Fill them first, such as with "
-                "sklearn's SimpleImputer in a pipeline"
-            )
-
-
-def _only_numbers(column: Any) -> bool:
-    return all(isinstance(v, (int, float, np.number)) for v in column.to_list())
-
-
-def _kind(dtype: Any) -> str:
-    return "categories" if dtype in (nw.Categorical, nw.Enum) else "text or objects"
 
 
 def _check_array(x: Any) -> None:
-    """Name the column of a missing value in a plain array."""
-    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.dtype.kind != "f" or x.size == 0:
+    """Name the column of a missing value, or of text, in a plain array."""
+    if isinstance(x, (list, tuple)):
+        try:
+            x = np.asarray(x)
+        except ValueError:  # rows of different lengths, of which scikit-learn says so
+            return
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.size == 0:
         return
-    if np.isfinite(np.sum(x)):
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        x = np.where(np.ma.getmaskarray(x), np.nan, np.ma.getdata(x).astype(float))
+    if x.dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(np.sum(x)):
+                return
+    elif x.dtype.kind not in "OU":
         return
-    missing = np.isnan(x)
-    if missing.any():
-        row, column = np.argwhere(missing)[0]
-        raise ValueError(
-            f"Input X contains NaN: {missing.sum()} missing values, the first in row {row} of "
-            f"column {column} (x{column}). Fill them first, such as with sklearn's SimpleImputer "
-            "in a pipeline"
-        )
+    for j, column in enumerate(x.T):
+        what = f"column {j} (x{j})"
+        if column.dtype.kind != "f":
+            text = np.array([isinstance(v, str) for v in column])
+            if text.any():
+                row = int(np.flatnonzero(text)[0])
+                raise ValueError(
+                    f"{what} holds text, the first {str(column[row])!r} in row {row}: encode it "
+                    "first, such as with sklearn's OneHotEncoder(drop='first'), or convert it"
+                )
+            column = _floats(list(column))
+        if column is not None:
+            _check_finite(column, what)
 
 
 def column_names(estimator: Any) -> list[str]:
@@ -94,13 +187,17 @@ def column_names(estimator: Any) -> list[str]:
     return [str(name) for name in names]
 
 
-def collinear_message(groups: list[list[int]], names: list[str]) -> str:
-    """Say which columns depend on which others."""
+def collinear_message(
+    groups: list[list[int]], names: list[str], varying: Collection[int] = ()
+) -> str:
+    """Say which columns depend on which others; `varying` ones are constant where it counts."""
     words = []
     for first, *others in groups[:5]:
         if others:
             listed = ", ".join(repr(names[k]) for k in others[:6])
             words.append(f"{names[first]!r} is a linear combination of {listed}")
+        elif first in varying:
+            words.append(f"{names[first]!r} is constant among all units at risk together")
         else:
             words.append(f"{names[first]!r} is constant")
     more = f" (and {len(groups) - 5} more)" if len(groups) > 5 else ""
@@ -108,3 +205,14 @@ def collinear_message(groups: list[list[int]], names: list[str]) -> str:
         f"collinear columns: {'; '.join(words)}{more}. Their coefficients cannot be told apart: "
         "drop them (OneHotEncoder(drop='first'), VarianceThreshold), or set penalty > 0"
     )
+
+
+def outlying_words(x: np.ndarray, names: list[str]) -> str:
+    """Name columns with a value far outside all others, which may be why a fit did not end."""
+    words = []
+    for name, column in zip(names, x.T, strict=True):
+        low, middle, high = np.quantile(column, (0.05, 0.5, 0.95))
+        row = int(np.argmax(np.abs(column - middle)))
+        if high > low and abs(column[row] - middle) > FAR * (high - low):
+            words.append(f"{name!r} has {column[row]:g} in row {row}, far from all others")
+    return f": {'; '.join(words[:3])} (a wrong unit, or a code for a missing value?)" * bool(words)

@@ -9,7 +9,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from survjax._core.validation import check_weights
-from survjax.estimators._covariates import check_covariates, collinear_message, column_names
+from survjax.estimators._covariates import (
+    check_covariates,
+    collinear_message,
+    column_names,
+    outlying_words,
+)
 from survjax.estimators._cox_diagnostics import CoxDiagnostics
 from survjax.estimators._cox_predictions import CoxPredictions
 from survjax.estimators._cox_saved import SavedCox
@@ -109,6 +114,7 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.target_tags.positive_only = True
         # predict is a risk, so the score is a concordance, not a coefficient of determination.
         tags.regressor_tags.poor_score = True
@@ -178,8 +184,8 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
             max_iter=self.max_iter,
             tol=self.tol,
         )
-        self._refuse_collinear(found)
-        self._keep(found, cluster, float(weight.sum()))
+        self._refuse_collinear(found, x)
+        self._keep(found, cluster, float(weight.sum()), x)
         return self
 
     def _check_parameters(self) -> None:
@@ -208,13 +214,14 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         spread = np.sqrt(weight @ (x - self.feature_means_) ** 2 / weight.sum())
         return Penalty(self.penalty * weight.sum(), self.l1_ratio, unit=spread)
 
-    def _refuse_collinear(self, found: CoxFit) -> None:
+    def _refuse_collinear(self, found: CoxFit, x: np.ndarray) -> None:
         repeated = np.flatnonzero(found.climb.aliased)
         if repeated.size and not self.penalty:
             groups = [[j, *found.repeats(j).tolist()] for j in repeated.tolist()]
-            raise ValueError(collinear_message(groups, column_names(self)))
+            varying = np.flatnonzero(np.ptp(x, axis=0) > 0).tolist()
+            raise ValueError(collinear_message(groups, column_names(self), varying))
 
-    def _keep(self, found: CoxFit, cluster: Any, n_units: float) -> None:
+    def _keep(self, found: CoxFit, cluster: Any, n_units: float, x: np.ndarray) -> None:
         """Set the fitted attributes."""
         self._cox = found
         self.__dict__.pop("_tables", None)
@@ -240,10 +247,10 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
                 "failures, at some of their values), or set penalty > 0"
             )
         elif not found.converged:
-            _warn(
-                f"stopped after {found.n_iter} Newton steps, {found.climb.decrement:.3g} standard "
-                "errors short of the maximum: raise max_iter"
-            )
+            short = f"{found.climb.decrement:.3g} standard errors short of the maximum"
+            advice = "raise max_iter" if found.n_iter >= self.max_iter else "set penalty > 0"
+            far = outlying_words(x, column_names(self))
+            _warn(f"stopped after {found.n_iter} Newton steps, {short}{far or ': ' + advice}")
 
     @property
     def hazard_ratios_(self) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 from sklearn.utils.validation import check_is_fitted
 
-from survjax._core.validation import as_floats, check_length, check_times
+from survjax._core.validation import as_floats, check_length, check_per_unit, check_times
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
@@ -35,7 +35,12 @@ class CoxPredictions(ParameterTable):
 
     def _risk(self, x: np.ndarray) -> np.ndarray:
         """Log relative hazards; coefficients that run away count as far as they were followed."""
-        return x @ self._cox.working
+        # Column by column, so that equal units have equal risks: a matrix product rounds rows
+        # differently by their place, and equal risks count one half in a concordance.
+        risk = np.zeros(x.shape[0])
+        for column, coefficient in zip(x.T, self._cox.working, strict=True):
+            risk += coefficient * column
+        return risk
 
     def predict(self, X: Any) -> np.ndarray:
         """Risk score of each unit: the log of its hazard over that where all columns are zero.
@@ -172,8 +177,7 @@ class CoxPredictions(ParameterTable):
         if horizon is None:
             return table
         z, ages = self._units(X, ages)
-        ahead = np.broadcast_to(np.asarray(horizon, float), ages.shape)
-        check_times(ahead, "horizon")
+        ahead = check_per_unit(horizon, ages.size, "horizon")
         mean, error = np.empty((2, z.shape[0]))
         for hazards, rows in self._by_stratum(strata, z.shape[0]):
             mean[rows], error[rows] = hazards.restricted_mean(z[rows], ages[rows], ahead[rows])
@@ -211,8 +215,7 @@ class CoxPredictions(ParameterTable):
             beyond the last failure (of the unit's stratum), of which the model knows nothing.
         """
         z, ages = self._units(X, ages)
-        ahead = np.broadcast_to(np.asarray(horizon, float), ages.shape)
-        check_times(ahead, "horizon", zero=True)
+        ahead = check_per_unit(horizon, ages.size, "horizon", zero=True)
         value, error = np.empty((2, z.shape[0]))
         for table, rows in self._by_stratum(strata, z.shape[0]):
             stop = ages[rows] + ahead[rows]
@@ -230,10 +233,8 @@ class CoxPredictions(ParameterTable):
         """Standardized covariates, and one age for each unit."""
         self._check_fitted()
         x = check_covariates(self, X, reset=False)
-        given = np.zeros(()) if ages is None else np.asarray(ages)
-        given = np.broadcast_to(given, (x.shape[0],)) if given.ndim == 0 else given
-        found = check_times(given, "ages", zero=True)
-        check_length(found, x.shape[0], "ages")
+        given = 0.0 if ages is None else ages
+        found = check_per_unit(given, x.shape[0], "ages", zero=True)
         return (x - self._cox.sets.center) / self._cox.sets.scale, found
 
     def _by_stratum(self, strata: Any, n: int) -> list[tuple[HazardTable, np.ndarray]]:

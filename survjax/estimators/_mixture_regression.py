@@ -175,7 +175,7 @@ class MixtureRegression(RegressionEstimator):
         last = slice(None) if histories is None else histories.order[histories.last_rows]
         self._units = expected_units(form, layout, found.theta, rows.take(last), x[last], columns)
         units = None if histories is None else histories.n_units
-        self._keep(form, layout, columns, found, rows, n_units=units)
+        self._keep(form, layout, columns, found, rows, x, n_units=units)
         return self
 
     def _check_parameters(self) -> None:

@@ -11,7 +11,12 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax.estimators._certificate import Certificate
-from survjax.estimators._covariates import check_covariates, collinear_message, column_names
+from survjax.estimators._covariates import (
+    check_covariates,
+    collinear_message,
+    column_names,
+    outlying_words,
+)
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._parameter_table import ParameterTable
 from survjax.estimators._paths import PathPredictions
@@ -50,6 +55,7 @@ class RegressionEstimator(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.target_tags.positive_only = True
         # The score is a log-likelihood, not a coefficient of determination.
         tags.regressor_tags.poor_score = True
@@ -121,7 +127,7 @@ class RegressionEstimator(
     ) -> tuple[Observations, np.ndarray]:
         """Covariates and rows of one length."""
         x = check_covariates(self, X, reset=reset)
-        rows = check_survival_y(y).observations(entry, _weights(sample_weight))
+        rows = check_survival_y(y).observations(entry, sample_weight)
         if rows.n_rows != x.shape[0]:
             raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
         return rows, x
@@ -134,7 +140,7 @@ class RegressionEstimator(
         penalty = self._penalty(layout, rows.n_units)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         found, _ = fit(form, layout, rows, x, columns, start, **settings)
-        self._keep(form, layout, columns, found, rows)
+        self._keep(form, layout, columns, found, rows, x)
 
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         """As `_fit_rows`, for units with several rows that depend on each other."""
@@ -144,7 +150,7 @@ class RegressionEstimator(
         near, _ = fit(form, layout, rows, x, columns, start, penalty=penalty, tol=1e-3)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
         found = climb(likelihood, near.theta, self.tol, self.max_iter, penalty)
-        self._keep(form, layout, columns, found, rows, n_units=histories.n_units)
+        self._keep(form, layout, columns, found, rows, x, n_units=histories.n_units)
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         """How columns are centered and scaled inside."""
@@ -177,6 +183,7 @@ class RegressionEstimator(
         columns: Columns,
         found: RegressionMaximum,
         rows: Observations,
+        x: np.ndarray,
         theta: np.ndarray | None = None,
         n_units: float | None = None,
     ) -> None:
@@ -208,9 +215,10 @@ class RegressionEstimator(
         self.converged_ = not words
         self.certificate_ = _certify(some, words, rows.n_units)
         if words:
+            far = outlying_words(x, column_names(self))
             warnings.warn(
-                f"no proper maximum: {'; '.join(words)}. Drop or merge such columns (no failures, "
-                "or only failures, at some of their values), or set penalty > 0",
+                f"no proper maximum: {'; '.join(words)}{far}. Drop or merge such columns (no "
+                "failures, or only failures, at some of their values), or set penalty > 0",
                 FitWarning,
                 stacklevel=5,
             )
@@ -292,10 +300,6 @@ def histories_of(rows: Observations, unit: Any) -> Histories:
         raise ValueError(f"unit must have one entry for each of the {rows.n_rows} rows")
     start = np.zeros(rows.n_rows) if rows.entry is None else rows.entry
     return Histories.of(names, start, rows.lower, rows.event, rows.weight)
-
-
-def _weights(sample_weight: Any) -> Any:
-    return None if sample_weight is None else np.asarray(sample_weight, float)
 
 
 def _certify(found: RegressionMaximum, words: tuple[str, ...], n_units: float) -> Certificate:

@@ -160,7 +160,7 @@ class ScaledHazard(RegressionEstimator):
         form = ScaledForm(base, held=False)
         _, _, hessian = Likelihood(form, layout, rows, x, columns)(theta)
         hessian[: p + 1, : p + 1] = found.hessian
-        self._keep(form, layout, columns, found, rows, theta=theta)
+        self._keep(form, layout, columns, found, rows, x, theta=theta)
         if not faults(found):
             if origin == "fitted":
                 inside = stacked_covariance(base, layout, theta, hessian, rows, x, columns)

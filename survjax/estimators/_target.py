@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, NamedTuple
 
+import narwhals.stable.v1 as nw
 import numpy as np
 from sklearn.exceptions import DataConversionWarning
 
@@ -122,9 +123,23 @@ def _no_missing(array: np.ndarray) -> None:
 def _fields(y: Any) -> dict[str, np.ndarray] | None:
     """Named columns of a structured array or a frame, if it is one."""
     names = getattr(getattr(y, "dtype", None), "names", None)
-    if names is None and hasattr(y, "columns"):
-        names = list(y.columns)
-    return None if names is None else {str(name): np.asarray(y[name]) for name in names}
+    if names is not None:
+        return {str(name): _plain(np.asarray(y[name])) for name in names}
+    table = nw.from_native(y, eager_only=True, pass_through=True)
+    if not isinstance(table, nw.DataFrame):
+        return None
+    return {str(name): _plain(table[name].to_numpy()) for name in table.columns}
+
+
+def _plain(column: np.ndarray) -> np.ndarray:
+    """A column of Python objects as booleans or numbers, where it is nothing else."""
+    if column.dtype.kind != "O":
+        return column
+    if all(isinstance(v, (bool, np.bool_)) for v in column):
+        return column.astype(bool)
+    if all(isinstance(v, (int, float, np.number)) for v in column):
+        return column.astype(np.float64)
+    return column
 
 
 def _from_fields(fields: dict[str, np.ndarray]) -> SurvivalTarget:
@@ -142,7 +157,8 @@ def _from_fields(fields: dict[str, np.ndarray]) -> SurvivalTarget:
     if len(fields) != 2 or len(flags) != 1:
         raise ValueError(
             "y must have one boolean field, the event, and one of durations (or the fields lower "
-            f"and upper), got {shown}"
+            f"and upper), got {shown}: make the event True where the failure was seen, and leave "
+            "other columns out"
         )
     name = next(name for name in fields if name != flags[0])
     durations = as_floats(fields[name], f"{name} in y")

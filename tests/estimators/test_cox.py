@@ -18,6 +18,7 @@ from survjax.inference.metrics import concordance
 from survjax.inference.nonparametric import kaplan_meier
 
 NOT_APPLICABLE = {
+    "check_sample_weight_equivalence_on_sparse_data": "as on dense data, below",
     "check_sample_weight_equivalence_on_dense_data": "it has more columns than rows, which "
     "without a penalty are collinear, and said so; run below with a penalty",
 }
@@ -253,6 +254,13 @@ def test_collinear_columns_are_named(fleet):
     with pytest.raises(ValueError, match="'kilo' is a linear comb.*'load'; 'one' is constant"):
         CoxPH().fit(x, y)
     assert np.all(np.isfinite(CoxPH(penalty=0.1).fit(x[["load", "kilo"]], y).coef_))
+
+
+def test_columns_constant_where_it_counts_are_told_from_constant_ones(fleet):
+    x, y = fleet[0][["load"]], fleet[1]
+    strata = fleet[0]["site"]
+    with pytest.raises(ValueError, match="'b' is constant among all units at risk together"):
+        CoxPH().fit(x.assign(b=(strata == "b").astype(float)), y, strata=strata)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from survjax import (
 MODELS = [AcceleratedLifetime(), ScaledHazard(), MixtureRegression(1, on=["scale"])]
 # A check that cannot apply, with the reason.
 NOT_APPLICABLE = {
+    "check_sample_weight_equivalence_on_sparse_data": "as on dense data, below",
     "check_sample_weight_equivalence_on_dense_data": "it has more columns than rows: without a "
     "penalty they are collinear, and said so; with one, covariates explain the lives exactly, and "
     "a shape has no finite maximum. ScaledHazard with a ridge runs it below",

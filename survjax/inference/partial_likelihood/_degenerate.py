@@ -11,8 +11,9 @@ __all__ = ["independent_columns", "largest_at_risk", "runs_away"]
 
 #: A column is a combination of earlier ones if this share of its information or less is its own.
 COLLINEAR = 1e-11
-#: How far, in shares of its range, a failed unit may lie below the largest at risk with it.
-SLACK = 1e-3
+#: How far, in shares of its range, a failed unit may lie below the largest at risk with it:
+#: along several columns, whose mix is known from a step only, and along a single one.
+SLACK, SLACK_OF_ONE = 1e-3, 1e-12
 
 
 def independent_columns(information: Floats, size: Floats) -> Bools:
@@ -54,7 +55,12 @@ def runs_away(sets: RiskSets, failed: Ints, direction: Floats) -> bool:
     low = -largest_at_risk(sets, -values)
     spread = top - low
     room = float(spread.max(initial=0.0))
-    return room > 0 and bool(np.all(gap <= SLACK * room))
+    if np.count_nonzero(direction) == 1:
+        return room > 0 and bool(np.all(gap <= SLACK_OF_ONE * room))
+    # Of the range without its ends: one value far outside must not make all others alike.
+    low_end, high_end = np.quantile(values, (0.05, 0.95))
+    inner = high_end - low_end
+    return room > 0 and bool(np.all(gap <= SLACK * (inner if inner > 0 else room)))
 
 
 def largest_at_risk(sets: RiskSets, values: Floats) -> Floats:

@@ -159,17 +159,29 @@ class _Ascent:
             if decrement <= tol or _at_rounding(decrements):
                 # The last step is known, and leaves the square of the decrement to go.
                 return _End(theta + step, current, decrement, True)
-            if _lingers(decrements) and not np.any(self.l2[self.active] > 0):
-                away = _away(self.sets, self.failures, step)
+            if _lingers(decrements):
+                away = self._away(step)
                 if away is not None:
                     return _End(theta, current, decrement, False, away)
             if len(self.path) > max_iter:
-                return _End(theta, current, decrement, False)
+                return _End(theta, current, decrement, False, self._away(step))
             moved = self._rise(theta, step, current[0], decrement)
             if moved is None:
-                return _End(theta, current, decrement, decrement <= 1e-6)
+                close = decrement <= 1e-6
+                return _End(theta, current, decrement, close, None if close else self._away(step))
             theta, current = moved
             self.path.append(current[0])
+
+    def _away(self, step: Floats) -> Floats | None:
+        """Return the direction of a step if the likelihood rises along it for ever."""
+        if np.any(self.l2[self.active] > 0):
+            return None
+        largest = np.max(np.abs(step))
+        for share in (1e-2, 1e-3, 1e-4):
+            direction = np.where(np.abs(step) > share * largest, step, 0.0)
+            if runs_away(self.sets, self.failures.rows, direction):
+                return direction
+        return None
 
     def _rise(
         self, theta: Floats, step: Floats, before: float, decrement: float
@@ -280,13 +292,3 @@ def _lingers(decrements: list[float]) -> bool:
         return False
     last = np.array(decrements[-4:])
     return bool(np.all(last[1:] > 0.3 * last[:-1]))
-
-
-def _away(sets: RiskSets, failures: Failures, step: Floats) -> Floats | None:
-    """Return the direction of the last step if the likelihood rises along it for ever."""
-    largest = np.max(np.abs(step))
-    for share in (1e-2, 1e-3, 1e-4):
-        direction = np.where(np.abs(step) > share * largest, step, 0.0)
-        if runs_away(sets, failures.rows, direction):
-            return direction
-    return None

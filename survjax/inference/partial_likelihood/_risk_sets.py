@@ -26,6 +26,8 @@ __all__ = ["RiskSets", "sort_rows", "subset"]
 
 #: Rows looked at to center and scale covariates, which need not be exact.
 SAMPLE = 20_000
+#: Share of their values drawn in at either end.
+TRIMMED = 0.05
 
 
 @dataclass(frozen=True)
@@ -162,11 +164,25 @@ def _leave(entry: Floats | None, group: Ints | None, times: Floats, own: Ints) -
     return times.size - np.searchsorted(keys[::-1], asked, side="right")
 
 
+def _middle(sample: Floats) -> tuple[Floats, Floats]:
+    """Mean and spread of each line, its outermost values drawn in.
+
+    A wrong unit or a code for a missing value, far outside the others, must not make them all
+    alike: the climb would take them for no information.
+    """
+    out = int(TRIMMED * sample.shape[1])
+    marks = np.partition(sample, (out, sample.shape[1] - 1 - out), axis=1)
+    low, high = marks[:, out, None], marks[:, sample.shape[1] - 1 - out, None]
+    inner = np.clip(sample, low, high)
+    alike = (low == high)[:, 0]
+    inner[alike] = sample[alike]
+    return inner.mean(axis=1), inner.std(axis=1)
+
+
 def _standardize(x: Floats, order: Ints) -> tuple[Floats, Floats, Floats]:
     """Copy covariates in sorted order, centered and scaled so that units do not matter."""
-    sample = x[:: max(x.shape[0] // SAMPLE, 1)].astype(np.float64)
-    center = sample.mean(axis=0)
-    scale = sample.std(axis=0)
+    sample = np.ascontiguousarray(x[:: max(x.shape[0] // SAMPLE, 1)].T, dtype=np.float64)
+    center, scale = _middle(sample)
     flat = scale <= 1e-12 * np.abs(center)
     if np.any(flat):
         # Constant in the sample: rare values elsewhere must not be blown up.

@@ -177,3 +177,27 @@ def test_hostile_input_gets_one_clear_error(change, message):
     }
     with pytest.raises(ValueError, match=message):
         fit_cox(**(arguments | change))
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_column_that_puts_all_failures_in_order_runs_away(mixed):
+    time, _, x = plain(4)
+    sorting = np.log(time) + mixed * x[:, 1]
+    fit = fit_cox(time, None, np.column_stack([sorting, x[:, 1]]))
+    assert fit.coef[0] == -np.inf
+    assert np.isnan(fit.standard_error[0])
+    if mixed:
+        assert fit.coef[1] == np.inf
+
+
+@pytest.mark.parametrize("value", [1e6, 1e12])
+def test_a_value_far_outside_does_not_hide_the_others(value):
+    time, event, x = plain(5)
+    # Such a unit that outlives all others has, at the maximum, no hazard at all.
+    x[7, 0] = np.sign(x[:, 0] @ (time < np.median(time))) * -value
+    time[7], event[7] = 2 * time.max(), False
+    others = np.arange(80) != 7
+    fit, expected = fit_cox(time, event, x), fit_cox(time[others], event[others], x[others])
+    assert fit.converged
+    np.testing.assert_allclose(fit.coef, expected.coef, rtol=1e-6)
+    assert fit.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-9)
