@@ -24,8 +24,10 @@ def check_rounding(rounding: str) -> None:
         raise ValueError(f"rounding must be 'up', 'nearest' or 'down', got {rounding!r}")
 
 
-def check_width(resolution: Any) -> float:
-    """The width of a rounding step, a positive number."""
+def check_resolution(resolution: Any) -> float | None:
+    """The width of a rounding step, a positive number; None where it is to be found ("auto")."""
+    if isinstance(resolution, str) and resolution == "auto":
+        return None
     number = isinstance(resolution, (int, float, np.integer, np.floating))
     if not number or isinstance(resolution, bool) or not 0.0 < float(resolution) < np.inf:
         raise ValueError(f"resolution must be a positive width or 'auto', got {resolution!r}")
@@ -40,10 +42,8 @@ def recording_intervals(
     Running units keep their time as lower bound, and inf as upper.
     """
     check_rounding(rounding)
-    if isinstance(resolution, str) and resolution == "auto":
-        width = find_resolution(times)
-    else:
-        width = check_width(resolution)
+    width = check_resolution(resolution)
+    width = find_resolution(times) if width is None else width
     if width < ROUNDING * times.max():
         raise ValueError(
             f"resolution must be coarser than the rounding errors of the durations (up to "

@@ -161,8 +161,9 @@ def check_length(array: np.ndarray, n: int, name: str) -> None:
 
 def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
     """Accept a finite number above zero (or at least zero)."""
-    number = isinstance(value, (int, float, np.integer, np.floating))
-    if not number or not np.isfinite(value) or value < 0 or (value == 0 and not zero):
+    number = isinstance(value, (int, float, np.integer, np.floating)) and value is not True
+    most = float(np.finfo(np.float64).max)
+    if not number or not 0 <= value <= most or (value == 0 and not zero):
         rule = "at least zero" if zero else "above zero"
         raise ValueError(f"{name} must be a finite number {rule}, got {value!r}")
     return float(value)

@@ -134,10 +134,27 @@ class MixtureState(Persistent):
             raise ValueError(f"parameters_ with {x.size} entries do not fit parameter_names_")
         if not self.n_units_ > 0:
             raise ValueError(f"n_units_ must be positive, got {self.n_units_:g}")
+        if self.n_events_ > self.n_units_ * (1.0 + 1e-9):
+            raise ValueError(f"n_events_ is {self.n_events_:g} of {self.n_units_:g} units")
         self._check_parameters()
+        self._check_covariance()
         self._derive()
         for name, value in stored.items():
             derived_agrees(name, value, getattr(self, name))
+
+    def _check_covariance(self) -> None:
+        """Refuse what is no covariance: NaN of a fit without bounds, else positive definite."""
+        given = self.covariance_
+        if not self.converged_:
+            if not np.all(np.isnan(given)):
+                raise ValueError("covariance_ must be NaN where converged_ is false")
+            return
+        scale = np.sqrt(np.maximum(np.diag(given), 0.0))
+        if not (np.all(np.isfinite(given)) and np.all(scale > 0)):
+            raise ValueError("covariance_ must be finite with a positive diagonal")
+        unit = given / scale[:, None] / scale
+        if np.abs(unit - unit.T).max() > 1e-6 or np.linalg.eigvalsh(unit)[0] < -1e-9:
+            raise ValueError("covariance_ must be symmetric and positive definite")
 
     def _forget(self) -> None:
         """Drop what was computed from an earlier fit."""

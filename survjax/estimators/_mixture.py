@@ -20,6 +20,7 @@ from survjax.estimators._parameters import Parameters
 from survjax.estimators._plots import Plots
 from survjax.estimators._report import Report
 from survjax.estimators._selection import select
+from survjax.estimators._settings import check_settings
 from survjax.inference.curves import memberships
 from survjax.inference.likelihood import contributions
 from survjax.inference.maxima import weigh
@@ -297,20 +298,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
 
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
-        k = self.n_components
-        known = isinstance(k, str) and k in ("bic", "aic", "icl")
-        whole = isinstance(k, (int, np.integer)) and not isinstance(k, bool) and k >= 1
-        if not (known or whole):
-            raise ValueError(
-                f"n_components must be a positive whole number, 'bic', 'aic' or 'icl', got {k!r}"
-            )
-        for name, low in (("n_starts", 1), ("max_iter", 1), ("max_components", 1)):
-            value = getattr(self, name)
-            if not (isinstance(value, (int, np.integer)) and value >= low):
-                raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
-        for name in ("tol", "max_shape"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
+        check_settings(self)
 
     @double_precision
     def membership(self, ages: Any, event_observed: Any = None) -> np.ndarray:

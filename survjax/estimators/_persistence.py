@@ -252,6 +252,8 @@ def _from_plain(value: Any, name: str) -> Any:
 
 def _read(path: Path) -> str:
     """The text of a file of acceptable size."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError("it is no ordinary file")  # opening it might wait for ever
     with path.open("rb") as file:
         raw = file.read(LARGEST_FILE + 1)
     if len(raw) > LARGEST_FILE:
@@ -292,6 +294,9 @@ def _parsed(text: str) -> Any:
 
 def _write_whole(path: Path, text: str) -> None:
     """Write beside the file, then take its place in one step."""
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no ordinary file"
+        raise ValueError(f"{str(path)!r} is {kind}: name the file to write")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     # Created anew (never through a link that lies there), with the rights a new file gets.
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pickle
+import stat
 
 import numpy as np
 import pytest
@@ -131,6 +132,18 @@ def test_an_older_file_survives_a_save_that_fails(model, saved, tmp_path, monkey
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_only_ordinary_files_are_read_and_replaced(model, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, words in ((pipe, "no ordinary file"), (tmp_path, "a folder")):
+        with pytest.raises(ValueError, match=f"is {words}: name the file to write"):
+            model.save(path)
+    with pytest.raises(ValueError, match="it is no ordinary file"):
+        survjax.load(pipe)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
 def test_every_class_that_a_file_may_name_exists_and_saves_something():
     for name, module in CLASSES.items():
         cls = getattr(__import__(module, fromlist=[name]), name)
@@ -172,6 +185,12 @@ HOSTILE = [
     ("parameters.n_starts", {"cls": "os"}, "parameters.n_starts must be a number, text or a list"),
     ("parameters.n_components", -3, "n_components must be a positive whole number"),
     ("parameters.max_shape", {"float": "inv"}, "parameters.max_shape must be a number"),
+    ("parameters.tol", "small", "tol must be a finite number above zero, got 'small'"),
+    ("parameters.max_shape", None, "max_shape must be a finite number above zero, got None"),
+    ("parameters.min_component_weight", [], "min_component_weight must be a finite number"),
+    ("parameters.rounding", 5, "rounding must be 'up', 'nearest' or 'down', got 5"),
+    ("parameters.resolution", "day", "resolution must be a positive width or 'auto'"),
+    ("parameters.random_state", "dice", "random_state must be a whole number"),
     ("fitted", 3, "fitted must be an object, got 3"),
     ("fitted.parameters_", put, "fitted lacks parameters_"),
     ("fitted.__class__", "x", "has the unknown '__class__'"),
@@ -184,6 +203,12 @@ HOSTILE = [
     ("fitted.parameters_", [10**400] * 5, "too large for a float"),
     ("fitted.covariance_", [[1.0]], "does not fit the other fields"),
     ("fitted.covariance_", [[1.0] * 5, [1.0] * 4], "rows of different lengths"),
+    ("fitted.covariance_", [["nan"] * 5] * 5, "covariance_ must be finite"),
+    ("fitted.covariance_", [[-1.0] * 5] * 5, "with a positive diagonal"),
+    ("fitted.covariance_", np.tri(5).tolist(), "covariance_ must be symmetric and positive"),
+    ("fitted.covariance_", (2 - np.eye(5)).tolist(), "must be symmetric and positive definite"),
+    ("fitted.converged_", False, "covariance_ must be NaN where converged_ is false"),
+    ("fitted.n_events_", 1e9, "n_events_ is 1e+09 of"),
     ("fitted.log_likelihood_", "inf", "fitted.log_likelihood_ must be finite"),
     ("fitted.n_units_", -1.0, "fitted.n_units_ must be at least 0"),
     ("fitted.n_units_", 0.0, "n_units_ must be positive"),

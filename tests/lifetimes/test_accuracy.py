@@ -146,3 +146,18 @@ def test_quantiles_of_rest_reach_their_share_however_steep_the_components(k):
     hazards = jax.jit(jax.vmap(reached))(logits, log_scales, log_shapes)
     expected = np.broadcast_to(-np.log1p(-np.asarray(shares)), hazards.shape)
     np.testing.assert_allclose(hazards, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1.0, 2.0**-40, 1e12])
+@double_precision
+def test_errors_of_quantiles_hold_their_digits_in_the_far_tail(unit):
+    # Only the second component is left, and the remaining life is 1e-13 of the age.
+    x = np.array([0.57, 0.12, 0.4, 2.8, 2.47]) + np.log(unit) * np.array([0, 1, 1, 0, 0])
+    age, shape = 13.2 * unit, np.exp(2.47)
+
+    def log_quantile(x):
+        return jnp.log(Mixture(x[:1], Weibull(x[1:3], x[3:])).given(age).quantile(0.1))
+
+    # log s = log(target / h(age)) to first order in s / age.
+    slope = [0.0, 0.0, shape, 0.0, -1.0 - shape * (np.log(13.2) - 0.4)]
+    np.testing.assert_allclose(jax.grad(log_quantile)(x), slope, rtol=1e-9)

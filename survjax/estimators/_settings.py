@@ -1,0 +1,39 @@
+"""Checks of the hyper-parameters of a mixture: at the fit, and of a model read from a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from survjax._core.recording import check_resolution, check_rounding
+from survjax._core.validation import check_count, check_positive
+
+CRITERIA = ("bic", "aic", "icl")
+
+
+def check_settings(model: Any) -> None:
+    """Raise ValueError for the first hyper-parameter that makes no sense."""
+    k = model.n_components
+    known = isinstance(k, str) and k in CRITERIA
+    whole = isinstance(k, (int, np.integer)) and not isinstance(k, bool) and k >= 1
+    if not (known or whole):
+        raise ValueError(
+            f"n_components must be a positive whole number, 'bic', 'aic' or 'icl', got {k!r}"
+        )
+    for name in ("n_starts", "max_iter", "max_components"):
+        check_count(getattr(model, name), name)
+    check_positive(model.tol, "tol")
+    check_positive(model.min_component_weight, "min_component_weight", zero=True)
+    if not (isinstance(model.max_shape, float) and model.max_shape == np.inf):
+        check_positive(model.max_shape, "max_shape")
+    check_rounding(model.rounding)
+    if model.resolution is not None:
+        check_resolution(model.resolution)
+    try:
+        np.random.default_rng(model.random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "random_state must be a whole number of at least 0, a numpy.random.Generator or "
+            f"None, got {model.random_state!r}"
+        ) from None
