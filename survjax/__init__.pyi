@@ -16,6 +16,7 @@ from survjax.estimators._messages import FitWarning as FitWarning
 from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum
 from survjax.estimators._mixture_regression import MixtureRegression as MixtureRegression
 from survjax.estimators._scaled_hazard import ScaledHazard as ScaledHazard
+from survjax.estimators._scorers import survival_scorer as survival_scorer
 from survjax.estimators._target import survival_target as survival_target
 from survjax.inference.derivatives import compute_hazard as compute_hazard
 from survjax.inference.metrics import brier_score as brier_score

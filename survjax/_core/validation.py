@@ -174,3 +174,10 @@ def check_count(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
     return int(value)
+
+
+def check_penalty(value: Any) -> None:
+    """Accept a penalty: a finite number of at least zero, or "cv"."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if value != "cv" and not (number and 0 <= value < np.inf):
+        raise ValueError(f"penalty must be a number of at least 0, or 'cv', got {value!r}")

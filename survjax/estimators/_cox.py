@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from survjax._core.validation import check_weights
+from survjax._core.validation import check_penalty, check_weights
 from survjax.estimators._covariates import (
     check_covariates,
     collinear_message,
@@ -16,6 +16,7 @@ from survjax.estimators._covariates import (
     outlying_words,
 )
 from survjax.estimators._cox_diagnostics import CoxDiagnostics
+from survjax.estimators._cox_penalty import choose_penalty, path_table
 from survjax.estimators._cox_predictions import CoxPredictions
 from survjax.estimators._cox_saved import SavedCox
 from survjax.estimators._frames import frame
@@ -38,9 +39,11 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
     ----------
     ties : {"efron", "breslow"}, default "efron"
         How failures at one time are taken.
-    penalty : float, default 0
+    penalty : float or "cv", default 0
         Subtracts ``penalty * sum(l1_ratio |b| + (1 - l1_ratio) b^2 / 2)`` per unit from the log
-        partial likelihood, b being the effects of one standard deviation of each column.
+        partial likelihood, b being the effects of one standard deviation of each column. "cv"
+        tries a path of penalties and keeps the one with the best partial likelihood of held-out
+        units over five folds (of clusters, where `fit` is given them).
     l1_ratio : float, default 0
         0 is ridge, 1 is the lasso, and between them is the elastic net.
     robust : bool, default False
@@ -66,6 +69,8 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         2 p - 2 log partial likelihood.
     baseline_ : StepCurve, or dict of StepCurve by stratum
         Cumulative hazard where all columns have their means (`feature_means_`).
+    penalty_, penalty_path_ : float, DataFrame
+        The penalty used, and what was compared (`penalty, score, error`, coefficients) by "cv".
     n_iter_, converged_ : int, bool
     history_ : DataFrame
         Log partial likelihood along the way.
@@ -99,14 +104,14 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         self,
         *,
         ties: str = "efron",
-        penalty: float = 0.0,
+        penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
         robust: bool = False,
         tol: float = 1e-9,
         max_iter: int = 100,
     ) -> None:
         self.ties = ties
-        self.penalty = penalty
+        self.penalty: Any = penalty
         self.l1_ratio = l1_ratio
         self.robust = robust
         self.tol = tol
@@ -172,25 +177,22 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         if x.shape[0] == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
         self.feature_means_ = weight @ x / weight.sum()
-        found = fit_cox(
-            target.durations,
-            target.event,
-            x,
-            entry=entry,
-            sample_weight=sample_weight,
-            strata=strata,
-            ties=self.ties,
-            penalty=self._penalty(x, weight),
-            max_iter=self.max_iter,
-            tol=self.tol,
-        )
+        rows: dict[str, Any] = {
+            "entry": None if entry is None else np.asarray(entry),
+            "sample_weight": weight,
+            "strata": None if strata is None else np.asarray(strata),
+            "ties": self.ties,
+            "max_iter": self.max_iter,
+            "tol": self.tol,
+        }
+        penalty = self._penalty(target, x, rows, cluster)
+        found = fit_cox(target.durations, target.event, x, penalty=penalty, **rows)
         self._refuse_collinear(found, x)
         self._keep(found, cluster, float(weight.sum()), x)
         return self
 
     def _check_parameters(self) -> None:
-        if isinstance(self.penalty, str) or not (np.isfinite(self.penalty) and self.penalty >= 0):
-            raise ValueError(f"penalty must be a number of at least 0, got {self.penalty!r}")
+        check_penalty(self.penalty)
         if isinstance(self.l1_ratio, str) or not 0 <= self.l1_ratio <= 1:
             raise ValueError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
 
@@ -207,16 +209,30 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
             raise ValueError(f"X has {x.shape[0]} rows but y has {target.durations.shape[0]}")
         return x, target
 
-    def _penalty(self, x: np.ndarray, weight: np.ndarray) -> Penalty | None:
+    def _penalty(
+        self, target: SurvivalTarget, x: np.ndarray, rows: dict[str, Any], cluster: Any
+    ) -> Penalty | None:
         """Per unit, and on effects of one standard deviation."""
-        if not self.penalty:
+        weight = rows["sample_weight"]
+        self.__dict__.pop("penalty_path_", None)
+        if self.penalty == 0:
+            self.penalty_ = 0.0
             return None
-        spread = np.sqrt(weight @ (x - self.feature_means_) ** 2 / weight.sum())
-        return Penalty(self.penalty * weight.sum(), self.l1_ratio, unit=spread)
+        # In units of the largest number, so that no square leaves the range of numbers.
+        away = x - self.feature_means_
+        largest = np.abs(away).max(axis=0)
+        away = away / np.where(largest > 0, largest, 1.0)
+        spread = largest * np.sqrt(weight @ away**2 / weight.sum())
+        if self.penalty == "cv":
+            self.penalty_, table = choose_penalty(target, x, spread, rows, self.l1_ratio, cluster)
+            self.penalty_path_ = path_table(table, column_names(self))
+        else:
+            self.penalty_ = float(self.penalty)
+        return Penalty(self.penalty_ * weight.sum(), self.l1_ratio, unit=spread)
 
     def _refuse_collinear(self, found: CoxFit, x: np.ndarray) -> None:
         repeated = np.flatnonzero(found.climb.aliased)
-        if repeated.size and not self.penalty:
+        if repeated.size and not self.penalty_:
             groups = [[j, *found.repeats(j).tolist()] for j in repeated.tolist()]
             varying = np.flatnonzero(np.ptp(x, axis=0) > 0).tolist()
             raise ValueError(collinear_message(groups, column_names(self), varying))
@@ -227,7 +243,8 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         self.__dict__.pop("_tables", None)
         self.coef_ = np.where(found.climb.aliased, 0.0, found.coef)
         self.covariance_ = found.covariance
-        if self.robust or cluster is not None:
+        self._robust, self._cluster = self.robust or cluster is not None, cluster
+        if self._robust:
             self.covariance_ = robust_covariance(found, cluster)
         self.parameters_ = self.coef_
         self.parameter_names_ = tuple(column_names(self))
@@ -269,13 +286,15 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         }
         return curves[None] if self._cox.strata == (None,) else curves
 
-    def score(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> float:
+    def score(
+        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, strata: Any = None
+    ) -> float:
         """Concordance of the risks with the failures (Harrell's); 0.5 is a guess.
 
         Parameters
         ----------
-        X, y, entry, sample_weight
-            As in `fit`.
+        X, y, entry, sample_weight, strata
+            As in `fit`. With strata, units are compared within each, as R does.
         """
         self._check_fitted()
         x, target = self._checked(X, y, reset=False)
@@ -285,6 +304,7 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
             self._risk(x),
             entry=entry,
             sample_weight=sample_weight,
+            strata=strata,
             standard_error=False,
         )
         return found.index

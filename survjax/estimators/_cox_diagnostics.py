@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from survjax.estimators._frames import frame
@@ -13,6 +14,7 @@ from survjax.inference.partial_likelihood import (
     influence,
     martingale_residuals,
     proportionality_test,
+    robust_score_test,
     schoenfeld_residuals,
     score_residuals,
 )
@@ -32,6 +34,9 @@ class CoxDiagnostics:
     """Diagnostics of an estimator that holds `_cox` and the names of its coefficients."""
 
     _cox: CoxFit
+    _robust: bool
+    _cluster: Any
+    covariance_: np.ndarray
     parameter_names_: tuple[str, ...]
 
     def _check_fitted(self) -> None:
@@ -43,15 +48,19 @@ class CoxDiagnostics:
         Returns
         -------
         DataFrame
-            Columns `statistic, df, p_value`. They do not hold under a penalty.
+            Columns `statistic, df, p_value`. They do not hold under a penalty. With robust
+            errors, Wald's test is by these, and there is a `robust_score` test; the other two
+            take rows to be independent.
         """
         self._check_fitted()
-        fit = self._cox
+        fit, robust = self._cox, getattr(self, "_robust", False)
         found = {
             "likelihood_ratio": fit.likelihood_ratio_test(),
-            "wald": fit.wald_test(),
+            "wald": fit.wald_test(self.covariance_ if robust else None),
             "score": fit.score_test(),
         }
+        if robust:
+            found["robust_score"] = robust_score_test(fit, self._cluster)
         columns = {key: [getattr(t, key) for t in found.values()] for key in vars(found["wald"])}
         return frame(columns, names=list(found))
 

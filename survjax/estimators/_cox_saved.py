@@ -92,6 +92,8 @@ class SavedCox(Persistent):
         "n_iter_": Number(whole=True),
         "converged_": Flag(),
         "history_": Table(),
+        "penalty_": Number(least=0.0),
+        "penalty_path_": Table(optional=True),
     }
 
     def _counts(self, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +128,7 @@ class SavedCox(Persistent):
             raise ValueError(f"{len(strata)} strata do not have {len(steps)} baselines")
         for one in steps:
             n = one.times.size
-            rising = n == 0 or (one.times[0] > 0 and np.all(np.diff(one.times) > 0))
+            rising = n == 0 or (one.times[0] >= 0 and np.all(np.diff(one.times) > 0))
             if one.hazard.size != n + 1 or not rising or np.any(np.diff(one.hazard) < 0):
                 raise ValueError("_steps must have increasing times and hazards, from zero on")
             if one.hazard[0] != 0 or one.spread[0] != 0 or np.any(np.diff(one.spread) < 0):

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax._core.validation import check_penalty
 from survjax.estimators._certificate import Certificate
 from survjax.estimators._covariates import (
     check_covariates,
@@ -67,11 +68,7 @@ class RegressionEstimator(
 
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
-        number = isinstance(self.penalty, (int, float, np.number))
-        if self.penalty != "cv" and not (number and 0 <= self.penalty < np.inf):
-            raise ValueError(
-                f"penalty must be a number of at least 0, or 'cv', got {self.penalty!r}"
-            )
+        check_penalty(self.penalty)
         if not 0 <= self.l1_ratio <= 1:
             raise ValueError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
 

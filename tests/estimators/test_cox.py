@@ -13,9 +13,15 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from survjax import CoxPH, FitWarning, NoFiniteMaximum, survival_target
+from survjax import CoxPH, FitWarning, NoFiniteMaximum, load, survival_target
 from survjax.inference.metrics import concordance
 from survjax.inference.nonparametric import kaplan_meier
+from survjax.inference.partial_likelihood import (
+    Penalty,
+    fit_cox,
+    log_partial_likelihood,
+    risk_order,
+)
 
 NOT_APPLICABLE = {
     "check_sample_weight_equivalence_on_sparse_data": "as on dense data, below",
@@ -187,6 +193,35 @@ def test_penalties_are_free_of_units_and_of_the_number_of_rows(fleet):
     assert 0 < model.coef_[0] < CoxPH().fit(x, y).coef_[0]
 
 
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_a_penalty_is_chosen_by_the_partial_likelihood_of_units_held_out(l1_ratio):
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.normal(size=(200, 6)), columns=list("abcdef"))
+    lives = rng.exponential(np.exp(-x.to_numpy()[:, :2] @ [0.8, -0.5]))
+    y = np.column_stack([np.minimum(lives, 2.0), lives < 2.0])
+    model = CoxPH(penalty="cv", l1_ratio=l1_ratio).fit(x, y)
+    path = model.penalty_path_
+    assert list(path) == ["penalty", "score", "error", *"abcdef"]
+    assert model.penalty_ == path["penalty"][path["score"].idxmax()]
+    same = CoxPH(penalty=model.penalty_, l1_ratio=l1_ratio).fit(x, y)
+    np.testing.assert_allclose(model.coef_, same.coef_)
+    assert np.abs(path.loc[0, list("abcdef")]).max() < 0.02
+    assert path["score"].max() > path["score"][0] + 0.05
+    # By hand: what the units of each fold add to the log partial likelihood of all.
+    scores, row = [], path["score"].idxmax()
+    fold = np.random.default_rng(0).permutation(200) % 5
+    for k in range(5):
+        inside = fold != k
+        part = fit_cox(
+            *y[inside].T,
+            x[inside].to_numpy(),
+            penalty=Penalty(model.penalty_ * inside.sum(), l1_ratio, unit=x.to_numpy().std(axis=0)),
+        )
+        whole = log_partial_likelihood(x.to_numpy() @ part.coef, risk_order(*y.T))
+        scores.append((float(whole) - part.log_likelihood) / (~inside).sum())
+    assert path["score"][row] == pytest.approx(np.mean(scores), abs=1e-4)
+
+
 def test_the_lasso_agrees_with_scikit_survival(fleet):
     reference = pytest.importorskip("sksurv.linear_model", reason="scikit-survival is missing")
     rng = np.random.default_rng(3)
@@ -261,6 +296,21 @@ def test_columns_constant_where_it_counts_are_told_from_constant_ones(fleet):
     strata = fleet[0]["site"]
     with pytest.raises(ValueError, match="'b' is constant among all units at risk together"):
         CoxPH().fit(x.assign(b=(strata == "b").astype(float)), y, strata=strata)
+
+
+def test_a_failure_at_time_zero_and_a_chosen_penalty_outlive_saving(fleet, tmp_path):
+    x, y = fleet[0][["load"]], fleet[1].copy()
+    y[0] = 0.0, 1.0
+    model = CoxPH(penalty="cv").fit(x, y)
+    model.save(tmp_path / "model.json")
+    again = load(tmp_path / "model.json")
+    assert again.penalty_ == model.penalty_
+    pd.testing.assert_frame_equal(again.penalty_path_, model.penalty_path_)
+    pd.testing.assert_frame_equal(
+        again.predict_survival(x, [0.0, 3.0]), model.predict_survival(x, [0.0, 3.0])
+    )
+    with pytest.raises(ValueError, match="needs the rows that were fitted"):
+        again.tests()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from survjax.inference.metrics._weights import (
     known_curve,
 )
 from survjax.inference.nonparametric import StepCurve
+from survjax.inference.nonparametric._log_rank import label
 from survjax.inference.nonparametric._rows import Floats, Rows, check_lifetimes
 
 __all__ = ["Concordance", "concordance"]
@@ -62,6 +63,8 @@ def concordance(
     horizon: float | None = None,
     entry: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
+    cluster: ArrayLike | None = None,
     censoring_at: str = "before",
     standard_error: bool = True,
 ) -> Concordance:
@@ -90,6 +93,12 @@ def concordance(
         Ages at entry: a unit is compared only with failures after it came under observation.
     sample_weight : array-like of shape (n,), optional
         Frequencies.
+    strata : array-like of shape (n,), optional
+        Groups within which units are compared, and not with others: where each has a baseline of
+        its own, risks of different groups say nothing of each other.
+    cluster : array-like of shape (n,), optional
+        Groups of rows that depend on each other, such as the rows of one unit: the standard
+        error allows for it.
     censoring_at : {"before", "at"}
         Whether Uno's weight is P(not censored before t), which is exact where failures and
         censorings share times, or P(not censored by t), as in scikit-survival.
@@ -123,15 +132,8 @@ def concordance(
         pull = pull * inverse_weights(curve, rows.durations, counted, censoring_at) ** 2
     elif weighting != "harrell":
         raise ValueError(f'weighting must be "harrell" or "uno", got {weighting!r}')
-    return _count(rows, scores, counted, pull, standard_error)
-
-
-def _count(
-    rows: Rows, scores: Floats, counted: np.ndarray, pull: Floats, errors: bool
-) -> Concordance:
-    """Count pairs from both ends: as the unit that failed, and as the one compared with it."""
-    rank = np.unique(scores, return_inverse=True)[1]
-    ahead = _pairs(rows, rank, counted, rows.weight, from_failures=True)
+    parts = _parts(strata, rows.durations.size)
+    ahead = _by_stratum(rows, scores, counted, rows.weight, parts, from_failures=True)
     lower, equal, higher = (float(pull @ part) for part in ahead)
     comparable = lower + equal + higher
     if comparable <= 0:
@@ -139,15 +141,57 @@ def _count(
             "no two units can be compared: no failure was seen while another unit was running"
         )
     index = (lower + 0.5 * equal) / comparable
-    if not errors:
+    if not standard_error:
         return Concordance(index, float("nan"), lower, higher, equal)
-    behind = _pairs(rows, rank, counted, pull, from_failures=False)
+    behind = _by_stratum(rows, scores, counted, pull, parts, from_failures=False)
     # Each row's pairs, as a failure and as a comparison; the weight of a row is its own.
     share = pull * (ahead[0] + 0.5 * ahead[1] - index * sum(ahead))
     share += rows.weight * (behind[2] + 0.5 * behind[1] - index * sum(behind))
-    influence = share / comparable
-    error = np.sqrt(np.sum(influence[rows.weight > 0] ** 2 / rows.weight[rows.weight > 0]))
-    return Concordance(index, float(error), lower, higher, equal)
+    error = _spread(share / comparable, rows.weight, cluster)
+    return Concordance(index, error, lower, higher, equal)
+
+
+def _spread(influence: Floats, weight: Floats, cluster: ArrayLike | None) -> float:
+    """Standard error from the influence of rows, or of the clusters that they make up."""
+    if cluster is not None:
+        total = np.bincount(label(cluster, weight.size, "cluster")[1], influence)
+        return float(np.sqrt(total @ total))
+    counts = weight > 0
+    return float(np.sqrt(np.sum(influence[counts] ** 2 / weight[counts])))
+
+
+def _parts(strata: ArrayLike | None, size: int) -> list[np.ndarray]:
+    """The rows of each stratum."""
+    if strata is None:
+        return [np.arange(size)]
+    number = label(strata, size, "strata")[1]
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
+
+
+def _by_stratum(
+    rows: Rows,
+    scores: Floats,
+    counted: np.ndarray,
+    weight: Floats,
+    parts: list[np.ndarray],
+    *,
+    from_failures: bool,
+) -> list[Floats]:
+    """Count pairs from one end: as the unit that failed, or as the one compared with it."""
+    found = [np.zeros(scores.size) for _ in range(3)]
+    for part in parts:
+        some = Rows(
+            rows.durations[part],
+            rows.event_observed[part],
+            None if rows.entry is None else rows.entry[part],
+            rows.weight[part],
+        )
+        rank = np.unique(scores[part], return_inverse=True)[1]
+        pairs = _pairs(some, rank, counted[part], weight[part], from_failures=from_failures)
+        for total, own in zip(found, pairs, strict=True):
+            total[part] = own
+    return found
 
 
 def _pairs(

@@ -26,6 +26,7 @@ from survjax.inference.partial_likelihood._residuals import (
     influence,
     martingale_residuals,
     robust_covariance,
+    robust_score_test,
     schoenfeld_residuals,
     score_residuals,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "influence",
     "schoenfeld_residuals",
     "robust_covariance",
+    "robust_score_test",
     "proportionality_test",
     "log_partial_likelihood",
     "risk_order",

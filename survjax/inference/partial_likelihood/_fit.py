@@ -132,11 +132,17 @@ class CoxFit:
         bend = bend[np.ix_(keep, keep)]
         return chi_squared(slope @ np.linalg.solve(bend, slope), self._df)
 
-    def wald_test(self) -> Test:
-        """Test all finite coefficients at once, by their distance from zero."""
-        known = np.isfinite(self.coef) & np.isfinite(np.diag(self.covariance))
-        beta, bend = self.coef[known], self.covariance[np.ix_(known, known)]
-        return chi_squared(beta @ np.linalg.solve(bend, beta), int(known.sum()))
+    def wald_test(self, covariance: Floats | None = None) -> Test:
+        """Test all finite coefficients at once, by their distance from zero.
+
+        With the robust covariance, if one is given, it is a robust test.
+        """
+        spread = self.covariance if covariance is None else covariance
+        known = np.isfinite(self.coef) & np.isfinite(np.diag(spread))
+        error = np.sqrt(np.diag(spread)[known])
+        z = self.coef[known] / error
+        bend = spread[np.ix_(known, known)] / np.outer(error, error)
+        return chi_squared(z @ np.linalg.solve(bend, z), int(known.sum()))
 
     @property
     def _df(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -9,7 +11,7 @@ from survjax.inference.nonparametric._log_rank import label
 from survjax.inference.nonparametric._rows import Floats
 from survjax.inference.partial_likelihood._baseline import mean_pull
 from survjax.inference.partial_likelihood._derivatives import Tied, tied_sums
-from survjax.inference.partial_likelihood._fit import CoxFit
+from survjax.inference.partial_likelihood._fit import CoxFit, Test, chi_squared
 from survjax.inference.partial_likelihood._sums import weighted_sums
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "influence",
     "martingale_residuals",
     "robust_covariance",
+    "robust_score_test",
     "schoenfeld_residuals",
     "score_residuals",
 ]
@@ -128,13 +131,42 @@ def robust_covariance(fit: CoxFit, cluster: ArrayLike | None = None) -> Floats:
     ----------
     Lin and Wei (1989), JASA 84.
     """
+    moved = _together(fit, influence(fit), cluster)
+    return np.where(np.isfinite(fit.covariance), moved.T @ moved, np.nan)
+
+
+def _together(fit: CoxFit, each: Floats, cluster: ArrayLike | None) -> Floats:
+    """Add up what rows contribute, times their weights, by cluster."""
     weight = np.zeros(fit.durations.size)
     weight[fit.sets.order] = fit.sets.weight
-    moved = influence(fit) * weight[:, None]
-    if cluster is not None:
-        labels, code = label(cluster, fit.durations.size, "cluster")
-        moved = np.stack([np.bincount(code, column, len(labels)) for column in moved.T], axis=1)
-    return np.where(np.isfinite(fit.covariance), moved.T @ moved, np.nan)
+    each = each * weight[:, None]
+    if cluster is None:
+        return each
+    labels, code = label(cluster, fit.durations.size, "cluster")
+    return np.stack([np.bincount(code, column, len(labels)) for column in each.T], axis=1)
+
+
+def robust_score_test(fit: CoxFit, cluster: ArrayLike | None = None) -> Test:
+    """Test all coefficients at once by the slope at zero, its spread taken from the rows.
+
+    Parameters
+    ----------
+    fit : CoxFit
+    cluster : array-like of shape (n,), optional
+        As in `robust_covariance`.
+
+    References
+    ----------
+    Lin and Wei (1989), JASA 84; Therneau and Grambsch (2000), section 7.2.
+    """
+    null = replace(fit, climb=replace(fit.climb, theta=np.zeros_like(fit.climb.theta)))
+    keep = ~fit.climb.aliased
+    slopes = _together(fit, score_residuals(null)[:, keep], cluster)
+    # Columns in units of their own spread, so that none is lost beside another.
+    slopes = slopes / np.maximum(np.sqrt(np.sum(slopes**2, axis=0)), 1e-300)
+    total = slopes.sum(axis=0)
+    statistic = total @ np.linalg.pinv(slopes.T @ slopes, hermitian=True) @ total
+    return chi_squared(statistic, int(np.count_nonzero(keep)))
 
 
 def schoenfeld_residuals(fit: CoxFit, *, scaled: bool = False) -> tuple[Floats, Floats]:
