@@ -181,3 +181,22 @@ def check_penalty(value: Any) -> None:
     number = isinstance(value, (int, float, np.integer, np.floating))
     if value != "cv" and not (number and 0 <= value < np.inf):
         raise ValueError(f"penalty must be a number of at least 0, or 'cv', got {value!r}")
+
+
+def check_shares(values: Any, name: str = "quantiles") -> tuple[np.ndarray, list[str]]:
+    """Check shares of failed units, and name a column for each: q10 for a tenth."""
+    shares = as_floats(np.atleast_1d(values), name)
+    if np.any(~((shares > 0) & (shares < 1))):
+        raise ValueError(f"{name} must lie between 0 and 1, got {shares.tolist()}")
+    return shares, [f"q{100 * share:.12g}" for share in shares]
+
+
+def random_generator(random_state: Any) -> np.random.Generator:
+    """NumPy's generator for a seed, or the generator that was given."""
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "random_state must be a whole number of at least 0, a numpy.random.Generator or "
+            f"None, got {random_state!r}"
+        ) from None

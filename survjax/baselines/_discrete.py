@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from survjax._core.validation import as_floats, check_times
+from survjax._core.validation import as_floats, check_shares, check_times
 from survjax.baselines import _base
 from survjax.baselines._logistic import LogisticRegression
 from survjax.baselines._periods import PiecewiseHazard, choose_edges, person_periods
@@ -273,12 +273,9 @@ class DiscreteTimeHazard(RegressorMixin, BaseEstimator):
             `q10, q50, ...`, one row an asset.
         """
         lives, ages = self._assets(X, ages)
-        q = as_floats(np.atleast_1d(quantiles), "quantiles")
-        if np.any(~((q > 0) & (q < 1))):
-            raise ValueError(f"quantiles must lie between 0 and 1, got {q.tolist()}")
+        q, names = check_shares(quantiles)
         spent = lives.cumulative_hazard(ages[:, None])
         times = lives.time_of(spent - np.log1p(-q)) - ages[:, None]
-        names = [f"q{round(100 * share, 6):g}" for share in q]
         return frame(dict(zip(names, times.T, strict=True)), like=X)
 
     def predict_rul(

@@ -134,7 +134,7 @@ def _add_output(parser: argparse.ArgumentParser, folder: str) -> None:
     add = parser.add_argument_group("output").add_argument
     switch = argparse.BooleanOptionalAction
     add(
-        "--out", metavar="DIR", default=folder,
+        "--out", metavar="DIR", default=folder, type=folder_name,
         help=f"folder to write to; files of the same names are replaced (default: {folder})",
     )  # fmt: skip
     if folder == "survjax-fit":
@@ -184,6 +184,13 @@ def separator(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"must be one mark such as ; or the word tab, got {text!r}"
         )
+    return text
+
+
+def folder_name(text: str) -> str:
+    """A name, not the nothing that an unset variable leaves."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must name a folder, got an empty name")
     return text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import secrets
@@ -16,6 +15,7 @@ from survjax.cli._errors import Refused, quoted
 
 #: A cell of text that begins so is a formula to some spreadsheet; the wide forms too.
 FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+MARKS = re.compile(r"[,;\t|\"\r\n]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -34,9 +34,22 @@ def escaped_column(cells: Sequence[str]) -> Sequence[str]:
 def write_csv(path: Path, columns: Mapping[str, Iterable[str]]) -> None:
     """Write columns of text, whose names are escaped here."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([escaped(name) for name in columns])
-        writer.writerows(zip(*columns.values(), strict=True))
+        file.write(_line(escaped(name) for name in columns))
+        file.writelines(_line(row) for row in zip(*columns.values(), strict=True))
+
+
+def _line(cells: Iterable[str]) -> str:
+    """Cells with commas between. Any mark that separates cells somewhere is put in quotes.
+
+    Where commas are decimal marks, spreadsheets split at semicolons, and would find a formula in
+    the middle of a cell.
+    """
+    return (
+        ",".join(
+            '"' + cell.replace('"', '""') + '"' if MARKS.search(cell) else cell for cell in cells
+        )
+        + "\n"
+    )
 
 
 class Results:

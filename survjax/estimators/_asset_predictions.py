@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import as_floats, check_per_unit, check_times
+from survjax._core.validation import check_per_unit, check_shares, check_times
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
@@ -159,15 +159,12 @@ class AssetPredictions:
     def _rul(self, X: Any, ages: Any, quantiles: Any, level: float, mean: bool) -> pd.DataFrame:
         x, ages = self._assets(X, ages)
         check_level(level)
-        q = as_floats(np.atleast_1d(quantiles), "quantiles")
-        if np.any(~((q > 0) & (q < 1))):
-            raise ValueError(f"quantiles must lie between 0 and 1, got {q.tolist()}")
+        q, names = check_shares(quantiles)
         curves = (*("mean",) * mean, *("quantile",) * q.size)
         t = np.concatenate([[0.0] * mean, q])[:, None] * np.ones(x.shape[0])
         values, errors = self._curves(curves, t, x, ages, level)
-        names = [*["mean"] * mean, *(f"q{round(100 * share, 6):g}" for share in q)]
         columns: dict[str, np.ndarray] = {}
-        for i, name in enumerate(names):
+        for i, name in enumerate([*["mean"] * mean, *names]):
             columns[name] = natural_value(curves[i], values[i])
             low, high = bounds(curves[i], values[i], errors[i], level)
             columns[f"{name}_lower"], columns[f"{name}_upper"] = low, high

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 from sklearn.utils.validation import check_is_fitted
 
-from survjax._core.validation import as_floats, check_length, check_per_unit, check_times
+from survjax._core.validation import check_length, check_per_unit, check_shares, check_times
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
@@ -130,12 +130,9 @@ class CoxPredictions(ParameterTable):
         """
         z, ages = self._units(X, ages)
         reach = normal_quantile(check_level(level))
-        shares = as_floats(np.atleast_1d(quantiles), "quantiles")
-        if np.any(~((shares > 0) & (shares < 1))):
-            raise ValueError(f"quantiles must lie between 0 and 1, got {shares.tolist()}")
+        shares, names = check_shares(quantiles)
         columns: dict[str, np.ndarray] = {}
-        for share in shares:
-            name = f"q{round(100 * share, 6):g}"
+        for share, name in zip(shares, names, strict=True):
             for suffix, side in (("", 0.0), ("_lower", reach), ("_upper", -reach)):
                 found = np.empty(z.shape[0])
                 for table, rows in self._by_stratum(strata, z.shape[0]):

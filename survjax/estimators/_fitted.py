@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import as_floats, check_rows, check_times
+from survjax._core.validation import (
+    as_floats,
+    check_rows,
+    check_shares,
+    check_times,
+    random_generator,
+)
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import NotFittedError
 from survjax.inference.curves import evaluate, natural_value
@@ -18,10 +24,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+#: A level nearer to one leaves nothing of the tails in 64 bits.
+HIGHEST_LEVEL = 1.0 - 2.0**-50
+
+
 def check_level(level: Any) -> float:
     """Check a confidence level."""
     if not isinstance(level, (int, float, np.number)) or not 0.0 < float(level) < 1.0:
         raise ValueError(f"level must lie between 0 and 1, such as 0.95, got {level!r}")
+    if float(level) > HIGHEST_LEVEL:
+        raise ValueError(f"level must be at most {HIGHEST_LEVEL:.16g}, got {float(level)!r}")
     return float(level)
 
 
@@ -48,7 +60,7 @@ class FittedLifetime:
     ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
         """Checked times and ages of a curve, flat, and the shape that the answer should have."""
         self._check_fitted()
-        t = _array(t, "t")
+        t = _array(t, "q" if curve == "quantile" else "ages" if curve == "mean" else "t")
         if curve == "quantile":
             q = t.ravel()
             check_rows(
@@ -58,7 +70,14 @@ class FittedLifetime:
             check_times(t.ravel(), "t", zero=True)
         ages = np.zeros(()) if ages is None else _array(ages, "ages")
         check_times(ages.ravel(), "ages", zero=True)
-        t, ages = np.broadcast_arrays(t, ages)
+        if t.size == 0:
+            raise ValueError(f"{curve} needs at least one point, got an empty array")
+        try:
+            t, ages = np.broadcast_arrays(t, ages)
+        except ValueError:
+            raise ValueError(
+                f"points and ages must broadcast, got shapes {t.shape} and {ages.shape}"
+            ) from None
         return t.ravel(), ages.ravel(), t.shape
 
     @double_precision
@@ -91,11 +110,13 @@ class FittedLifetime:
     def mean(self, *, ages: Any = None) -> Any:
         """Mean life, or mean remaining life at `ages`."""
         ages = np.zeros(()) if ages is None else _array(ages, "ages")
+        check_times(ages.ravel(), "ages", zero=True)
         return self._curve("mean", np.zeros(ages.shape), ages)
 
     def predict(self, ages: Any) -> np.ndarray:
         """Mean remaining life of units that have reached `ages`, shape (n,)."""
-        return np.atleast_1d(self.mean(ages=ages))
+        self._check_fitted()
+        return np.atleast_1d(self.mean(ages=_array(ages, "ages")))
 
     @double_precision
     def predict_rul(
@@ -122,9 +143,7 @@ class FittedLifetime:
         self._check_fitted()
         check_level(level)
         given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
-        q = as_floats(np.atleast_1d(quantiles), "quantiles")
-        if np.any(~((q > 0) & (q < 1))):
-            raise ValueError(f"quantiles must lie between 0 and 1, got {q.tolist()}")
+        q, names = check_shares(quantiles)
         # Units of one age have one answer: whole-number ages repeat.
         distinct, back = np.unique(ages, return_inverse=True)
         curves = ("mean", *("quantile",) * q.size)
@@ -133,7 +152,7 @@ class FittedLifetime:
             self.lifetime_, self.covariance_, self._maxima, curves, t, distinct, level
         )
         columns: dict[str, np.ndarray] = {}
-        for i, name in enumerate(["mean", *(f"q{round(100 * x, 6):g}" for x in q)]):
+        for i, name in enumerate(["mean", *names]):
             columns[name] = natural_value(curves[i], values[i])[back]
             columns[f"{name}_lower"], columns[f"{name}_upper"] = lower[i][back], upper[i][back]
         return frame(columns, like=given)
@@ -192,17 +211,19 @@ class FittedLifetime:
             The estimator's own by default.
         """
         self._check_fitted()
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+            raise ValueError(f"n must be a whole number of at least 0, got {n!r}")
         if random_state is None:
             random_state = getattr(self, "random_state", 0)
-        rng = np.random.default_rng(random_state)
+        rng = random_generator(random_state)
         # The cumulative hazard of a lifetime is a unit exponential.
         return np.asarray(self.lifetime_.inverse_cumulative_hazard(rng.exponential(size=int(n))))
 
 
 def _array(values: Any, name: str) -> np.ndarray:
     """Numbers of any shape as float64."""
-    array = np.asarray(values)
-    return as_floats(np.atleast_1d(array).ravel(), name).reshape(array.shape)
+    array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+    return as_floats(array.ravel(), name).reshape(array.shape)
 
 
 def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> Any:

@@ -161,13 +161,19 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         NoFiniteMaximum
             Where the likelihood rises without end, so that no Weibull is the answer.
         """
+        if entry is None and sample_weight is None and not isinstance(durations, Observations):
+            durations, event_observed, sample_weight = _counted(durations, event_observed)
+        return self._fit(self._rows_of(durations, event_observed, entry, sample_weight))
+
+    def _rows_of(
+        self, durations: Any, event_observed: Any, entry: Any, sample_weight: Any
+    ) -> Observations:
+        """The rows that the arguments of `fit` and `score` describe."""
         if isinstance(durations, Observations):
             if any(given is not None for given in (event_observed, entry, sample_weight)):
                 raise ValueError("Observations hold events, entry and weights: pass them alone")
-            return self._fit(durations)
-        if entry is None and sample_weight is None:
-            durations, event_observed, sample_weight = _counted(durations, event_observed)
-        rows = Observations.from_durations(
+            return durations
+        return Observations.from_durations(
             durations,
             event_observed,
             entry=entry,
@@ -175,7 +181,6 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
             resolution=self.resolution,
             rounding=self.rounding,
         )
-        return self._fit(rows)
 
     @double_precision
     def fit_interval(
@@ -334,16 +339,9 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
-        rows = durations
-        if not isinstance(rows, Observations):
-            rows = Observations.from_durations(
-                durations,
-                event_observed,
-                entry=entry,
-                sample_weight=sample_weight,
-                resolution=self.resolution,
-                rounding=self.rounding,
-            )
+        rows = self._rows_of(durations, event_observed, entry, sample_weight)
+        if not rows.weight.any():
+            raise ValueError("nothing is known of any unit: all still run at age zero")
         terms = contributions(self.lifetime_, rows)
         return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
 

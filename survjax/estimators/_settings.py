@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from survjax._core.recording import check_resolution, check_rounding
-from survjax._core.validation import check_count, check_positive
+from survjax._core.validation import check_count, check_positive, random_generator
 
 CRITERIA = ("bic", "aic", "icl")
 
@@ -30,10 +30,4 @@ def check_settings(model: Any) -> None:
     check_rounding(model.rounding)
     if model.resolution is not None:
         check_resolution(model.resolution)
-    try:
-        np.random.default_rng(model.random_state)
-    except (TypeError, ValueError):
-        raise ValueError(
-            "random_state must be a whole number of at least 0, a numpy.random.Generator or "
-            f"None, got {model.random_state!r}"
-        ) from None
+    random_generator(model.random_state)

@@ -19,6 +19,7 @@ from jax import lax
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
+from survjax._core.validation import random_generator
 from survjax.inference._labels import aligned
 from survjax.inference._replicates import BATCH, FEW_ROWS, batch_item, resampled, simulated
 from survjax.inference._targets import Target, expansion, value_of
@@ -99,7 +100,7 @@ def bootstrap(
     starts = x[None]
     if others is not None:
         starts = np.resize(np.concatenate([starts, others]), (MOST_STARTS, x.size))
-    rng = np.random.default_rng(random_state)
+    rng = random_generator(random_state)
     small = condense(rows, FEW_ROWS) if is_plain(rows) else rows
     lifetime = weibulls(x)
     batches = resampled(small, rng) if kind == "rows" else simulated(lifetime, rows, rng, recording)

@@ -89,6 +89,11 @@ def compute_curve(
     """
     if curve not in CURVES:
         raise ValueError(f"curve must be one of {', '.join(CURVES)}, got {curve!r}")
+    if not isinstance(lifetime, Lifetime):
+        raise TypeError(
+            "lifetime must be one of survjax.lifetimes, such as the lifetime_ of a fitted model, "
+            f"got {type(lifetime).__name__}"
+        )
     t = check_times(np.atleast_1d(np.asarray(times)), "times", zero=True)
     padded = np.concatenate([t, np.ones(bucket_size(t.size) - t.size)])
     lifetime = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), lifetime)

@@ -122,6 +122,7 @@ WRONG = {
     "level nan": (["fit", "x", "--level", "nan"], "between 0 and 1"),
     "resolution": (["fit", "x", "--resolution", "-1"], "a positive number, got '-1'"),
     "horizon": (["fit", "x", "--horizon", "soon"], "a positive number, got 'soon'"),
+    "no folder": (["fit", "x", "--out", ""], "must name a folder, got an empty name"),
     "separator": (["fit", "x", "--separator", "ab"], "one mark such as ; or the word tab"),
     "command": (["fitt"], "invalid choice: 'fitt'"),
 }

@@ -32,6 +32,17 @@ def test_column_names_are_escaped_and_cells_come_back_as_written(tmp_path):
     assert [list(cells) for cells in zip(*rows, strict=True)] == list(columns.values())
 
 
+@pytest.mark.parametrize("mark", [";", "\t", "|", ","])
+def test_no_cell_begins_with_a_formula_whatever_mark_separates_cells(tmp_path, mark):
+    names = [f"pump{mark}=1+1", f'a"{mark}@x', "plain"]
+    write_csv(tmp_path / "t.csv", {f"unit{mark}=2": names, "age": ["1", "2", "3"]})
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        cells = [cell for row in csv.reader(file, delimiter=mark) for cell in row]
+    assert not any(cell.lstrip().startswith(("=", "@")) for cell in cells)
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == names
+
+
 def staged(target, source=None, **files):
     """Results with some files in their hidden folder."""
     results = Results(target, source)
