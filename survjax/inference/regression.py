@@ -22,11 +22,12 @@ from jax import lax
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax.inference._parallel import sum_over_rows
 from survjax.inference.forms import Form, Layout
 from survjax.inference.likelihood import log_contributions
 from survjax.inference.predictor_jets import predictor_jet
 
-#: Rows in a block (its arrays stay in cache), and in a piece that one call works on.
+#: Rows in a block (its arrays stay in cache), and the most in a piece that one call works on.
 BLOCK, PIECE = 2048, 65536
 THREADS = 2
 #: Rows from which the spread of a column is taken.
@@ -59,13 +60,14 @@ class Columns:
     def of(cls, x: np.ndarray, weight: np.ndarray, centered: bool = True) -> Columns:
         """Means and standard deviations over the units."""
         total = weight.sum()
-        center = weight @ x / total
+        center = sum_over_rows(weight, x) / total
         # A sample is enough for the unit of a column.
         part = slice(None, None, max(x.shape[0] // UNIT_ROWS, 1))
         away = x[part] - center
         largest = np.abs(away).max(axis=0, initial=0.0)
         largest = np.where(largest > 0, largest, 1.0)
-        spread = np.sqrt(weight[part] @ (away / largest) ** 2 / max(weight[part].sum(), 1e-300))
+        square = sum_over_rows(weight[part], (away / largest) ** 2)
+        spread = np.sqrt(square / max(weight[part].sum(), 1e-300))
         scale = largest * np.where(spread > 0, spread, 1.0)
         return cls(center if centered else np.zeros_like(center), scale)
 
@@ -124,17 +126,19 @@ def contract(layout: Layout, z: Any, first: Any, second: Any) -> tuple[Any, Any]
     """Gradient and Hessian in the coefficients, from those in the predictors: (Q, n), (Q, Q, n)."""
     size = len(layout)
     wide = [not item.shared for item in layout]
+    # Rows last: every product runs along them.
+    columns = jnp.concatenate([jnp.ones((1, z.shape[0])), z.T])
     # All that is only summed over rows, or multiplied by X once, goes through one product.
     pairs = [(a, b) for a in range(size) for b in range(a, size)]
     once = [(a, b) for a, b in pairs if not (wide[a] and wide[b])]
     vectors = jnp.concatenate([first, jnp.stack([second[p] for p in once])]) if once else first
-    with_x = jnp.concatenate([jnp.sum(vectors, axis=1, keepdims=True), vectors @ z], axis=1)
+    with_x = vectors @ columns.T
     at = [jnp.array(item.columns) for item in layout]
     gradient = jnp.concatenate([with_x[q][at[q]] for q in range(size)])
     pieces: list[list[Any]] = [[None] * size for _ in range(size)]
     for a, b in pairs:
         if wide[a] and wide[b]:
-            full = _weighted_square(z, second[a, b])
+            full = (second[a, b] * columns) @ columns.T
             part = full[at[a]][:, at[b]]
         else:
             row = with_x[size + once.index((a, b))]
@@ -143,22 +147,19 @@ def contract(layout: Layout, z: Any, first: Any, second: Any) -> tuple[Any, Any]
     return gradient, jnp.block(pieces)
 
 
-def _weighted_square(z: Any, h: Any) -> Any:
-    """[1 z]' diag(h) [1 z], shape (p + 1, p + 1)."""
-    hz = h[:, None] * z
-    edge = jnp.sum(hz, axis=0)
-    return jnp.block([[jnp.sum(h)[None, None], edge[None]], [edge[:, None], hz.T @ z]])
-
-
 def pieces_of(
     rows: Observations, x: np.ndarray, component: np.ndarray | None = None
 ) -> Iterator[Piece]:
     """Rows in pieces of one size, the last one padded with rows of no weight."""
     n = rows.n_rows
-    for start in range(0, n, PIECE):
-        part = slice(start, min(start + PIECE, n))
-        inside = rows.take(part) if n > PIECE else rows
-        size = padded_size(inside.n_rows)
+    size, step = padded_size(n), n
+    if n > PIECE:
+        # As many for each thread.
+        step = -(-n // (THREADS * -(-n // (THREADS * PIECE))))
+        step = size = step if step <= BLOCK else -(-step // BLOCK) * BLOCK
+    for start in range(0, n, step):
+        part = slice(start, min(start + step, n))
+        inside = rows.take(part) if n > step else rows
         extra = ((0, size - inside.n_rows), (0, 0))
         block = x[part] if size == inside.n_rows else np.pad(x[part], extra, mode="edge")
         known = None if component is None else np.pad(component[part], extra[0], mode="edge")

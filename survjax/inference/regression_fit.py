@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from survjax._core.observations import Observations
-from survjax.inference.forms import Form, Layout
+from survjax.inference._parallel import sum_over_rows
+from survjax.inference.forms import AcceleratedForm, Form, Layout
+from survjax.inference.hazard_moments import HazardMoments
 from survjax.inference.penalties import MAX_STEP, Penalty, RegressionMaximum, proximal_climb
 from survjax.inference.regression import Columns, Likelihood
 from survjax.optimize import ResultCode
-from survjax.optimize.newton import NewtonState, advance, init
+from survjax.optimize.newton import advance, init
 
-#: Rows on which the first climb runs where there are many more.
-START_ROWS = 16384
-#: Rows on which columns are first looked at for linear dependence.
-SCREEN_ROWS = 2048
+#: Rows on which the first climb runs where there are many more, and the decrement it stops at.
+START_ROWS, NEAR = 16384, 1.0
+#: Rows from which the slopes that a climb begins with are taken.
+SLOPE_ROWS = 2048
+#: Rows on which columns are first looked at for linear dependence, and the smallest eigenvalue
+#: of their correlations that settles it.
+SCREEN_ROWS, CLEAR = 2048, 1e-6
 #: A coefficient with a standard error above this, per standard deviation of its column, is open.
 OPEN = 30.0
 
 
-@partial(jax.jit, static_argnames=("max_iter",))
-def _advance(
-    state: NewtonState, value: Any, gradient: Any, hessian: Any, tol: Any, max_iter: int
-) -> Any:
-    return advance(state, value, gradient, hessian, tol=tol, max_iter=max_iter, max_step=MAX_STEP)
+def likelihood_of(
+    form: Form,
+    layout: Layout,
+    rows: Observations,
+    x: np.ndarray,
+    columns: Columns,
+    component: np.ndarray | None = None,
+) -> Likelihood | HazardMoments:
+    """The likelihood of some rows, by the fastest pass that serves them."""
+    if component is None and HazardMoments.suits(form, layout, rows):
+        return HazardMoments(form, layout, rows, x, columns)
+    return Likelihood(form, layout, rows, x, columns, component)
 
 
 def climb(
@@ -41,20 +51,22 @@ def climb(
     if penalty is not None and penalty.lasso.any():
         return proximal_climb(likelihood, start, tol, max_iter, penalty)
     ridge = np.zeros(start.size) if penalty is None else penalty.ridge
-    state = init(jax.numpy.asarray(start, float), MAX_STEP)
-    while int(state.code) == ResultCode.RUNNING:
-        point = np.asarray(state.trial)
-        value, gradient, hessian = likelihood(point)
-        value = value - 0.5 * point @ (ridge * point)
-        gradient = gradient - ridge * point
-        hessian = hessian - np.diag(ridge)
-        state = _advance(state, -value, -gradient, -hessian, tol, max_iter)
-    theta = np.asarray(state.x)
+    limits: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "max_step": MAX_STEP}
+    state = init(np.array(start, float), MAX_STEP)
+    with np.errstate(all="ignore"):
+        while int(state.code) == ResultCode.RUNNING:
+            point = state.trial
+            value, gradient, hessian = likelihood(point)
+            value = value - 0.5 * point @ (ridge * point)
+            gradient = gradient - ridge * point
+            hessian = hessian - np.diag(ridge)
+            state = advance(state, -value, -gradient, -hessian, **limits)
+    theta = state.x
     return RegressionMaximum(
         theta,
         float(-state.value + 0.5 * theta @ (ridge * theta)),
-        -np.asarray(state.gradient),
-        -np.asarray(state.hessian),
+        -state.gradient,
+        -state.hessian,
         float(state.decrement),
         int(state.n_iter),
         int(state.code),
@@ -73,36 +85,84 @@ def fit(
     penalty: Penalty | None = None,
     tol: float = 1e-9,
     max_iter: int = 100,
-) -> tuple[RegressionMaximum, Likelihood]:
+) -> tuple[RegressionMaximum, Likelihood | HazardMoments]:
     """Climb on a part of many rows first, then on all."""
+    plain = start
+    if penalty is None and isinstance(form, AcceleratedForm):
+        start = sloped_start(rows, x, columns, start)
     if rows.n_rows > 4 * START_ROWS:
-        part = slice(None, None, rows.n_rows // START_ROWS)
+        size = int(np.clip(rows.n_rows // 16, START_ROWS, 4 * START_ROWS))
+        part = slice(None, None, rows.n_rows // size)
         known = None if component is None else component[part]
-        few = Likelihood(form, layout, rows.take(part), x[part], columns, known)
+        few = likelihood_of(form, layout, rows.take(part), x[part], columns, known)
         share = few.n_units / rows.n_units
-        near = climb(few, start, 1e-4, max_iter, penalty and penalty.scaled(share))
+        near = climb(few, start, NEAR, max_iter, penalty and penalty.scaled(share))
         # A rare kind of unit may be missing among the few, so that they leave its effect open.
-        if not faults(near) and not open_parameters(near).size:
-            start = near.theta
-    likelihood = Likelihood(form, layout, rows, x, columns, component)
-    return climb(likelihood, start, tol, max_iter, penalty), likelihood
+        good = not faults(near) and not open_parameters(near).size
+        lasso = penalty is not None and penalty.lasso.any()
+        step = np.linalg.solve(near.hessian, near.gradient) if good and not lasso else 0.0
+        start = near.theta - step if good else plain
+    likelihood = likelihood_of(form, layout, rows, x, columns, component)
+    found = climb(likelihood, start, tol, max_iter, penalty)
+    if found.code == ResultCode.NOT_FINITE:
+        # A row that was not among the few lies too far out for their answer.
+        found = climb(likelihood, plain, tol, max_iter, penalty)
+    return found, likelihood
 
 
 def location_start(rows: Observations) -> tuple[float, float]:
     """Log scale and log shape of a Weibull without covariates, from moments of log time."""
-    event, log_time = rows.event, rows.log_lower
-    if rows.interval is not None:
-        inside = rows.interval > 0
-        middle = 0.5 * (np.where(inside, rows.lower, 0.0) + np.where(inside, rows.upper, 0.0))
-        log_time = np.where(inside, np.log(np.where(inside, middle, 1.0)), log_time)
-        event = np.maximum(event, rows.interval)
-    held = rows.weight * (0.05 + event)
+    return _location(*_log_times(rows), rows.weight)
+
+
+def sloped_start(
+    rows: Observations, x: np.ndarray, columns: Columns, start: np.ndarray
+) -> np.ndarray:
+    """A start of an accelerated life with the slopes of a line through the log times.
+
+    `start` has none: its scale's intercept and slopes come first, then a shape's intercept, if any.
+    """
+    part = slice(None, None, max(rows.n_rows // SLOPE_ROWS, 1))
+    z = (x[part] - columns.center) / columns.scale
+    weight = rows.weight[part]
+    log_time, event = _log_times(rows.take(part))
+    p = z.shape[1]
+    if weight @ event < 2 * p:
+        return start
+    held = weight * (0.05 + event)
+    away = z - held @ z / held.sum()
+    # A little ridge, for columns that say the same in these rows.
+    gram = sum_over_rows(away.T, held[:, None] * away) + 1e-6 * held.sum() * np.eye(p)
+    slopes = np.linalg.solve(gram, away.T @ (held * log_time))
+    scale, log_shape = _location(log_time - z @ slopes, event, weight)
+    start = start.copy()
+    start[: p + 1] = [scale, *slopes]
+    start[p + 1 : p + 2] = log_shape
+    return start
+
+
+def _log_times(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
+    """Log time of each row, of the middle of an interval, and 1.0 where it failed."""
+    if rows.interval is None:
+        return rows.log_lower, rows.event
+    inside = rows.interval > 0
+    middle = 0.5 * (np.where(inside, rows.lower, 0.0) + np.where(inside, rows.upper, 0.0))
+    log_time = np.where(inside, np.log(np.where(inside, middle, 1.0)), rows.log_lower)
+    return log_time, np.maximum(rows.event, rows.interval)
+
+
+def _location(log_time: np.ndarray, event: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Log scale and log shape of a Weibull with such log times."""
+    held = weight * (0.05 + event)
     mean = np.sum(held * log_time) / held.sum()
-    spread = np.sqrt(np.sum(held * (log_time - mean) ** 2) / held.sum())
+    away = log_time - mean
+    spread = np.sqrt(np.sum(held * away**2) / held.sum())
     shape = np.clip(1.28 / max(spread, 1e-9), 0.02, 50.0)
-    # The scale that solves its own equation at this shape.
-    power = rows.weight @ np.exp(np.clip(shape * (log_time - mean), -300.0, 300.0))
-    scale = mean + np.log(power / max(rows.n_events, 1e-3)) / shape
+    # The scale that solves its own equation at this shape: no hazard is larger than all failures.
+    z = shape * away
+    top = np.max(z, where=weight > 0, initial=-np.inf)
+    power = np.sum(weight * np.exp(np.minimum(z - top, 0.0)))
+    scale = mean + (top + np.log(power / max(np.sum(weight * event), 1e-3))) / shape
     return float(scale), float(np.log(shape))
 
 
@@ -178,7 +238,8 @@ def collinear(x: np.ndarray, weight: np.ndarray, with_intercept: bool = True) ->
     groups = [[int(j)] for j in np.flatnonzero(constant)]
     others = np.flatnonzero(~constant)
     z = z[:, others] / length[others]
-    if z.shape[1] == 0:
+    # Where all correlations leave so much, no column is near to a combination of others.
+    if z.shape[1] == 0 or np.linalg.eigvalsh(sum_over_rows(z.T, z))[0] > CLEAR:
         return groups
     left = np.abs(np.diag(np.linalg.qr(z, mode="r")))
     left = np.concatenate([left, np.zeros(z.shape[1] - left.size)])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from survjax.optimize._trust import FLAT, NewtonState, judge, share_of_rounding, verdict
+from survjax.optimize._trust import FLAT, NewtonState, judge, module_of, share_of_rounding, verdict
 
 #: Eigenvalues below this share of the largest are rounding noise: no step divides by them.
 FLOOR = 1e-13
@@ -17,20 +16,21 @@ PUSH = 0.1
 
 def advance(
     state: NewtonState,
-    value: jax.Array,
-    gradient: jax.Array,
-    hessian: jax.Array,
+    value: Any,
+    gradient: Any,
+    hessian: Any,
     *,
     tol: float = 1e-9,
     max_iter: int = 100,
     max_step: float = jnp.inf,
 ) -> NewtonState:
     """Judge the point tried, given its derivatives, and choose the next one to try."""
-    accept, radius = judge(state, value, gradient, jnp.all(jnp.isfinite(hessian)), max_step)
-    x = jnp.where(accept, state.trial, state.x)
-    best = jnp.where(accept, value, state.value)
-    gradient = jnp.where(accept, gradient, state.gradient)
-    hessian = jnp.where(accept, hessian, state.hessian)
+    xp = module_of(state.x)
+    accept, radius = judge(state, value, gradient, xp.all(xp.isfinite(hessian)), max_step)
+    x = xp.where(accept, state.trial, state.x)
+    best = xp.where(accept, value, state.value)
+    gradient = xp.where(accept, gradient, state.gradient)
+    hessian = xp.where(accept, hessian, state.hessian)
     step, predicted, decrement, convex = dense_step(x, gradient, hessian, radius, max_step)
     n_iter = state.n_iter + 1
     code = verdict(best, accept, step, x, decrement, convex, n_iter, tol, max_iter)
@@ -45,9 +45,10 @@ def _units(hessian: Any) -> Any:
     In these units the eigenvalues, and what counts as flat, do not depend on the scale of the
     parameters (a covariate in millimeters or in kilometers).
     """
-    size = jnp.abs(hessian)
-    square = jnp.maximum(jnp.diagonal(size), jnp.finfo(hessian.dtype).eps * jnp.max(size, axis=1))
-    return jnp.sqrt(jnp.where(square > 0, square, 1.0))
+    xp = module_of(hessian)
+    size = xp.abs(hessian)
+    square = xp.maximum(xp.diagonal(size), jnp.finfo(hessian.dtype).eps * xp.max(size, axis=1))
+    return xp.sqrt(xp.where(square > 0, square, 1.0))
 
 
 def dense_step(
@@ -58,31 +59,32 @@ def dense_step(
     Eigenvalues are replaced by their absolute values, so that the step descends also where the
     Hessian is indefinite (Nocedal and Wright 2006, section 3.4).
     """
-    tiny = jnp.finfo(gradient.dtype).tiny
+    xp, tiny = module_of(x), jnp.finfo(gradient.dtype).tiny
     units = _units(hessian)
-    eigenvalues, vectors = jnp.linalg.eigh(hessian / (units[:, None] * units))
-    largest = jnp.max(jnp.abs(eigenvalues))
+    eigenvalues, vectors = xp.linalg.eigh(hessian / (units[:, None] * units))
+    largest = xp.max(xp.abs(eigenvalues))
     floor = share_of_rounding(gradient.dtype, FLOOR) * largest
-    curvature = jnp.maximum(jnp.abs(eigenvalues), jnp.maximum(floor, tiny))
+    curvature = xp.maximum(xp.abs(eigenvalues), xp.maximum(floor, tiny))
     slope = vectors.T @ (gradient / units)
     convex = eigenvalues[0] >= -share_of_rounding(gradient.dtype, FLAT) * largest
-    decrement = jnp.sqrt(jnp.sum(slope**2 / curvature))
+    decrement = xp.sqrt(xp.sum(slope**2 / curvature))
     # Along a flat direction the model says nothing of length: at most double the point.
-    reach = 1.0 + jnp.linalg.norm(units * x)
+    reach = 1.0 + xp.linalg.norm(units * x)
     along = -slope / curvature
-    along = jnp.where(jnp.abs(eigenvalues) <= floor, jnp.clip(along, -reach, reach), along)
+    along = xp.where(xp.abs(eigenvalues) <= floor, xp.clip(along, -reach, reach), along)
     # At a saddle the slope along the direction of negative curvature vanishes, and no multiple
     # of it leads away: push along that direction, downhill if the slope says which way that is.
     stuck = ~convex & (slope[0] ** 2 <= 1e-12 * curvature[0])
-    away = PUSH / jnp.linalg.norm(vectors[:, 0] / units)
-    along = along.at[0].add(jnp.where(stuck, jnp.where(slope[0] > 0, -away, away), 0.0))
+    away = PUSH / xp.linalg.norm(vectors[:, 0] / units)
+    push = xp.where(stuck, xp.where(slope[0] > 0, -away, away), 0.0)
+    along = along + push * (xp.arange(along.size) == 0)
     directions = vectors / units[:, None]
     # Shorten each direction by itself before all together: one that is flat, and asks for a very
     # long step, must not take the length away from one that is steep.
-    limit = jnp.where(jnp.isfinite(radius), 4.0 * (1.0 + jnp.linalg.norm(x)), jnp.inf)
-    lengths = jnp.abs(along) * jnp.linalg.norm(directions, axis=0)
-    along = along * jnp.minimum(1.0, jnp.minimum(limit, max_step) / jnp.maximum(lengths, tiny))
-    length = jnp.linalg.norm(directions @ along)
-    along = along * jnp.minimum(1.0, radius / jnp.maximum(length, tiny))
+    limit = xp.where(xp.isfinite(radius), 4.0 * (1.0 + xp.linalg.norm(x)), xp.inf)
+    lengths = xp.abs(along) * xp.linalg.norm(directions, axis=0)
+    along = along * xp.minimum(1.0, xp.minimum(limit, max_step) / xp.maximum(lengths, tiny))
+    length = xp.linalg.norm(directions @ along)
+    along = along * xp.minimum(1.0, radius / xp.maximum(length, tiny))
     predicted = -(slope @ along + 0.5 * along @ (eigenvalues * along))
     return directions @ along, predicted, decrement, convex

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
@@ -37,20 +38,29 @@ class NewtonState:
     code: Any = data()
 
 
-def init(x: jax.Array, max_step: float = jnp.inf) -> NewtonState:
-    """Begin at x (p,): nothing is known yet, and x itself is the first point to try."""
-    zero = jnp.zeros((), x.dtype)
+def module_of(x: Any) -> Any:
+    """NumPy for its own arrays, JAX for all others: a loop on the host compiles nothing."""
+    return np if isinstance(x, np.ndarray) else jnp
+
+
+def init(x: Any, max_step: float = jnp.inf) -> NewtonState:
+    """Begin at x (p,): nothing is known yet, and x itself is the first point to try.
+
+    With an array of NumPy the whole iteration is NumPy's.
+    """
+    xp = module_of(x)
+    zero = xp.zeros((), x.dtype)
     return NewtonState(
         x=x,
-        value=zero + jnp.inf,
-        gradient=jnp.zeros_like(x),
-        hessian=jnp.eye(x.size, dtype=x.dtype),
+        value=zero + xp.inf,
+        gradient=xp.zeros_like(x),
+        hessian=xp.eye(x.size, dtype=x.dtype),
         trial=x,
         predicted=zero,
         radius=zero + max_step,
-        decrement=zero + jnp.inf,
-        n_iter=jnp.asarray(-1),
-        code=jnp.asarray(int(ResultCode.RUNNING)),
+        decrement=zero + xp.inf,
+        n_iter=xp.asarray(-1),
+        code=xp.asarray(int(ResultCode.RUNNING)),
     )
 
 
@@ -78,27 +88,28 @@ def judge(
     state: NewtonState, value: Any, gradient: Any, finite_hessian: Any, max_step: float
 ) -> tuple[Any, Any]:
     """Accept the trial point or not, and resize the trust region."""
+    xp = module_of(state.x)
     eps = jnp.finfo(state.x.dtype).eps
-    finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)) & finite_hessian
+    finite = xp.isfinite(value) & xp.all(xp.isfinite(gradient)) & finite_hessian
     first = state.n_iter < 0
     fell = state.value - value
-    ratio = fell / jnp.maximum(state.predicted, jnp.finfo(state.x.dtype).tiny)
+    ratio = fell / xp.maximum(state.predicted, jnp.finfo(state.x.dtype).tiny)
     # A value equal within rounding is progress if the gradient fell: a strict "must decrease"
     # stalls a few starts in a hundred just short of the optimum.
-    noise = 8 * eps * jnp.maximum(jnp.abs(value), jnp.abs(state.value))
-    flatter = jnp.max(jnp.abs(gradient)) < jnp.max(jnp.abs(state.gradient))
-    level = (jnp.abs(fell) <= noise) & flatter
+    noise = 8 * eps * xp.maximum(xp.abs(value), xp.abs(state.value))
+    flatter = xp.max(xp.abs(gradient)) < xp.max(xp.abs(state.gradient))
+    level = (xp.abs(fell) <= noise) & flatter
     accept = finite & (first | (ratio > 1e-4) | level)
-    length = jnp.linalg.norm(state.trial - state.x)
+    length = xp.linalg.norm(state.trial - state.x)
     good = (ratio > 0.75) | level
     at_edge = length > 0.99 * state.radius
-    radius = jnp.where(good & at_edge, jnp.minimum(2 * state.radius, max_step), state.radius)
-    radius = jnp.where(~good & (ratio < 0.25), 0.5 * length, radius)
+    radius = xp.where(good & at_edge, xp.minimum(2 * state.radius, max_step), state.radius)
+    radius = xp.where(~good & (ratio < 0.25), 0.5 * length, radius)
     # A refused step that dwarfs the point itself came from a direction without curvature: its
     # length means nothing, and quartering it would take a hundred turns.
-    sensible = jnp.minimum(length, 4.0 * (1.0 + jnp.linalg.norm(state.x)))
-    radius = jnp.where(accept, radius, 0.25 * sensible)
-    return accept, jnp.where(first, state.radius, radius)
+    sensible = xp.minimum(length, 4.0 * (1.0 + xp.linalg.norm(state.x)))
+    radius = xp.where(accept, radius, 0.25 * sensible)
+    return accept, xp.where(first, state.radius, radius)
 
 
 def verdict(
@@ -113,16 +124,17 @@ def verdict(
     max_iter: int,
 ) -> Any:
     """Say whether to go on, and if not, why."""
+    xp = module_of(x)
     eps = jnp.finfo(x.dtype).eps
-    tiny_step = jnp.linalg.norm(step) <= 8 * eps * (1 + jnp.linalg.norm(x))
+    tiny_step = xp.linalg.norm(step) <= 8 * eps * (1 + xp.linalg.norm(x))
     # Rounding noise of the value hides a fall this small: the rejection says nothing.
-    hidden = 0.5 * decrement**2 <= 64 * eps * jnp.maximum(jnp.abs(value), 1.0)
-    code = jnp.where(n_iter >= max_iter, int(ResultCode.MAX_ITERATIONS), int(ResultCode.RUNNING))
-    code = jnp.where(~accept & tiny_step, int(ResultCode.STALLED), code)
+    hidden = 0.5 * decrement**2 <= 64 * eps * xp.maximum(xp.abs(value), 1.0)
+    code = xp.where(n_iter >= max_iter, int(ResultCode.MAX_ITERATIONS), int(ResultCode.RUNNING))
+    code = xp.where(~accept & tiny_step, int(ResultCode.STALLED), code)
     at_rounding = convex & hidden & (~accept | tiny_step)
-    code = jnp.where(at_rounding, int(ResultCode.ROUNDING), code)
-    code = jnp.where(convex & (decrement <= tol), int(ResultCode.CONVERGED), code)
-    return jnp.where(jnp.isfinite(value), code, int(ResultCode.NOT_FINITE))
+    code = xp.where(at_rounding, int(ResultCode.ROUNDING), code)
+    code = xp.where(convex & (decrement <= tol), int(ResultCode.CONVERGED), code)
+    return xp.where(xp.isfinite(value), code, int(ResultCode.NOT_FINITE))
 
 
 def loop(step: Callable[[Any], Any], state: Any, max_iter: int, keep_path: bool) -> tuple[Any, Any]:

@@ -254,6 +254,27 @@ def test_the_host_loop_and_the_compiled_one_take_the_same_steps():
     np.testing.assert_allclose(state.x, solution.parameters, rtol=1e-12)
 
 
+@pytest.mark.parametrize("start", [[-1.2, 1.0], [0.0, 0.0], [1.0, 1.0]])
+def test_the_loop_in_numpy_takes_the_steps_of_the_compiled_one(start):
+    def saddle(x):  # (0, 0) is a saddle, (1, 1) far from where it is convex
+        return x[0] ** 4 - 2 * x[0] ** 2 + (x[1] - x[0]) ** 2
+
+    def derived(x):
+        return saddle(x), jax.grad(saddle)(x), jax.hessian(saddle)(x)
+
+    with jax.enable_x64(True):
+        derived, step = jax.jit(derived), jax.jit(advance)
+        state, ours = init(jnp.array(start), 2.0), init(np.array(start), 2.0)
+        while state.code == ResultCode.RUNNING:
+            state = step(state, *derived(state.trial), max_step=2.0)
+            found = [np.asarray(part) for part in derived(ours.trial)]
+            ours = advance(ours, *found, max_step=2.0)
+            for name, part in vars(ours).items():
+                assert isinstance(part, (np.ndarray, np.generic)), name
+                np.testing.assert_allclose(part, getattr(state, name), rtol=1e-9, atol=1e-12)
+    assert int(ours.code) == ResultCode.CONVERGED
+
+
 def test_the_step_is_never_longer_than_max_step():
     solution = newton(rosenbrock, jnp.full(2, 8.0), max_step=0.5, keep_path=True, max_iter=300)
     points = solution.path[1][: int(solution.n_iter) + 1]

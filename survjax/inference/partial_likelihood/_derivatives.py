@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from survjax.inference._parallel import blocks, in_parts
 from survjax.inference.nonparametric._rows import Floats, Ints
-from survjax.inference.partial_likelihood._parallel import blocks, in_parts
 from survjax.inference.partial_likelihood._risk_sets import RiskSets
 
 __all__ = ["Failures", "Pulls", "curvature", "derivatives", "number_failures", "pulls", "risks"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from survjax.inference._parallel import BLOCK, in_parts
 from survjax.inference.nonparametric._rows import (
     Bools,
     Floats,
@@ -20,7 +21,6 @@ from survjax.inference.nonparametric._rows import (
     merge_rounding,
     merge_sorted,
 )
-from survjax.inference.partial_likelihood._parallel import BLOCK, in_parts
 
 __all__ = ["RiskSets", "sort_rows", "subset"]
 

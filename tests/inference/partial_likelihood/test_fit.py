@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from survjax.inference import _parallel
 from survjax.inference.nonparametric import kaplan_meier, log_rank, nelson_aalen
 from survjax.inference.nonparametric._rows import check_lifetimes
 from survjax.inference.partial_likelihood import (
     Penalty,
     _maximize,
-    _parallel,
     baseline_hazard,
     deviance_residuals,
     fit_cox,

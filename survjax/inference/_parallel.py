@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["BLOCK", "blocks", "in_parts"]
+__all__ = ["BLOCK", "blocks", "in_parts", "one_thread_rows", "sum_over_rows"]
 
 T = TypeVar("T")
 
@@ -18,6 +18,9 @@ T = TypeVar("T")
 BLOCK = 4096
 #: From this many rows on, parts of the rows are worked on at once.
 PARALLEL_ROWS = 50_000
+#: Products that BLAS sums in one thread. Beyond them it wakes more, which takes a busy machine
+#: longer than the sum, and fights over cores with the threads that work on parts of the rows.
+MOST_PRODUCTS = 2**18
 
 
 def n_threads() -> int:
@@ -36,17 +39,34 @@ def in_parts(work: Callable[[int, int], T], n: int, cuts: np.ndarray | None = No
     parts = list(_parts(n, cuts))
     if len(parts) == 1:
         return [work(*parts[0])]
-    with ThreadPoolExecutor(len(parts)) as pool:
-        return list(pool.map(lambda part: work(*part), parts))
+    with ThreadPoolExecutor(len(parts) - 1) as pool:
+        others = [pool.submit(work, *part) for part in parts[1:]]
+        first = work(*parts[0])
+        return [first, *(other.result() for other in others)]
+
+
+def one_thread_rows(n_products: int) -> int:
+    """Rows, each with some products, that BLAS sums in one thread."""
+    return min(max(MOST_PRODUCTS // n_products, 64), BLOCK)
+
+
+def sum_over_rows(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Multiply left (..., n) by right (n, p), by parts of the rows that one thread sums."""
+    size = one_thread_rows(max(left.size // max(right.shape[0], 1), 8) * right.shape[1])
+    starts = range(0, right.shape[0], size)
+    return np.sum([left[..., i : i + size] @ right[i : i + size] for i in starts], axis=0)
 
 
 def _parts(n: int, cuts: np.ndarray | None) -> Iterator[tuple[int, int]]:
     wanted = n_threads() if n >= PARALLEL_ROWS else 1
+    if wanted == 1:
+        yield 0, n
+        return
     edges = np.linspace(0, n, wanted + 1).astype(np.int64)
-    if cuts is not None and wanted > 1:
+    if cuts is not None:
         edges[1:-1] = cuts[np.searchsorted(cuts, edges[1:-1])]
     for begin, end in pairwise(edges.tolist()):
-        if begin < end or wanted == 1:
+        if begin < end:
             yield begin, end
 
 
