@@ -21,6 +21,7 @@ PARALLEL_ROWS = 50_000
 #: Products that BLAS sums in one thread. Beyond them it wakes more, which takes a busy machine
 #: longer than the sum, and fights over cores with the threads that work on parts of the rows.
 MOST_PRODUCTS = 2**18
+FEWEST_ROWS = 64
 
 
 def n_threads() -> int:
@@ -46,8 +47,9 @@ def in_parts(work: Callable[[int, int], T], n: int, cuts: np.ndarray | None = No
 
 
 def one_thread_rows(n_products: int) -> int:
-    """Rows, each with some products, that BLAS sums in one thread."""
-    return min(max(MOST_PRODUCTS // n_products, 64), BLOCK)
+    """Rows, each of some products, that BLAS sums in one thread; a block where those are few."""
+    size = MOST_PRODUCTS // n_products
+    return min(size, BLOCK) if size >= FEWEST_ROWS else BLOCK
 
 
 def sum_over_rows(left: np.ndarray, right: np.ndarray) -> np.ndarray:

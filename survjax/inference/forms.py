@@ -104,12 +104,12 @@ class ScaledForm(Form):
     def lifetime(self, eta: Sequence[Any]) -> Lifetime:
         """The lifetime of each row."""
         if self.held:
-            return ProportionalHazards(self.base, eta[0])
+            return ProportionalHazards(_plainest(self.base), eta[0])
         _, unravel = ravel_parameters(self.base)
         vector = _stacked(eta[1:])
         if vector.ndim == 2:
             unravel = jax.vmap(unravel, in_axes=1, out_axes=-1)
-        return ProportionalHazards(unravel(vector), eta[0])
+        return ProportionalHazards(_plainest(unravel(vector)), eta[0])
 
 
 @pytree
@@ -135,6 +135,18 @@ class MixtureForm(Form):
         return Mixture(
             logits, Weibull(_stacked(eta[k - 1 : 2 * k - 1]), _stacked(eta[2 * k - 1 :]))
         )
+
+
+def _plainest(base: Lifetime) -> Lifetime:
+    """The one component of a mixture that has no more: its quantiles and mean are cheap."""
+    if (
+        isinstance(base, Mixture)
+        and jnp.shape(base.logits)[0] == 0
+        and not isinstance(base.components, tuple)
+    ):
+        alone: Lifetime = jax.tree.map(lambda leaf: leaf[0], base.components)
+        return alone
+    return base
 
 
 def _stacked(parts: Sequence[Any]) -> jax.Array:

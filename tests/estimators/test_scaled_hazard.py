@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import PoissonRegressor
 
-from survjax import AcceleratedLifetime, ScaledHazard, Weibull, WeibullMixture
+from survjax import AcceleratedLifetime, Mixture, ScaledHazard, Weibull, WeibullMixture
+from survjax._core.precision import double_precision
+from survjax.lifetimes import ProportionalHazards
 
 EFFECTS = np.array([0.5, -0.1, 3.0])
 
@@ -86,3 +88,17 @@ def test_the_center_matters_not_with_one_weibull():
 def test_a_base_that_cannot_be_fitted_is_refused():
     with pytest.raises(ValueError, match="baseline must be an estimator"):
         ScaledHazard("weibull").fit(*fleet(0))
+
+
+@double_precision
+def test_remaining_life_over_one_weibull_is_that_of_the_mixture_it_is_named_by():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(300, 2))
+    model = ScaledHazard().fit(x, 20.0 * rng.weibull(2.0, 300) * np.exp(0.3 * x[:, 0]))
+    ages = np.linspace(0.0, 30.0, 300)
+    found = model.predict_rul(x, ages)
+    assert isinstance(model.baseline_, Mixture)
+    log_ratio = (x - model.center_) @ model.coef_
+    rest = ProportionalHazards(model.baseline_, log_ratio).given(ages)
+    np.testing.assert_allclose(found["mean"], rest.mean(), rtol=1e-8)
+    np.testing.assert_allclose(found["q50"], rest.quantile(0.5), rtol=1e-8)

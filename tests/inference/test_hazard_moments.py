@@ -59,7 +59,7 @@ def test_blocks_and_threads_change_nothing(kind, monkeypatch):
     x, rows = data(1007, kind)
     columns = Columns.of(x, rows.weight)
     general = Likelihood(form, layout, rows, x, columns)(theta)
-    monkeypatch.setattr(_parallel, "MOST_PRODUCTS", 1)
+    monkeypatch.setattr(_parallel, "MOST_PRODUCTS", 64 * (P + 2) ** 2)
     monkeypatch.setattr(_parallel, "PARALLEL_ROWS", 100)
     monkeypatch.setattr(_parallel, "n_threads", lambda: 3)
     found = HazardMoments(form, layout, rows, x, columns)
