@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from survjax._core.observations import Observations
-from survjax.inference.forms import AcceleratedForm, Form, MixtureForm
+from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, MixtureForm
 from survjax.inference.jets import component_jet, row_terms, truncation_terms
 from survjax.inference.likelihood import log_contributions
 from survjax.lifetimes import Lifetime
 
 #: Log-weight of a component that a unit is known not to belong to; finite, so that gradients are.
 NEVER = -1e300
+#: Families whose derivatives along one number are cheaper than along scale and shape.
+LOCATED = ("lognormal", "loglogistic")
 
 
 def predictor_jet(
@@ -42,10 +46,50 @@ def predictor_jet(
     if isinstance(form, MixtureForm):
         return _mixture_jet(form, eta, rows, component)
     if isinstance(form, AcceleratedForm):
+        if form.family in LOCATED and rows.interval is None and rows.exit is None:
+            return located_jet(form, eta, rows)
         stack = _with_leading(form.lifetime(eta))
         value, first, second = _per_component(stack, rows)
         return value[0], first[:, 0], second[:, :, 0]
     return general_predictor_jet(form, eta, rows)
+
+
+def located_jet(form: AcceleratedForm, eta: Sequence[Any], rows: Observations) -> Any:
+    """Jet of lifetimes that depend on one number a time, z = shape (log t - log scale).
+
+    A term of z is that of a lifetime of log scale -z and shape one at time one. It is
+    differentiated along z alone, and the chain rule does the rest: z has slope -shape along the
+    log scale, z along the log shape, and each of these has itself as its slope along the latter.
+    """
+    log_scale, log_shape = jnp.broadcast_arrays(*eta, rows.log_lower)[:2]
+    shape = jnp.exp(log_shape)
+    family: Any = FAMILIES[form.family]
+
+    def along_z(log_time: Any, terms: Callable[..., Any]) -> tuple[Any, Any, Any]:
+        z, one = shape * (log_time - log_scale), jnp.ones_like(log_time)
+        here = dataclasses.replace(rows, lower=one, log_lower=0.0 * one, entry=one)
+
+        def term(z: Any) -> Any:
+            return terms(family(-z, 0.0 * one), here)
+
+        def once(z: Any) -> Any:
+            return jax.jvp(term, (z,), (one,))
+
+        (value, slope), (_, bend) = jax.jvp(once, (z,), (one,))
+        # What is costly is computed once, and not again for each use of it.
+        value, slope, bend = lax.optimization_barrier((value, slope, bend))
+        first = jnp.stack([-shape * slope, z * slope])
+        mixed = slope + z * bend
+        return value, first, _symmetric([[shape**2 * bend, -shape * mixed], [z * mixed]])
+
+    value, first, second = along_z(rows.log_lower, row_terms)
+    value = value + rows.event * (log_shape - rows.log_lower)
+    found = value, first.at[1].add(rows.event), second
+    if rows.entry is None:
+        return found
+    late = rows.entry > 0
+    seen = along_z(jnp.log(jnp.where(late, rows.entry, 1.0)), truncation_terms)
+    return jax.tree.map(lambda part, less: part - jnp.where(late, less, 0.0), found, seen)
 
 
 def general_predictor_jet(
@@ -87,14 +131,20 @@ def _jet(stack: Lifetime, rows: Observations, terms: Callable[..., Any]) -> tupl
     found = component_jet(stack, rows, terms)
     value, first = found.value.reshape(k, n), found.first.reshape(-1, k, n)
     packed = found.second.reshape(-1, k, n)
-    size = first.shape[0]
-    second: list[list[Any]] = [[None] * size for _ in range(size)]
-    i = 0
+    size, i = first.shape[0], 0
+    rows_of: list[list[Any]] = []
     for a in range(size):
-        for b in range(a, size):
-            second[a][b] = second[b][a] = packed[i]
-            i += 1
-    return value, first, jnp.stack([jnp.stack(row) for row in second])
+        rows_of.append([packed[i + b] for b in range(size - a)])
+        i += size - a
+    return value, first, _symmetric(rows_of)
+
+
+def _symmetric(upper: Sequence[Sequence[Any]]) -> Any:
+    """(P, P, ...) from the rows of its upper triangle."""
+    size = len(upper)
+    return jnp.stack(
+        [jnp.stack([upper[min(a, b)][abs(a - b)] for b in range(size)]) for a in range(size)]
+    )
 
 
 def _mixture_jet(

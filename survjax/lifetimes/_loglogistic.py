@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -9,6 +11,19 @@ from jax.typing import ArrayLike
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import EXPONENTIAL_NODES, EXPONENTIAL_WEIGHTS
 from survjax.lifetimes._base import Lifetime
+
+
+@jax.custom_jvp
+def softplus(z: jax.Array) -> jax.Array:
+    """Log of 1 + exp(z). The library's own takes twice as long with its two derivatives."""
+    z = jnp.asarray(z)
+    return jnp.maximum(z, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+
+
+@softplus.defjvp
+def _softplus_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (z,), (dz,) = primals, tangents
+    return softplus(z), jax.nn.sigmoid(z) * dz
 
 
 @pytree
@@ -62,7 +77,7 @@ class LogLogistic(Lifetime):
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         positive, log_t, z = self._z(t)
-        inside = self.log_shape - log_t - jax.nn.softplus(-z)
+        inside = self.log_shape - log_t - softplus(-z)
         at_zero = jnp.where(
             self.shape < 1.0, jnp.inf, jnp.where(self.shape > 1.0, -jnp.inf, -self.log_scale)
         )
@@ -70,7 +85,7 @@ class LogLogistic(Lifetime):
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         positive, _, z = self._z(t)
-        return jnp.where(positive, jax.nn.softplus(z), 0.0)
+        return jnp.where(positive, softplus(z), 0.0)
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         """Log of log(1 + F(start) ((stop / start)^shape - 1)): no difference of large numbers."""
@@ -83,9 +98,9 @@ class LogLogistic(Lifetime):
         # Past exp's range the growth is what is left of log(1 + F exp(growth)).
         far = growth > 30.0
         near = jax.nn.sigmoid(z) * jnp.expm1(jnp.where(far, 1.0, growth))
-        inside = jnp.where(far, jax.nn.softplus(jax.nn.log_sigmoid(z) + growth), jnp.log1p(near))
+        inside = jnp.where(far, softplus(jax.nn.log_sigmoid(z) + growth), jnp.log1p(near))
         early = z_stop < -30.0
-        new = jnp.where(early, z_stop, jnp.log(jax.nn.softplus(jnp.where(early, 0.0, z_stop))))
+        new = jnp.where(early, z_stop, jnp.log(softplus(jnp.where(early, 0.0, z_stop))))
         some = inside > 0
         log_inside = jnp.where(some, jnp.log(jnp.where(some, inside, 1.0)), new)
         return jnp.where(length > 0, jnp.where(aged, log_inside, new), -jnp.inf)

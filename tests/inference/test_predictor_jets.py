@@ -8,6 +8,7 @@ from survjax import Mixture, Observations, Weibull
 from survjax._core.precision import double_precision
 from survjax.inference.forms import AcceleratedForm, MixtureForm, Predictor, ScaledForm
 from survjax.inference.likelihood import log_contributions
+from survjax.inference.predictor_jets import general_predictor_jet, located_jet
 from survjax.inference.regression import Columns, Likelihood, predictors
 
 N, P = 40, 3
@@ -68,6 +69,19 @@ def test_gradient_and_hessian_in_the_coefficients_are_those_of_autodiff(name, ki
     )
     for ours, exact in zip(found, oracle(theta), strict=True):
         np.testing.assert_allclose(ours, exact, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["lognormal", "loglogistic"])
+@double_precision
+def test_derivatives_along_one_number_hold_at_any_time(name):
+    times = np.array([1e-300, 1e-20, 0.1, 1.0, 7.0, 1e20, 1e300])
+    rows = Observations.from_durations(times, np.arange(7) % 3 > 0)
+    eta = (np.linspace(-1.0, 1.0, 7), np.linspace(-1.0, 2.0, 7))
+    form = AcceleratedForm(name)
+    found, general = located_jet(form, eta, rows), general_predictor_jet(form, eta, rows)
+    for ours, exact in zip(found, general, strict=True):
+        assert np.all(np.isfinite(ours))
+        np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-12)
 
 
 @double_precision
