@@ -40,7 +40,7 @@ EVENT = RNG.random(60) < 0.7
 X = RNG.normal(size=(60, 1))
 Y = np.column_stack([T, EVENT])
 #: What fits a model; of all others no more than the shapes of their results is needed.
-RUN = ("passes._lane_sums", "regression._derivatives")
+RUN = ("passes._lanes", "regression._derivatives")
 
 
 class Recorder:
@@ -107,6 +107,7 @@ def calls():
         ),
         lambda: condensed(model.lifetime_, many),
         lambda: Passes(many)(model.parameters_[None]),
+        lambda: WeibullMixture(2).fit_interval(np.floor(T), np.floor(T) + 1.0),
     )
     aft = AcceleratedLifetime().fit(X, Y)
     yield from (

@@ -262,7 +262,7 @@ class Observations:
     def n_events(self) -> float:
         """Number of failures seen, exactly or in an interval."""
         seen = self.event if self.interval is None else self.event + self.interval
-        return float(np.sum(self.weight * seen))
+        return float(self.weight @ seen)
 
     def take(self, rows: Any) -> Observations:
         """The chosen rows, in that order."""

@@ -43,7 +43,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         for. None fits the density of the numbers as they are.
     rounding : {"up", "nearest", "down"}, default "up"
         How they were rounded.
-    n_starts : int, default 24
+    n_starts : int, default 16
         Starts for each component beyond the first.
     max_iter : int, default 100
         Newton iterations of each climb.
@@ -110,7 +110,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         max_components: int = 4,
         resolution: float | str | None = None,
         rounding: str = "up",
-        n_starts: int = 24,
+        n_starts: int = 16,
         max_iter: int = 100,
         tol: float = 1e-9,
         max_shape: float = 60.0,

@@ -24,51 +24,66 @@ EULER = 0.5772156649015329
 OVERLAP = 0.6
 
 
-def crowded_starts(
-    rows: Observations, x: np.ndarray, most: int, max_shape: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mixtures of K + 1 components around that of K at x (3K - 1,), and what each may gain.
+class Crowds:
+    """Runs of consecutive failures in a sample, and what a component on each would be.
 
-    Returns
-    -------
-    starts : array of shape (m, 3K + 2), m at most `most`
-    gains : array of shape (m,)
-        Log-likelihood that the crowd alone would add, the largest first.
+    What depends on the sample alone is worked out once; `around` asks what each run would add to
+    one mixture or another.
     """
-    log_time, event = representative(rows)
-    order = np.argsort(log_time)
-    y, held = log_time[order], rows.weight[order]
-    failed = held * event[order]
-    seen = np.flatnonzero(failed)
-    half = _half_widths(rows)[order][seen]
-    before = np.concatenate([[0.0], np.cumsum(held)])
-    # Failures expected by each time: the hazard that the units have lived through.
-    lived = np.concatenate([[0.0], np.cumsum(held * _cumulative_hazard(x, y))])
 
-    def expected(t: np.ndarray) -> np.ndarray:
-        i = np.searchsorted(y, t, side="right")
-        return lived[i] + (before[-1] - before[i]) * _cumulative_hazard(x, t)
+    def __init__(self, rows: Observations, max_shape: float) -> None:
+        log_time, event = representative(rows)
+        order = np.argsort(log_time)
+        self.y, held = log_time[order], rows.weight[order]
+        failed = held * event[order]
+        seen = np.flatnonzero(failed)
+        half = _half_widths(rows)[order][seen]
+        self.first, self.last, center, self.shape = _runs(
+            self.y[seen], failed[seen], half, max_shape
+        )
+        self.log_scale = center + EULER / self.shape
+        low = np.minimum(
+            self.y[seen][self.first] - half[self.first], self.log_scale - BELOW / self.shape
+        )
+        high = np.maximum(
+            self.y[seen][self.last] + half[self.last], self.log_scale + ABOVE / self.shape
+        )
+        self.held, self.low, self.high = held, low, high
+        counted = np.concatenate([[0.0], np.cumsum(failed)])
+        self.n_before = np.concatenate([[0.0], np.cumsum(held)])
+        self.i = np.searchsorted(self.y, low, side="left")
+        self.j = np.searchsorted(self.y, high, side="right")
+        self.observed = counted[self.j] - counted[self.i]
+        self.uncensored = _uncensored(held, event[order])
 
-    first, last, center, shape = _runs(y[seen], failed[seen], half, max_shape)
-    log_scale = center + EULER / shape
-    low = np.minimum(y[seen][first] - half[first], log_scale - BELOW / shape)
-    high = np.maximum(y[seen][last] + half[last], log_scale + ABOVE / shape)
-    counted = np.concatenate([[0.0], np.cumsum(failed)])
-    i, j = np.searchsorted(y, low, side="left"), np.searchsorted(y, high, side="right")
-    observed = counted[j] - counted[i]
-    # Of the units at risk late in life, most may be of a kind that the mixture does not know: what
-    # it expects is also limited by those that it lets live so long.
-    alive = np.exp(-np.minimum(_cumulative_hazard(x, low), 300.0))
-    in_between = alive - np.exp(-_cumulative_hazard(x, high))
-    let_live = before[-1] * _uncensored(held, event[order])[i] * in_between
-    usual = np.maximum(np.minimum(expected(high) - expected(low), let_live), 1e-300)
-    excess = observed - usual
-    gain = np.where(excess > 0, observed * np.log(observed / usual) - excess, 0.0)
-    chosen = _apart(gain, first, last, most)
-    reached = (before[-1] - before[i]) / (before[-1] * alive)
-    share = excess / (before[-1] * np.clip(reached, 0.05, 1.0))
-    starts = [_with_component(x, share[c], log_scale[c], shape[c]) for c in chosen]
-    return np.array(starts).reshape(-1, x.size + 3), gain[chosen]
+    def around(self, x: np.ndarray, most: int, least: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Mixtures of K + 1 components around that of K at x (3K - 1,), and what each may gain.
+
+        Returns
+        -------
+        starts : array of shape (m, 3K + 2), m at most `most`, that gain more than `least`
+        gains : array of shape (m,)
+            Log-likelihood that the crowd alone would add, the largest first.
+        """
+        before, total = self.n_before, self.n_before[-1]
+        # Failures expected by each time: the hazard that the units have lived through.
+        at_rows = _cumulative_hazard(x, self.y)
+        lived = np.concatenate([[0.0], np.cumsum(self.held * at_rows)])
+        by_low, by_high = _cumulative_hazard(x, self.low), _cumulative_hazard(x, self.high)
+        expected = lived[self.j] - lived[self.i]
+        expected += (total - before[self.j]) * by_high - (total - before[self.i]) * by_low
+        # Of the units at risk late in life, most may be of a kind that the mixture does not know:
+        # what it expects is also limited by those that it lets live so long.
+        alive = np.exp(-np.minimum(by_low, 300.0))
+        let_live = total * self.uncensored[self.i] * (alive - np.exp(-by_high))
+        usual = np.maximum(np.minimum(expected, let_live), 1e-300)
+        excess = self.observed - usual
+        gain = np.where(excess > 0, self.observed * np.log(self.observed / usual) - excess, 0.0)
+        chosen = _apart(gain, max(least, 0.0), self.first, self.last, most)
+        reached = (total - before[self.i]) / (total * alive)
+        share = excess / (total * np.clip(reached, 0.05, 1.0))
+        starts = [_with_component(x, share[c], self.log_scale[c], self.shape[c]) for c in chosen]
+        return np.array(starts).reshape(-1, x.size + 3), gain[chosen]
 
 
 def _uncensored(held: np.ndarray, event: np.ndarray) -> np.ndarray:
@@ -93,13 +108,10 @@ def _runs(
     """Runs of consecutive failures: first, last, mean log time and the shape of its spread."""
     n = y.shape[0]
     sizes = np.unique(np.geomspace(2, max(0.7 * n, 2), 16).astype(int))
-    first = np.concatenate(
-        [np.arange(n - size + 1) for size in sizes if size <= n] or [np.zeros(0)]
-    )
-    last = first + np.concatenate(
-        [np.full(n - s + 1, s - 1) for s in sizes if s <= n] or [np.zeros(0)]
-    )
-    first, last = first.astype(int), last.astype(int)
+    # Long runs begin further apart: neighbors would share nearly all of their failures.
+    begins = [np.arange(0, n - size + 1, 1 + size // 4) for size in sizes if size <= n]
+    first = np.concatenate([*begins, np.zeros(0, int)])
+    last = first + np.repeat(sizes[: len(begins)], [b.size for b in begins]) - 1
     x = y - y.mean()
     # A unit lies anywhere in its interval.
     square = x * x + half**2 / 3.0
@@ -124,11 +136,13 @@ def _cumulative_hazard(x: np.ndarray, log_time: np.ndarray) -> np.ndarray:
     return -np.logaddexp.reduce(alive, axis=0)
 
 
-def _apart(gain: np.ndarray, first: np.ndarray, last: np.ndarray, most: int) -> list[int]:
+def _apart(
+    gain: np.ndarray, least: float, first: np.ndarray, last: np.ndarray, most: int
+) -> list[int]:
     """The runs of largest gain, of those that share most failures the best."""
     chosen: list[int] = []
-    order = np.argsort(gain)[::-1]
-    order = order[gain[order] > 0]
+    order = np.flatnonzero(gain > least)
+    order = order[np.argsort(gain[order])[::-1]]
     while order.size and len(chosen) < most:
         best = order[0]
         chosen.append(int(best))

@@ -47,9 +47,12 @@ def faults(found: Climb, rule: Interior, n_units: float) -> tuple[str, ...]:
     if np.abs(found.x[k - 1 : 2 * k - 1]).max() > RANGE:
         words.append("a scale leaves the range of numbers")
     unit, scale = unit_information(-found.hessian)
-    smallest = smallest_eigenvalue(unit)
+    values, vectors = _spectrum(unit)
+    smallest = float(values[0])
+    # The pseudo-inverse's diagonal: directions lost in rounding say nothing.
+    told = values > 1e-15 * values[-1]
     open_ = smallest > 0 and (
-        np.max(scale * np.sqrt(np.diag(np.linalg.pinv(unit, hermitian=True)))) > OPEN
+        np.max(scale * np.sqrt(np.sum(vectors[:, told] ** 2 / values[told], axis=1))) > OPEN
     )
     if open_:
         words.append("the data leave a parameter open")
@@ -77,9 +80,15 @@ def unit_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return information * scale[:, None] * scale, scale
 
 
-def smallest_eigenvalue(unit: np.ndarray) -> float:
-    """Smallest eigenvalue of a scaled information; NaN where its entries tell that it has none."""
+def _spectrum(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of a scaled information; NaN where its entries tell it has none."""
     # No entry of a definite matrix exceeds its diagonal: LAPACK may fail on such that do.
     if not np.all(np.abs(unit) < 2.0):
-        return np.nan
-    return float(np.linalg.eigvalsh(unit)[0])
+        return np.full(len(unit), np.nan), np.full_like(unit, np.nan)
+    values, vectors = np.linalg.eigh(unit)
+    return values, vectors
+
+
+def smallest_eigenvalue(unit: np.ndarray) -> float:
+    """Smallest eigenvalue of a scaled information; NaN where its entries tell that it has none."""
+    return float(_spectrum(unit)[0][0])

@@ -177,12 +177,14 @@ def assemble(weights: Any, total: Any, once: Any, twice: Any) -> tuple[Any, Any]
     if k == 1:
         return gradient, hessian
     total = total * weights[..., 1:]
-    n_logits = k - 1
+    spread = total[..., :, None] * (np.eye(k - 1) - weights[..., None, 1:])
+    if isinstance(once, np.ndarray):
+        gradient = gradient.copy()
+        gradient[..., : k - 1] -= total
+        hessian[..., : k - 1, : k - 1] -= spread
+        return gradient, hessian
     pad = [(0, 0)] * (weights.ndim - 1) + [(0, size - k)]
-    xp = np if isinstance(once, np.ndarray) else jnp
-    gradient = gradient - xp.pad(total, pad)
-    spread = total[..., :, None] * (np.eye(n_logits) - weights[..., None, 1:])
-    return gradient, hessian - xp.pad(spread, [*pad, (0, size - k)])
+    return gradient - jnp.pad(total, pad), hessian - jnp.pad(spread, [*pad, (0, size - k)])
 
 
 @cache

@@ -15,12 +15,13 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax.inference.batches import climb, padded, penalized_derivatives, weibulls
-from survjax.inference.clusters import crowded_starts, without_each
+from survjax.inference.clusters import Crowds, without_each
 from survjax.inference.interior import Interior, faults, smallest_eigenvalue, unit_information
-from survjax.inference.lanes import Climb, Rules, ascend, canonical
+from survjax.inference.lanes import SAME, Climb, Rules, ascend, canonical, different
 from survjax.inference.likelihood import BLOCK
 from survjax.inference.passes import LANES, ROWS, Passes
 from survjax.inference.power_sums import PowerSums
+from survjax.inference.small_passes import FEW, SmallPasses
 from survjax.inference.starts import (
     expectation_maximization,
     guesses,
@@ -49,11 +50,15 @@ __all__ = [
 ]
 
 #: Rows on which all starts climb, and on which the best few are ranked before the last polish.
-SEARCH_ROWS, RANK_ROWS = ROWS, 8192
+SEARCH_ROWS, RANK_ROWS = ROWS, 4096
 #: Rows for the search where neighbors cannot be merged, so that fewer would be a poor sample.
 SAMPLE_ROWS = 4 * ROWS
+#: One in so many of a large number of rows, to begin one Weibull with.
+SPARSE = 16
 #: Failures in a sample of many rows that are enough to begin one Weibull with.
 ENOUGH = 100.0
+#: Tolerance of climbs on condensed rows, whose maxima are not those of all rows anyway.
+ROUGH = 0.1
 #: How many different maxima go on from few rows to more, and from those to all.
 N_CANDIDATES, N_FINALISTS = 8, 3
 #: Log-likelihood by which a start may lie below the best maximum found and still be tried.
@@ -64,6 +69,10 @@ SURE = 60.0
 LOST = 1000.0
 #: Crowds tried around each mixture of fewer components, and how many of those of each kind.
 N_CROWDS, N_BASES = 24, 2
+
+
+#: What gives value, gradient and Hessian at many points of parameter space.
+Derivatives = Passes | SmallPasses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +91,19 @@ def single_weibull(rows: Observations, tol: float, max_iter: int) -> Climb:
     """The maximum for one Weibull; its log-likelihood has no other."""
     few = rows
     if is_plain(rows) and rows.n_rows > 8 * RANK_ROWS:
-        few = rows.take(slice(None, None, rows.n_rows // RANK_ROWS))
+        few = rows.take(slice(None, None, SPARSE))
     if few.n_events < ENOUGH:
         few = rows
     start = weibull_start(condense(few, RANK_ROWS))
     evaluate = PowerSums(rows) if is_plain(rows) else Passes(rows)
     return ascend(evaluate, start[None], 1, _rules(rows, Interior(1e8), tol, max_iter))[0]
+
+
+def passes_over(rows: Observations, n_components: int) -> Derivatives:
+    """Value, gradient and Hessian on rows: compiled, unless they are few and plain."""
+    if is_plain(rows) and rows.n_rows <= FEW:
+        return SmallPasses(rows)
+    return Passes(rows, n_components)
 
 
 def _rules(rows: Observations, rule: Interior, tol: float, max_iter: int) -> Rules:
@@ -124,7 +140,8 @@ def search(
     n_compiled = max(n_components, n_compiled)
     middle = condense(rows, RANK_ROWS)
     single = weibull_start(middle) if reference is None else reference.x
-    run = _Search(middle, Passes(middle, n_compiled), rule, _rules(rows, rule, tol, max_iter))
+    rules = _rules(rows, rule, tol, max_iter)
+    run = _Search(middle, passes_over(middle, n_compiled), rule, rules, n_compiled)
     run.from_whole_sample(n_components, n_starts, random_state)
     bases = single[None]
     if n_components > 2:
@@ -144,7 +161,7 @@ def search(
     found, passes = run.found, run.passes
     if rows is not middle:
         passes = Passes(rows, n_compiled)
-        points = np.stack([c.x for c in run.candidates(found, N_FINALISTS, _blur(middle))])
+        points = np.stack([c.x for c in run.candidates(found, N_FINALISTS, MARGIN + _blur(middle))])
         found = ascend(passes, points, LANES, run.rules)
     return run.summary(found, passes, single[1])
 
@@ -163,9 +180,11 @@ class _Search:
     """Climbs on one set of rows, the starts they came from, and what to make of them."""
 
     rows: Observations
-    passes: Passes
+    passes: Derivatives
     rule: Interior
     rules: Rules
+    n_compiled: int
+    rough: Derivatives | None = None
     starts: list[np.ndarray] = dataclasses.field(default_factory=list)
     found: list[Climb] = dataclasses.field(default_factory=list)
 
@@ -173,42 +192,51 @@ class _Search:
         """Climb from guesses at the whole sample, on few rows and then on these."""
         small = condense(self.rows, SEARCH_ROWS if is_plain(self.rows) else SAMPLE_ROWS)
         tables = guesses(small, n_components, n_starts, random_state)
-        starts = expectation_maximization(tables, small)
+        starts = different(expectation_maximization(tables, small))
         self.starts.extend(starts)
         if small is self.rows:
             self.found = ascend(self.passes, starts, LANES, self.rules)
             return
         # A maximum of condensed rows is polished on more, so it need not be exact.
-        rough = Passes(small, self.passes.n_components)
-        climbs = ascend(rough, starts, rough.copies, dataclasses.replace(self.rules, tol=1e-2))
-        chosen = self.candidates(climbs, N_CANDIDATES, _blur(small))
-        for end in ascend(self.passes, np.stack([c.x for c in chosen]), LANES, self.rules):
-            before = chosen[end.start]
-            self.found.append(
-                dataclasses.replace(end, start=before.start, n_merged=before.n_merged)
-            )
+        self.rough, margin = passes_over(small, self.n_compiled), MARGIN + _blur(small)
+        rules = dataclasses.replace(self.rules, tol=ROUGH)
+        climbs = ascend(self.rough, starts, self.rough.width, rules)
+        chosen = self.candidates(climbs, N_CANDIDATES, margin, rough=True)
+        points, counts = np.stack([c.x for c in chosen]), np.array([c.n_merged for c in chosen])
+        for end in ascend(self.passes, points, LANES, self.rules, counts):
+            self.found.append(dataclasses.replace(end, start=chosen[end.start].start))
 
     def from_crowds(self, bases: np.ndarray) -> None:
         """Climb from mixtures (B, 3K - 4) with a component more, on a crowd of failures."""
         good = [c for c in self.found if self.is_good(c)]
         best = max((c.value for c in good), default=-np.inf)
-        bases = bases[best - self.passes(bases)[0] < SURE]
         # Each component of the best mixture may stand in the place of another crowd.
         top = max(good, key=lambda c: c.value, default=None)
-        if top is not None:
-            left = without_each(top.x)
-            left = left[best - self.passes(left)[0] < LOST]
-            bases = np.concatenate([bases, left])
-        tables = [crowded_starts(self.rows, x, N_CROWDS, self.rule.max_shape)[0] for x in bases]
+        left = np.empty((0, bases.shape[1])) if top is None else without_each(top.x)
+        every = np.concatenate([bases, left])
+        lost = self._lost(every, top)
+        limit = np.repeat([SURE, LOST], [len(bases), len(left)])
+        tables: list[np.ndarray] = []
+        if (lost < limit).any():
+            crowds = Crowds(self.rows, self.rule.max_shape)
+            for base, below in zip(every[lost < limit], lost[lost < limit], strict=True):
+                # The gain of a crowd by itself is a crude guess at what its component adds.
+                tables.append(crowds.around(base, N_CROWDS, 0.5 * below - MARGIN)[0])
         starts = np.concatenate(tables) if tables else np.empty(0)
-        if starts.size == 0:
-            return
-        starts = starts[self.passes(starts)[0] > best - MARGIN]
+        if starts.size:
+            starts = starts[self.passes(starts)[0] > best - MARGIN]
         if len(starts):
             climbs = ascend(self.passes, starts, LANES, self.rules)
             first = len(self.starts)
             self.found += [dataclasses.replace(c, start=c.start + first) for c in climbs]
             self.starts.extend(starts)
+
+    def _lost(self, points: np.ndarray, top: Climb | None) -> np.ndarray:
+        """Log-likelihood by which points lie below the best maximum: roughly is enough."""
+        if top is None:
+            return np.full(len(points), -np.inf)
+        rough = self.rough or self.passes
+        return rough(top.x[None])[0] - rough(points)[0]
 
     def bases(self, fewer: list[Climb]) -> np.ndarray:
         """Maxima with a component less to add one to: the highest, and the broadest.
@@ -228,32 +256,38 @@ class _Search:
         """Whether a climb ended at an interior maximum."""
         return not faults(end, self.rule, self.rules.n_units)
 
-    def candidates(self, found: list[Climb], most: int, blur: float) -> list[Climb]:
-        """End points worth a climb on more rows, the present ones being exact within a blur."""
-        ranked = self.distinct(found)
-        least = ranked[0].value - MARGIN - blur
-        good = [c for c in ranked if self.is_good(c) and c.value > least]
-        return (good or ranked)[:most]
+    def candidates(
+        self, found: list[Climb], most: int, margin: float, rough: bool = False
+    ) -> list[Climb]:
+        """End points worth a climb on more rows: those that lie within a margin of the best."""
+        ranked = self.distinct(found, rough)
+        least = ranked[0][0].value - margin
+        good = [c for c, is_good in ranked if is_good and c.value > least]
+        return (good or [c for c, _ in ranked])[:most]
 
-    def distinct(self, found: list[Climb]) -> list[Climb]:
-        """Different end points, interior maxima first, then by falling log-likelihood."""
+    def distinct(self, found: list[Climb], rough: bool = False) -> list[tuple[Climb, bool]]:
+        """Different end points, interior maxima (True) first, then by falling log-likelihood."""
+        level, reach = (ROUGH**2, SAME) if rough else (0.0, 1e-3)
 
-        def rank(c: Climb) -> tuple[bool, float]:
-            return not self.is_good(c), -c.value if np.isfinite(c.value) else np.inf
+        def rank(item: tuple[Climb, bool]) -> tuple[bool, float]:
+            c, is_good = item
+            return not is_good, -c.value if np.isfinite(c.value) else np.inf
 
-        kept: list[Climb] = []
-        for end in sorted(found, key=rank):
-            known = any(
-                abs(c.value - end.value) < 1e-6 * (1 + abs(c.value)) and _gap(c, end) < 1e-3
-                for c in kept
-            )
-            if not known:
-                kept.append(end)
+        kept: list[tuple[Climb, bool]] = []
+        for end, is_good in sorted(((c, self.is_good(c)) for c in found), key=rank):
+            for i, (c, _) in enumerate(kept):
+                near = abs(c.value - end.value) < level + 1e-6 * (1 + abs(c.value))
+                if near and _gap(c, end) < reach:
+                    both = dataclasses.replace(c, n_merged=c.n_merged + end.n_merged)
+                    kept[i] = both, kept[i][1]
+                    break
+            else:
+                kept.append((end, is_good))
         return kept
 
-    def summary(self, found: list[Climb], passes: Passes, log_shape: float) -> Maximum:
+    def summary(self, found: list[Climb], passes: Derivatives, log_shape: float) -> Maximum:
         """The best of what was found on all rows, with what speaks for and against it."""
-        ranked = self.distinct(found)
+        ranked = [c for c, _ in self.distinct(found)]
         best, words = ranked[0], faults(ranked[0], self.rule, self.rules.n_units)
         if words:
             best, others = self._stand_in(passes, best, log_shape), tuple(ranked)
@@ -264,7 +298,7 @@ class _Search:
         start = self.starts[self.found[int(np.argmin(gaps))].start]
         return Maximum(best, words, len(self.starts), agreeing, others, start)
 
-    def _stand_in(self, passes: Passes, best: Climb, log_shape: float) -> Climb:
+    def _stand_in(self, passes: Derivatives, best: Climb, log_shape: float) -> Climb:
         """The best point with a vanishing penalty on steep shapes (Chen, Tan and Zhang 2008).
 
         Where there is no interior maximum, a collapse on single times is no answer either. The
@@ -278,8 +312,8 @@ class _Search:
         starts[:, 2 * k - 1 :] = np.minimum(starts[:, 2 * k - 1 :], log_shape + 1.0)
         points = np.stack([c.penalized for c in ascend(self.passes, starts, LANES, rules)])
         log_ratio = 2.0 * (points[:, 2 * k - 1 :] - log_shape)
-        value = self.passes(points)[0]
-        value -= rules.penalty * np.sum(np.exp(log_ratio) - 1.0 - log_ratio, axis=1)
+        penalty = rules.penalty * np.sum(np.exp(log_ratio) - 1.0 - log_ratio, axis=1)
+        value = self.passes(points)[0] - penalty
         steep = points[:, 2 * k - 1 :].max(1) > np.log(self.rule.max_shape)
         value = np.where(np.isfinite(value) & ~steep, value, -np.inf)
         x = points[int(np.argmax(value))]

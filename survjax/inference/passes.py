@@ -2,13 +2,15 @@
 
 A lane is one parameter vector with one chunk of rows. Many starts on one chunk, a few
 candidates on some chunks, and one candidate on many are all calls of the same program, so that
-a process compiles it once for each number of components and kind of rows. Only the sums leave
-it; gradients and Hessians are put together in NumPy.
+a process compiles it once for each number of components and kind of rows. Value, gradient and
+Hessian leave it in one array, and chunks are added up in NumPy.
 """
 
 from __future__ import annotations
 
-from functools import partial
+import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -17,41 +19,55 @@ import numpy as np
 from jax import lax
 
 from survjax._core.observations import Observations
+from survjax._core.precision import double_precision
 from survjax.inference.likelihood import assemble, mixture_sums, weight_of_weights
+from survjax.inference.summaries import is_plain
 from survjax.lifetimes import Weibull
 
 #: Lanes of a call, and rows of a chunk: their intermediate results fit the second-level cache.
 LANES, ROWS = 16, 256
 #: Calls that large data run in one go, by a loop inside the program.
-GROUPS = 16
+GROUPS = 4
+#: Threads that share the calls of large data: what they do holds no lock of Python's.
+THREADS = min(os.cpu_count() or 1, 16)
 #: Log weight of a component that is not there.
 NOTHING = -1e300
 
 
+def _derivatives(x: jax.Array, rows: Observations) -> jax.Array:
+    """Value, gradient and Hessian at x (3K - 1,) on one chunk, in one vector."""
+    k = (x.shape[0] + 1) // 3
+    log_weights = jax.nn.log_softmax(jnp.concatenate([jnp.zeros(1, x.dtype), x[: k - 1]]))
+    stack = Weibull(x[k - 1 : 2 * k - 1], x[2 * k - 1 :])
+    value, once, twice = mixture_sums(log_weights, stack, rows)
+    weights = jnp.exp(log_weights)
+    gradient, hessian = assemble(weights, weight_of_weights(rows), once, twice)
+    return jnp.concatenate([value[None], gradient, hessian.ravel()])
+
+
 @jax.jit
-def _lane_sums(x: Any, log_weights: Any, rows: Observations) -> Any:
-    """`mixture_sums` of each lane; x (L, 2, K) holds log scales and log shapes, rows (L, R)."""
-
-    def lane(x: jax.Array, log_weights: jax.Array, rows: Observations) -> Any:
-        return mixture_sums(log_weights, Weibull(x[0], x[1]), rows)
-
-    return jax.vmap(lane)(x, log_weights, rows)
+def _lanes(x: Any, rows: Observations) -> jax.Array:
+    """`_derivatives` of each lane; x (L, p), rows (L, R)."""
+    return jax.vmap(_derivatives)(x, rows)
 
 
 @jax.jit
-def _long_sums(x: Any, log_weights: Any, rows: Observations) -> Any:
-    """`mixture_sums` of one parameter vector over rows (G, L, R)."""
+def _groups(x: Any, rows: Observations) -> jax.Array:
+    """`_derivatives` of one parameter vector, summed over rows (G, L, R)."""
 
-    def add(total: Any, group: Observations) -> tuple[Any, None]:
-        sums = jax.vmap(partial(mixture_sums, log_weights, Weibull(x[0], x[1])))(group)
-        return jax.tree.map(lambda t, part: t + part.sum(0), total, sums), None
+    def add(total: jax.Array, group: Observations) -> tuple[jax.Array, None]:
+        return total + jax.vmap(lambda chunk: _derivatives(x, chunk))(group).sum(0), None
 
-    first = jax.eval_shape(
-        partial(mixture_sums, log_weights, Weibull(x[0], x[1])),
-        jax.tree.map(lambda column: column[0, 0], rows),
-    )
-    zero = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), first)
-    return lax.scan(add, zero, rows)[0]
+    size = 1 + x.shape[0] + x.shape[0] ** 2
+    return lax.scan(add, jnp.zeros(size, x.dtype), rows)[0]
+
+
+@double_precision
+def _part(x: np.ndarray, rows: Observations) -> np.ndarray:
+    """`_derivatives` of one parameter vector, summed over a part of large data, in any thread."""
+    if rows.lower.ndim == 3:
+        return np.asarray(_groups(x, rows))
+    return np.asarray(_lanes(np.broadcast_to(x, (LANES, x.shape[0])), rows)).sum(0)
 
 
 class Passes:
@@ -64,87 +80,92 @@ class Passes:
     def __init__(self, rows: Observations, n_components: int = 1) -> None:
         self.n_components = n_components
         n = rows.n_rows
-        self.units = weight_of_weights(rows)
+        if is_plain(rows):
+            # Plain rows enter the formulas by the logs of their times only.
+            rows = dataclasses.replace(rows, lower=rows.log_lower)
         self.n_chunks = -(-n // ROWS)
+        self.width = max(LANES // self.n_chunks, 1)
         if self.n_chunks <= LANES:
             # Small data: as many copies of the rows as lanes hold, a parameter vector each.
-            self.copies = LANES // self.n_chunks
             chunks = rows.padded(self.n_chunks * ROWS)
-            lanes = np.arange(LANES) % (self.n_chunks * self.copies) % self.n_chunks
-            self.parts = [chunks._map(lambda c: jnp.asarray(c.reshape(-1, ROWS)[lanes]))]
+            lane = np.arange(LANES)
+            self.point = np.minimum(lane // self.n_chunks, self.width - 1)
+            self.parts = [
+                chunks._map(lambda c: jnp.asarray(c.reshape(-1, ROWS)[lane % self.n_chunks]))
+            ]
         else:
-            self.copies = 1
             size = LANES * ROWS
             big = GROUPS * size
             self.parts = []
             start = 0
-            while start < n:
-                shape: tuple[int, ...]
-                if n - start >= big:
-                    part, shape = rows.take(slice(start, start + big)), (GROUPS, LANES, ROWS)
-                else:
-                    part, shape = rows.take(slice(start, start + size)).padded(size), (LANES, ROWS)
-                self.parts.append(part._map(lambda c, s=shape: jnp.asarray(c.reshape(s))))
-                start += part.n_rows
+            while n - start >= big:
+                self.parts.append(
+                    _on_device(rows, slice(start, start + big), (GROUPS, LANES, ROWS))
+                )
+                start += big
+            rest = rows.take(slice(start, n)).padded(-(-(n - start) // size) * size)
+            for start in range(0, rest.n_rows, size):
+                self.parts.append(_on_device(rest, slice(start, start + size), (LANES, ROWS)))
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Value (B,), gradient (B, p) and Hessian (B, p, p) of the log-likelihood at x (B, p)."""
         k = (x.shape[-1] + 1) // 3
-        logits = np.concatenate([np.zeros((len(x), 1)), x[:, : k - 1]], axis=1)
-        log_weights = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
-        weights = np.exp(log_weights)
-        stack = x[:, k - 1 :].reshape(-1, 2, k)
         missing = max(self.n_components - k, 0)
         if missing:
-            stack = np.concatenate([stack, np.repeat(stack[..., :1], missing, axis=2)], axis=2)
-            log_weights = np.pad(log_weights, ((0, 0), (0, missing)), constant_values=NOTHING)
-        value, once, twice = (
-            self._together(stack, log_weights)
-            if self.n_chunks <= LANES
-            else self._one_by_one(stack, log_weights)
-        )
+            x, used = _filled(x, k, missing)
+        p = x.shape[-1]
+        packed = self._together(x) if self.n_chunks <= LANES else self._one_by_one(x)
+        value, gradient = packed[:, 0], packed[:, 1 : p + 1]
+        hessian = packed[:, p + 1 :].reshape(-1, p, p)
         if missing:
-            once, twice = _of_first(once, twice, k, k + missing)
-        return value, *assemble(weights, self.units, once, twice)
+            return value, gradient[:, used], hessian[:, used[:, None], used]
+        return value, gradient, hessian
 
-    def _together(self, x: np.ndarray, log_weights: np.ndarray) -> list[np.ndarray]:
+    def _together(self, x: np.ndarray) -> np.ndarray:
         """Few chunks: several parameter vectors a call."""
         found = []
-        for start in range(0, len(x), self.copies):
-            some = np.minimum(np.arange(start, start + self.copies), len(x) - 1)
-            lanes = np.resize(np.repeat(some, self.n_chunks), LANES)
-            sums = _lane_sums(x[lanes], log_weights[lanes], self.parts[0])
-            found.append([np.asarray(part) for part in sums])
-        used = self.n_chunks * self.copies
-        tables = [np.concatenate([f[i][:used] for f in found]) for i in range(3)]
-        return [t.reshape(-1, self.n_chunks, *t.shape[1:]).sum(1)[: len(x)] for t in tables]
+        for start in range(0, len(x), self.width):
+            points = x[np.minimum(self.point + start, len(x) - 1)]
+            packed = np.asarray(_lanes(points, self.parts[0]))
+            if self.n_chunks > 1:
+                packed = packed[: self.width * self.n_chunks]
+                packed = packed.reshape(self.width, self.n_chunks, -1).sum(1)
+            found.append(packed)
+        return (found[0] if len(found) == 1 else np.concatenate(found))[: len(x)]
 
-    def _one_by_one(self, x: np.ndarray, log_weights: np.ndarray) -> list[np.ndarray]:
+    def _one_by_one(self, x: np.ndarray) -> np.ndarray:
         """Many chunks: several calls a parameter vector, added in a fixed order."""
-        found = []
-        for point, weights in zip(x, log_weights, strict=True):
-            lanes = np.broadcast_to(point, (LANES, *point.shape))
-            lane_weights = np.broadcast_to(weights, (LANES, *weights.shape))
-            sums = [
-                _long_sums(point, weights, part)
-                if part.lower.ndim == 3
-                else _lane_sums(lanes, lane_weights, part)
-                for part in self.parts
-            ]
-            total: list[Any] = [0.0, 0.0, 0.0]
-            for part, rows in zip(sums, self.parts, strict=True):
-                for i in range(3):
-                    piece = np.asarray(part[i])
-                    total[i] = total[i] + (piece if rows.lower.ndim == 3 else piece.sum(0))
-            found.append(total)
-        return [np.array([f[i] for f in found]) for i in range(3)]
+        calls = [(point, part) for point in x for part in self.parts]
+        if THREADS > 1 and len(calls) > 2:
+            with ThreadPoolExecutor(THREADS) as pool:
+                found = list(pool.map(lambda call: _part(*call), calls))
+        else:
+            found = [_part(*call) for call in calls]
+        return np.stack(found).reshape(len(x), len(self.parts), -1).sum(1)
 
 
-def _of_first(
-    once: np.ndarray, twice: np.ndarray, k: int, n_components: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The sums that belong to the first k components."""
-    n, size = once.shape[0], twice.shape[-1] // n_components
-    once = once.reshape(n, -1, n_components)[..., :k].reshape(n, -1)
-    twice = twice.reshape(n, size, n_components, size, n_components)
-    return once, twice[:, :, :k, :, :k].reshape(n, size * k, size * k)
+def _on_device(rows: Observations, part: slice, shape: tuple[int, ...]) -> Observations:
+    """Some rows in a shape, as arrays of JAX; columns that are one array stay one."""
+    made: dict[int, Any] = {}
+
+    def put(column: np.ndarray) -> Any:
+        if id(column) not in made:
+            made[id(column)] = jnp.asarray(column[part].reshape(shape))
+        return made[id(column)]
+
+    return rows._map(put)
+
+
+def _filled(x: np.ndarray, k: int, missing: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mixtures (B, p) with components of no weight added, and where the others' parameters are."""
+    n = k + missing
+    wide = np.empty((len(x), 3 * n - 1))
+    wide[:, k - 1 : n - 1] = NOTHING
+    wide[:, : k - 1] = x[:, : k - 1]
+    for i in (1, 2):
+        part = x[:, i * k - 1 : (i + 1) * k - 1]
+        wide[:, i * n - 1 : i * n - 1 + k] = part
+        wide[:, i * n - 1 + k : (i + 1) * n - 1] = part[:, :1]
+    each = np.arange(k)
+    used = np.concatenate([each[: k - 1], n - 1 + each, 2 * n - 1 + each])
+    return wide, used

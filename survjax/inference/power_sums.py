@@ -16,7 +16,7 @@ import numpy as np
 from survjax._core.observations import Observations
 
 #: Rows at a time: their powers stay in cache.
-CHUNK = 16_384
+CHUNK = 8_192
 
 
 class PowerSums:

@@ -45,9 +45,8 @@ def guesses(rows: Observations, n_components: int, n_starts: int, random_state: 
     failed = failed_share(log_time, event, rows.weight)
     top = failed.max() if failed.size else 1.0
     share = np.clip(failed / max(top, 1e-300), 0.0, 1.0)
-    tables = []
-    for cuts in _cut_points(n_components, rng, max(n_starts // 2, 1)):
-        tables.append(_blocks(share, event, cuts))
+    cuts = np.array(_cut_points(n_components, rng, max(n_starts // 2, 1)))
+    tables = list(_blocks(share, event, cuts))
     if n_components > 1:
         tables[2:2] = [_center(share, event, n_components, width) for width in (0.3, 0.6)]
         tables[2:2] = [_survivors(share, event, n_components)]
@@ -68,22 +67,24 @@ def _cut_points(n_components: int, rng: np.random.Generator, most: int) -> list[
     return [even, *others[: most - 1]] if n_components > 1 else [()]
 
 
-def _blocks(share: np.ndarray, event: np.ndarray, cuts: tuple[float, ...]) -> np.ndarray:
-    """Failed units belong to the block their time falls in; running ones to this or later ones.
+def _blocks(share: np.ndarray, event: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Responsibilities (C, K, n) for sets of K - 1 quantiles (C, K - 1) that part blocks.
 
-    A running unit's share of each later block is the probability to fail there.
+    Failed units belong to the block their time falls in; running ones to this or later ones. A
+    running unit's share of each later block is the probability to fail there.
     """
-    edges = np.array([0.0, *cuts, 1.0])
-    inside = (share[None] > edges[:-1, None]) & (share[None] <= edges[1:, None])
-    inside[0] |= share == 0.0
-    left = np.clip(edges[1:, None] - np.maximum(edges[:-1, None], share[None]), 0.0, None)
-    left = left + 1e-3 * inside
-    table = np.where(event > 0, inside, left / left.sum(0))
-    return _softened(table)
+    edges = np.zeros((len(cuts), cuts.shape[1] + 2, 1))
+    edges[:, 1:-1, 0], edges[:, -1] = cuts, 1.0
+    inside = (share > edges[:, :-1]) & (share <= edges[:, 1:])
+    inside[:, 0] |= share == 0.0
+    left = np.maximum(edges[:, 1:] - np.maximum(edges[:, :-1], share), 0.0)
+    left += 1e-3 * inside
+    left /= left.sum(1, keepdims=True)
+    return _softened(np.where(event > 0, inside, left))
 
 
 def _softened(table: np.ndarray, by: float = 0.02) -> np.ndarray:
-    return (1.0 - by) * table + by / table.shape[0]
+    return (1.0 - by) * table + by / table.shape[-2]
 
 
 def _center(share: np.ndarray, event: np.ndarray, k: int, width: float) -> np.ndarray:
@@ -101,8 +102,7 @@ def _center(share: np.ndarray, event: np.ndarray, k: int, width: float) -> np.nd
 
 def _survivors(share: np.ndarray, event: np.ndarray, k: int) -> np.ndarray:
     """The last component takes what still runs."""
-    table = _blocks(share, event, tuple(np.arange(1, k - 1) / (k - 1))) if k > 2 else None
-    failed = np.ones((1, share.size)) if table is None else table
+    failed = _blocks(share, event, np.arange(1, k - 1)[None] / (k - 1))[0]
     return _softened(np.concatenate([failed * (event > 0), (event == 0)[None]]), 0.1)
 
 
@@ -120,9 +120,11 @@ def _paper(log_time: np.ndarray, event: np.ndarray, failed: np.ndarray, k: int) 
         log_density = []
         for low, high in pairwise(edges):
             part = slice(low, max(high, low + 2))
-            shape = np.polyfit(x[part], y[part], 1)[0] if np.ptp(x[part]) > 0 else 1.0
-            shape = np.clip(shape, 0.2, 20.0)
-            z = shape * (log_time - x[part].mean()) + y[part].mean()
+            middle, level = x[part].mean(), y[part].mean()
+            dx = x[part] - middle
+            shape = dx @ y[part] / (dx @ dx) if dx.any() else 1.0
+            shape = min(max(shape, 0.2), 20.0)
+            z = shape * (log_time - middle) + level
             log_density.append(event * (np.log(shape) + z) - np.exp(np.minimum(z, 50.0)))
         q = np.array(log_density)
         table = np.exp(q - q.max(0))
@@ -135,13 +137,15 @@ def expectation_maximization(
 ) -> np.ndarray:
     """A few EM steps from each table of responsibilities (B, K, n): parameters (B, 3K - 1).
 
-    The answer is only a start: intervals stand at their middles, truncation is left aside, and
-    two Newton steps solve each component's shape.
+    The answer is only a start: intervals stand at their middles, truncation is left aside, two
+    Newton steps solve each component's shape, and 32 bits carry enough digits.
     """
     log_time, event = representative(rows)
-    weight = rows.weight
+    weight = rows.weight / rows.weight.mean()
     center = weight @ log_time / weight.sum()
-    x = log_time - center
+    tables, event, weight, x = (
+        column.astype(np.float32) for column in (tables, event, weight, log_time - center)
+    )
     powers = np.stack([np.ones_like(x), x, x * x], axis=1)
     first = (tables * (weight * (0.05 + event))) @ powers
     mean = first[..., 1] / first[..., 0]
@@ -150,11 +154,11 @@ def expectation_maximization(
     for step in range(n_steps + 1):
         held = tables * weight
         shape, log_scale = weibull_fit(held, event, powers, shape, 2)
-        share = held.sum(-1) + 0.5
+        share = held.sum(-1) + 0.1
         log_weight = np.log(share / share.sum(-1, keepdims=True))
         if step < n_steps:
             z = shape[..., None] * (x - log_scale[..., None])
-            q = event * (np.log(shape)[..., None] + z) - np.exp(np.minimum(z, 100.0))
+            q = event * (np.log(shape)[..., None] + z) - np.exp(np.minimum(z, 80.0))
             q += log_weight[..., None]
             q -= q.max(-2, keepdims=True)
             tables = np.exp(q)
@@ -172,7 +176,7 @@ def weibull_fit(
     of log t weighted by t^shape, less 1 / shape, is the failures' mean log t. `powers` (n, 3)
     are those of the centered log times.
     """
-    x = powers[:, 1]
+    x, tiny = powers[:, 1], float(np.finfo(powers.dtype).tiny)
     n_failed = held @ event + 1e-3
     target = held @ (event * x) / n_failed
     for _ in range(n_newton):
@@ -180,19 +184,19 @@ def weibull_fit(
         mean = once / total
         slope = np.maximum(twice / total - mean**2, 0.0) + 1.0 / shape**2
         step = (mean - 1.0 / shape - target) / slope
-        shape = np.clip(np.clip(shape - step, 0.5 * shape, 2.0 * shape), 0.02, 200.0)
+        shape = np.minimum(np.maximum(shape - step, 0.5 * shape), 2.0 * shape)
+    shape = np.minimum(np.maximum(shape, 0.02), 200.0)
     top = shape * x.max()
     power = held * np.exp(shape[..., None] * x - top[..., None])
-    return shape, (np.log(power.sum(-1) / n_failed + 1e-300) + top) / shape
+    return shape, (np.log(power.sum(-1) / n_failed + tiny) + top) / shape
 
 
 def _power_sums(held: np.ndarray, shape: np.ndarray, powers: np.ndarray) -> Any:
     """Sums of t^shape, t^shape log t and t^shape (log t)^2, over a common factor."""
     x = powers[:, 1]
     power = held * np.exp(shape[..., None] * (x - x.max()))
-    return np.moveaxis(power @ powers, -1, 0) + np.array([1e-300, 0.0, 0.0]).reshape(
-        3, *(1,) * shape.ndim
-    )
+    sums = power @ powers
+    return sums[..., 0] + np.finfo(powers.dtype).tiny, sums[..., 1], sums[..., 2]
 
 
 def moment_start(rows: Observations) -> np.ndarray:
@@ -213,6 +217,10 @@ def weibull_start(rows: Observations) -> np.ndarray:
     center = rows.weight @ log_time / rows.weight.sum()
     x = log_time - center
     powers = np.stack([np.ones_like(x), x, x * x], axis=1)
-    start = np.exp(moment_start(rows)[1:])
-    shape, log_scale = weibull_fit(rows.weight[None], event, powers, start, 20)
+    shape, before = np.exp(moment_start(rows)[1:]), np.inf
+    for _ in range(10):
+        shape, log_scale = weibull_fit(rows.weight[None], event, powers, shape, 2)
+        if abs(shape[0] - before) < 1e-8 * shape[0]:
+            break
+        before = shape[0]
     return np.array([log_scale[0] + center, np.log(shape[0])])

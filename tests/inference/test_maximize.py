@@ -39,7 +39,7 @@ def from_random_starts(rows, k, n, seed):
     starts = np.hstack([rng.normal(0, 1.5, (n, k - 1)), scales, shapes])
     rules = Rules(0.0, 0.0, RULE.max_shape, RULE.min_units, rows.n_units, 1e-9, 100)
     passes = Passes(rows)
-    found = ascend(passes, starts, passes.copies, rules)
+    found = ascend(passes, starts, passes.width, rules)
     values = [c.value for c in found if not faults(c, RULE, rows.n_units)]
     return max(values, default=-np.inf)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from survjax import Observations
-from survjax.inference.clusters import crowded_starts
+from survjax.inference.clusters import Crowds
 from survjax.inference.starts import (
     expectation_maximization,
     failed_share,
@@ -57,7 +57,7 @@ def test_single_starts_are_finite(rows):
 
 
 def test_crowded_starts_add_one_component_each(rows):
-    starts, gains = crowded_starts(rows, weibull_start(rows), 10, 60.0)
+    starts, gains = Crowds(rows, 60.0).around(weibull_start(rows), 10)
     assert starts.shape == (gains.size, 5)
     assert np.all(np.isfinite(starts)) and np.all(gains > 0)
     assert np.all(np.diff(gains) <= 0)
@@ -68,7 +68,7 @@ def test_a_crowd_of_failures_is_found():
     rng = np.random.default_rng(4)
     life = np.r_[30.0 * rng.weibull(1.0, 60), 17.0 * rng.weibull(30.0, 12)]
     rows = Observations.from_durations(life)
-    starts, _ = crowded_starts(rows, weibull_start(rows), 5, 60.0)
+    starts, _ = Crowds(rows, 60.0).around(weibull_start(rows), 5)
     assert np.exp(starts[0, 2]) == pytest.approx(17.0, rel=0.05)
     assert 10 < np.exp(starts[0, 4]) < 60
 
