@@ -192,7 +192,8 @@ class _Search:
         """Climb from guesses at the whole sample, on few rows and then on these."""
         small = condense(self.rows, SEARCH_ROWS if is_plain(self.rows) else SAMPLE_ROWS)
         tables = guesses(small, n_components, n_starts, random_state)
-        starts = different(expectation_maximization(tables, small))
+        with np.errstate(under="ignore", over="ignore"):
+            starts = different(expectation_maximization(tables, small))
         self.starts.extend(starts)
         if small is self.rows:
             self.found = ascend(self.passes, starts, LANES, self.rules)
