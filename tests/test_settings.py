@@ -88,6 +88,9 @@ def test_odd_settings_change_no_number(tmp_path):
         np.testing.assert_array_equal(model.parameters_, plain.parameters_)
         np.testing.assert_array_equal(model.predict_rul([10.0, 20.0]), table)
         model.confidence_interval("shapes")
+        model.membership([0.0, 1e3])
+        model.predict_interval([0.0, 1e3])
+        WeibullMixture(3, n_starts=4).fit(T, EVENT)
         str(model)
 
 

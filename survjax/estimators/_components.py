@@ -122,7 +122,7 @@ class MixtureState(Persistent):
         self.weights_, self.scales_, self.shapes_ = natural_parameters(x)
         self.parameter_names_ = parameter_names((x.size + 1) // 3)
         self.aic_ = 2.0 * x.size - 2.0 * self.log_likelihood_
-        self.bic_ = x.size * np.log(self.n_units_) - 2.0 * self.log_likelihood_
+        self.bic_ = float(x.size * np.log(self.n_units_) - 2.0 * self.log_likelihood_)
 
     def _rebuild(self) -> None:
         self._profiles: dict[str, np.ndarray] = self.__dict__.get("_profiles", {})

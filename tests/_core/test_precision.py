@@ -37,6 +37,36 @@ def test_the_setting_comes_back_after_an_error():
     assert jax.config.jax_enable_x64 is before
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [(jax.debug_nans, True), (jax.debug_infs, True), (jax.numpy_dtype_promotion, "strict"),
+     (jax.numpy_rank_promotion, "raise")],
+    ids=["nans", "infs", "types", "ranks"],
+)  # fmt: skip
+def test_what_the_caller_forbids_its_own_programs_does_not_stop_a_call(setting, value):
+    @double_precision
+    def careless():
+        masked = jnp.where(jnp.arange(2) > 0, 1.0, jnp.log(jnp.arange(2) * 0.0) * 0.0)
+        return np.asarray(masked + jnp.ones((3, 1)) + (jnp.arange(2) > 0))
+
+    with setting(value):
+        assert np.isnan(careless()[0, 0])
+        with pytest.raises((FloatingPointError, TypeError, ValueError)):
+            careless.__wrapped__()
+    assert careless()[2, 1] == 3.0
+
+
+def test_an_underflow_is_no_error_inside_and_still_one_outside():
+    @double_precision
+    def tiny():
+        return np.exp(np.full(2, -1e4))
+
+    with np.errstate(all="raise"):
+        assert tiny()[0] == 0.0
+        with pytest.raises(FloatingPointError):
+            np.exp(np.full(2, -1e4))
+
+
 def test_calls_inside_calls_stay_double():
     @double_precision
     def outer():
