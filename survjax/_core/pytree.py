@@ -125,3 +125,13 @@ def parameter_names(tree: Any) -> tuple[str, ...]:
         else:
             names += [f"{name}[{', '.join(map(str, i))}]" for i in np.ndindex(*shape)]
     return tuple(names)
+
+
+def in_double(tree: T) -> T:
+    """Copy a tree with all its numbers in double precision, in whatever precision it was made.
+
+    Halves of two precisions would not describe one model: what is computed in the lower one
+    differs from what its numbers, taken as they are, say.
+    """
+    doubled: T = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
+    return doubled

@@ -27,7 +27,6 @@ from survjax.inference.mixture_starts import (
     spread_out,
 )
 from survjax.inference.penalties import RegressionMaximum
-from survjax.inference.regression import Columns
 from survjax.inference.regression_curves import membership_logits, memberships
 from survjax.inference.regression_fit import climb
 
@@ -151,7 +150,7 @@ class MixtureRegression(RegressionEstimator):
         self._check_data(rows, x)
         histories = None if unit is None else histories_of(rows, unit)
         form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
-        columns = Columns.of(x, rows.weight)
+        columns = self._columns(x, rows.weight)
         found, likelihood = search_mixture(
             form,
             layout,

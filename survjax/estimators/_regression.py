@@ -151,7 +151,7 @@ class RegressionEstimator(
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         """How columns are centered and scaled inside."""
-        return Columns.of(x, weight)
+        return Columns.of(x, weight, exact=self.penalty_ > 0)
 
     def _check_data(self, rows: Observations, x: np.ndarray) -> None:
         """Refuse data without failures, and columns that say the same."""

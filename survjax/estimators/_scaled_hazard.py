@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from survjax._core.observations import Observations
-from survjax._core.pytree import parameter_names, ravel_parameters
+from survjax._core.pytree import in_double, parameter_names, ravel_parameters
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import Form, Layout, Predictor, ScaledForm
@@ -99,23 +99,26 @@ class ScaledHazard(RegressionEstimator):
         if not self.joint and self.l1_ratio > 0 and self.penalty != 0:
             raise ValueError("l1_ratio > 0 needs joint=True: two steps have no bounds for a lasso")
         known = self.baseline is None or isinstance(self.baseline, Lifetime)
-        if not known and not hasattr(self.baseline, "fit"):
+        # What fits X and y has covariates of its own.
+        fits = hasattr(self.baseline, "fit") and not isinstance(self.baseline, BaseEstimator)
+        if not (known or fits or hasattr(self.baseline, "lifetime_")):
             raise ValueError(
-                "baseline must be an estimator such as WeibullMixture(2), a Lifetime, or None, "
-                f"got {self.baseline!r}"
+                "baseline must be an estimator of lifetimes alone such as WeibullMixture(2), a "
+                f"Lifetime, or None, got {self.baseline!r}"
             )
 
     def _base(self, rows: Observations) -> tuple[Lifetime, str, np.ndarray | None]:
         """The base, where it comes from, and its own covariance if it has one."""
         if isinstance(self.baseline, Lifetime):
-            return self.baseline, "given", None
+            return in_double(self.baseline), "given", None
         if hasattr(self.baseline, "lifetime_"):
-            return self.baseline.lifetime_, "given", getattr(self.baseline, "covariance_", None)
+            own = getattr(self.baseline, "covariance_", None)
+            return in_double(self.baseline.lifetime_), "given", own
         estimator = WeibullMixture(1) if self.baseline is None else clone(self.baseline)
         return estimator.fit(rows).lifetime_, "fitted", None
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
-        return Columns.of(x, weight, centered=self.center)
+        return Columns.of(x, weight, centered=self.center, exact=self.penalty_ > 0)
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         base, _, _ = self._base(rows)

@@ -57,12 +57,16 @@ class Columns:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, x: np.ndarray, weight: np.ndarray, centered: bool = True) -> Columns:
-        """Means and standard deviations over the units."""
+    def of(
+        cls, x: np.ndarray, weight: np.ndarray, centered: bool = True, exact: bool = False
+    ) -> Columns:
+        """Means and standard deviations over the units.
+
+        A sample is enough for the unit of a column; a penalty counts in it, and needs it exact.
+        """
         total = weight.sum()
         center = sum_over_rows(weight, x) / total
-        # A sample is enough for the unit of a column.
-        part = slice(None, None, max(x.shape[0] // UNIT_ROWS, 1))
+        part = slice(None, None, 1 if exact else max(x.shape[0] // UNIT_ROWS, 1))
         away = x[part] - center
         largest = np.abs(away).max(axis=0, initial=0.0)
         largest = np.where(largest > 0, largest, 1.0)

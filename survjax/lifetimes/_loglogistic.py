@@ -26,6 +26,12 @@ def _softplus_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
     return softplus(z), jax.nn.sigmoid(z) * dz
 
 
+def _log_expm1(x: jax.Array) -> jax.Array:
+    """Log of exp(x) - 1 for positive x, without overflow."""
+    large = x > 30.0
+    return jnp.where(large, x, jnp.log(jnp.expm1(jnp.where(large, 1.0, x))))
+
+
 @pytree
 class LogLogistic(Lifetime):
     """Log-logistic lifetime, S(t) = 1 / (1 + (t / scale)^shape).
@@ -108,21 +114,30 @@ class LogLogistic(Lifetime):
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         target = jnp.asarray(target)
         positive = target > 0
-        safe = jnp.where(positive, target, 1.0)
-        large = safe > 30.0
-        # log(exp(target) - 1), without overflow
-        z = jnp.where(large, safe, jnp.log(jnp.expm1(jnp.where(large, 1.0, safe))))
+        z = _log_expm1(jnp.where(positive, target, 1.0))
         return jnp.where(positive, jnp.exp(self.log_scale + z / self.shape), 0.0)
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         """start ((1 + (exp(target) - 1) / F(start))^(1/shape) - 1), without cancellation."""
-        start, target = jnp.asarray(start), jnp.asarray(target)
-        positive, _, z = self._z(start)
+        target = jnp.asarray(target)
+        positive = target > 0
+        log_life = self._log_remaining(start, jnp.where(positive, target, 1.0))
+        return jnp.where(positive, jnp.exp(log_life), 0.0)
+
+    def _log_remaining(self, start: ArrayLike, target: jax.Array) -> jax.Array:
+        """Log of `inverse_increment` for positive targets: nothing overflows on the way."""
+        start = jnp.asarray(start)
+        positive, log_start, z = self._z(start)
+        # A unit whose hazard so far is below exp(-60) is as new.
         old = positive & (z > -60.0)
-        gain = jnp.expm1(jnp.minimum(target, 690.0)) / jax.nn.sigmoid(jnp.where(old, z, 0.0))
-        aged = jnp.where(old, start, 1.0) * jnp.expm1(jnp.log1p(gain) / self.shape)
-        new = self.inverse_cumulative_hazard(target)
-        return jnp.where(old, aged, jnp.maximum(new - jnp.where(old, 0.0, start), 0.0))
+        log_odds = _log_expm1(target)
+        growth = softplus(log_odds - jax.nn.log_sigmoid(jnp.where(old, z, 0.0))) / self.shape
+        aged = jnp.where(old, log_start, 0.0) + _log_expm1(growth)
+        new = self.log_scale + log_odds / self.shape
+        share = jnp.where(positive & ~old, jnp.exp(jnp.minimum(log_start - new, 0.0)), 0.0)
+        left = share < 1.0
+        rest = jnp.where(left, jnp.log1p(-jnp.where(left, share, 0.0)), -jnp.inf)
+        return jnp.where(old, aged, new + rest)
 
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """E s(U) over a unit exponential U, s the remaining life; infinite for shapes up to one.
@@ -137,8 +152,8 @@ class LogLogistic(Lifetime):
         depth = (slice(None),) + (None,) * jnp.broadcast_arrays(age, safe.scale, rate)[0].ndim
         v, weights = jnp.asarray(EXPONENTIAL_NODES)[depth], jnp.asarray(EXPONENTIAL_WEIGHTS)[depth]
         u = v / rate
-        life = safe.inverse_increment(age, jnp.minimum(u, 690.0))
-        mean = jnp.sum(weights * jnp.exp(v - u) * life / rate, axis=0)
+        log_life = safe._log_remaining(age, u)
+        mean = jnp.sum(weights * jnp.exp(v - u + log_life) / rate, axis=0)
         return jnp.where(finite, mean, jnp.inf)
 
     def mean(self) -> jax.Array:

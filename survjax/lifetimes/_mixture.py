@@ -87,7 +87,7 @@ class Mixture(Lifetime):
         alive = -self.each(lambda c: c.cumulative_hazard(t))
         alive = alive + self._log_weights_for(alive)
         # Subtract the largest before adding the log hazard: otherwise digits are lost in the tail.
-        alive = alive - lax.stop_gradient(jnp.max(alive, axis=0))
+        alive = alive - jnp.max(alive, axis=0)
         rate = self.each(lambda c: c.log_hazard(t))
         joint = jnp.where(jnp.asarray(failed), alive + rate, alive)
         return joint - logsumexp(joint)
@@ -98,7 +98,8 @@ class Mixture(Lifetime):
         safe = jnp.where(positive, t, 1.0)
         alive = -self.each(lambda c: c.cumulative_hazard(safe))
         alive = alive + self._log_weights_for(alive)
-        alive = alive - lax.stop_gradient(jnp.max(alive, axis=0))
+        # With its derivatives: where hazards are large, their squares would drown what is left.
+        alive = alive - jnp.max(alive, axis=0)
         inside = logsumexp(alive + self.each(lambda c: c.log_hazard(safe))) - logsumexp(alive)
         return jnp.where(positive, inside, self._log_hazard_at_zero(t))
 

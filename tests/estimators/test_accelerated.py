@@ -9,13 +9,41 @@ import pytest
 from survjax import AcceleratedLifetime, survival_target
 from tests.references import results
 
+FAMILIES = ("weibull", "lognormal", "loglogistic", "exponential")
 CASES = [
-    ("lung_cov", "full", ("weibull", "lognormal", "loglogistic", "exponential")),
+    ("lung_cov", "full", FAMILIES),
     ("veteran", "full", ("weibull", "lognormal", "loglogistic")),
     ("capacitor", "tv", ("weibull", "loglogistic")),
     ("superalloy", "quad", ("weibull", "lognormal")),
     ("bcdeter", "trt", ("weibull", "lognormal", "loglogistic")),
     ("tantalum", "full", ("weibull",)),
+    ("c_botulinum", "cov", ("weibull",)),
+    ("nh4_left", "week", ("lognormal",)),
+]
+# All others of R's fits with covariates: exact, right- and left-censored, intervals, counts.
+MORE = [
+    ("lung", "sex", FAMILIES),
+    ("veteran", "full", ("exponential",)),
+    ("ovarian", "cov", FAMILIES),
+    ("ovarian", "doc", FAMILIES),
+    ("rats", "cov", FAMILIES),
+    ("pbc", "full", FAMILIES),
+    ("mgus2_death", "full", FAMILIES),
+    ("capacitor", "tv", ("lognormal", "exponential")),
+    ("imotor", "arr", FAMILIES),
+    ("ifluid", "ip", FAMILIES),
+    ("hirose", "ip", FAMILIES),
+    ("motors", "arr", FAMILIES),
+    ("bleed", "base", FAMILIES),
+    ("icdevice2", "arr", FAMILIES),
+    ("zelencap", "gt", FAMILIES),
+    ("tantalum", "full", ("lognormal", "loglogistic", "exponential")),
+    ("superalloy", "quad", ("loglogistic", "exponential")),
+    ("bcdeter", "trt", ("exponential",)),
+    ("diabetes_interval", "gender", FAMILIES),
+    ("c_botulinum", "cov", ("lognormal", "loglogistic", "exponential")),
+    ("nh4_left", "week", ("weibull", "loglogistic", "exponential")),
+    ("rossi", "full", FAMILIES),
 ]
 
 
@@ -33,15 +61,25 @@ def covariates(table, formula):
 
 
 def target(table, formula):
-    if {"lower", "upper"} <= set(table):
-        return survival_target(table["lower"].fillna(0.0), table["upper"].fillna(np.inf))
+    names = [("lower", "upper"), ("left", "right"), ("lower_bound_days", "upper_bound_days")]
+    for low, high in names:
+        if {low, high} <= set(table):
+            return survival_target(table[low].fillna(0.0), table[high].fillna(np.inf))
+    if "NH4.mg.per.L" in table:
+        found = table["NH4.mg.per.L"]
+        return survival_target(found.where(table["cens"] == 0, 0.0), found)
     first, second = re.match(r"Surv\(([^,]+), ([^,)]+)", formula).groups()
     return table[[first, second]].to_numpy(float)
 
 
 @pytest.mark.parametrize(
     ("name", "model", "family"),
-    [(name, model, family) for name, model, families in CASES for family in families],
+    [
+        pytest.param(name, model, family, marks=[pytest.mark.slow] * slow)
+        for cases, slow in ((CASES, False), (MORE, True))
+        for name, model, families in cases
+        for family in families
+    ],
 )
 def test_coefficients_errors_and_likelihood_are_those_of_survreg(real_data, name, model, family):
     case = results(real_data, "r_survreg")[name]
@@ -58,6 +96,19 @@ def test_coefficients_errors_and_likelihood_are_those_of_survreg(real_data, name
     np.testing.assert_allclose(np.sqrt(np.diag(fitted.covariance_)), error, rtol=1e-4)
     np.testing.assert_allclose(fitted.log_likelihood_, expected["loglik"], rtol=1e-8)
     assert fitted.converged_
+
+
+@pytest.mark.parametrize("family", ["weibull", "lognormal"])
+def test_tires_agree_with_survreg(real_data, family):
+    expected = results(real_data, "r_extra")[f"tires_aft_{family}"]
+    table = pd.read_csv(real_data / "reference/csv/tires.csv")
+    x, y = covariates(table, expected["formula"]), target(table, expected["formula"])
+    fitted = AcceleratedLifetime(family).fit(x, y)
+    error = np.sqrt(np.diag(expected["vcov"]))
+    coefficients = [*expected["coef"].values(), -expected["log_scale"]]
+    assert np.max(np.abs(fitted.parameters_ - coefficients) / error) < 1e-6
+    np.testing.assert_allclose(np.sqrt(np.diag(fitted.covariance_)), error, rtol=1e-4)
+    assert fitted.log_likelihood_ == pytest.approx(expected["loglik"], rel=1e-8)
 
 
 @pytest.fixture(scope="module")

@@ -59,3 +59,12 @@ def test_penalties_that_make_no_sense_are_refused(fleet):
         AcceleratedLifetime(penalty=-1.0).fit(*fleet)
     with pytest.raises(ValueError, match="l1_ratio must lie between"):
         AcceleratedLifetime(penalty=1.0, l1_ratio=2.0).fit(*fleet)
+
+
+def test_a_penalty_does_not_depend_on_the_order_of_rows():
+    rng = np.random.default_rng(2)
+    x = rng.standard_t(3, size=(20_000, 2))
+    lives = np.exp(0.3 * x[:, 0]) * rng.weibull(2.0, 20_000)
+    order = np.argsort(np.abs(x[:, 0]))
+    fits = [ScaledHazard(penalty=0.5).fit(x[rows], lives[rows]) for rows in (..., order)]
+    np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, rtol=1e-8)

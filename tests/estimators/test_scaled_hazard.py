@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import PoissonRegressor
 
-from survjax import AcceleratedLifetime, Mixture, ScaledHazard, Weibull, WeibullMixture
+from survjax import (
+    AcceleratedLifetime,
+    LogNormal,
+    Mixture,
+    ScaledHazard,
+    Weibull,
+    WeibullMixture,
+)
 from survjax._core.precision import double_precision
 from survjax.lifetimes import ProportionalHazards
 
@@ -30,6 +37,26 @@ def test_the_second_step_is_a_poisson_regression_with_offset():
     np.testing.assert_allclose(fitted.coef_ * x.std(0), glm.coef_, rtol=0, atol=1e-8)
     intercept = fitted.intercept_ + x.mean(0) @ fitted.coef_
     np.testing.assert_allclose(intercept, glm.intercept_, atol=1e-8)
+
+
+@pytest.mark.parametrize("base", [Weibull.of(40.0, 1.7), LogNormal.of(30.0, 0.8)], ids=str)
+def test_the_second_step_is_exact_on_a_base_made_in_single_precision(base):
+    import statsmodels.api as sm
+
+    (x, y), weight = fleet(5), np.arange(400) % 3 + 1.0
+    entry = 0.3 * y[:, 0]
+    fitted = ScaledHazard(base, joint=False).fit(x, y, entry=entry, sample_weight=weight)
+    held = fitted.baseline_
+    exposure = double_precision(lambda: np.exp(held.log_increment(entry, y[:, 0] - entry)))()
+    z = sm.add_constant((x - x.mean(0)) / x.std(0))
+    glm = sm.GLM(
+        y[:, 1],
+        z,
+        family=sm.families.Poisson(),
+        offset=np.log(np.asarray(exposure)),
+        freq_weights=weight,
+    ).fit(tol=1e-14, maxiter=100)
+    np.testing.assert_allclose(fitted.coef_ * x.std(0), glm.params[1:], atol=1e-8)
 
 
 def test_with_one_weibull_proportional_hazards_are_accelerated_life():
@@ -78,6 +105,19 @@ def test_a_base_from_elsewhere_is_held_and_carries_its_own_errors():
     assert np.all(np.diag(fitted.covariance_)[:4] >= np.diag(glm.covariance_)[:4])
 
 
+def test_effects_of_many_orders_of_magnitude_are_fitted_as_those_of_accelerated_life():
+    # Columns with heavy tails take the base to hazards of 1e11 and beyond, whose squares must not
+    # drown the curvature.
+    rng = np.random.default_rng(2)
+    x = rng.standard_t(3, size=(5000, 2))
+    lives = np.exp(0.3 * np.where(np.arange(5000) == 7, 45.0, x[:, 0])) * rng.weibull(2.0, 5000)
+    x[7, 0] = 45.0
+    scaled, accelerated = ScaledHazard().fit(x, lives), AcceleratedLifetime().fit(x, lives)
+    assert scaled.converged_
+    np.testing.assert_allclose(scaled.log_likelihood_, accelerated.log_likelihood_, rtol=1e-12)
+    np.testing.assert_allclose(scaled.coef_, -accelerated.shape_ * accelerated.coef_, rtol=1e-8)
+
+
 def test_the_center_matters_not_with_one_weibull():
     x, y = fleet(4)
     a, b = ScaledHazard().fit(x, y), ScaledHazard(center=False).fit(x, y)
@@ -86,8 +126,9 @@ def test_the_center_matters_not_with_one_weibull():
 
 
 def test_a_base_that_cannot_be_fitted_is_refused():
-    with pytest.raises(ValueError, match="baseline must be an estimator"):
-        ScaledHazard("weibull").fit(*fleet(0))
+    for base in ("weibull", AcceleratedLifetime()):
+        with pytest.raises(ValueError, match="baseline must be an estimator of lifetimes alone"):
+            ScaledHazard(base).fit(*fleet(0))
 
 
 @double_precision

@@ -98,3 +98,16 @@ def test_a_weibull_scaled_in_hazard_or_in_time_is_a_weibull():
         np.testing.assert_allclose(
             other.log_increment(age, t), expected.log_increment(age, t), rtol=1e-12
         )
+
+
+@pytest.mark.parametrize("shape", [1.05, 3.0, 60.0])
+@pytest.mark.parametrize("age", [1e-300, 1e-12, 1.0, 1e12, 1e50, 1e100, 1e250])
+@double_precision
+def test_log_logistic_remaining_life_holds_at_any_age(shape, age):
+    life = LogLogistic.of(40.0, shape)
+    with mp.workdps(400):
+        # The integral of S(t) / S(age) from the age on is an incomplete beta function.
+        k, odds = mpf(shape), (mpf(age) / 40) ** mpf(shape)
+        exact = 40 * (1 + odds) * mp.betainc(1 - 1 / k, 1 / k, 0, 1 / (1 + odds)) / k
+    assert abs(float(life.residual_mean(age)) / float(exact) - 1) < 1e-11
+    assert np.isfinite(jax.grad(lambda s: LogLogistic(s, np.log(shape)).residual_mean(age))(3.7))
