@@ -50,6 +50,14 @@ def natural_value(curve: str, safe: Any) -> np.ndarray:
         return np.exp(safe)
 
 
+def _standard_error(covariance: jax.Array, slope: jax.Array) -> jax.Array:
+    """Delta-method error for each column of slopes (p, n), whose squares may overflow."""
+    size = jnp.max(jnp.abs(slope), axis=0)
+    size = jnp.where((size > 0) & jnp.isfinite(size), size, 1.0)
+    unit = slope / size
+    return size * jnp.sqrt(jnp.maximum(jnp.sum((covariance @ unit) * unit, axis=0), 0.0))
+
+
 @partial(jax.jit, static_argnames=("curves", "errors"))
 def _evaluate(
     lifetime: Lifetime,
@@ -78,7 +86,7 @@ def _evaluate(
             wide = jnp.broadcast_to(vector[:, None], (vector.size, ages.size))
             if errors:
                 (_, values), slope = jax.value_and_grad(total, has_aux=True)(wide)
-                spread = jnp.sqrt(jnp.sum((covariance @ slope) * slope, axis=0))
+                spread = _standard_error(covariance, slope)
             else:
                 values = total(wide)[1]
                 spread = jnp.zeros_like(values)

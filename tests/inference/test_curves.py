@@ -122,3 +122,15 @@ def test_memberships_are_bayes_rule(mixture):
     with np.errstate(divide="ignore", invalid="ignore"):
         joint = weights[:, None] * np.where(failed, law.pdf(ages), law.sf(ages))
     np.testing.assert_allclose(memberships(mixture, ages, failed), joint / joint.sum(0), rtol=1e-9)
+
+
+@double_precision
+def test_errors_whose_squares_leave_the_range_of_numbers_are_still_numbers():
+    # Lives of one per cent spread: at five times their size H is exp(2000) on paper.
+    narrow, covariance = weibulls(np.array([0.0, 7.2])), np.diag([1e-6, 0.01])
+    curves = ("density", "cumulative_hazard")
+    values, errors = evaluate(narrow, covariance, curves, np.full((2, 1), 5.0), np.zeros(1))
+    assert np.all(np.isfinite(values)) and np.all(errors > 0) and np.all(np.isfinite(errors))
+    for curve, value, error in zip(curves, values, errors, strict=True):
+        low, high = bounds(curve, value, error, 0.95)
+        assert low <= natural_value(curve, value) <= high
