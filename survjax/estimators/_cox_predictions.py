@@ -248,6 +248,8 @@ class CoxPredictions(ParameterTable):
         given = np.asarray(strata)
         check_length(given, n, "strata")
         number = {name: i for i, name in enumerate(labels)}
+        if not all(name in number for name in given.tolist()):
+            given = np.array([str(name) for name in given])  # as labels without an order are kept
         unknown = [name for name in given.tolist() if name not in number]
         if unknown:
             raise ValueError(f"no unit of stratum {unknown[0]!r} was fitted; known: {labels[:10]}")

@@ -169,6 +169,22 @@ def test_strata_have_baselines_of_their_own(fleet):
         model.predict_survival(x[["load"]].iloc[:1], [4.0], strata=["c"])
 
 
+@pytest.mark.parametrize(
+    "kinds", [[1, 2], ["1", 2], [True, False], [0.5, 1.5], ["a", "b"]], ids=str
+)
+def test_strata_may_have_labels_of_any_kind(fleet, kinds):
+    x, y = fleet[0][["load"]], fleet[1]
+    second = (fleet[0]["site"] == "b").to_numpy()
+    labels = pd.Series([kinds[int(k)] for k in second], dtype=object)
+    model, expected = CoxPH().fit(x, y, strata=labels), CoxPH().fit(x, y, strata=second)
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-12)
+    found = model.predict_survival(x, [4.0], strata=labels)
+    pd.testing.assert_frame_equal(found, expected.predict_survival(x, [4.0], strata=second))
+    labels[3] = None
+    with pytest.raises(ValueError, match=r"strata is missing \(NaN\) in row 3"):
+        CoxPH().fit(x, y, strata=labels)
+
+
 def test_rows_of_one_unit_are_clustered(fleet):
     x, y = fleet[0][["load"]], fleet[1]
     cut = y[:, 0] * 0.5

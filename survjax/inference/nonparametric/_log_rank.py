@@ -156,10 +156,16 @@ def label(values: ArrayLike, size: int, name: str) -> tuple[list[Hashable], Ints
     """Return the sorted distinct labels and each row's number."""
     array = np.asarray(values)
     check_length(array, size, name)
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        row = int(np.flatnonzero(np.isnan(array))[0])
-        raise ValueError(f"{name} is missing (NaN) in row {row}: drop those rows or give them one")
+    lost = np.isnan(array) if array.dtype.kind == "f" else np.zeros(size, bool)
     if array.dtype.kind == "O":
-        array = np.array([str(value) for value in array])
-    found, code = np.unique(array, return_inverse=True)
+        # What is missing is nothing, or does not equal itself.
+        kinds = ("NoneType", "NAType", "NaTType")
+        lost = np.array([type(v).__name__ in kinds or v != v for v in array.tolist()], bool)
+    if lost.any():
+        row = int(np.flatnonzero(lost)[0])
+        raise ValueError(f"{name} is missing (NaN) in row {row}: drop those rows or give them one")
+    try:
+        found, code = np.unique(array, return_inverse=True)
+    except TypeError:  # labels of kinds that have no order
+        found, code = np.unique([str(value) for value in array], return_inverse=True)
     return found.tolist(), code
