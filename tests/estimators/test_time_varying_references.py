@@ -1,6 +1,7 @@
 """Covariates that change along a life, against fits polished from R's; and against lifelines."""
 
 import gzip
+import itertools
 import warnings
 
 import numpy as np
@@ -44,6 +45,38 @@ def test_a_scaled_hazard_of_histories_agrees_with_r(real_data, case, kind):
         row = summary.loc[f"log_ratio:{name}"]
         assert row["estimate"] == pytest.approx(expected[name], abs=1e-6 * errors[name] + 1e-9)
         assert row["standard_error"] == pytest.approx(errors[name], rel=1e-4)
+
+
+@pytest.mark.parametrize("case", ["rossi_piecewise", "lung_piecewise"])
+def test_a_rate_for_each_period_of_life_agrees_with_r(real_data, case):
+    reference = results(real_data, "r_tv_parametric")[case]
+    table = pd.read_csv(real_data / reference["data"])
+    time, event = table.iloc[:, 0].to_numpy(float), table.iloc[:, 1].to_numpy(float)
+    edges = [0.0, *reference["cuts"], np.inf]
+    names = [name for name in reference["coef"] if not name.startswith("ep")]
+    rows = []
+    for k, (start, stop) in enumerate(itertools.pairwise(edges)):
+        inside = time > start
+        part = table.loc[inside, names].assign(
+            **{f"ep{j + 1}": float(j == k) for j in range(1, len(edges) - 1)}
+        )
+        ends = np.minimum(time[inside], stop)
+        part["entry"], part["stop"] = start, ends
+        part["event"] = event[inside] * (time[inside] <= stop)
+        rows.append(part)
+    rows = pd.concat(rows)
+    x, y = rows.drop(columns=["entry", "stop", "event"]), rows[["stop", "event"]].to_numpy(float)
+    model = ScaledHazard(Exponential.of(100.0), center=False).fit(x, y, entry=rows["entry"])
+    assert model.log_likelihood_ == pytest.approx(reference["survival_loglik"], rel=1e-8)
+    found = dict(zip(x, model.coef_, strict=True))
+    first = -float(model.baseline_.log_scale)
+    for name, expected in reference["coef"].items():
+        ours = found.get(name, 0.0) + first * name.startswith("ep")
+        # R stops some 1e-6 standard errors short.
+        assert ours == pytest.approx(expected, abs=1e-5 * reference["se"][name])
+    errors = model.summary()["standard_error"]
+    for name in names:
+        assert errors[f"log_ratio:{name}"] == pytest.approx(reference["se"][name], rel=1e-4)
 
 
 @pytest.fixture(scope="module")
