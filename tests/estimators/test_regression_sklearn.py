@@ -44,6 +44,7 @@ DEAR = [MixtureRegression(), DeepWeibullMixture(layers=(2,), n_members=2, max_ep
 NOT_FOR_NETWORKS = {
     "check_sample_weight_equivalence_on_dense_data": "samples and batches are drawn by rows: "
     "weights mean repetition on average, and not draw by draw",
+    "check_sample_weight_equivalence_on_sparse_data": "as on dense data",
 }
 
 
