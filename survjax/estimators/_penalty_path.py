@@ -10,8 +10,8 @@ from survjax._core.observations import Observations
 from survjax.estimators._covariates import column_names
 from survjax.estimators._frames import frame
 from survjax.inference.penalties import Penalty, penalty_grid
-from survjax.inference.regression import Likelihood, log_likelihoods
-from survjax.inference.regression_fit import climb
+from survjax.inference.regression import log_likelihoods
+from survjax.inference.regression_fit import climb, likelihood_of
 
 FOLDS = 5
 
@@ -33,7 +33,7 @@ def choose_penalty(
     form, layout, start = model._model(rows, x)
     columns = model._columns(x, rows.weight)
     marks = np.array([float(j > 0) for item in layout for j in item.columns])
-    whole = Likelihood(form, layout, rows, x, columns, component)
+    whole = likelihood_of(form, layout, rows, x, columns, component)
     null = climb(whole, start, 1e-6, model.max_iter, Penalty(1e8 * rows.n_units * marks, 0 * marks))
     null_point = np.where(marks > 0, 0.0, null.theta)
     gradient = whole(null_point)[1]
@@ -44,7 +44,7 @@ def choose_penalty(
     for k in range(FOLDS):
         inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
         known = None if component is None else component[inside]
-        likelihood = Likelihood(form, layout, rows.take(inside), x[inside], columns, known)
+        likelihood = likelihood_of(form, layout, rows.take(inside), x[inside], columns, known)
         test, x_test = rows.take(outside), x[outside]
         theta = null_point
         for i, amount in enumerate(grid):
