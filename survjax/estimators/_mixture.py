@@ -216,6 +216,12 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
 
     def _fit_components(self, rows: Observations, reference: Climb | None, k: int) -> None:
         """Fit K components, given the single Weibull's maximum where it is known."""
+        if k > rows.n_rows:
+            self._reference(rows)  # data that admit no single Weibull deserve to hear that instead
+            raise NoFiniteMaximum(
+                f"{k} components cannot be told apart by {rows.n_rows} different rows: ask for "
+                "far fewer, or for n_components='bic'"
+            )
         if k == 1:
             reference = self._reference(rows) if reference is None else reference
             found = Maximum(

@@ -13,6 +13,8 @@ from survjax.inference.maximize import Climb
 def select(model: Any, rows: Observations, reference: Climb) -> None:
     """Fit 1 to `max_components` components and keep the best by the model's criterion.
 
+    More components than different rows are not tried.
+
     BIC and AIC count the units, as R and lifelines do; ICL adds to BIC twice the entropy of
     the memberships (Biernacki, Celeux and Govaert 2000), so it asks for separate components.
     Only fits that are interior maxima compete.
@@ -20,7 +22,7 @@ def select(model: Any, rows: Observations, reference: Climb) -> None:
     criterion = model.n_components
     table: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
-    for k in range(1, model.max_components + 1):
+    for k in range(1, min(model.max_components, rows.n_rows) + 1):
         model._fit_components(rows, reference, k)
         icl = model.bic_ + 2.0 * membership_entropy(model.lifetime_, rows)
         scores = {"aic": model.aic_, "bic": model.bic_, "icl": icl}

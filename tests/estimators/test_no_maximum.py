@@ -32,3 +32,12 @@ def test_the_likelihood_of_a_penalized_fit_is_that_of_its_parameters():
 def test_a_scale_out_of_the_range_of_numbers_is_refused():
     with pytest.raises(NoFiniteMaximum, match="range of numbers"):
         WeibullMixture(1).fit([1.0, 1e300], [1, 0])
+
+
+def test_more_components_than_rows_are_refused_at_once():
+    rng = np.random.default_rng(0)
+    life = 10.0 * rng.weibull(1.5, 30)
+    with pytest.raises(NoFiniteMaximum, match="40 components .* 30 different rows"):
+        WeibullMixture(40).fit(life)
+    chosen = WeibullMixture("bic", max_components=9).fit(life[:3])
+    assert list(chosen.selection_["n_components"]) == [1, 2, 3]
