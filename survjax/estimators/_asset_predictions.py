@@ -97,17 +97,15 @@ class AssetPredictions:
         """
         x, ages = self._assets(X, ages)
         t = check_times(np.atleast_1d(np.asarray(times)), "times", zero=True)
-        n, m = x.shape[0], t.size
         level = None if level is None else check_level(level)
-        wide = np.repeat(x, m, axis=0), np.repeat(ages, m)
-        values, errors = self._curves(("survival",), np.tile(t, n)[None], *wide, level)
-        tables = {"survival": natural_value("survival", values[0]).reshape(n, m)}
+        wide = np.repeat(t[:, None], x.shape[0], axis=1)
+        values, errors = self._curves(("survival",) * t.size, wide, x, ages, level)
+        tables = {"survival": natural_value("survival", values)}
         if level is None:
-            return frame(dict(zip(t.tolist(), tables["survival"].T, strict=True)), like=X)
-        low, high = bounds("survival", values[0], errors[0], level)
-        tables |= {"lower": low.reshape(n, m), "upper": high.reshape(n, m)}
+            return frame(dict(zip(t.tolist(), tables["survival"], strict=True)), like=X)
+        tables["lower"], tables["upper"] = bounds("survival", values, errors, level)
         columns: dict[Any, np.ndarray] = {
-            (k, float(s)): table[:, i] for k, table in tables.items() for i, s in enumerate(t)
+            (k, float(s)): table[i] for k, table in tables.items() for i, s in enumerate(t)
         }
         return frame(columns, like=X)
 

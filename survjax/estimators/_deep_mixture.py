@@ -235,13 +235,9 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
     def _interval(
         self, x: np.ndarray, ages: np.ndarray, level: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        tail = 0.5 - level / 2
-        low, high = (
-            evaluate_ensemble(
-                self._ensemble, ("quantile",), np.full((1, ages.size), share), x, ages, False
-            )[0][0]
-            for share in (tail, 1.0 - tail)
-        )
+        tails = np.array([[0.5 - level / 2], [0.5 + level / 2]])
+        curves = ("quantile", "quantile")
+        low, high = evaluate_ensemble(self._ensemble, curves, tails, x, ages, False)[0]
         return natural_value("quantile", low), natural_value("quantile", high)
 
     @double_precision

@@ -6,6 +6,7 @@ components, so curves, ages reached and remaining life need nothing new.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,15 +17,17 @@ from jax import lax
 
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
-from survjax.inference.curves import safe_value
+from survjax._core.precision import double_precision
+from survjax.inference.curves import SAME, safe_value
 from survjax.inference.deep_mixture import MixtureNetwork
 from survjax.inference.forms import MixtureForm
 from survjax.inference.likelihood import log_contributions
-from survjax.inference.regression_curves import curve_by_curve
 from survjax.lifetimes import Mixture, Weibull
 
 #: Assets worked on at once; each has the components of every member.
 UNITS = 256
+#: Assets whose predictors are held at a time, by each of some threads.
+PIECE, THREADS = 16384, 2
 
 
 class Ensemble(NamedTuple):
@@ -73,33 +76,46 @@ def _pooled(network: MixtureNetwork, eta: Any) -> Mixture:
     return Mixture(flat[0][1:] - flat[0][0], Weibull(flat[1], flat[2]))
 
 
+@partial(jax.jit, static_argnames=("network",))
+def _predictors_of(network: MixtureNetwork, parameters: Any, columns: Any, x: Any) -> Any:
+    """Predictors of blocks of assets: (blocks, Q, M, UNITS)."""
+    return lax.map(lambda x: _predictors(network, parameters, (x - columns[0]) / columns[1]), x)
+
+
+def _means(network: MixtureNetwork, eta: Any, ages: Any) -> tuple[Any, Any]:
+    """Logs of the mean remaining life under the average (n,), and under each member (M, n).
+
+    Both average the components' own, by how likely each is for a survivor.
+    """
+    members = MixtureForm(network.n_components).lifetime(tuple(eta))
+    each = members.each(lambda c: c.residual_mean(ages))
+    own = jnp.sum(jnp.exp(members.log_membership(ages)) * each, axis=0)
+    share = jnp.exp(_pooled(network, eta).log_membership(ages))
+    pooled = jnp.sum(share * jnp.swapaxes(each, 0, 1).reshape(share.shape), axis=0)
+    return jnp.log(pooled), jnp.log(own)
+
+
 @partial(jax.jit, static_argnames=("network", "curve", "errors"))
 def _evaluate(
-    network: MixtureNetwork,
-    parameters: Any,
-    columns: Any,
-    t: Any,
-    x: Any,
-    ages: Any,
-    *,
-    curve: str,
-    errors: bool,
+    network: MixtureNetwork, eta: Any, t: Any, ages: Any, *, curve: str, errors: bool
 ) -> Any:
-    def block(part: Any) -> Any:
-        t, x, ages = part
-        eta = _predictors(network, parameters, (x - columns[0]) / columns[1])
-        form = MixtureForm(network.n_components)
+    """A curve of blocks of assets under the average, and squared deviations of the members."""
+
+    def both(eta: Any, t: Any, ages: Any) -> tuple[Any, Any]:
+        if curve == "mean":
+            return _means(network, eta, ages)
         value = safe_value(_pooled(network, eta).given(ages), curve, t)
+        rest = MixtureForm(network.n_components).lifetime(tuple(eta)).given(ages)
+        if curve == "quantile":
+            # Members are near their average: each is searched from there.
+            return value, jnp.log(rest.inverse_near(-jnp.log1p(-t), jnp.exp(value)))
+        return value, safe_value(rest, curve, t)
 
-        def deviation(eta: Any) -> Any:
-            return (safe_value(form.lifetime(tuple(eta)).given(ages), curve, t) - value) ** 2
+    def block(part: Any) -> Any:
+        value, own = both(*part)
+        return value, jnp.sum((own - value) ** 2, axis=0) if errors else jnp.zeros_like(value)
 
-        if not errors:
-            return value, jnp.zeros_like(value)
-        # Member by member, so that one member's curves are held at a time.
-        return value, jnp.sum(lax.map(deviation, jnp.swapaxes(eta, 0, 1)), axis=0)
-
-    return lax.map(block, (t, x, ages))
+    return lax.map(block, (eta, t, ages))
 
 
 def evaluate_ensemble(
@@ -127,24 +143,35 @@ def evaluate_ensemble(
         around it; NaN for a single member.
     """
     members = ensemble.n_members
-    errors_too = errors and members > 1
+    spread = errors and members > 1
+    t = np.broadcast_to(np.asarray(t, float), (len(curves), ages.size))
+    values, squares = np.empty(t.shape), np.empty(t.shape)
 
-    def one(curve: str, t: np.ndarray, x: np.ndarray, ages: np.ndarray) -> Any:
-        values, squares = _evaluate(
-            ensemble.network,
-            ensemble.parameters,
-            (ensemble.center, ensemble.scale),
-            _blocks(t),
-            _blocks(x),
-            _blocks(ages),
-            curve=curve,
-            errors=errors_too,
-        )
-        spread = np.sqrt(np.asarray(squares).ravel()[: t.size] / max(members - 1, 1))
-        return np.asarray(values).ravel()[: t.size], spread
+    @double_precision
+    def one(part: slice) -> None:
+        """All curves of some assets, whose networks run once."""
+        columns = (ensemble.center, ensemble.scale)
+        eta = _predictors_of(ensemble.network, ensemble.parameters, columns, _blocks(x[part]))
+        reached = _blocks(ages[part])
+        for i, curve in enumerate(curves):
+            found = _evaluate(
+                ensemble.network,
+                eta,
+                _blocks(t[i, part]),
+                reached,
+                curve=SAME.get(curve, curve),
+                errors=spread,
+            )
+            for filled, array in zip((values, squares), found, strict=True):
+                filled[i, part] = np.asarray(array).ravel()[: ages[part].size]
 
-    values, spread = curve_by_curve(one, curves, np.atleast_2d(np.asarray(t, float)), x, ages)
-    return values, np.full_like(values, np.nan) if errors and not errors_too else spread
+    first, *others = _parts(ages.size)
+    one(first)  # which compiles
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(one, others))
+    if errors and not spread:
+        return values, np.full_like(values, np.nan)
+    return values, np.sqrt(squares / max(members - 1, 1))
 
 
 @partial(jax.jit, static_argnames=("network",))
@@ -221,6 +248,12 @@ def ensemble_log_likelihoods(ensemble: Ensemble, rows: Observations, x: np.ndarr
     blocks = jax.tree.map(_blocks, rows), _blocks(x)
     found = _terms(ensemble.network, ensemble.parameters, columns, *blocks)
     return np.asarray(found).ravel()[: rows.n_rows]
+
+
+def _parts(n: int) -> list[slice]:
+    """Equal parts of n assets, none longer than a piece."""
+    size = -(-n // -(-n // PIECE))
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def _blocks(array: np.ndarray) -> np.ndarray:

@@ -14,6 +14,9 @@ from survjax._core.numerics import bounded_exp, log1mexp_of_exp
 from survjax._core.pytree import data, pytree
 from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
 
+#: A search in log time that has no bracket yet moves no farther at once.
+LONGEST = 3.0
+
 
 class Lifetime(ABC):
     """A distribution of lifetimes, as a frozen pytree of unconstrained parameters.
@@ -44,6 +47,10 @@ class Lifetime(ABC):
         difference = self.cumulative_hazard(start + length) - self.cumulative_hazard(start)
         positive = difference > 0
         return jnp.where(positive, jnp.log(jnp.where(positive, difference, 1.0)), -jnp.inf)
+
+    def increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        """H(start + length) - H(start), for length > 0."""
+        return bounded_exp(self.log_increment(start, length))
 
     def log_interval_probability(self, lower: ArrayLike, upper: ArrayLike) -> jax.Array:
         """Log of P(lower < T <= upper), for 0 <= lower < upper; upper may be infinite."""
@@ -94,6 +101,10 @@ class Lifetime(ABC):
         held = jax.tree.map(lax.stop_gradient, self)
         low, high = held._bracket(lax.stop_gradient(target))
         return invert(self, target, low, high)
+
+    def inverse_near(self, target: ArrayLike, start: ArrayLike) -> jax.Array:
+        """The time at which H reaches a positive target, from a time near it; no derivatives."""
+        return search(self, jnp.asarray(target), start=start)
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         """The remaining life at `start` over which the hazard adds up to a positive target."""
@@ -173,11 +184,14 @@ class Conditional(Lifetime):
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)
         moved = t > 0
-        increment = bounded_exp(self.base.log_increment(self.age, jnp.where(moved, t, 1.0)))
+        increment = self.base.increment(self.age, jnp.where(moved, t, 1.0))
         return jnp.where(moved, increment, 0.0)
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         return self.base.log_increment(self.age + jnp.asarray(start), length)
+
+    def increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        return self.base.increment(self.age + jnp.asarray(start), length)
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         rough = self.base.rough_cumulative_hazard
@@ -199,17 +213,49 @@ class Conditional(Lifetime):
 def invert(lifetime: Lifetime, target: jax.Array, low: Any, high: Any) -> jax.Array:
     """Solve H(t) = target, from a bracket of positive times.
 
-    Newton's method in (log t, log H), kept inside a shrinking bracket so that it converges from
-    anywhere, on the rough H with derivatives off. Of two more steps on the exact H the first
-    squares the error that is left, and the second, taken at the solution, carries the derivatives
-    in the lifetime's parameters and the target (implicit function theorem).
+    Of two steps on the exact H the first squares the error that the search on the rough one left,
+    and the second, taken at the solution, carries the derivatives in the lifetime's parameters
+    and the target (implicit function theorem).
     """
     held: Lifetime = jax.tree.map(lax.stop_gradient, lifetime)
-    goal = lax.stop_gradient(jnp.log(jnp.where(target > 0, target, 1.0)))
-    tolerance = jnp.finfo(goal.dtype).eps ** 0.375  # two steps are still to come
+    bracket = lax.stop_gradient(low), lax.stop_gradient(high)
+    # Two steps are still to come.
+    t = search(held, lax.stop_gradient(target), *bracket, power=0.375)
+    t = lax.stop_gradient(_newton_step(held, held, target, t))
+    t = _newton_step(lifetime, held, target, t)
+    return jnp.where(target > 0, jnp.where(jnp.isposinf(target), jnp.inf, t), 0.0)
+
+
+def _newton_step(lifetime: Lifetime, held: Lifetime, target: jax.Array, t: jax.Array) -> jax.Array:
+    """One step on the exact H(t) = target; `held` is the same lifetime, without derivatives."""
+    value = lifetime.cumulative_hazard(t)
+    slope = jax.jvp(held.cumulative_hazard, (t,), (jnp.ones_like(t),))[1]
+    # Where the target is 0 or infinite there is nothing to correct.
+    usable = (slope > 0) & jnp.isfinite(slope) & (target > 0) & jnp.isfinite(target)
+    step = jnp.where(usable, (value - target) / jnp.where(usable, slope, 1.0), 0.0)
+    return jnp.maximum(t - step, 0.5 * t)
+
+
+def search(
+    lifetime: Lifetime,
+    target: jax.Array,
+    low: Any = 0.0,
+    high: Any = jnp.inf,
+    *,
+    start: Any = None,
+    power: float = 0.5,
+) -> jax.Array:
+    """Solve H(t) = target on the rough H, without derivatives.
+
+    Newton's method in (log t, log H), kept inside a shrinking bracket so that it converges from
+    anywhere. Without a bracket it needs a start, and takes bounded steps until it has one. It
+    stops when log t moves by less than this power of the rounding.
+    """
+    goal = jnp.log(jnp.where(target > 0, target, 1.0))
+    tolerance = jnp.finfo(goal.dtype).eps ** power
 
     def residual(x: jax.Array) -> jax.Array:
-        value = held.rough_cumulative_hazard(jnp.exp(x))
+        value = lifetime.rough_cumulative_hazard(jnp.exp(x))
         return jnp.log(jnp.maximum(value, jnp.finfo(value.dtype).tiny)) - goal
 
     def body(carry: Any) -> Any:
@@ -217,38 +263,31 @@ def invert(lifetime: Lifetime, target: jax.Array, low: Any, high: Any) -> jax.Ar
         gap, slope = jax.jvp(residual, (x,), (jnp.ones_like(x),))
         low = jnp.where(gap < 0, x, low)
         high = jnp.where(gap > 0, x, high)
+        held = jnp.isfinite(high - low)
         newton = x - gap / jnp.where(slope > 0, slope, 1.0)
-        # The rough H has slopes that are not true where times are lost beside the age.
+        step, unit = jnp.abs(newton - x), 1.0 + jnp.abs(x)
+        # The rough H has slopes that are not true where times are lost beside the age. Near the
+        # goal, where only rounding is left, gaps need not fall.
+        arrived = (jnp.abs(gap) < 0.1) & (step <= tolerance * unit)
         good = (slope > 0) & (newton >= low) & (newton <= high)
-        good &= jnp.abs(gap) <= 0.5 * before
-        new = jnp.where(good, newton, 0.5 * (low + high))
+        good &= arrived | (jnp.abs(gap) <= 0.5 * before)
+        good &= held | (step < LONGEST)
+        other = jnp.where(held, 0.5 * (low + high), x - LONGEST * jnp.sign(gap))
+        new = jnp.where(good, newton, other)
         # A short step ends the search where H is near its goal, or the bracket is as short.
-        far = (jnp.abs(gap) > 0.1) & (high - low > tolerance * (1.0 + jnp.abs(x)))
-        far |= jnp.abs(new - x) > tolerance * (1.0 + jnp.abs(x))
+        far = (jnp.abs(gap) > 0.1) & (high - low > tolerance * unit)
+        far |= jnp.abs(new - x) > tolerance * unit
         return low, high, new, jnp.abs(gap), far, count + 1
 
     def running(carry: Any) -> Any:
         *_, far, count = carry
         return jnp.any(far) & (count < 200)
 
-    low, high = jnp.log(lax.stop_gradient(low)), jnp.log(lax.stop_gradient(high))
-    low, high, goal = jnp.broadcast_arrays(low, high, goal)
-    start = 0.5 * (low + high)
+    low, high = jnp.log(low), jnp.log(high)
+    start = 0.5 * (low + high) if start is None else jnp.log(start)
+    low, high, start, _ = jnp.broadcast_arrays(low, high, start, residual(start))
     # A bracket end may be exact: step a little outside, so that Newton's step stays inside.
-    width = 1e-6 * (1.0 + high - low)
+    width = jnp.where(jnp.isfinite(high - low), 1e-6 * (1.0 + high - low), 0.0)
     far = jnp.ones_like(start, bool)
     carry = (low - width, high + width, start, jnp.full_like(start, jnp.inf), far, 0)
-    t = jnp.exp(lax.while_loop(running, body, carry)[2])
-    t = lax.stop_gradient(_newton_step(held, target, lax.stop_gradient(t)))
-    t = _newton_step(lifetime, target, t)
-    return jnp.where(target > 0, jnp.where(jnp.isposinf(target), jnp.inf, t), 0.0)
-
-
-def _newton_step(lifetime: Lifetime, target: jax.Array, t: jax.Array) -> jax.Array:
-    """One step on the exact H(t) = target."""
-    value = lifetime.cumulative_hazard(t)
-    slope = lax.stop_gradient(lifetime.hazard(t))
-    # Where the target is 0 or infinite there is nothing to correct.
-    usable = (slope > 0) & jnp.isfinite(slope) & (target > 0) & jnp.isfinite(target)
-    step = jnp.where(usable, (value - target) / jnp.where(usable, slope, 1.0), 0.0)
-    return jnp.maximum(t - step, 0.5 * t)
+    return jnp.exp(lax.while_loop(running, body, carry)[2])

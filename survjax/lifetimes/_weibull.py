@@ -8,8 +8,11 @@ from jax.typing import ArrayLike
 
 from survjax._core.numerics import MAX_EXPONENT, bounded_exp, log1mexp
 from survjax._core.pytree import parameter, pytree
-from survjax._core.quadrature import EXPONENTIAL_NODES, EXPONENTIAL_WEIGHTS
+from survjax._core.quadrature import UNIT_NODES, UNIT_WEIGHTS
 from survjax.lifetimes._base import Lifetime
+
+#: Of the series of the life before an age: z^17 / 17! is 3e-15 of it at z = 1.
+TERMS = 17
 
 
 @pytree
@@ -87,6 +90,15 @@ class Weibull(Lifetime):
         increment = jnp.where(aged & ~grown, tiny, increment)
         return jnp.where(length > 0, increment, -jnp.inf)
 
+    def increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        """H(start) expm1(shape log(1 + length / start)) where that is a difference of likes."""
+        start, length = jnp.asarray(start), jnp.asarray(length)
+        before, after = self.cumulative_hazard(start), self.cumulative_hazard(start + length)
+        aged = start > 0
+        growth = self.shape * jnp.log1p(length / jnp.where(aged, start, length + (length == 0)))
+        close = aged & (growth < 1.0)
+        return jnp.where(close, before * jnp.expm1(jnp.where(close, growth, 1.0)), after - before)
+
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         positive, log_target = self._log_time(target)
         return jnp.where(positive, jnp.exp(self.log_scale + log_target / self.shape), 0.0)
@@ -104,15 +116,40 @@ class Weibull(Lifetime):
         return jnp.where(old, aged, jnp.maximum(new - jnp.where(old, 0.0, start), 0.0))
 
     def residual_mean(self, age: ArrayLike) -> jax.Array:
-        """Mean remaining life at an age, as E s(U) over a unit exponential U.
+        """Mean remaining life at an age: scale / shape exp(z) Gamma(1 / shape, z), z = H(age).
 
-        s(u) is `inverse_increment(age, u)`; the double-exponential rule holds 1e-12 from a new
-        unit to the far tail.
+        Where z < 1 it is exp(z) times the mean less the life before that age, a short series in
+        z; beyond, the integral of the survival over log(age + s), whose integrand is entire. Both
+        hold 1e-12 for shapes from 0.1 to 60, from a new unit to the far tail.
         """
-        age = jnp.asarray(age)
-        depth = (slice(None),) + (None,) * jnp.broadcast_arrays(age, self.scale)[0].ndim
-        u, weights = jnp.asarray(EXPONENTIAL_NODES)[depth], jnp.asarray(EXPONENTIAL_WEIGHTS)[depth]
-        return jnp.sum(weights * self.inverse_increment(age, u), axis=0)
+        positive, log_age = self._log_time(age)
+        log_z = self.shape * (log_age - self.log_scale)
+        young = ~positive | (log_z < 0.0)
+        before = jnp.where(positive, jnp.exp(log_age), 0.0)
+        few = jnp.where(positive, jnp.exp(jnp.minimum(log_z, 0.0)), 0.0)
+        new = jnp.exp(few) * (self.mean() - before * self._share_before(few))
+        old = jnp.where(young, 1.0, before) * self._share_beyond(jnp.where(young, 0.0, log_z))
+        return jnp.where(young, new, old)
+
+    def _share_before(self, z: jax.Array) -> jax.Array:
+        """Integral of the survival before an age, over that age, where 0 <= z = H(age) <= 1."""
+        term = jnp.ones_like(z)
+        total = term
+        for n in range(1, TERMS):
+            term = term * (-z / n)
+            total = total + term / (n * self.shape + 1.0)
+        return total
+
+    def _share_beyond(self, log_z: jax.Array) -> jax.Array:
+        """Mean remaining life over the age, where log z = log H(age) >= 0."""
+        z = bounded_exp(log_z)
+        # Beyond this hazard nothing of exp(-u) u^(1 / shape) is left.
+        width = jnp.log1p((36.0 + 3.0 / self.shape) / z)
+        depth = (slice(None),) + (None,) * width.ndim
+        nodes, weights = jnp.asarray(UNIT_NODES)[depth], jnp.asarray(UNIT_WEIGHTS)[depth]
+        y = width * nodes
+        inside = jnp.exp(y / self.shape - z * jnp.expm1(y))
+        return width / self.shape * jnp.sum(weights * inside, axis=0)
 
     def mean(self) -> jax.Array:
         """scale * Gamma(1 + 1/shape)."""

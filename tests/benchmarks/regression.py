@@ -15,7 +15,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from survjax import AcceleratedLifetime, CoxPH, MixtureRegression, ScaledHazard
+from survjax import (
+    AcceleratedLifetime,
+    CoxPH,
+    DeepWeibullMixture,
+    MixtureRegression,
+    ScaledHazard,
+)
 from tests.benchmarks.measure import in_turn, machine, table, write_section
 
 N_COLUMNS = 10
@@ -93,7 +99,8 @@ def predictions(n: int = 100_000) -> str:
     x, y = fleet(4000)
     new, ages = fleet(n, 8)[0], np.random.default_rng(9).uniform(0, 60, n)
     rows = []
-    for model in (AcceleratedLifetime(), ScaledHazard(), MixtureRegression(2)):
+    deep = DeepWeibullMixture(2, max_epochs=20)
+    for model in (AcceleratedLifetime(), ScaledHazard(), MixtureRegression(2), deep):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # two components are one too many for this fleet
             model.fit(x, y)

@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import numpy as np
 import optax
 import pytest
@@ -13,6 +14,10 @@ from survjax import (
     NoFiniteMaximum,
     survival_target,
 )
+from survjax._core.precision import double_precision
+from survjax.inference.curves import safe_value
+from survjax.inference.deep_mixture_curves import evaluate_ensemble
+from survjax.inference.forms import MixtureForm
 from survjax.optimize._training import train
 
 # One optimizer object, so that one program serves all tests; its steps shrink to nothing.
@@ -149,6 +154,36 @@ def test_curves_of_the_average_agree_with_each_other():
     born = deep().predict_survival(x, [5.0, 20.0, 45.0], level=None).to_numpy()
     aged = deep().predict_survival(x, [15.0, 40.0], 5.0, level=None).to_numpy()
     np.testing.assert_allclose(born[:, 0:1] * aged, born[:, 1:], rtol=1e-8)
+
+
+@pytest.mark.parametrize("curve", ["mean", "quantile", "hazard", "cumulative_hazard"])
+@double_precision
+def test_bounds_are_how_far_the_members_are_apart(curve):
+    inside, x = deep()._ensemble, curved(9, 4000)[0][:300]
+    ages, t = np.linspace(0.0, 60.0, 300), np.linspace(0.01, 0.99, 300)
+    values, errors = evaluate_ensemble(inside, (curve,), t[None], x, ages)
+    eta = jax.vmap(jax.vmap(inside.network.apply, (None, 0)), (0, None))(
+        inside.parameters, (x - inside.center) / inside.scale
+    )
+    own = [MixtureForm(2).lifetime(tuple(part.T)).given(ages) for part in eta]
+    safe = np.array([safe_value(life, curve, t) for life in own])
+    expected = np.sqrt(np.sum((safe - values[0]) ** 2, axis=0) / (len(own) - 1))
+    np.testing.assert_allclose(errors[0], expected, rtol=1e-9)
+    if curve == "mean":
+        born = [MixtureForm(2).lifetime(tuple(part.T)).survival(ages) for part in eta]
+        average = np.average(np.exp(safe), axis=0, weights=np.array(born))
+        np.testing.assert_allclose(values[0], np.log(average), rtol=1e-12)
+
+
+def test_many_assets_are_as_few():
+    x = np.tile(curved(9, 4000)[0], (9, 1))
+    ages = np.linspace(0.0, 50.0, len(x))
+    some = np.array([0, 17_000, 35_999])
+    many, few = deep().predict_rul(x, ages), deep().predict_rul(x[some], ages[some])
+    np.testing.assert_allclose(many.iloc[some], few, rtol=1e-9)
+    times = deep().predict_survival(x[some], [5.0, 30.0], ages[some])
+    late = deep().predict_survival(x[some], [30.0], ages[some])
+    np.testing.assert_allclose(times[("lower", 30.0)], late[("lower", 30.0)], rtol=1e-12)
 
 
 def test_an_old_asset_is_a_strong_one():

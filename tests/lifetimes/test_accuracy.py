@@ -161,3 +161,39 @@ def test_errors_of_quantiles_hold_their_digits_in_the_far_tail(unit):
     # log s = log(target / h(age)) to first order in s / age.
     slope = [0.0, 0.0, shape, 0.0, -1.0 - shape * (np.log(13.2) - 0.4)]
     np.testing.assert_allclose(jax.grad(log_quantile)(x), slope, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [0.1, 0.3, 0.9, 1.0, 1.7, 4.0, 20.0, 60.0])
+@double_precision
+def test_the_mean_remaining_life_of_a_weibull_holds_twelve_digits(shape):
+    reached = [0.0, 1e-300, 1e-9, 0.01, 0.5, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0, 7.0, 50.0, 1e4, 1e9]
+    ages = np.array([7.0 * h ** (1 / shape) for h in reached])
+    found = np.asarray(Weibull.of(7.0, shape).residual_mean(ages))
+    a = 1 / mpf(shape)
+    for age, mean in zip(ages, found, strict=True):
+        z = (mpf(float(age)) / 7) ** mpf(shape)
+        exact = 7 * a * mp.exp(z) * (mp.gammainc(a, z) if z > 0 else mp.gamma(a))
+        assert abs(mpf(float(mean)) / exact - 1) < 1e-12, age
+
+
+@double_precision
+def test_increments_of_the_hazard_keep_their_digits_however_short():
+    length = np.array([1e-12, 1e-3, 1.0, 40.0, 1e6])
+    for age in (0.0, 1e-5, 3.0, 500.0):
+        for shape in (0.4, 3.0, 25.0):
+            found = Weibull.of(60.0, shape).increment(age, length)
+            for s, h in zip(length, np.asarray(found), strict=True):
+                k, start = mpf(shape), mpf(age) / 60
+                exact = (start + mpf(float(s)) / 60) ** k - start**k
+                if abs(mp.log(exact)) < 600:  # beyond, hazards are bounded
+                    assert abs(mpf(float(h)) / exact - 1) < 1e-12, (age, shape, s)
+
+
+@double_precision
+def test_an_inverse_is_found_from_any_start():
+    gap = Mixture.of(np.array([0.5, 0.5]), Weibull.of(np.array([1.0, 1e4]), np.array([8.0, 30.0])))
+    target = -np.log1p(-np.array([1e-4, 0.3, 0.499, 0.501, 0.9, 0.9999]))
+    exact = np.asarray(gap.inverse_cumulative_hazard(target))
+    for start in (1e-6, 0.9, 30.0, 1e4, 1e9):
+        found = np.asarray(gap.inverse_near(target, np.full(6, start)))
+        np.testing.assert_allclose(found, exact, rtol=1e-11)
