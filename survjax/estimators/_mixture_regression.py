@@ -17,9 +17,9 @@ from survjax.estimators._frames import frame
 from survjax.estimators._memberships import membership_table
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._penalty_path import choose_penalty
-from survjax.estimators._regression import RegressionEstimator, histories_of
+from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
-from survjax.inference.histories import whole_lives
+from survjax.inference.histories import Histories, count, row_weights, whole_lives
 from survjax.inference.mixture_starts import (
     expected_units,
     relabeled,
@@ -148,9 +148,10 @@ class MixtureRegression(RegressionEstimator):
         else:
             self.penalty_ = float(self.penalty)
         self._check_data(rows, x)
-        histories = None if unit is None else histories_of(rows, unit)
+        histories = None if unit is None else Histories.from_rows(rows, unit)
+        n_units = count(rows, histories)
         form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
-        columns = self._columns(x, rows.weight)
+        columns = self._columns(x, row_weights(rows, histories))
         found, likelihood = search_mixture(
             form,
             layout,
@@ -160,7 +161,7 @@ class MixtureRegression(RegressionEstimator):
             self._plain(rows if histories is None else whole_lives(histories)),
             histories=histories,
             component=known,
-            penalty=self._penalty(layout, rows.n_units),
+            penalty=self._penalty(layout, n_units),
             n_starts=self.n_starts,
             max_shape=self.max_shape,
             tol=self.tol,
@@ -169,12 +170,11 @@ class MixtureRegression(RegressionEstimator):
         )
         if known is None:
             theta = relabeled(layout, found.theta, self.n_components)
-            penalty = self._penalty(layout, rows.n_units)
+            penalty = self._penalty(layout, n_units)
             found = climb(likelihood, theta, self.tol, self.max_iter, penalty)
         last = slice(None) if histories is None else histories.order[histories.last_rows]
         self._units = expected_units(form, layout, found.theta, rows.take(last), x[last], columns)
-        units = None if histories is None else histories.n_units
-        self._keep(form, layout, columns, found, rows, x, n_units=units)
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units)
         return self
 
     def _check_parameters(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +12,76 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax.estimators._covariates import column_names
 from survjax.estimators._frames import frame
+from survjax.inference.forms import Form, Layout
+from survjax.inference.histories import (
+    Histories,
+    HistoryLikelihood,
+    count,
+    row_weights,
+    whole_lives,
+)
 from survjax.inference.penalties import Penalty, penalty_grid
-from survjax.inference.regression import log_likelihoods
+from survjax.inference.regression import Columns, log_likelihoods
 from survjax.inference.regression_fit import climb, likelihood_of
 
 FOLDS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class _Problem:
+    """A model and its data, of which some units can be taken.
+
+    Units are whole: all rows of one are inside a fold, or all are outside.
+    """
+
+    model: Any
+    form: Form
+    layout: Layout
+    columns: Columns
+    rows: Observations
+    x: np.ndarray
+    unit: np.ndarray | None
+    component: np.ndarray | None
+
+    def take(self, part: np.ndarray) -> _Problem:
+        """The same for some rows."""
+        unit, component = (None if a is None else a[part] for a in (self.unit, self.component))
+        return dataclasses.replace(
+            self, rows=self.rows.take(part), x=self.x[part], unit=unit, component=component
+        )
+
+    @functools.cached_property
+    def histories(self) -> Histories | None:
+        """The rows by unit, where units have several."""
+        return None if self.unit is None else Histories.from_rows(self.rows, self.unit)
+
+    @property
+    def n_units(self) -> float:
+        """Number of units."""
+        return count(self.rows, self.histories)
+
+    @functools.cached_property
+    def likelihood(self) -> Any:
+        """The log-likelihood, unit by unit where rows of one depend on each other."""
+        parts = self.form, self.layout
+        if self.histories is not None and self.model._histories_bind:
+            return HistoryLikelihood(*parts, self.histories, self.x, self.columns, self.component)
+        return likelihood_of(*parts, self.rows, self.x, self.columns, self.component)
+
+    def score(self, theta: np.ndarray) -> float:
+        """Mean log-likelihood per unit."""
+        if isinstance(self.likelihood, HistoryLikelihood):
+            return self.likelihood.mean(theta)
+        terms = log_likelihoods(self.form, self.layout, theta, self.rows, self.x, self.columns)
+        return float(self.rows.weight @ terms / self.n_units)
+
+    def path(self, grid: np.ndarray, marks: np.ndarray, theta: np.ndarray) -> Iterator[np.ndarray]:
+        """The coefficients at each penalty, from the last one on."""
+        ratio = self.model.l1_ratio
+        for amount in grid * self.n_units:
+            penalty = Penalty((1.0 - ratio) * amount * marks, ratio * amount * marks)
+            theta = climb(self.likelihood, theta, 1e-6, self.model.max_iter, penalty).theta
+            yield theta
 
 
 def choose_penalty(
@@ -23,35 +91,25 @@ def choose_penalty(
 
     A mixture may know some units' `component`; units held out are scored as if it did not.
     """
-    if unit is not None and model._histories_bind:
-        raise ValueError(
-            "penalty='cv' does not know how to split histories whose rows depend on each other: "
-            "use GroupKFold over units with GridSearchCV"
-        )
     model.penalty_ = 1.0  # so that collinear columns are welcome
     model._check_data(rows, x)
-    form, layout, start = model._model(rows, x)
-    columns = model._columns(x, rows.weight)
+    histories = None if unit is None else Histories.from_rows(rows, unit)
+    form, layout, start = model._model(rows if histories is None else whole_lives(histories), x)
+    columns = model._columns(x, row_weights(rows, histories))
+    names = None if unit is None else np.asarray(unit)
+    whole = _Problem(model, form, layout, columns, rows, x, names, component)
     marks = np.array([float(j > 0) for item in layout for j in item.columns])
-    whole = likelihood_of(form, layout, rows, x, columns, component)
-    null = climb(whole, start, 1e-6, model.max_iter, Penalty(1e8 * rows.n_units * marks, 0 * marks))
+    held = Penalty(1e8 * whole.n_units * marks, 0 * marks)
+    null = climb(whole.likelihood, start, 1e-6, model.max_iter, held)
     null_point = np.where(marks > 0, 0.0, null.theta)
-    gradient = whole(null_point)[1]
-    grid = penalty_grid(gradient, marks, rows.n_units, model.l1_ratio)
-    groups = np.arange(rows.n_rows) if unit is None else np.unique(unit, return_inverse=True)[1]
-    fold = np.random.default_rng(0).permutation(groups.max() + 1)[groups] % FOLDS
+    gradient = whole.likelihood(null_point)[1]
+    grid = penalty_grid(gradient, marks, whole.n_units, model.l1_ratio)
     scores = np.zeros((FOLDS, grid.size))
+    fold = folds(rows.n_rows, unit)
     for k in range(FOLDS):
-        inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        known = None if component is None else component[inside]
-        likelihood = likelihood_of(form, layout, rows.take(inside), x[inside], columns, known)
-        test, x_test = rows.take(outside), x[outside]
-        theta = null_point
-        for i, amount in enumerate(grid):
-            penalty = _penalty(model, marks, amount * likelihood.n_units)
-            theta = climb(likelihood, theta, 1e-6, model.max_iter, penalty).theta
-            terms = log_likelihoods(form, layout, theta, test, x_test, columns)
-            scores[k, i] = test.weight @ terms / test.n_units
+        inside = whole.take(np.flatnonzero(fold != k))
+        outside = dataclasses.replace(whole.take(np.flatnonzero(fold == k)), component=None)
+        scores[k] = [outside.score(theta) for theta in inside.path(grid, marks, null_point)]
     # A climb that collapsed on single times foretells nothing.
     scores = np.where(np.isfinite(scores), scores, -np.inf)
     best = int(np.argmax(scores.mean(axis=0)))
@@ -59,21 +117,18 @@ def choose_penalty(
     with np.errstate(invalid="ignore"):
         error = scores.std(axis=0, ddof=1) / np.sqrt(FOLDS)
     table = {"penalty": grid, "score": scores.mean(axis=0), "error": error}
-    coefficients, theta = [], null_point
-    for amount in grid:
-        theta = climb(
-            whole, theta, 1e-6, model.max_iter, _penalty(model, marks, amount * rows.n_units)
-        ).theta
-        coefficients.append(theta[marks > 0])
-    names = column_names(model)
+    effects = np.array([theta[marks > 0] for theta in whole.path(grid, marks, null_point)])
+    columns_of = column_names(model)
     labels = [
-        names[j - 1] if item is layout[0] else f"{item.name}:{names[j - 1]}"
+        columns_of[j - 1] if item is layout[0] else f"{item.name}:{columns_of[j - 1]}"
         for item in layout
         for j in item.columns
         if j > 0
     ]
-    model.penalty_path_ = frame(table | dict(zip(labels, np.array(coefficients).T, strict=True)))
+    model.penalty_path_ = frame(table | dict(zip(labels, effects.T, strict=True)))
 
 
-def _penalty(model: Any, marks: np.ndarray, amount: float) -> Penalty:
-    return Penalty((1.0 - model.l1_ratio) * amount * marks, model.l1_ratio * amount * marks)
+def folds(n: int, unit: Any) -> np.ndarray:
+    """A fold for each of n rows, the same for all rows of a unit."""
+    groups = np.arange(n) if unit is None else np.unique(unit, return_inverse=True)[1]
+    return np.random.default_rng(0).permutation(groups.max() + 1)[groups] % FOLDS

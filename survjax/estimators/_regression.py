@@ -25,7 +25,7 @@ from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._saved_regression import SavedRegression
 from survjax.estimators._target import check_survival_y
 from survjax.inference.forms import Form, Layout
-from survjax.inference.histories import Histories, HistoryLikelihood
+from survjax.inference.histories import Histories, HistoryLikelihood, count, row_weights
 from survjax.inference.penalties import Penalty, RegressionMaximum
 from survjax.inference.regression import Columns, log_likelihoods
 from survjax.inference.regression_curves import FittedForm
@@ -116,7 +116,7 @@ class RegressionEstimator(
         if unit is None:
             self._fit_rows(rows, x)
         else:
-            self._fit_histories(histories_of(rows, unit), rows, x)
+            self._fit_histories(Histories.from_rows(rows, unit), rows, x)
         return self
 
     def _checked(
@@ -129,21 +129,27 @@ class RegressionEstimator(
             raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
         return rows, x
 
-    def _fit_rows(self, rows: Observations, x: np.ndarray) -> None:
-        """Check what the data can tell, climb, and keep the answer."""
+    def _fit_rows(
+        self, rows: Observations, x: np.ndarray, histories: Histories | None = None
+    ) -> None:
+        """Check what the data can tell, climb, and keep the answer.
+
+        `histories` say which rows are of one unit, where they add up all the same.
+        """
         self._check_data(rows, x)
         form, layout, start = self._model(rows, x)
-        columns = self._columns(x, rows.weight)
-        penalty = self._penalty(layout, rows.n_units)
+        columns, n_units = self._columns(x, row_weights(rows, histories)), count(rows, histories)
+        penalty = self._penalty(layout, n_units)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         found, _ = fit(form, layout, rows, x, columns, start, **settings)
-        self._keep(form, layout, columns, found, rows, x)
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units)
 
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         """As `_fit_rows`, for units with several rows that depend on each other."""
         self._check_data(rows, x)
         form, layout, start = self._model(rows, x)
-        columns, penalty = self._columns(x, rows.weight), self._penalty(layout, histories.n_units)
+        columns = self._columns(x, histories.row_weight)
+        penalty = self._penalty(layout, histories.n_units)
         near, _ = fit(form, layout, rows, x, columns, start, penalty=penalty, tol=1e-3)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
         found = climb(likelihood, near.theta, self.tol, self.max_iter, penalty)
@@ -266,7 +272,7 @@ class RegressionEstimator(
         """Mean log-likelihood per unit."""
         fitted = self._fitted
         likelihood = HistoryLikelihood(fitted.form, fitted.layout, histories, x, fitted.columns)
-        return float(likelihood.terms(fitted.theta) @ histories.weight / histories.n_units)
+        return likelihood.mean(fitted.theta)
 
     @double_precision
     def score(
@@ -276,7 +282,7 @@ class RegressionEstimator(
         self._check_fitted()
         rows, x = self._checked(X, y, entry, sample_weight, reset=False)
         if unit is not None:
-            return self._score_histories(histories_of(rows, unit), rows, x)
+            return self._score_histories(Histories.from_rows(rows, unit), rows, x)
         terms = log_likelihoods(
             self._fitted.form,
             self._fitted.layout,
@@ -286,17 +292,6 @@ class RegressionEstimator(
             self._fitted.columns,
         )
         return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
-
-
-def histories_of(rows: Observations, unit: Any) -> Histories:
-    """Rows of units, sorted and checked."""
-    if rows.interval is not None:
-        raise ValueError("units with several rows need exact failures, not intervals")
-    names = np.asarray(unit)
-    if names.shape != (rows.n_rows,):
-        raise ValueError(f"unit must have one entry for each of the {rows.n_rows} rows")
-    start = np.zeros(rows.n_rows) if rows.entry is None else rows.entry
-    return Histories.of(names, start, rows.lower, rows.event, rows.weight)
 
 
 def _certify(found: RegressionMaximum, words: tuple[str, ...], n_units: float) -> Certificate:

@@ -12,7 +12,7 @@ from survjax._core.pytree import in_double, parameter_names, ravel_parameters
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import Form, Layout, Predictor, ScaledForm
-from survjax.inference.histories import Histories
+from survjax.inference.histories import Histories, count, row_weights
 from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression import Columns, Likelihood, log_likelihoods
 from survjax.inference.regression_fit import faults, fit
@@ -131,39 +131,42 @@ class ScaledHazard(RegressionEstimator):
             raise ValueError("_base is missing: a scaled hazard has one")
         return ScaledForm(base, held=False)
 
-    def _fit_rows(self, rows: Observations, x: np.ndarray) -> None:
+    def _fit_rows(
+        self, rows: Observations, x: np.ndarray, histories: Histories | None = None
+    ) -> None:
         if self.joint:
-            super()._fit_rows(rows, x)
+            super()._fit_rows(rows, x, histories)
         else:
-            self._fit_two_steps(rows, x)
+            self._fit_two_steps(rows, x, histories)
 
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         # Hazards that are proportional add up over rows; only the count of units differs.
-        self._fit_rows(rows, x)
-        self.n_units_ = histories.n_units
-        self.bic_ = self.parameters_.size * np.log(self.n_units_) - 2.0 * self.log_likelihood_
+        self._fit_rows(rows, x, histories)
 
     def _score_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> float:
         fitted = self._fitted
         terms = log_likelihoods(fitted.form, fitted.layout, fitted.theta, rows, x, fitted.columns)
         return float(rows.weight @ terms / histories.n_units)
 
-    def _fit_two_steps(self, rows: Observations, x: np.ndarray) -> None:
+    def _fit_two_steps(
+        self, rows: Observations, x: np.ndarray, histories: Histories | None
+    ) -> None:
         """The effects and an intercept, given the base; then the errors of both."""
         self._check_data(rows, x)
         base, origin, own = self._base(rows)
-        p, columns = x.shape[1], self._columns(x, rows.weight)
+        p, columns = x.shape[1], self._columns(x, row_weights(rows, histories))
         layout = _layout(base, p, intercept=True)
         start = np.zeros(p + 1)
         held = ScaledForm(base, held=True)
-        penalty = self._penalty(layout[:1], rows.n_units)
+        n_units = count(rows, histories)
+        penalty = self._penalty(layout[:1], n_units)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         found, _ = fit(held, layout[:1], rows, x, columns, start, **settings)
         theta = np.concatenate([found.theta, np.asarray(ravel_parameters(base)[0])])
         form = ScaledForm(base, held=False)
         _, _, hessian = Likelihood(form, layout, rows, x, columns)(theta)
         hessian[: p + 1, : p + 1] = found.hessian
-        self._keep(form, layout, columns, found, rows, x, theta=theta)
+        self._keep(form, layout, columns, found, rows, x, theta=theta, n_units=n_units)
         if not faults(found):
             if origin == "fitted":
                 inside = stacked_covariance(base, layout, theta, hessian, rows, x, columns)

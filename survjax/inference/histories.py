@@ -84,6 +84,26 @@ class Histories:
         first = np.concatenate([[True], ~same])
         return cls(code, start, stop, event, weight[first], order)
 
+    @classmethod
+    def from_rows(cls, rows: Observations, unit: Any) -> Histories:
+        """Rows of units, sorted and checked; ValueError also for intervals and other lengths."""
+        if rows.interval is not None:
+            raise ValueError("units with several rows need exact failures, not intervals")
+        names = np.asarray(unit)
+        if names.shape != (rows.n_rows,):
+            raise ValueError(f"unit must have one entry for each of the {rows.n_rows} rows")
+        start = np.zeros(rows.n_rows) if rows.entry is None else rows.entry
+        return cls.of(names, start, rows.lower, rows.event, rows.weight)
+
+    @property
+    def row_weight(self) -> np.ndarray:
+        """Weight of each row as it was given: its share of the time its unit was followed."""
+        length = self.stop - self.start
+        share = length / np.bincount(self.unit, length)[self.unit]
+        weight = np.empty_like(share)
+        weight[self.order] = self.weight[self.unit] * share
+        return weight
+
     @property
     def last_rows(self) -> np.ndarray:
         """Positions of each unit's last row."""
@@ -179,7 +199,7 @@ class HistoryLikelihood:
     ) -> None:
         self.form, self.layout = form, layout
         self.columns = (columns.center, columns.scale)
-        self.n_units = rows.n_units
+        self.n_units, self.weight = rows.n_units, rows.weight
         self.pieces = list(_pieces(rows, x, component))
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -199,6 +219,10 @@ class HistoryLikelihood:
             for piece, size in self.pieces
         ]
         return np.concatenate(parts)
+
+    def mean(self, theta: np.ndarray) -> float:
+        """Mean log-likelihood per unit."""
+        return float(self.terms(theta) @ self.weight / self.n_units)
 
 
 def _pieces(rows: Histories, x: np.ndarray, component: np.ndarray | None) -> Any:
@@ -249,3 +273,13 @@ def whole_lives(rows: Histories) -> Observations:
         entry=rows.start[first],
         sample_weight=rows.weight,
     )
+
+
+def count(rows: Observations, histories: Histories | None) -> float:
+    """Number of units: of rows, or of what histories make of them."""
+    return rows.n_units if histories is None else histories.n_units
+
+
+def row_weights(rows: Observations, histories: Histories | None) -> np.ndarray:
+    """What each row counts where columns are averaged: splitting a unit's rows changes nothing."""
+    return rows.weight if histories is None else histories.row_weight

@@ -106,8 +106,9 @@ def proximal_climb(
                 moved = True
                 break
             share *= 0.5
-        if not moved:
-            hidden = -promised <= 1e-13 * max(abs(best), 1.0) * 64
+        # A promise below rounding is kept where nothing falls any more.
+        hidden = -promised <= 1e-13 * max(abs(best), 1.0) * 64
+        if not moved or (hidden and worth >= best):
             code = ResultCode.ROUNDING if hidden else ResultCode.STALLED
             break
         theta, best = trial, worth

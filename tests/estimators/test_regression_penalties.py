@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from survjax import AcceleratedLifetime, ScaledHazard
+from survjax import AcceleratedLifetime, MixtureRegression, ScaledHazard
 from survjax._core.precision import double_precision
+from survjax.estimators._penalty_path import folds
 from survjax.estimators._target import check_survival_y
 from survjax.inference.regression import Likelihood
 
@@ -43,6 +44,55 @@ def test_the_path_begins_empty_and_the_choice_beats_both_ends(fleet):
     assert fitted.penalty_ == path["penalty"][path["score"].idxmax()]
     assert path["score"].max() > path["score"].iloc[0] + 0.05
     assert np.all(fitted.coef_[:2] != 0)
+
+
+def in_rows(x, y):
+    """Each unit followed in one to four rows of equal covariates, in any order."""
+    pieces = 1 + np.arange(len(y)) % 4
+    unit = np.repeat(np.arange(len(y)), pieces)
+    place = np.concatenate([np.arange(m) for m in pieces])
+    share = (place + np.array([0.0, 1.0])[:, None]) / pieces[unit]
+    event = y[unit, 1] * (place == pieces[unit] - 1)
+    order = np.random.default_rng(1).permutation(unit.size)
+    rows = np.column_stack([share[1] * y[unit, 0], event])[order]
+    return x[unit][order], rows, (share[0] * y[unit, 0])[order], unit[order]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AcceleratedLifetime(penalty="cv"),
+        ScaledHazard(penalty="cv", l1_ratio=0.5),
+        ScaledHazard(penalty=0.05, joint=False),
+        MixtureRegression(2, on=["scale"], n_starts=2, penalty="cv"),
+        MixtureRegression(2, on=["scale"], n_starts=2, penalty=0.05),
+    ],
+    ids=["ridge", "elastic net", "two steps", "mixture", "mixture, given"],
+)
+def test_histories_in_rows_are_penalized_as_units_in_one_row(fleet, model):
+    x, y = fleet[0][:, :3], fleet[1].copy()
+    if isinstance(model, MixtureRegression):
+        y[::3] *= [0.02, 1.0]  # frail ones
+    whole = model.fit(x, y)
+    penalty, parameters, path = (
+        whole.penalty_,
+        whole.parameters_,
+        getattr(whole, "penalty_path_", 0),
+    )
+    rows, target, entry, unit = in_rows(x, y)
+    parts = model.fit(rows, target, entry=entry, unit=unit)
+    np.testing.assert_allclose(parts.penalty_, penalty, rtol=1e-9)
+    np.testing.assert_allclose(parts.parameters_, parameters, rtol=1e-5, atol=1e-6)
+    assert parts.n_units_ == 200
+    if model.penalty == "cv":
+        np.testing.assert_allclose(parts.penalty_path_, path, rtol=1e-4, atol=1e-5)
+
+
+def test_no_unit_is_in_two_folds():
+    unit = np.random.default_rng(0).integers(0, 50, 400).astype(str)
+    found = folds(400, unit)
+    assert all(len(set(found[unit == name])) == 1 for name in unit)
+    assert set(found) == set(range(5))
 
 
 def test_more_columns_than_rows_are_no_problem_with_a_penalty():
