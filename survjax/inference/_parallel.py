@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["BLOCK", "blocks", "in_parts", "one_thread_rows", "sum_over_rows"]
+__all__ = ["BLOCK", "blocks", "in_parts", "n_threads", "one_thread_rows", "sum_over_rows"]
 
 T = TypeVar("T")
 

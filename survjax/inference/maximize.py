@@ -50,9 +50,9 @@ __all__ = [
 ]
 
 #: Rows on which all starts climb, and on which the best few are ranked before the last polish.
-SEARCH_ROWS, RANK_ROWS = ROWS, 4096
-#: Rows for the search where neighbors cannot be merged, so that fewer would be a poor sample.
-SAMPLE_ROWS = 4 * ROWS
+SEARCH_ROWS, RANK_ROWS = ROWS, 2048
+#: The same where neighbors cannot be merged, so that fewer would be a poor sample.
+SEARCH_SAMPLE, RANK_SAMPLE = 4 * ROWS, 8192
 #: One in so many of a large number of rows, to begin one Weibull with.
 SPARSE = 16
 #: Failures in a sample of many rows that are enough to begin one Weibull with.
@@ -138,7 +138,7 @@ def search(
     The passes run the program of `n_compiled` components, if that is more than K.
     """
     n_compiled = max(n_components, n_compiled)
-    middle = condense(rows, RANK_ROWS)
+    middle = condense(rows, RANK_ROWS if is_plain(rows) else RANK_SAMPLE)
     single = weibull_start(middle) if reference is None else reference.x
     rules = _rules(rows, rule, tol, max_iter)
     run = _Search(middle, passes_over(middle, n_compiled), rule, rules, n_compiled)
@@ -190,7 +190,7 @@ class _Search:
 
     def from_whole_sample(self, n_components: int, n_starts: int, random_state: Any) -> None:
         """Climb from guesses at the whole sample, on few rows and then on these."""
-        small = condense(self.rows, SEARCH_ROWS if is_plain(self.rows) else SAMPLE_ROWS)
+        small = condense(self.rows, SEARCH_ROWS if is_plain(self.rows) else SEARCH_SAMPLE)
         tables = guesses(small, n_components, n_starts, random_state)
         with np.errstate(under="ignore", over="ignore"):
             starts = different(expectation_maximization(tables, small))

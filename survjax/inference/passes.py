@@ -9,7 +9,6 @@ Hessian leave it in one array, and chunks are added up in NumPy.
 from __future__ import annotations
 
 import dataclasses
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +19,7 @@ from jax import lax
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax.inference._parallel import n_threads
 from survjax.inference.likelihood import assemble, mixture_sums, weight_of_weights
 from survjax.inference.summaries import is_plain
 from survjax.lifetimes import Weibull
@@ -28,8 +28,6 @@ from survjax.lifetimes import Weibull
 LANES, ROWS = 16, 256
 #: Calls that large data run in one go, by a loop inside the program.
 GROUPS = 4
-#: Threads that share the calls of large data: what they do holds no lock of Python's.
-THREADS = min(os.cpu_count() or 1, 16)
 #: Log weight of a component that is not there.
 NOTHING = -1e300
 
@@ -136,8 +134,10 @@ class Passes:
     def _one_by_one(self, x: np.ndarray) -> np.ndarray:
         """Many chunks: several calls a parameter vector, added in a fixed order."""
         calls = [(point, part) for point in x for part in self.parts]
-        if THREADS > 1 and len(calls) > 2:
-            with ThreadPoolExecutor(THREADS) as pool:
+        # What a call does holds no lock of Python's.
+        threads = min(n_threads(), len(calls))
+        if threads > 1 and len(calls) > 2:
+            with ThreadPoolExecutor(threads) as pool:
                 found = list(pool.map(lambda call: _part(*call), calls))
         else:
             found = [_part(*call) for call in calls]

@@ -22,6 +22,8 @@ from survjax.inference.likelihood import assemble
 
 #: Plain rows up to this many are faster here than in a compiled program.
 FEW = 2048
+#: Rows that BLAS sums without waking threads, which would take longer.
+ONE_THREAD = 384
 #: Terms of one component worked out at a time: their intermediate results stay in cache.
 AT_ONCE = 4096
 
@@ -96,6 +98,11 @@ class SmallPasses:
         np.multiply(gap, z, out=curved)
         curved += second * second
         table[:, 1:] *= table[:, :1]
-        scores = table[:, :3].reshape(len(x), 3 * k, -1)
-        once = table.reshape(len(x), 6 * k, -1) @ w
-        return value, once, (scores * w) @ scores.mT, weights
+        table = table.reshape(len(x), 6 * k, -1)
+        once, twice = np.zeros((len(x), 6 * k)), np.zeros((len(x), 3 * k, 3 * k))
+        for i in range(0, d.size, ONE_THREAD):
+            part, held = table[:, :, i : i + ONE_THREAD], w[i : i + ONE_THREAD]
+            scores = part[:, : 3 * k]
+            once += part @ held
+            twice += (scores * held) @ scores.mT
+        return value, once, twice, weights

@@ -195,8 +195,11 @@ def _power_sums(held: np.ndarray, shape: np.ndarray, powers: np.ndarray) -> Any:
     """Sums of t^shape, t^shape log t and t^shape (log t)^2, over a common factor."""
     x = powers[:, 1]
     power = held * np.exp(shape[..., None] * (x - x.max()))
-    sums = power @ powers
-    return sums[..., 0] + np.finfo(powers.dtype).tiny, sums[..., 1], sums[..., 2]
+    sums = []
+    for _ in range(3):
+        sums.append(power.sum(-1))
+        power *= x
+    return sums[0] + np.finfo(powers.dtype).tiny, sums[1], sums[2]
 
 
 def moment_start(rows: Observations) -> np.ndarray:
