@@ -118,5 +118,7 @@ def test_a_penalty_is_chosen_by_what_was_held_out():
     assert path["score"].max() > path["score"][0] + 0.1
     known = MixtureRegression(2, n_starts=2).fit(x, y)
     assert abs(fitted.score(x, y) - known.score(x, y)) < 0.01
-    with pytest.raises(ValueError, match="does not know how to split histories"):
-        MixtureRegression(2, penalty="cv").fit(x, y, unit=np.arange(600))
+    # Histories of one row each are split as rows are.
+    bound = MixtureRegression(2, n_starts=2, penalty="cv").fit(x, y, unit=np.arange(600))
+    assert bound.penalty_ == fitted.penalty_
+    np.testing.assert_allclose(bound.penalty_path_["score"], path["score"], rtol=1e-6)
