@@ -15,8 +15,7 @@ import numpy as np
 def _exponential_nodes(step: float = 0.125) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights for integrals of f(u) exp(-u) over (0, inf): u = exp(x - exp(-x)).
 
-    The step of 0.125 (62 nodes) leaves 3e-13 in the mean remaining life of Weibulls with shapes
-    from 0.15 to 60, from new units to survival 1e-12; 0.16 would leave 6e-12.
+    The step of 0.125 gives 63 nodes.
     """
     x = np.arange(-3.2, 5.0, step)
     u = np.exp(x - np.exp(-x))

@@ -24,7 +24,7 @@ class Certificate:
         Of the information matrix scaled to a unit diagonal; positive at a proper maximum,
         near zero where parameters cannot be told apart.
     n_starts, n_agreeing : int
-        Starts tried, and how many ended at this answer.
+        Starts tried, near twins counted once, and how many ended at this answer.
     faults : tuple of str
         Why the answer is not an interior maximum; empty where it is one.
     other_maxima : tuple of float
