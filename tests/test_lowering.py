@@ -129,6 +129,8 @@ def calls():
         lambda: deep.fit(X, Y),
         lambda: deep.predict_quantile(X[:3]),
         lambda: deep.membership(X[:3]),
+        lambda: deep.predict_path(X[:3], [0.0, 1.0, 2.0, 3.0]),
+        lambda: deep.score(X, Y, unit=np.arange(60)),
     )
     network = MLPRegressor((2,), n_restarts=1, max_epochs=2)
     yield from (

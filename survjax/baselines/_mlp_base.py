@@ -19,14 +19,13 @@ from survjax._core.precision import double_precision
 from survjax.baselines import _base
 from survjax.baselines._rows import column_scales
 from survjax.estimators._messages import FitWarning
+from survjax.optimize._batches import Table, make_table
 from survjax.optimize._network import Network, make_network
 from survjax.optimize._training import (
     RATES,
-    Table,
     Trained,
     by_rows,
     check_optimizer,
-    make_table,
     train,
 )
 

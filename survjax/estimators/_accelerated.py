@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from survjax._core.observations import Observations
-from survjax.estimators._covariates import column_names
+from survjax._core.precision import double_precision
+from survjax._core.validation import as_floats, check_times
+from survjax.estimators._covariates import check_covariates, column_names
+from survjax.estimators._frames import frame
 from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, Predictor
+from survjax.inference.histories import Histories
 from survjax.inference.regression_fit import location_start
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class AcceleratedLifetime(RegressionEstimator):
@@ -120,6 +127,36 @@ class AcceleratedLifetime(RegressionEstimator):
         self.__dict__.pop("shape_", None)
         if len(layout) > 1 and layout[1].shared:
             self.shape_ = float(np.exp(self._part("log_shape")[0]))
+
+    @double_precision
+    def effective_ages(self, X: Any, durations: Any, *, unit: Any, entry: Any) -> pd.DataFrame:
+        """Age of each unit under its present covariates that has used as much of its life.
+
+        After a varied past, `predict_rul(X_now, ages)` wants this age.
+
+        Parameters
+        ----------
+        X, durations, unit, entry
+            Histories as in `fit`: rows of covariates held from entry to the duration.
+
+        Returns
+        -------
+        DataFrame
+            Column `effective_age`, indexed by unit.
+        """
+        self._check_fitted()
+        x = check_covariates(self, X, reset=False)
+        stop, start = check_times(durations, "durations"), as_floats(entry, "entry")
+        rows = Histories.of(unit, start, stop, np.zeros(stop.size), np.ones(stop.size))
+        coefficients = self._part("log_scale")
+        effects = np.array([coefficients[j + 1] for j in range(x.shape[1])])
+        eta = coefficients[0] + x[rows.order] @ effects
+        first = rows.first_rows
+        used = np.add.reduceat((rows.stop - rows.start) * np.exp(-eta), first)
+        used = used + rows.start[first] * np.exp(-eta[first])
+        found = frame({"effective_age": used * np.exp(eta[rows.last_rows])})
+        found.index = np.unique(np.asarray(unit))
+        return found
 
 
 def chosen_columns(chosen: Any, names: list[str], what: str) -> tuple[int, ...]:

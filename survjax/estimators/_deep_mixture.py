@@ -11,7 +11,6 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_events
-from survjax.estimators._asset_predictions import AssetPredictions
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._deep_saved import SavedDeepMixture
 from survjax.estimators._deep_training import (
@@ -26,6 +25,7 @@ from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
 from survjax.estimators._memberships import membership_table
 from survjax.estimators._messages import NoFiniteMaximum
+from survjax.estimators._paths import PathPredictions
 from survjax.estimators._target import check_survival_y
 from survjax.inference.curves import natural_value
 from survjax.inference.deep_mixture import train_members
@@ -36,13 +36,15 @@ from survjax.inference.deep_mixture_curves import (
     ensemble_memberships,
     evaluate_ensemble,
 )
+from survjax.inference.deep_mixture_paths import ensemble_along, ensemble_history_terms
+from survjax.inference.histories import Histories, row_weights, whole_lives
 from survjax.inference.regression import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, BaseEstimator):
+class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, BaseEstimator):
     r"""Mixture of Weibulls whose parameters are neural networks of the covariates.
 
     Parameters
@@ -63,7 +65,7 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
         Random beginnings of each; the best by the units left out is kept.
     optimizer, learning_rate, weight_decay, batch_size, max_epochs, patience, tol
         As in `survjax.baselines.MLPRegressor`, but a learning rate of None is 0.005 for adam (a
-        quarter of that there). batch_size=None trains on all rows at once.
+        quarter of that there). batch_size counts units; None trains on all at once.
     validation_fraction : float or None, default 0.2
         Share of units that say when to stop, where `n_members=1`. None trains on all, to the
         end.
@@ -158,7 +160,9 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
         return tags
 
     @double_precision
-    def fit(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+    ) -> Self:
         """Train on lifetimes with covariates.
 
         Parameters
@@ -173,6 +177,10 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
             Age at which each unit came under observation.
         sample_weight : array-like of shape (n,), optional
             How many units each row stands for.
+        unit : array-like of shape (n,), optional
+            Which unit each row belongs to, where covariates change with time, as in
+            `AcceleratedLifetime.fit`. One hidden component produces all rows of a unit; its
+            weights depend on the covariates of the unit's first row.
 
         Returns
         -------
@@ -194,22 +202,35 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
             )
         if rows.n_rows == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
-        weight, held = member_weights(self, rows, how.seed)
-        columns = Columns.of(x, rows.weight)
+        histories = None if unit is None else Histories.from_rows(rows, unit)
+        lives, first = rows, slice(None)
+        if histories is not None:
+            lives, first = whole_lives(histories), histories.order[histories.first_rows]
+        weight, held = member_weights(self, lives, how.seed)
+        columns = Columns.of(x, row_weights(rows, histories))
         z = (x - columns.center) / columns.scale
-        base = plain_mixture(rows, self.n_components)
-        trained = train_members(network, rows, z, weight, held, base, self.n_restarts, how)
+        base = plain_mixture(lives, self.n_components)
+        trained = train_members(
+            network, histories or rows, z, weight, held, base, self.n_restarts, how
+        )
         kept, parameters = best_of_each(trained, self.n_members, self.n_restarts)
-        order = component_order(network, parameters, z)
+        order = component_order(network, parameters, z[first])
         self._ensemble = Ensemble(network, parameters, order, columns.center, columns.scale)
         self.n_epochs_ = int(trained.n_epochs) - 1
-        self.history_ = history_table(trained, kept, rows, weight, held)
+        self.history_ = history_table(trained, kept, lives, weight, held)
         self.members_ = members_table(self.history_, np.asarray(trained.epoch)[kept])
         self.n_parameters_ = int(self._ensemble.n_parameters)
-        self.n_units_, self.n_events_ = rows.n_units, rows.n_events
-        terms = ensemble_log_likelihoods(self._ensemble, rows, x)
-        self.log_likelihood_ = float(rows.weight @ terms)
+        self.n_units_, self.n_events_ = lives.n_units, rows.n_events
+        self.log_likelihood_ = self._mean_term(rows, x, histories) * lives.n_units
         return self
+
+    def _mean_term(self, rows: Observations, x: np.ndarray, histories: Histories | None) -> float:
+        """Mean log-likelihood per unit."""
+        if histories is not None:
+            terms = ensemble_history_terms(self._ensemble, histories, x)
+            return float(histories.weight @ terms / histories.n_units)
+        terms = ensemble_log_likelihoods(self._ensemble, rows, x)
+        return float(rows.weight @ terms / rows.n_units)
 
     def _checked(
         self, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True
@@ -226,11 +247,21 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
         self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
         values, errors = evaluate_ensemble(self._ensemble, curves, t, x, ages, level is not None)
-        if level is None or self.n_members < 2:
-            return values, errors
-        # A spread of few members is itself uncertain: Student's t, where the caller takes z.
-        tail = 0.5 + level / 2
-        return values, errors * special.stdtrit(self.n_members - 1, tail) / special.ndtri(tail)
+        return values, errors if level is None else errors * self._reach(level)
+
+    def _along(
+        self, x: np.ndarray, times: np.ndarray, age: float, level: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        values, errors, gradient = ensemble_along(self._ensemble, x, times, age)
+        return values, errors * self._reach(level), gradient
+
+    def _reach(self, level: float) -> float:
+        """Factor on errors: the spread of few members is itself uncertain.
+
+        By Student's t, where those who take the errors go by the normal distribution.
+        """
+        tail, others = 0.5 + level / 2, max(self.n_members - 1, 1)
+        return float(special.stdtrit(others, tail) / special.ndtri(tail))
 
     def _interval(
         self, x: np.ndarray, ages: np.ndarray, level: float
@@ -273,9 +304,10 @@ class DeepWeibullMixture(AssetPredictions, SavedDeepMixture, RegressorMixin, Bas
         return membership_table(special.logit(found), errors, reach, X)
 
     @double_precision
-    def score(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> float:
+    def score(
+        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+    ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
         rows, x = self._checked(X, y, entry, sample_weight, reset=False)
-        terms = ensemble_log_likelihoods(self._ensemble, rows, x)
-        return float(rows.weight @ terms / rows.weight.sum())
+        return self._mean_term(rows, x, None if unit is None else Histories.from_rows(rows, unit))

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import as_floats, check_rows, check_times
+from survjax._core.validation import check_rows, check_times
 from survjax.estimators._asset_predictions import AssetPredictions
 from survjax.estimators._covariates import check_covariates, column_names
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
 from survjax.inference.curves import bounds, natural_value
-from survjax.inference.histories import Histories
 from survjax.inference.paths import along
 
 if TYPE_CHECKING:
@@ -44,6 +43,12 @@ class PathPrediction:
 
 class PathPredictions(AssetPredictions):
     """Predictions where covariates change with time."""
+
+    def _along(
+        self, x: np.ndarray, times: np.ndarray, age: float, level: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Log hazards at the later edges and the log mean, errors for `level`, and a gradient."""
+        return along(self._fitted, x, times, age)
 
     @double_precision
     def predict_path(
@@ -79,8 +84,8 @@ class PathPredictions(AssetPredictions):
         rising = np.concatenate([[True], np.diff(times) > 0])
         check_rows(times, rising, "edges", "increasing", "sort them and drop repetitions")
         begin = float(times[0]) if age is None else float(age)
-        values, errors, gradient = along(self._fitted, x, times, begin)
-        low, high = bounds("survival", values[:-1], errors[:-1], check_level(level))
+        values, errors, gradient = self._along(x, times, begin, check_level(level))
+        low, high = bounds("survival", values[:-1], errors[:-1], level)
         survival = frame(
             {
                 "survival": natural_value("survival", values[:-1]),
@@ -94,38 +99,3 @@ class PathPredictions(AssetPredictions):
         table.index = times[:-1]
         mean = float(np.exp(values[-1]))
         return PathPrediction(survival, mean, float(below[0]), float(above[0]), table)
-
-    @double_precision
-    def effective_ages(self, X: Any, durations: Any, *, unit: Any, entry: Any) -> pd.DataFrame:
-        """Age of each unit under its present covariates that has used as much of its life.
-
-        For accelerated life after a varied past: `predict_rul(X_now, ages)` wants this age.
-
-        Parameters
-        ----------
-        X, durations, unit, entry
-            Histories as in `fit`: rows of covariates held from entry to the duration.
-
-        Returns
-        -------
-        DataFrame
-            Column `effective_age`, indexed by unit.
-        """
-        self._check_fitted()
-        if self._fitted.layout[0].name != "log_scale":
-            raise ValueError("effective ages belong to AcceleratedLifetime alone")
-        x = check_covariates(self, X, reset=False)
-        stop, start = check_times(durations, "durations"), as_floats(entry, "entry")
-        rows = Histories.of(unit, start, stop, np.zeros(stop.size), np.ones(stop.size))
-        coefficients = self._part("log_scale")
-        effects = np.array([coefficients[j + 1] for j in range(x.shape[1])])
-        eta = coefficients[0] + x[rows.order] @ effects
-        first = np.flatnonzero(np.diff(rows.unit, prepend=-1))
-        used = np.add.reduceat((rows.stop - rows.start) * np.exp(-eta), first)
-        used = used + rows.start[first] * np.exp(-eta[first])
-        found = frame({"effective_age": used * np.exp(eta[rows.last_rows])})
-        found.index = np.unique(np.asarray(unit))
-        return found
-
-    def _part(self, name: str) -> dict[int, float]:
-        raise NotImplementedError

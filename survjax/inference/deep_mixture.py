@@ -15,9 +15,11 @@ import numpy as np
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax.inference.forms import MixtureForm
+from survjax.inference.histories import Histories, mixture_terms
 from survjax.inference.likelihood import log_contributions
+from survjax.optimize._batches import Table, UnitTable
 from survjax.optimize._network import Dense, Network
-from survjax.optimize._training import Table, Trained, train
+from survjax.optimize._training import Trained, train
 
 #: How sharply the log of a shape bends as it comes near its bound.
 BEND = 10.0
@@ -74,14 +76,28 @@ class MixtureLoss:
 
 
 @dataclasses.dataclass(frozen=True)
-class MixtureSummary:
-    """What is noted of each row."""
+class HistoryLoss:
+    """The same of each unit, from all its rows: one hidden component has produced them."""
 
     n_components: int
 
-    def __call__(self, eta: Any, row: Observations) -> dict[str, Any]:
+    def __call__(self, eta: Any, rows: dict[str, Any]) -> Any:
+        """From predictors (n, 3K - 1) of rows, as `UnitTable` gives them: (units,)."""
+        mixture = MixtureForm(self.n_components).lifetime(tuple(eta.T))
+        terms = mixture_terms(mixture, rows)
+        logs = rows["event"] * jnp.log(rows["stop"])
+        return -(terms + jax.ops.segment_sum(logs, rows["unit"], terms.shape[0]))
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureSummary:
+    """What is noted of each row, or unit."""
+
+    loss: MixtureLoss | HistoryLoss
+
+    def __call__(self, eta: Any, row: Any) -> dict[str, Any]:
         """The loss, under its usual name."""
-        return {"objective": MixtureLoss(self.n_components)(eta, row)}
+        return {"objective": self.loss(eta, row)}
 
 
 class Training(NamedTuple):
@@ -98,7 +114,7 @@ class Training(NamedTuple):
 
 def train_members(
     network: MixtureNetwork,
-    rows: Observations,
+    rows: Observations | Histories,
     z: np.ndarray,
     weight: np.ndarray,
     held: np.ndarray | None,
@@ -111,12 +127,12 @@ def train_members(
     Parameters
     ----------
     network : MixtureNetwork
-    rows : Observations
-        n rows; their weights are not used.
-    z : array of shape (n, p)
+    rows : Observations or Histories
+        n rows, each a unit; or histories of n units. Their own weights are not used.
+    z : array of shape (rows, p)
         Standardized covariates.
     weight, held : arrays of shape (M, n), the second or None
-        Weights of the rows that each network is trained on, and of those that say when to stop.
+        Weights of the units that each network is trained on, and of those that say when to stop.
     base : array of shape (3K - 1,)
         The mixture without covariates, near which they begin.
     n_restarts : int
@@ -127,23 +143,27 @@ def train_members(
     Trained
         The parameters of each of the M n_restarts networks at its best epoch.
     """
-    weight = np.repeat(weight, n_restarts, axis=0)
-    held = None if held is None else np.repeat(held, n_restarts, axis=0)
-    n, size = rows.n_rows, bucket_size(rows.n_rows)
-    padding = ((0, 0), (0, size - n))
-    table = Table(
-        np.pad(z, ((0, size - n), (0, 0)), mode="edge"),
-        rows.padded(size),
-        np.pad(weight, padding),
-        None if held is None else np.pad(held, padding),
-    )
+    size = bucket_size(weight.shape[1])
+    batch = min(how.batch_size, size)
+
+    def padded(weights: np.ndarray) -> np.ndarray:
+        each = np.repeat(weights, n_restarts, axis=0)
+        return np.pad(each, ((0, 0), (0, size - each.shape[1])))
+
+    weights = padded(weight), None if held is None else padded(held)
+    loss: MixtureLoss | HistoryLoss = MixtureLoss(network.n_components)
+    if isinstance(rows, Histories):
+        loss = HistoryLoss(network.n_components)
+        table: Any = _unit_table(rows, z, *weights, batch)
+    else:
+        table = Table(_filled(z, size), rows.padded(size), *weights)
     return train(
         network,
-        MixtureLoss(network.n_components),
-        MixtureSummary(network.n_components),
+        loss,
+        MixtureSummary(loss),
         how.optimizer,
-        weight.shape[0],
-        min(how.batch_size, size),
+        weights[0].shape[0],
+        batch,
         bucket_size(how.max_epochs + 1),
         how.max_epochs,
         jax.random.key(how.seed),
@@ -154,6 +174,36 @@ def train_members(
         how.tol,
         base,
     )
+
+
+def _unit_table(
+    rows: Histories, z: np.ndarray, weight: np.ndarray, held: np.ndarray | None, batch: int
+) -> UnitTable:
+    """Histories with all that batches of whole units need; units and rows are padded."""
+    n, units = rows.unit.size, weight.shape[1]
+    size, first = bucket_size(n), rows.first_rows
+    length = np.diff(first, append=n)
+    longest = int(np.sort(length)[-batch:].sum())
+    # Rows of no unit count for none.
+    unit = np.pad(rows.unit, (0, size - n), constant_values=units)
+    y = {name: _filled(getattr(rows, name), size) for name in ("start", "stop", "event")}
+    beyond = (0, units - first.size)
+    return UnitTable(
+        _filled(z[rows.order], size),
+        y,
+        weight,
+        held,
+        unit,
+        np.pad(first, beyond),
+        np.pad(length, beyond),
+        min(bucket_size(longest), size),
+    )
+
+
+def _filled(rows: np.ndarray, size: int) -> np.ndarray:
+    """Rows, and copies of the last one up to a size."""
+    padding = ((0, size - rows.shape[0]),) + ((0, 0),) * (rows.ndim - 1)
+    return np.pad(rows, padding, mode="edge")
 
 
 def pick(parameters: Any, kept: np.ndarray) -> Any:

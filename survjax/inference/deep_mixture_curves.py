@@ -61,13 +61,13 @@ class Ensemble(NamedTuple):
         return sum(leaf[0].size for leaf in jax.tree.leaves(self.parameters))
 
 
-def _predictors(network: MixtureNetwork, parameters: Any, z: Any) -> Any:
+def predictors_of_members(network: MixtureNetwork, parameters: Any, z: Any) -> Any:
     """Predictors of every asset under every member: (Q, M, n)."""
     each = jax.vmap(jax.vmap(network.apply, in_axes=(None, 0)), in_axes=(0, None))
     return jnp.moveaxis(each(parameters, z), -1, 0)
 
 
-def _pooled(network: MixtureNetwork, eta: Any) -> Mixture:
+def pooled_mixture(network: MixtureNetwork, eta: Any) -> Mixture:
     """The average of the members' mixtures, a mixture of M K components: member by member."""
     k, members = network.n_components, eta.shape[1]
     log_weights = jax.nn.log_softmax(jnp.concatenate([0.0 * eta[:1], eta[: k - 1]]), axis=0)
@@ -79,7 +79,9 @@ def _pooled(network: MixtureNetwork, eta: Any) -> Mixture:
 @partial(jax.jit, static_argnames=("network",))
 def _predictors_of(network: MixtureNetwork, parameters: Any, columns: Any, x: Any) -> Any:
     """Predictors of blocks of assets: (blocks, Q, M, UNITS)."""
-    return lax.map(lambda x: _predictors(network, parameters, (x - columns[0]) / columns[1]), x)
+    return lax.map(
+        lambda x: predictors_of_members(network, parameters, (x - columns[0]) / columns[1]), x
+    )
 
 
 def _means(network: MixtureNetwork, eta: Any, ages: Any) -> tuple[Any, Any]:
@@ -90,7 +92,7 @@ def _means(network: MixtureNetwork, eta: Any, ages: Any) -> tuple[Any, Any]:
     members = MixtureForm(network.n_components).lifetime(tuple(eta))
     each = members.each(lambda c: c.residual_mean(ages))
     own = jnp.sum(jnp.exp(members.log_membership(ages)) * each, axis=0)
-    share = jnp.exp(_pooled(network, eta).log_membership(ages))
+    share = jnp.exp(pooled_mixture(network, eta).log_membership(ages))
     pooled = jnp.sum(share * jnp.swapaxes(each, 0, 1).reshape(share.shape), axis=0)
     return jnp.log(pooled), jnp.log(own)
 
@@ -104,7 +106,7 @@ def _evaluate(
     def both(eta: Any, t: Any, ages: Any) -> tuple[Any, Any]:
         if curve == "mean":
             return _means(network, eta, ages)
-        value = safe_value(_pooled(network, eta).given(ages), curve, t)
+        value = safe_value(pooled_mixture(network, eta).given(ages), curve, t)
         rest = MixtureForm(network.n_components).lifetime(tuple(eta)).given(ages)
         if curve == "quantile":
             # Members are near their average: each is searched from there.
@@ -174,16 +176,24 @@ def evaluate_ensemble(
     return values, np.sqrt(squares / max(members - 1, 1))
 
 
+def spread_of_members(own: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Standard deviation of members' own values (M, ...) around those of the ensemble."""
+    if len(own) < 2:
+        return np.full_like(values, np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(np.sum((own - values) ** 2, axis=0) / (len(own) - 1))
+
+
 @partial(jax.jit, static_argnames=("network",))
 def _memberships(
     network: MixtureNetwork, parameters: Any, columns: Any, x: Any, ages: Any, failed: Any
 ) -> Any:
     def block(part: Any) -> Any:
         x, ages, failed = part
-        eta = _predictors(network, parameters, (x - columns[0]) / columns[1])
+        eta = predictors_of_members(network, parameters, (x - columns[0]) / columns[1])
         form = MixtureForm(network.n_components)
         own = jax.vmap(lambda e: form.lifetime(tuple(e)).log_membership(ages, failed), 1)(eta)
-        return own, _pooled(network, eta).log_membership(ages, failed)
+        return own, pooled_mixture(network, eta).log_membership(ages, failed)
 
     return lax.map(block, (x, ages, failed))
 
@@ -220,7 +230,7 @@ def ensemble_memberships(
 @partial(jax.jit, static_argnames=("network",))
 def _median_logs(network: MixtureNetwork, parameters: Any, z: Any) -> Any:
     k = network.n_components
-    eta = _predictors(network, parameters, z)
+    eta = predictors_of_members(network, parameters, z)
     median = eta[k - 1 : 2 * k - 1] + jnp.log(jnp.log(2.0)) * jnp.exp(-eta[2 * k - 1 :])
     return jnp.mean(median, axis=2).T
 
@@ -236,8 +246,8 @@ def component_order(network: MixtureNetwork, parameters: Any, z: np.ndarray) -> 
 def _terms(network: MixtureNetwork, parameters: Any, columns: Any, rows: Any, x: Any) -> Any:
     def block(part: Any) -> Any:
         rows, x = part
-        eta = _predictors(network, parameters, (x - columns[0]) / columns[1])
-        return log_contributions(_pooled(network, eta), rows)
+        eta = predictors_of_members(network, parameters, (x - columns[0]) / columns[1])
+        return log_contributions(pooled_mixture(network, eta), rows)
 
     return lax.map(block, (rows, x))
 

@@ -20,6 +20,7 @@ from survjax._core.numerics import bucket_size, logsumexp
 from survjax._core.observations import Observations
 from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, MixtureForm
 from survjax.inference.regression import Columns, predictors
+from survjax.lifetimes import Mixture
 
 #: Rows that one call works on, whole units only.
 ROWS = 16384
@@ -105,6 +106,11 @@ class Histories:
         return weight
 
     @property
+    def first_rows(self) -> np.ndarray:
+        """Positions of each unit's first row."""
+        return np.flatnonzero(np.diff(self.unit, prepend=-1))
+
+    @property
     def last_rows(self) -> np.ndarray:
         """Positions of each unit's last row."""
         return np.flatnonzero(np.diff(self.unit, append=-1))
@@ -141,7 +147,8 @@ def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: Any)
     if isinstance(form, AcceleratedForm):
         return _accelerated(form, eta, piece)
     if isinstance(form, MixtureForm):
-        return _mixture(form, eta, piece)
+        n = piece["start"].shape[0]
+        return mixture_terms(form.lifetime([jnp.broadcast_to(e, (n,)) for e in eta]), piece)
     raise TypeError(f"no unit-wise likelihood is needed for {type(form).__name__}")
 
 
@@ -163,11 +170,13 @@ def _accelerated(form: AcceleratedForm, eta: Any, piece: Any) -> Any:
     return failed * hazard - increment
 
 
-def _mixture(form: MixtureForm, eta: Any, piece: Any) -> Any:
-    """log sum_k w_k exp(sum of a unit's rows in component k), over the same at its start."""
-    k, count = form.n_components, piece["weight"].shape[0]
-    n = piece["start"].shape[0]
-    mixture = form.lifetime([jnp.broadcast_to(e, (n,)) for e in eta])
+def mixture_terms(mixture: Mixture, piece: Any) -> Any:
+    """log sum_k w_k exp(sum of a unit's rows in component k), over the same at its start: (U,).
+
+    Weights are those of a unit's first row. `piece` holds `unit, start, stop, event` of rows and
+    `first` of units; with `component`, that of units where it is known, and -1 elsewhere.
+    """
+    count, n = piece["first"].shape[0], piece["start"].shape[0]
     start, length = piece["start"], piece["stop"] - piece["start"]
 
     def rows_of(component: Any) -> tuple[Any, Any]:
@@ -177,12 +186,16 @@ def _mixture(form: MixtureForm, eta: Any, piece: Any) -> Any:
 
     inside, reached = jax.vmap(rows_of)(mixture.components)
     before = -reached[:, piece["first"]]
-    log_weights = mixture.log_weights if k > 1 else jnp.zeros((1, n))
+    log_weights = mixture.log_weights
+    if log_weights.ndim == 1:
+        log_weights = jnp.broadcast_to(log_weights[:, None], (log_weights.size, n))
     log_weights = log_weights[:, piece["first"]]
     joint = log_weights + before + inside
-    known = piece["component"]
-    barred = (known >= 0) & (known != jnp.arange(k)[:, None])
-    return logsumexp(jnp.where(barred, -1e300, joint)) - logsumexp(log_weights + before)
+    if "component" in piece:
+        known = piece["component"]
+        barred = (known >= 0) & (known != jnp.arange(joint.shape[0])[:, None])
+        joint = jnp.where(barred, -1e300, joint)
+    return logsumexp(joint) - logsumexp(log_weights + before)
 
 
 class HistoryLikelihood:
@@ -200,7 +213,7 @@ class HistoryLikelihood:
         self.form, self.layout = form, layout
         self.columns = (columns.center, columns.scale)
         self.n_units, self.weight = rows.n_units, rows.weight
-        self.pieces = list(_pieces(rows, x, component))
+        self.pieces = list(pieces_of_units(rows, x, component))
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Value, gradient (P,) and Hessian (P, P)."""
@@ -225,10 +238,10 @@ class HistoryLikelihood:
         return float(self.terms(theta) @ self.weight / self.n_units)
 
 
-def _pieces(rows: Histories, x: np.ndarray, component: np.ndarray | None) -> Any:
-    """Whole units in pieces, rows and units padded to sizes that others share."""
+def pieces_of_units(rows: Histories, x: np.ndarray, component: np.ndarray | None = None) -> Any:
+    """Whole units in pieces, rows and units padded to sizes that others share; and their number."""
     x = x[rows.order]
-    first = np.flatnonzero(np.diff(rows.unit, prepend=-1))
+    first = rows.first_rows
     known = np.full(first.size, -1) if component is None else component[rows.order][first]
     end = np.append(first[1:], rows.unit.size)
     begin = 0
@@ -266,7 +279,7 @@ def _pieces(rows: Histories, x: np.ndarray, component: np.ndarray | None) -> Any
 
 def whole_lives(rows: Histories) -> Observations:
     """One row a unit: from its first start to its last stop."""
-    last, first = rows.last_rows, np.flatnonzero(np.diff(rows.unit, prepend=-1))
+    last, first = rows.last_rows, rows.first_rows
     return Observations.from_durations(
         rows.stop[last],
         rows.event[last],

@@ -13,6 +13,7 @@ from survjax._core.numerics import logsumexp
 from survjax.inference.forms import AcceleratedForm, Form, Layout, MixtureForm
 from survjax.inference.regression import predictors
 from survjax.inference.regression_curves import FittedForm
+from survjax.lifetimes import Lifetime, Mixture
 
 #: Gauss-Legendre nodes within each stretch of the plan.
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(12)
@@ -24,29 +25,37 @@ def _curves(form: Form, eta: Any, edges: Any, age: Any) -> tuple[Any, Any]:
     length = jnp.diff(edges)
     lifetime = form.lifetime(eta)
     starts = edges[:-1] - edges[0] + age
+    if isinstance(lifetime, Mixture) and isinstance(form, MixtureForm):
+        return mixture_curves(lifetime, starts, length)
     if isinstance(form, AcceleratedForm):
         # An age under today's covariates is the one at which the same exposure is used up.
         pace = jnp.exp(-eta[0])
         used = age * pace[0] + jnp.concatenate([jnp.zeros(1), jnp.cumsum(length * pace)[:-1]])
         starts = used / pace
+    hazard, mean = _along_one(lifetime, starts, length)
+    return jnp.log(hazard), jnp.log(mean)
 
-    def of(component: Any) -> tuple[Any, Any]:
-        rest = component.given(starts)
-        increments = rest.cumulative_hazard(length)
-        before = jnp.concatenate([jnp.zeros(1), jnp.cumsum(increments)])
-        inside = jax.vmap(lambda node: rest.cumulative_hazard(node * length))(jnp.asarray(NODES))
-        survival = jnp.exp(-(before[:-1] + inside))
-        mean = jnp.sum(length * (jnp.asarray(WEIGHTS) @ survival))
-        # Beyond its end the last stretch of the plan goes on.
-        beyond = component.given(starts + length).mean()[-1]
-        return before[1:], mean + jnp.exp(-before[-1]) * beyond
 
-    if not isinstance(form, MixtureForm):
-        hazard, mean = of(lifetime)
-        return jnp.log(hazard), jnp.log(mean)
-    mixture: Any = lifetime
+def _along_one(lifetime: Lifetime, starts: Any, length: Any) -> tuple[Any, Any]:
+    """Cumulative hazard at the end of each stretch (m,), and mean remaining life."""
+    rest = lifetime.given(starts)
+    increments = rest.cumulative_hazard(length)
+    before = jnp.concatenate([jnp.zeros(1), jnp.cumsum(increments)])
+    inside = jax.vmap(lambda node: rest.cumulative_hazard(node * length))(jnp.asarray(NODES))
+    survival = jnp.exp(-(before[:-1] + inside))
+    mean = jnp.sum(length * (jnp.asarray(WEIGHTS) @ survival))
+    # Beyond its end the last stretch of the plan goes on.
+    beyond = lifetime.given(starts + length).mean()[-1]
+    return before[1:], mean + jnp.exp(-before[-1]) * beyond
+
+
+def mixture_curves(mixture: Mixture, starts: Any, length: Any) -> tuple[Any, Any]:
+    """Log cumulative hazard and log mean remaining life, of an asset of one hidden component.
+
+    Which one it is follows from the covariates of the first stretch, and from the age reached.
+    """
     member = mixture.log_membership(starts)[:, 0]
-    hazards, means = jax.vmap(of)(mixture.components)
+    hazards, means = jax.vmap(lambda c: _along_one(c, starts, length))(mixture.components)
     hazard = -logsumexp(member[:, None] - hazards)
     return jnp.log(hazard), jnp.log(jnp.sum(jnp.exp(member) * means))
 

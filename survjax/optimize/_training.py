@@ -15,6 +15,7 @@ from jax.flatten_util import ravel_pytree
 
 from survjax._core.numerics import bucket_size
 from survjax._core.pytree import data, pytree
+from survjax.optimize._batches import Table, UnitTable
 from survjax.optimize._descent import apply_optimizer
 
 #: Learning rates that suit standardized columns, by optimizer.
@@ -23,29 +24,6 @@ RATES = {"adam": 0.02, "adamw": 0.02, "rmsprop": 0.01, "sgd": 0.2}
 FEW = 20
 #: Rows that one turn of a prediction holds at a time.
 CHUNK = 8192
-
-
-@pytree
-class Table:
-    """Rows of x (n, p), what is known of each, and their weights, 0 for padding.
-
-    `y` is any pytree whose arrays have rows first. Weights are (n,), or (restarts, n) where each
-    restart has its own; `held` are those of the rows that are watched instead of trained on, in
-    place of a second table.
-    """
-
-    x: Any = data()
-    y: Any = data()
-    weight: Any = data()
-    held: Any = data(default=None)
-
-
-def make_table(x: np.ndarray, y: np.ndarray) -> Table:
-    """Pad rows so that few shapes compile."""
-    extra = bucket_size(len(x)) - len(x)
-    return Table(
-        np.pad(x, [(0, extra), (0, 0)]), np.pad(y, (0, extra)), np.pad(np.ones(len(x)), (0, extra))
-    )
 
 
 @functools.cache
@@ -112,7 +90,7 @@ def train(
     capacity: int,
     max_epochs: Any,
     key: Any,
-    table: Table,
+    table: Table | UnitTable,
     validation: Table | None,
     rate: Any,
     patience: Any,
@@ -121,10 +99,10 @@ def train(
 ) -> Trained:
     """Train networks from `n_restarts` random beginnings until none has improved for long.
 
-    `loss(outputs, y)` and `summary(outputs, y)` (a dict, "objective" among it) are of one row.
-    What is watched is the validation objective, or the training one without such data. `rate` of
-    None leaves the step to the optimizer. There is room to note `capacity` epochs. What is
-    `given` goes to the network's `init`.
+    `loss(outputs, y)` and `summary(outputs, y)` (a dict, "objective" among it) are of one row (for
+    a `UnitTable`, of all units at once). What is watched is the validation objective, or the
+    training one without such data. `rate` of None leaves the step to the optimizer. There is room
+    to note `capacity` epochs. What is `given` goes to the network's `init`.
     """
     key, for_init = jax.random.split(key)
     n_inputs = table.x.shape[1]
@@ -133,8 +111,8 @@ def train(
     parameters = jax.vmap(lambda k: network.init(k, n_inputs, *more))(keys)
     own = 0 if table.weight.ndim == 2 else None
 
-    def batch_loss(parameters: Any, x: Any, y: Any, weight: Any) -> Any:
-        losses = jax.vmap(lambda x, y: loss(network.apply(parameters, x), y))(x, y)
+    def batch_loss(parameters: Any, part: Any, weight: Any) -> Any:
+        losses = part.values(loss, network, parameters)
         # Where a weight is zero, so is its share of the gradient, whatever the loss is.
         losses = jnp.where(weight > 0, losses, 0.0)
         return losses @ weight / jnp.maximum(weight.sum(), 1.0)
@@ -150,24 +128,22 @@ def train(
         ), inner
 
     def one_epoch(key: Any, parameters: Any, inner: Any) -> tuple[Any, Any]:
-        n = table.x.shape[0]
-        order = jax.random.permutation(key, n)[: n // batch * batch].reshape(-1, batch)
+        steps, part_of = table.batches(key, batch)
 
-        def body(carry: Any, rows: Any) -> tuple[Any, None]:
+        def body(carry: Any, i: Any) -> tuple[Any, None]:
             # All restarts see the same batch: one gather serves them all.
-            x, y = jax.tree.map(lambda a: a[rows], (table.x, table.y))
-            part = (x, y, table.weight[..., rows])
-            return jax.vmap(step, in_axes=(0, 0, None, None, own))(*carry, *part), None
+            part = part_of(i)
+            return jax.vmap(step, in_axes=(0, 0, None, own))(*carry, part, part.weight), None
 
-        return lax.scan(body, (parameters, inner), order)[0]
+        return lax.scan(body, (parameters, inner), jnp.arange(steps))[0]
 
     def measure(parameters: Any, weight: Any, held: Any) -> dict[str, Any]:
-        rows = _of_rows(network, summary, parameters, table)
+        rows = table.values(summary, network, parameters)
         found = _mean(rows, weight)
         if held is not None:
             watched = _mean(rows, held)
         elif validation is not None:
-            rows = _of_rows(network, summary, parameters, validation)
+            rows = validation.values(summary, network, parameters)
             watched = _mean(rows, validation.weight)
         else:
             watched = {}
@@ -213,11 +189,6 @@ def train(
     first = _Epochs(parameters, inner, parameters, score, never, never, empty, 0)
     end = lax.while_loop(running, body, first)
     return Trained(end.best, end.best_score, end.best_epoch, end.measured, end.epoch)
-
-
-def _of_rows(network: Any, summary: Any, parameters: Any, table: Table) -> dict[str, Any]:
-    """A summary of each row of a table."""
-    return jax.vmap(lambda x, y: summary(network.apply(parameters, x), y))(table.x, table.y)
 
 
 def _mean(rows: dict[str, Any], weight: Any) -> dict[str, Any]:
