@@ -16,9 +16,10 @@ from survjax.estimators._covariates import (
     outlying_words,
 )
 from survjax.estimators._cox_diagnostics import CoxDiagnostics
+from survjax.estimators._cox_paths import CoxPaths
 from survjax.estimators._cox_penalty import choose_penalty, path_table
-from survjax.estimators._cox_predictions import CoxPredictions
 from survjax.estimators._cox_saved import SavedCox
+from survjax.estimators._cox_units import cox_histories, units_of_cox
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._target import SurvivalTarget, check_survival_y
@@ -32,7 +33,7 @@ from survjax.inference.partial_likelihood import (
 from survjax.inference.partial_likelihood._baseline import step_curve
 
 
-class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
+class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
     r"""Proportional hazards: hazard(t | x) = h0(t) exp(x'b), with any baseline h0.
 
     Parameters
@@ -43,12 +44,13 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         Subtracts ``penalty * sum(l1_ratio |b| + (1 - l1_ratio) b^2 / 2)`` per unit from the log
         partial likelihood, b being the effects of one standard deviation of each column. "cv"
         tries a path of penalties and keeps the one with the best partial likelihood of held-out
-        units over five folds (of clusters, where `fit` is given them).
+        units over five folds (of units or clusters, where `fit` is given them).
     l1_ratio : float, default 0
         0 is ridge, 1 is the lasso, and between them is the elastic net.
     robust : bool, default False
         Standard errors that hold where the hazards are not quite proportional (Lin and Wei
-        1989). They are always used where `fit` is given clusters.
+        1989), by unit where `fit` is given units. They are always used where it is given
+        clusters.
     tol : float, default 1e-9
         Newton decrement at which to stop: the distance left, in standard errors.
     max_iter : int, default 100
@@ -134,6 +136,7 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         sample_weight: Any = None,
         strata: Any = None,
         cluster: Any = None,
+        unit: Any = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
 
@@ -152,8 +155,13 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         strata : array-like of shape (n,), optional
             Groups with baselines of their own.
         cluster : array-like of shape (n,), optional
-            Groups of rows that depend on each other, such as the rows of one unit: standard
-            errors allow for it.
+            Groups of rows that depend on each other, such as units of one site: standard errors
+            allow for it.
+        unit : array-like of shape (n,), optional
+            Which unit each row belongs to. Its rows must not overlap (gaps are times at which it
+            was not watched), and it fails once, at the end of its last row. Units are then what
+            is counted, split into folds, and clustered by `robust=True`; the estimate is the
+            same without. For units that fail several times, name them as clusters instead.
 
         Returns
         -------
@@ -176,7 +184,12 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
             )
         if x.shape[0] == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
-        self.feature_means_ = weight @ x / weight.sum()
+        counted, n_units = weight, float(weight.sum())
+        if unit is not None:
+            histories, cluster = units_of_cox(unit, target, entry, weight, cluster, self.robust)
+            # Together, the rows of a unit count as one.
+            counted, n_units = histories.row_weight, histories.n_units
+        self.feature_means_ = counted @ x / counted.sum()
         rows: dict[str, Any] = {
             "entry": None if entry is None else np.asarray(entry),
             "sample_weight": weight,
@@ -185,10 +198,11 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
             "max_iter": self.max_iter,
             "tol": self.tol,
         }
-        penalty = self._penalty(target, x, rows, cluster)
+        groups = unit if cluster is None else cluster
+        penalty = self._penalty(target, x, rows, counted, groups)
         found = fit_cox(target.durations, target.event, x, penalty=penalty, **rows)
         self._refuse_collinear(found, x)
-        self._keep(found, cluster, float(weight.sum()), x)
+        self._keep(found, cluster, n_units, x)
         return self
 
     def _check_parameters(self) -> None:
@@ -210,10 +224,14 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         return x, target
 
     def _penalty(
-        self, target: SurvivalTarget, x: np.ndarray, rows: dict[str, Any], cluster: Any
+        self,
+        target: SurvivalTarget,
+        x: np.ndarray,
+        rows: dict[str, Any],
+        weight: np.ndarray,
+        groups: Any,
     ) -> Penalty | None:
-        """Per unit, and on effects of one standard deviation."""
-        weight = rows["sample_weight"]
+        """Per unit, and on effects of one standard deviation; `weight` is what rows count."""
         self.__dict__.pop("penalty_path_", None)
         if self.penalty == 0:
             self.penalty_ = 0.0
@@ -224,7 +242,9 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         away = away / np.where(largest > 0, largest, 1.0)
         spread = largest * np.sqrt(weight @ away**2 / weight.sum())
         if self.penalty == "cv":
-            self.penalty_, table = choose_penalty(target, x, spread, rows, self.l1_ratio, cluster)
+            self.penalty_, table = choose_penalty(
+                target, x, spread, rows, weight, self.l1_ratio, groups
+            )
             self.penalty_path_ = path_table(table, column_names(self))
         else:
             self.penalty_ = float(self.penalty)
@@ -287,17 +307,28 @@ class CoxPH(CoxPredictions, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstima
         return curves[None] if self._cox.strata == (None,) else curves
 
     def score(
-        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, strata: Any = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+        strata: Any = None,
+        unit: Any = None,
     ) -> float:
         """Concordance of the risks with the failures (Harrell's); 0.5 is a guess.
 
         Parameters
         ----------
-        X, y, entry, sample_weight, strata
-            As in `fit`. With strata, units are compared within each, as R does.
+        X, y, entry, sample_weight, strata, unit
+            As in `fit`. With strata, units are compared within each, as R does. A failure is
+            compared with those that run at that time, by the covariates that they have then:
+            units are only checked.
         """
         self._check_fitted()
         x, target = self._checked(X, y, reset=False)
+        if unit is not None:
+            cox_histories(unit, target, entry, check_weights(sample_weight, x.shape[0]))
         found = concordance(
             target.durations,
             target.event,

@@ -21,14 +21,15 @@ def choose_penalty(
     x: np.ndarray,
     spread: np.ndarray,
     rows: dict[str, Any],
+    weight: np.ndarray,
     l1_ratio: float,
-    cluster: Any,
+    groups: Any,
 ) -> tuple[float, dict[str, np.ndarray]]:
     """The best penalty per unit, and what was compared.
 
     A fold's score is what its units add to the log partial likelihood of all, at coefficients
     fitted without them (Verweij and van Houwelingen 1993, Statistics in Medicine 12): held-out
-    units alone are too few to make risk sets of. Rows of one cluster stay together.
+    units alone are too few to make risk sets of. Rows of one group stay together.
 
     Parameters
     ----------
@@ -38,10 +39,12 @@ def choose_penalty(
         Standard deviations of the columns, which penalties count in.
     rows : dict
         More arguments of `fit_cox`.
+    weight : array of shape (n,)
+        What each row counts: together, the rows of a unit as one.
     l1_ratio : float
         0 is ridge, 1 the lasso.
-    cluster : array-like of shape (n,), optional
-        Rows that must not be split.
+    groups : array-like of shape (n,), optional
+        Units or clusters, which must not be split.
 
     Returns
     -------
@@ -49,7 +52,6 @@ def choose_penalty(
         The penalty; and `penalty`, `score` (mean over folds, per unit), `error`, with
         `coef` (grid, p).
     """
-    weight = rows["sample_weight"]
 
     def fit(part: np.ndarray, amount: float) -> CoxFit:
         some = {name: v[part] if isinstance(v, np.ndarray) else v for name, v in rows.items()}
@@ -61,7 +63,7 @@ def choose_penalty(
     varies = spread > 0
     slope = null.climb.start_gradient * null.sets.scale / np.where(varies, spread, 1.0)
     grid = penalty_grid(slope, varies.astype(float), weight.sum(), l1_ratio)
-    fold = _folds(everyone.size if cluster is None else cluster)
+    fold = _folds(everyone.size if groups is None else groups)
     scores = np.zeros((FOLDS, grid.size))
     for k in range(FOLDS):
         inside = np.flatnonzero(fold != k)

@@ -178,12 +178,7 @@ class CoxPredictions(ParameterTable):
         mean, error = np.empty((2, z.shape[0]))
         for hazards, rows in self._by_stratum(strata, z.shape[0]):
             mean[rows], error[rows] = hazards.restricted_mean(z[rows], ages[rows], ahead[rows])
-        share = mean / ahead
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # On the logit, so that bounds stay within the horizon.
-            reach = normal_quantile(check_level(level)) * error / (mean * (1.0 - share))
-            reach = np.where(error > 0, reach, 0.0 * error)
-            sides = [ahead * special.expit(special.logit(share) + side * reach) for side in (-1, 1)]
+        sides = bounds_within(ahead, mean, error, check_level(level))
         parts = zip(("", "_lower", "_upper"), (mean, *sides), strict=True)
         found = {f"restricted_mean{suffix}": part for suffix, part in parts}
         return frame(found | {str(name): table[name].to_numpy() for name in table}, like=X)
@@ -262,3 +257,14 @@ class CoxPredictions(ParameterTable):
         if number not in tables:
             tables[number] = hazard_table(self._cox, number, self.covariance_)
         return tables[number]
+
+
+def bounds_within(horizon: Any, mean: Any, error: Any, level: float) -> tuple[Any, Any]:
+    """Bounds of a mean time within a horizon, by the delta method on the logit of its share."""
+    mean = np.asarray(mean)
+    share = mean / horizon
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = normal_quantile(level) * error / (mean * (1.0 - share))
+        reach = np.where(error > 0, reach, 0.0 * error)
+        low, high = (horizon * special.expit(special.logit(share) + s * reach) for s in (-1, 1))
+    return low, high

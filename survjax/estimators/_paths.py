@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_rows, check_times
+from survjax._core.validation import check_positive, check_rows, check_times
 from survjax.estimators._asset_predictions import AssetPredictions
 from survjax.estimators._covariates import check_covariates, column_names
 from survjax.estimators._fitted import check_level
@@ -30,8 +30,12 @@ class PathPrediction:
         `survival, lower, upper` at the end of each stretch of the plan, indexed by time.
     mean, mean_lower, mean_upper : float
         Mean remaining life from the plan's beginning, its last stretch going on, with bounds.
+        With a horizon, the mean time that the asset runs within it.
     gradient : DataFrame
-        Change of the mean remaining life per unit of each covariate in each stretch.
+        Change of that mean per unit of each covariate in each stretch.
+    horizon : float
+        Infinite, but for `CoxPH`, which knows nothing beyond the last failure: the length of
+        the plan.
     """
 
     survival: pd.DataFrame
@@ -39,6 +43,39 @@ class PathPrediction:
     mean_lower: float
     mean_upper: float
     gradient: pd.DataFrame
+    horizon: float = np.inf
+
+
+def check_plan(edges: Any, n_stretches: int, age: Any) -> tuple[np.ndarray, float]:
+    """Ages at which stretches begin and end, increasing; and the age at the first."""
+    times = check_times(edges, "edges", zero=True)
+    if times.shape[0] != n_stretches + 1:
+        raise ValueError(
+            f"edges must have one entry more than X has rows, got {times.shape[0]} for "
+            f"{n_stretches} rows"
+        )
+    rising = np.concatenate([[True], np.diff(times) > 0])
+    check_rows(times, rising, "edges", "increasing", "sort them and drop repetitions")
+    return times, float(times[0]) if age is None else check_positive(age, "age", zero=True)
+
+
+def path_tables(
+    names: list[str],
+    times: np.ndarray,
+    log_hazard: np.ndarray,
+    errors: np.ndarray,
+    gradient: np.ndarray,
+    level: float,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames of a `PathPrediction`: survival with bounds, and the gradient."""
+    low, high = bounds("survival", log_hazard, errors, level)
+    survival = frame(
+        {"survival": natural_value("survival", log_hazard), "lower": low, "upper": high}
+    )
+    survival.index = times[1:]
+    table = frame(dict(zip(names, gradient.T, strict=True)))
+    table.index = times[:-1]
+    return survival, table
 
 
 class PathPredictions(AssetPredictions):
@@ -75,27 +112,10 @@ class PathPredictions(AssetPredictions):
         """
         self._check_fitted()
         x = check_covariates(self, X, reset=False)
-        times = check_times(edges, "edges", zero=True)
-        if times.shape[0] != x.shape[0] + 1:
-            raise ValueError(
-                f"edges must have one entry more than X has rows, got {times.shape[0]} for "
-                f"{x.shape[0]} rows"
-            )
-        rising = np.concatenate([[True], np.diff(times) > 0])
-        check_rows(times, rising, "edges", "increasing", "sort them and drop repetitions")
-        begin = float(times[0]) if age is None else float(age)
+        times, begin = check_plan(edges, x.shape[0], age)
         values, errors, gradient = self._along(x, times, begin, check_level(level))
-        low, high = bounds("survival", values[:-1], errors[:-1], level)
-        survival = frame(
-            {
-                "survival": natural_value("survival", values[:-1]),
-                "lower": low,
-                "upper": high,
-            }
-        )
-        survival.index = times[1:]
+        names, curve = column_names(self), (values[:-1], errors[:-1])
+        survival, table = path_tables(names, times, *curve, gradient, level)
         below, above = bounds("mean", values[-1:], errors[-1:], level)
-        table = frame(dict(zip(column_names(self), gradient.T, strict=True)))
-        table.index = times[:-1]
         mean = float(np.exp(values[-1]))
         return PathPrediction(survival, mean, float(below[0]), float(above[0]), table)

@@ -49,28 +49,40 @@ class Histories:
 
     @classmethod
     def of(
-        cls, unit: Any, start: np.ndarray, stop: np.ndarray, event: np.ndarray, weight: np.ndarray
+        cls,
+        unit: Any,
+        start: np.ndarray,
+        stop: np.ndarray,
+        event: np.ndarray,
+        weight: np.ndarray,
+        *,
+        gaps: bool = False,
     ) -> Histories:
-        """Sort rows and check that each unit's follow one another.
+        """Sort rows and check that each unit's follow one another; `gaps` may be allowed.
 
         Raises
         ------
         ValueError
             Where rows of a unit overlap or leave a gap, or a failure is not in its last row.
         """
-        distinct, code = np.unique(np.asarray(unit), return_inverse=True)
+        given = np.asarray(unit)
+        if given.shape != stop.shape:
+            raise ValueError(f"unit must have one entry for each of the {stop.size} rows")
+        distinct, code = np.unique(given, return_inverse=True)
         names = distinct.tolist()
         order = np.lexsort((start, code))
         code, start, stop = code[order], start[order], stop[order]
         event, weight = event[order], weight[order]
         same = code[1:] == code[:-1]
-        gap = same & (np.abs(start[1:] - stop[:-1]) > 1e-9 * np.abs(stop[:-1]))
-        if gap.any():
-            i = int(np.flatnonzero(gap)[0])
+        between = start[1:] - stop[:-1]
+        wrong = same & ((-between if gaps else np.abs(between)) > 1e-9 * np.abs(stop[:-1]))
+        if wrong.any():
+            i = int(np.flatnonzero(wrong)[0])
+            fill = "" if gaps else "fill gaps with a row of the covariates held then, and "
             raise ValueError(
                 f"rows of unit {names[code[i]]!r} must follow one another, but one ends at "
-                f"{stop[i]:g} and the next starts at {start[i + 1]:g} ({gap.sum()} such places): "
-                "fill gaps with a row of the covariates held then, and remove overlaps"
+                f"{stop[i]:g} and the next starts at {start[i + 1]:g} ({wrong.sum()} such "
+                f"places): {fill}remove overlaps"
             )
         early = same & (event[:-1] > 0)
         if early.any():
@@ -90,17 +102,15 @@ class Histories:
         """Rows of units, sorted and checked; ValueError also for intervals and other lengths."""
         if rows.interval is not None:
             raise ValueError("units with several rows need exact failures, not intervals")
-        names = np.asarray(unit)
-        if names.shape != (rows.n_rows,):
-            raise ValueError(f"unit must have one entry for each of the {rows.n_rows} rows")
         start = np.zeros(rows.n_rows) if rows.entry is None else rows.entry
-        return cls.of(names, start, rows.lower, rows.event, rows.weight)
+        return cls.of(unit, start, rows.lower, rows.event, rows.weight)
 
     @property
     def row_weight(self) -> np.ndarray:
         """Weight of each row as it was given: its share of the time its unit was followed."""
         length = self.stop - self.start
-        share = length / np.bincount(self.unit, length)[self.unit]
+        total = np.bincount(self.unit, length)[self.unit]
+        share = np.divide(length, total, out=np.ones_like(length), where=total > 0)
         weight = np.empty_like(share)
         weight[self.order] = self.weight[self.unit] * share
         return weight

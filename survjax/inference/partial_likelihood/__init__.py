@@ -16,6 +16,7 @@ from survjax.inference.partial_likelihood._definition import (
     risk_order,
 )
 from survjax.inference.partial_likelihood._fit import CoxFit, Test, fit_cox
+from survjax.inference.partial_likelihood._paths import CoxPath, follow_path
 from survjax.inference.partial_likelihood._penalty import Penalty
 from survjax.inference.partial_likelihood._proportionality import (
     Proportionality,
@@ -45,7 +46,9 @@ __all__ = [
     "proportionality_test",
     "log_partial_likelihood",
     "risk_order",
+    "follow_path",
     "CoxFit",
+    "CoxPath",
     "HazardTable",
     "Penalty",
     "Proportionality",

@@ -1,0 +1,67 @@
+"""What a plan does to one unit under proportional hazards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from survjax.estimators._covariates import check_covariates, column_names
+from survjax.estimators._cox_predictions import CoxPredictions, bounds_within
+from survjax.estimators._fitted import check_level
+from survjax.estimators._paths import PathPrediction, check_plan, path_tables
+from survjax.inference.partial_likelihood import follow_path
+
+
+class CoxPaths(CoxPredictions):
+    """Predictions where covariates change with time."""
+
+    def predict_path(
+        self,
+        X: Any,
+        edges: Any,
+        *,
+        age: float | None = None,
+        level: float = 0.95,
+        strata: Any = None,
+    ) -> PathPrediction:
+        """Remaining life of one unit along a plan of covariates, such as load A or load B.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, p)
+            Planned covariates, one row for each stretch of time.
+        edges : array-like of shape (m + 1,)
+            Ages at which stretches begin and end; the unit still runs at the first.
+        age : float, optional
+            Age at the first edge, that edge by default.
+        level : float, default 0.95
+            Of the bounds.
+        strata : label, or array-like of shape (m,), optional
+            Stratum of the unit (in each stretch), where the model was fitted with strata.
+
+        Returns
+        -------
+        PathPrediction
+            Survival at each edge; the mean time that the unit runs within the plan (its
+            `horizon`), NaN where the plan reaches beyond the last failure; and the gradient of
+            that mean in the plan.
+        """
+        self._check_fitted()
+        level = check_level(level)
+        x = check_covariates(self, X, reset=False)
+        times, begin = check_plan(edges, x.shape[0], age)
+        if strata is not None and np.ndim(strata) == 0:
+            strata = np.repeat(np.array([strata]), x.shape[0])
+        tables: list[Any] = [None] * x.shape[0]
+        for table, rows in self._by_stratum(strata, x.shape[0]):
+            for row in rows:
+                tables[row] = table
+        sets = self._cox.sets
+        found = follow_path(tables, (x - sets.center) / sets.scale, times - times[0] + begin)
+        gradient = found.gradient / sets.scale
+        curve = (found.log_hazard, found.error)
+        survival, slopes = path_tables(column_names(self), times, *curve, gradient, level)
+        horizon = float(times[-1] - times[0])
+        low, high = bounds_within(horizon, found.mean, found.mean_error, level)
+        return PathPrediction(survival, found.mean, float(low), float(high), slopes, horizon)
