@@ -30,4 +30,5 @@ def check_settings(model: Any) -> None:
     check_rounding(model.rounding)
     if model.resolution is not None:
         check_resolution(model.resolution)
-    random_generator(model.random_state)
+    if not (type(model.random_state) is int and model.random_state >= 0):
+        random_generator(model.random_state)

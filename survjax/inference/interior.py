@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from survjax.inference.lanes import Climb
+from survjax.inference.climbs import Climb
 from survjax.optimize import ResultCode
 
 #: A standard error above this on the log or logit scale means that the data leave it open: the
@@ -72,8 +72,8 @@ def unit_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     NaN where it has no positive diagonal, and so is not definite.
     """
-    diagonal = np.diag(information)
-    if not (np.all(np.isfinite(information)) and np.all(diagonal > 0)):
+    diagonal = information.diagonal()
+    if not (np.isfinite(information).all() and (diagonal > 0).all()):
         return np.full_like(information, np.nan), np.full_like(diagonal, np.nan)
     scale = 1.0 / np.sqrt(diagonal)
     with np.errstate(over="ignore"):
@@ -83,7 +83,7 @@ def unit_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _spectrum(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and vectors of a scaled information; NaN where its entries tell it has none."""
     # No entry of a definite matrix exceeds its diagonal: LAPACK may fail on such that do.
-    if not np.all(np.abs(unit) < 2.0):
+    if not (np.abs(unit) < 2.0).all():
         return np.full(len(unit), np.nan), np.full_like(unit, np.nan)
     values, vectors = np.linalg.eigh(unit)
     return values, vectors

@@ -177,7 +177,7 @@ def assemble(weights: Any, total: Any, once: Any, twice: Any) -> tuple[Any, Any]
     if k == 1:
         return gradient, hessian
     total = total * weights[..., 1:]
-    spread = total[..., :, None] * (np.eye(k - 1) - weights[..., None, 1:])
+    spread = total[..., :, None] * (_identity(k - 1) - weights[..., None, 1:])
     if isinstance(once, np.ndarray):
         gradient = gradient.copy()
         gradient[..., : k - 1] -= total
@@ -185,6 +185,9 @@ def assemble(weights: Any, total: Any, once: Any, twice: Any) -> tuple[Any, Any]
         return gradient, hessian
     pad = [(0, 0)] * (weights.ndim - 1) + [(0, size - k)]
     return gradient - jnp.pad(total, pad), hessian - jnp.pad(spread, [*pad, (0, size - k)])
+
+
+_identity = cache(np.eye)
 
 
 @cache

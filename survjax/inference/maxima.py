@@ -26,9 +26,9 @@ from survjax._core.pytree import ravel_parameters
 from survjax.inference._labels import nearest_orders, reordering
 from survjax.inference._profile import profile_bounds
 from survjax.inference._targets import Target, target_errors
+from survjax.inference.climbs import Climb
 from survjax.inference.curves import evaluate, natural_interval
 from survjax.inference.interior import Interior, faults
-from survjax.inference.lanes import Climb
 from survjax.inference.uncertainty import natural_errors, natural_from_safe, normal_quantile
 from survjax.lifetimes import Lifetime
 

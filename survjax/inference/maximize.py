@@ -15,11 +15,13 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax.inference.batches import climb, padded, penalized_derivatives, weibulls
+from survjax.inference.climbs import CONVERGED, Climb, Rules, canonical, different
 from survjax.inference.clusters import Crowds, without_each
 from survjax.inference.interior import Interior, faults, smallest_eigenvalue, unit_information
-from survjax.inference.lanes import SAME, Climb, Rules, ascend, canonical, different
+from survjax.inference.lanes import SAME, ascend
 from survjax.inference.likelihood import BLOCK
 from survjax.inference.passes import LANES, ROWS, Passes
+from survjax.inference.polish import polish
 from survjax.inference.power_sums import PowerSums
 from survjax.inference.small_passes import FEW, SmallPasses
 from survjax.inference.starts import (
@@ -50,7 +52,7 @@ __all__ = [
 ]
 
 #: Rows on which all starts climb, and on which the best few are ranked before the last polish.
-SEARCH_ROWS, RANK_ROWS = ROWS, 2048
+SEARCH_ROWS, RANK_ROWS = 192, 2048
 #: The same where neighbors cannot be merged, so that fewer would be a poor sample.
 SEARCH_SAMPLE, RANK_SAMPLE = 4 * ROWS, 8192
 #: One in so many of a large number of rows, to begin one Weibull with.
@@ -66,7 +68,7 @@ MARGIN = 30.0
 #: Crowds of failures are not looked for once the search has gained this much by other means.
 SURE = 60.0
 #: A component whose loss would cost more than this stands where it belongs.
-LOST = 1000.0
+LOST = 500.0
 #: Crowds tried around each mixture of fewer components, and how many of those of each kind.
 N_CROWDS, N_BASES = 24, 2
 
@@ -138,10 +140,13 @@ def search(
     The passes run the program of `n_compiled` components, if that is more than K.
     """
     n_compiled = max(n_components, n_compiled)
-    middle = condense(rows, RANK_ROWS if is_plain(rows) else RANK_SAMPLE)
-    single = weibull_start(middle) if reference is None else reference.x
-    rules = _rules(rows, rule, tol, max_iter)
-    run = _Search(middle, passes_over(middle, n_compiled), rule, rules, n_compiled)
+    plain = is_plain(rows)
+    middle = condense(rows, RANK_ROWS if plain else RANK_SAMPLE)
+    small = condense(middle, SEARCH_ROWS if plain else SEARCH_SAMPLE)
+    single = weibull_start(small) if reference is None else reference.x
+    passes = passes_over(middle, n_compiled)
+    rough = passes if small is middle else passes_over(small, n_compiled)
+    run = _Search(small, rough, passes, middle, rule, _rules(rows, rule, tol, max_iter))
     run.from_whole_sample(n_components, n_starts, random_state)
     bases = single[None]
     if n_components > 2:
@@ -158,12 +163,12 @@ def search(
         )
         bases = run.bases([fewer.best, *fewer.others])
     run.from_crowds(bases)
-    found, passes = run.found, run.passes
+    found, every = run.found, passes
     if rows is not middle:
-        passes = Passes(rows, n_compiled)
-        points = np.stack([c.x for c in run.candidates(found, N_FINALISTS, MARGIN + _blur(middle))])
-        found = ascend(passes, points, LANES, run.rules)
-    return run.summary(found, passes, single[1])
+        every = Passes(rows, n_compiled)
+        finalists = run.candidates(found, N_FINALISTS, MARGIN + _blur(middle))
+        found = [polish(every, passes, c.x, run.rules) for c in finalists]
+    return run.summary(found, every, single[1])
 
 
 def _blur(small: Observations) -> float:
@@ -172,38 +177,49 @@ def _blur(small: Observations) -> float:
     It grows with the units that a row stands for; a random sample misjudges more than a merger.
     """
     n = small.n_rows
-    return small.n_units * ((16.0 / n) ** 2 if is_plain(small) else 0.1 / np.sqrt(n))
+    return small.n_units * ((8.0 / n) ** 2 if is_plain(small) else 0.1 / np.sqrt(n))
+
+
+def _beyond(ends: list[Climb]) -> np.ndarray:
+    """Where a Newton step leads from the ends of climbs that stopped near a maximum."""
+    points = np.stack([c.x for c in ends])
+    for i, c in enumerate(ends):
+        if c.code == CONVERGED:
+            points[i] -= np.linalg.solve(c.hessian, c.gradient)
+    return points
 
 
 @dataclasses.dataclass
 class _Search:
-    """Climbs on one set of rows, the starts they came from, and what to make of them."""
+    """Climbs on one set of rows, and on few that stand for them, and what to make of the ends."""
 
-    rows: Observations
+    small: Observations
+    rough: Derivatives
     passes: Derivatives
+    rows: Observations
     rule: Interior
     rules: Rules
-    n_compiled: int
-    rough: Derivatives | None = None
     starts: list[np.ndarray] = dataclasses.field(default_factory=list)
     found: list[Climb] = dataclasses.field(default_factory=list)
+    #: What speaks against climbs, by their Hessians' identities; those kept, so that they last.
+    known: dict[int, tuple[np.ndarray, tuple[str, ...]]] = dataclasses.field(default_factory=dict)
 
     def from_whole_sample(self, n_components: int, n_starts: int, random_state: Any) -> None:
         """Climb from guesses at the whole sample, on few rows and then on these."""
-        small = condense(self.rows, SEARCH_ROWS if is_plain(self.rows) else SEARCH_SAMPLE)
-        tables = guesses(small, n_components, n_starts, random_state)
+        tables = guesses(self.small, n_components, n_starts, random_state)
         with np.errstate(under="ignore", over="ignore"):
-            starts = different(expectation_maximization(tables, small))
+            starts = different(expectation_maximization(tables, self.small))
         self.starts.extend(starts)
-        if small is self.rows:
+        if self.rough is self.passes:
             self.found = ascend(self.passes, starts, LANES, self.rules)
             return
         # A maximum of condensed rows is polished on more, so it need not be exact.
-        self.rough, margin = passes_over(small, self.n_compiled), MARGIN + _blur(small)
-        rules = dataclasses.replace(self.rules, tol=ROUGH)
+        margin = MARGIN + _blur(self.small)
+        far = MARGIN * max(1.0, self.rules.n_units / 1000.0)
+        rules = dataclasses.replace(self.rules, tol=ROUGH, foresee=False, margin=far)
         climbs = ascend(self.rough, starts, self.rough.width, rules)
         chosen = self.candidates(climbs, N_CANDIDATES, margin, rough=True)
-        points, counts = np.stack([c.x for c in chosen]), np.array([c.n_merged for c in chosen])
+        points, counts = _beyond(chosen), np.array([c.n_merged for c in chosen])
         for end in ascend(self.passes, points, LANES, self.rules, counts):
             self.found.append(dataclasses.replace(end, start=chosen[end.start].start))
 
@@ -225,7 +241,7 @@ class _Search:
                 tables.append(crowds.around(base, N_CROWDS, 0.5 * below - MARGIN)[0])
         starts = np.concatenate(tables) if tables else np.empty(0)
         if starts.size:
-            starts = starts[self.passes(starts)[0] > best - MARGIN]
+            starts = starts[self.passes.values(starts) > best - MARGIN]
         if len(starts):
             climbs = ascend(self.passes, starts, LANES, self.rules)
             first = len(self.starts)
@@ -236,8 +252,7 @@ class _Search:
         """Log-likelihood by which points lie below the best maximum: roughly is enough."""
         if top is None:
             return np.full(len(points), -np.inf)
-        rough = self.rough or self.passes
-        return rough(top.x[None])[0] - rough(points)[0]
+        return self.rough.values(top.x[None]) - self.rough.values(points)
 
     def bases(self, fewer: list[Climb]) -> np.ndarray:
         """Maxima with a component less to add one to: the highest, and the broadest.
@@ -253,9 +268,16 @@ class _Search:
         ]
         return np.stack([c.x for c in chosen])
 
+    def faults(self, end: Climb) -> tuple[str, ...]:
+        """What speaks against the end of a climb."""
+        if id(end.hessian) not in self.known:
+            words = faults(end, self.rule, self.rules.n_units)
+            self.known[id(end.hessian)] = end.hessian, words
+        return self.known[id(end.hessian)][1]
+
     def is_good(self, end: Climb) -> bool:
         """Whether a climb ended at an interior maximum."""
-        return not faults(end, self.rule, self.rules.n_units)
+        return not self.faults(end)
 
     def candidates(
         self, found: list[Climb], most: int, margin: float, rough: bool = False
@@ -289,7 +311,7 @@ class _Search:
     def summary(self, found: list[Climb], passes: Derivatives, log_shape: float) -> Maximum:
         """The best of what was found on all rows, with what speaks for and against it."""
         ranked = [c for c, _ in self.distinct(found)]
-        best, words = ranked[0], faults(ranked[0], self.rule, self.rules.n_units)
+        best, words = ranked[0], self.faults(ranked[0])
         if words:
             best, others = self._stand_in(passes, best, log_shape), tuple(ranked)
         else:
@@ -314,7 +336,7 @@ class _Search:
         points = np.stack([c.penalized for c in ascend(self.passes, starts, LANES, rules)])
         log_ratio = 2.0 * (points[:, 2 * k - 1 :] - log_shape)
         penalty = rules.penalty * np.sum(np.exp(log_ratio) - 1.0 - log_ratio, axis=1)
-        value = self.passes(points)[0] - penalty
+        value = self.passes.values(points) - penalty
         steep = points[:, 2 * k - 1 :].max(1) > np.log(self.rule.max_shape)
         value = np.where(np.isfinite(value) & ~steep, value, -np.inf)
         x = points[int(np.argmax(value))]

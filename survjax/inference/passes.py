@@ -119,6 +119,10 @@ class Passes:
             return value, gradient[:, used], hessian[:, used[:, None], used]
         return value, gradient, hessian
 
+    def values(self, x: np.ndarray) -> np.ndarray:
+        """The log-likelihood (B,) alone."""
+        return self(x)[0]
+
     def _together(self, x: np.ndarray) -> np.ndarray:
         """Few chunks: several parameter vectors a call."""
         found = []

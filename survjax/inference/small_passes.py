@@ -7,7 +7,8 @@ d = 1 for a failure and gap = d - H, a component's term q = d (log shape - log t
     s = [-shape gap, d + z gap],
     second derivatives [-shape^2 H, shape (z H - gap), z (gap - z H)],
 
-and what a mixture makes of them is `assemble`'s. `Passes`, and behind it automatic
+so that the shapes need multiply the sums over rows only. What a mixture makes of those is
+`assemble`'s. `Passes`, and behind it automatic
 differentiation, is the oracle of its tests.
 """
 
@@ -49,9 +50,13 @@ class SmallPasses:
         )
         return value - self.failed, *assemble(weights, self.units, once, twice)
 
-    def _sums(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What `assemble` takes, and the mixtures' weights."""
-        d, w = self.event, self.weight
+    def values(self, x: np.ndarray) -> np.ndarray:
+        """The log-likelihood (B,) alone."""
+        with np.errstate(under="ignore", over="ignore", invalid="ignore"):
+            return self._terms(x)[0] - self.failed
+
+    def _terms(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Sum of log densities and survivals, components' weights and shapes, z, H and shares."""
         k = (x.shape[1] + 1) // 3
         logits = np.zeros((len(x), k))
         logits[:, 1:] = x[:, : k - 1]
@@ -61,7 +66,6 @@ class SmallPasses:
         weights /= total
         log_scale, log_shape = x[:, k - 1 : 2 * k - 1, None], x[:, 2 * k - 1 :, None]
         shape = np.exp(log_shape)
-
         z = self.y - log_scale
         z *= shape
         if z.max() < MAX_EXPONENT:
@@ -70,39 +74,56 @@ class SmallPasses:
             capped = np.minimum(z, MAX_EXPONENT)
             h = np.exp(capped) * (1.0 + (z - capped))
         share = z + log_shape
-        share *= d
+        share *= self.event
         share -= h
         share += (logits - top - np.log(total))[:, :, None]
         most = share.max(1, keepdims=True)
         share -= most
         np.exp(share, out=share)
         total = share.sum(1, keepdims=True)
-        value = (np.log(total) + most)[:, 0] @ w
-        # Shares, scores and curvatures: the tables that are summed over rows.
-        table = np.empty((len(x), 6, k, d.size))
-        r, first, second, bend, mixed, curved = table.swapaxes(0, 1)
-        np.divide(share, total, out=r)
+        share /= total
+        return (np.log(total) + most)[:, 0] @ self.weight, weights, shape[..., 0], z, h, share
+
+    def _sums(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What `assemble` takes, and the mixtures' weights."""
+        value, weights, shape, z, h, share = self._terms(x)
+        d, w, k = self.event, self.weight, weights.shape[1]
+        # Scores for unit shapes and, apart, the curvatures that go with them.
+        scores, curved = np.empty((len(x), 3, k, d.size)), np.empty((len(x), k, 3, d.size))
+        r, first, second = scores.swapaxes(0, 1)
+        r[:] = share
+        bend, mixed, twisted = curved.transpose(2, 0, 1, 3)
         np.minimum(h, HUGE, out=h)
         gap = d - h
-        np.multiply(gap, -shape, out=first)
-        np.multiply(gap, z, out=second)
-        second += d
-        zh = z * h
-        h *= shape * shape
-        np.multiply(first, first, out=bend)
+        slope = gap * z
+        slope += d
+        np.multiply(gap, gap, out=bend)
         bend -= h
-        np.subtract(zh, gap, out=mixed)
-        mixed *= shape
-        mixed += first * second
-        gap -= zh
-        np.multiply(gap, z, out=curved)
-        curved += second * second
-        table[:, 1:] *= table[:, :1]
-        table = table.reshape(len(x), 6 * k, -1)
-        once, twice = np.zeros((len(x), 6 * k)), np.zeros((len(x), 3 * k, 3 * k))
+        h *= z
+        h -= gap
+        np.multiply(gap, slope, out=mixed)
+        np.subtract(h, mixed, out=mixed)
+        h *= z
+        np.multiply(slope, slope, out=twisted)
+        twisted -= h
+        np.multiply(share, gap, out=first)
+        np.multiply(share, slope, out=second)
+        share *= w
+        scores = scores.reshape(len(x), 3 * k, -1)
+        once, twice = np.zeros((len(x), 3 * k)), np.zeros((len(x), 3 * k, 3 * k))
         for i in range(0, d.size, ONE_THREAD):
-            part, held = table[:, :, i : i + ONE_THREAD], w[i : i + ONE_THREAD]
-            scores = part[:, : 3 * k]
-            once += part @ held
-            twice += (scores * held) @ scores.mT
+            part, some = scores[:, :, i : i + ONE_THREAD], w[i : i + ONE_THREAD]
+            once += part @ some
+            twice += (part * some) @ part.mT
+        bends = (curved @ share[..., None])[..., 0].swapaxes(1, 2)
+        # What the shapes scale, they scale alike in every row.
+        by = np.ones((len(x), 3, k))
+        np.negative(shape, out=by[:, 1])
+        by = by.reshape(once.shape)
+        once *= by
+        twice *= by[:, :, None] * by[:, None, :]
+        bends[:, 1] *= shape
+        shape *= shape
+        bends[:, 0] *= shape
+        once = np.concatenate([once, bends.reshape(once.shape)], axis=1)
         return value, once, twice, weights

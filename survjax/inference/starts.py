@@ -7,7 +7,7 @@ shares give many; a few EM steps turn each into parameters.
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -52,18 +52,19 @@ def guesses(rows: Observations, n_components: int, n_starts: int, random_state: 
         tables[2:2] = [_survivors(share, event, n_components)]
         tables[2:2] = _paper(log_time, event, failed, n_components)
     while len(tables) < n_starts:
-        concentration = (0.2, 1.0, 5.0)[len(tables) % 3]
-        tables.append(rng.dirichlet(np.full(n_components, concentration), share.size).T)
+        tables.append(_random_split(share, n_components, rng))
     return np.stack(tables[:n_starts])
 
 
 def _cut_points(n_components: int, rng: np.random.Generator, most: int) -> list[tuple[float, ...]]:
     """Sets of K - 1 quantiles between blocks: even ones first, then others at random."""
     even = tuple(np.arange(1, n_components) / n_components)
-    others = [c for c in combinations(CUTS, n_components - 1) if c != even]
-    rng.shuffle(others)
+    others: list[tuple[float, ...]]
     if n_components == 2:
         others = [(q,) for q in (0.1, 0.8, 0.35, 0.03, 0.65, 0.9, 0.2, 0.97)]
+    else:
+        others = [c for c in combinations(CUTS, n_components - 1) if c != even]
+        rng.shuffle(others)
     return [even, *others[: most - 1]] if n_components > 1 else [()]
 
 
@@ -81,6 +82,13 @@ def _blocks(share: np.ndarray, event: np.ndarray, cuts: np.ndarray) -> np.ndarra
     left += 1e-3 * inside
     left /= left.sum(1, keepdims=True)
     return _softened(np.where(event > 0, inside, left))
+
+
+def _random_split(share: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Blocks between random quantiles, several for each component, that lean to one or another."""
+    table = rng.random((k, 2 * k + 1)) ** 4
+    table /= table.sum(0)
+    return _softened(table)[:, np.sort(rng.random(2 * k)).searchsorted(share)]
 
 
 def _softened(table: np.ndarray, by: float = 0.02) -> np.ndarray:
@@ -106,30 +114,31 @@ def _survivors(share: np.ndarray, event: np.ndarray, k: int) -> np.ndarray:
     return _softened(np.concatenate([failed * (event > 0), (event == 0)[None]]), 0.1)
 
 
-def _paper(log_time: np.ndarray, event: np.ndarray, failed: np.ndarray, k: int) -> list[np.ndarray]:
+def _paper(log_time: np.ndarray, event: np.ndarray, failed: np.ndarray, k: int) -> np.ndarray:
     """Straight pieces of Weibull paper: log(-log S) against log t is a line for one Weibull."""
-    seen = (event > 0) & (failed > 0) & (failed < 1)
-    if np.unique(log_time[seen]).size < 2 * k:
-        return []
+    seen = np.flatnonzero((event > 0) & (failed > 0) & (failed < 1))
+    seen = seen[log_time[seen].argsort()]
     x = log_time[seen]
-    order = np.argsort(x)
-    x, y = x[order], np.log(-np.log1p(-failed[seen][order]))
-    tables = []
-    for tilt in (1.0, 2.0):
-        edges = (np.linspace(0, 1, k + 1) ** tilt * x.size).astype(int)
-        log_density = []
-        for low, high in pairwise(edges):
-            part = slice(low, max(high, low + 2))
-            middle, level = x[part].mean(), y[part].mean()
-            dx = x[part] - middle
-            shape = dx @ y[part] / (dx @ dx) if dx.any() else 1.0
-            shape = min(max(shape, 0.2), 20.0)
-            z = shape * (log_time - middle) + level
-            log_density.append(event * (np.log(shape) + z) - np.exp(np.minimum(z, 50.0)))
-        q = np.array(log_density)
-        table = np.exp(q - q.max(0))
-        tables.append(_softened(table / table.sum(0)))
-    return tables
+    if np.count_nonzero(x[1:] > x[:-1]) + 1 < 2 * k:
+        return np.empty((0, k, log_time.size))
+    y = np.log(-np.log1p(-failed[seen]))
+    even = np.arange(k + 1) / k
+    edges = (np.stack([even, even * even]) * x.size).astype(int)
+    low, high = edges[:, :-1], np.minimum(np.maximum(edges[:, 1:], edges[:, :-1] + 2), x.size)
+    center = x.mean()
+    x = x - center
+    sums = np.zeros((x.size + 1, 5))
+    np.cumsum(np.stack([np.ones_like(x), x, y, x * x, x * y], axis=1), axis=0, out=sums[1:])
+    n, sum_x, sum_y, sum_xx, sum_xy = np.moveaxis(sums[high] - sums[low], -1, 0)
+    middle, level = sum_x / n, sum_y / n
+    spread = sum_xx - n * middle * middle
+    flat = spread <= 1e-12 * sum_xx
+    slope = (sum_xy - n * middle * level) / np.where(flat, 1.0, spread)
+    slope = np.minimum(np.maximum(np.where(flat, 1.0, slope), 0.2), 20.0)[..., None]
+    z = slope * (log_time - center - middle[..., None]) + level[..., None]
+    q = event * (np.log(slope) + z) - np.exp(np.minimum(z, 50.0))
+    table = np.exp(q - q.max(1, keepdims=True))
+    return _softened(table / table.sum(1, keepdims=True))
 
 
 def expectation_maximization(
@@ -141,65 +150,76 @@ def expectation_maximization(
     Newton steps solve each component's shape, and 32 bits carry enough digits.
     """
     log_time, event = representative(rows)
-    weight = rows.weight / rows.weight.mean()
-    center = weight @ log_time / weight.sum()
+    n_starts, k, n = tables.shape
+    weight = rows.weight / (rows.n_units / n)
+    center = weight @ log_time / n
     tables, event, weight, x = (
         column.astype(np.float32) for column in (tables, event, weight, log_time - center)
     )
-    powers = np.stack([np.ones_like(x), x, x * x], axis=1)
-    first = (tables * (weight * (0.05 + event))) @ powers
-    mean = first[..., 1] / first[..., 0]
-    spread = np.maximum(first[..., 2] / first[..., 0] - mean**2, 0.0)
-    shape = np.clip(SD_OF_LOG / np.sqrt(spread + 1e-12), 0.1, 20.0)
+    powers = _powers(x)
+    first = ((tables * (weight * (0.05 + event))).reshape(-1, n) @ powers).T
+    mean = first[1] / first[0]
+    spread = np.maximum(first[2] / first[0] - mean**2, 0.0)
+    shape = np.minimum(np.maximum(SD_OF_LOG / np.sqrt(spread + 1e-12), 0.1), 20.0)
     for step in range(n_steps + 1):
-        held = tables * weight
+        held = (tables * weight).reshape(-1, n)
         shape, log_scale = weibull_fit(held, event, powers, shape, 2)
-        share = held.sum(-1) + 0.1
+        share = np.add.reduce(held, axis=1).reshape(n_starts, k) + 0.1
         log_weight = np.log(share / share.sum(-1, keepdims=True))
         if step < n_steps:
-            z = shape[..., None] * (x - log_scale[..., None])
-            q = event * (np.log(shape)[..., None] + z) - np.exp(np.minimum(z, 80.0))
-            q += log_weight[..., None]
-            q -= q.max(-2, keepdims=True)
-            tables = np.exp(q)
-            tables /= tables.sum(-2, keepdims=True)
-    logits = log_weight[..., 1:] - log_weight[..., :1]
-    return np.concatenate([logits, log_scale + center, np.log(shape)], axis=-1)
+            z = shape[:, None] * (x - log_scale[:, None])
+            q = np.log(shape)[:, None] + z
+            q *= event
+            q += log_weight.reshape(-1, 1)
+            q -= np.exp(np.minimum(z, 80.0))
+            tables = q.reshape(n_starts, k, n)
+            tables -= tables.max(1, keepdims=True)
+            np.exp(tables, out=tables)
+            tables /= tables.sum(1, keepdims=True)
+    logits = log_weight[:, 1:] - log_weight[:, :1]
+    found = log_scale + center, np.log(shape)
+    return np.concatenate([logits, *(part.reshape(n_starts, k) for part in found)], axis=1)
 
 
 def weibull_fit(
     held: np.ndarray, event: np.ndarray, powers: np.ndarray, shape: np.ndarray, n_newton: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shapes and log scales (...) of Weibulls on rows that each hold in part, (..., n).
+    """Shapes and log scales (m,) of Weibulls on rows that each hold in part, (m, n).
 
     Newton steps on the profile equation of the shape (Cohen 1965), which rises with it: the mean
     of log t weighted by t^shape, less 1 / shape, is the failures' mean log t. `powers` (n, 3)
-    are those of the centered log times.
+    are those of the centered log times. The scale follows from the last sums, moved along with the
+    shape by the first two cumulants.
     """
     x, tiny = powers[:, 1], float(np.finfo(powers.dtype).tiny)
-    n_failed = held @ event + 1e-3
-    target = held @ (event * x) / n_failed
+    top = x.max()
+    below = x - top
+    n_failed, sum_failed = (held @ (event[:, None] * powers[:, :2])).T
+    n_failed = n_failed + 1e-3
+    target = sum_failed / n_failed
     for _ in range(n_newton):
-        total, once, twice = _power_sums(held, shape, powers)
-        mean = once / total
-        slope = np.maximum(twice / total - mean**2, 0.0) + 1.0 / shape**2
-        step = (mean - 1.0 / shape - target) / slope
+        power = np.exp(shape[:, None] * below)
+        power *= held
+        total, once, twice = (power @ powers).T
+        total = total + tiny
+        mean, before = once / total, shape
+        spread = np.maximum(twice / total - mean * mean, 0.0)
+        step = (mean - 1.0 / shape - target) / (spread + 1.0 / (shape * shape))
         shape = np.minimum(np.maximum(shape - step, 0.5 * shape), 2.0 * shape)
-    shape = np.minimum(np.maximum(shape, 0.02), 200.0)
-    top = shape * x.max()
-    power = held * np.exp(shape[..., None] * x - top[..., None])
-    return shape, (np.log(power.sum(-1) / n_failed + tiny) + top) / shape
+        shape = np.minimum(np.maximum(shape, 0.02), 200.0)
+    moved = shape - before
+    log_total = (
+        np.log(total / n_failed + tiny) + before * top + moved * (mean + 0.5 * moved * spread)
+    )
+    return shape, log_total / shape
 
 
-def _power_sums(held: np.ndarray, shape: np.ndarray, powers: np.ndarray) -> Any:
-    """Sums of t^shape, t^shape log t and t^shape (log t)^2, over a common factor."""
-    x = powers[:, 1]
-    power = held * np.exp(shape[..., None] * (x - x.max()))
-    sums = []
-    for _ in range(3):
-        sums.append(power.sum(-1))
-        power *= x
-    return sums[0] + np.finfo(powers.dtype).tiny, sums[1], sums[2]
+def _powers(x: np.ndarray) -> np.ndarray:
+    """Powers 0, 1 and 2 of x, as columns."""
+    powers = np.ones((x.size, 3), x.dtype)
+    powers[:, 1] = x
+    powers[:, 2] = x * x
+    return powers
 
 
 def moment_start(rows: Observations) -> np.ndarray:
@@ -217,9 +237,8 @@ def moment_start(rows: Observations) -> np.ndarray:
 def weibull_start(rows: Observations) -> np.ndarray:
     """Log scale and log shape of one Weibull; intervals stand at their middles."""
     log_time, event = representative(rows)
-    center = rows.weight @ log_time / rows.weight.sum()
-    x = log_time - center
-    powers = np.stack([np.ones_like(x), x, x * x], axis=1)
+    center = rows.weight @ log_time / rows.n_units
+    powers = _powers(log_time - center)
     shape, before = np.exp(moment_start(rows)[1:]), np.inf
     for _ in range(10):
         shape, log_scale = weibull_fit(rows.weight[None], event, powers, shape, 2)

@@ -5,7 +5,8 @@ import numpy as np
 from survjax import WeibullMixture
 from survjax._core.precision import double_precision
 from survjax.inference._replicates import batch_item, resampled
-from survjax.inference.lanes import Rules, ascend
+from survjax.inference.climbs import Rules
+from survjax.inference.lanes import ascend
 from survjax.inference.maximize import Interior, faults
 from survjax.inference.passes import Passes
 from tests.studies.coverage import SCENARIOS, SEED

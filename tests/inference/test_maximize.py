@@ -7,8 +7,9 @@ import pytest
 
 from survjax import Observations
 from survjax._core.precision import double_precision
+from survjax.inference.climbs import Rules
 from survjax.inference.interior import Interior, faults
-from survjax.inference.lanes import Rules, ascend
+from survjax.inference.lanes import ascend
 from survjax.inference.maximize import search, single_weibull
 from survjax.inference.passes import Passes
 from survjax.inference.starts import representative

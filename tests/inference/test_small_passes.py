@@ -43,6 +43,7 @@ def test_derivatives_are_those_of_the_compiled_pass(k, n):
     rows = fleet(n)
     x = points(k, 2 * AT_ONCE // n % 40 + 3, 1)  # more points than are worked out at a time
     assert_alike(SmallPasses(rows)(x), Passes(rows)(x), n)
+    np.testing.assert_array_equal(SmallPasses(rows).values(x[:1]), SmallPasses(rows)(x[:1])[0])
 
 
 @settings(max_examples=60, deadline=None)

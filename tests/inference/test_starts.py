@@ -127,3 +127,35 @@ def test_a_sample_of_other_rows_keeps_units():
     assert small.n_rows == 512
     assert small.n_units == pytest.approx(5000, rel=1e-12)
     assert representative(small)[0].shape == (512,)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_summary_keeps_three_moments_of_log_time(ties):
+    rng = np.random.default_rng(4)
+    life = 30.0 * rng.weibull(1.5, 5000)
+    if ties:
+        life = np.ceil(life)
+    weight = rng.uniform(0.5, 2.0, life.size)
+    rows = Observations.from_durations(np.minimum(life, 40.0), life < 40.0, sample_weight=weight)
+    small = condense(rows, 200)
+    assert small.n_rows <= 200
+    for failed in (0.0, 1.0):
+        ours, all_ = small.take(small.event == failed), rows.take(rows.event == failed)
+        for power in range(4):
+            assert ours.weight @ ours.log_lower**power == pytest.approx(
+                all_.weight @ all_.log_lower**power, rel=1e-12
+            )
+    assert small.log_lower.min() >= rows.log_lower.min() - 1e-9
+    assert small.log_lower.max() <= rows.log_lower.max() + 1e-9
+
+
+def test_random_splits_are_shares_and_tell_components_apart():
+    rng = np.random.default_rng(6)
+    life = 30.0 * rng.weibull(1.5, 300)
+    rows = Observations.from_durations(np.minimum(life, 40.0), life < 40.0)
+    tables = guesses(rows, 3, 40, 0)[-12:]
+    np.testing.assert_allclose(tables.sum(1), 1.0, rtol=1e-12)
+    assert tables.min() > 0
+    means = (tables @ rows.log_lower) / tables.sum(2)
+    # A split that leaves all components alike begins on a saddle.
+    assert np.median(np.ptp(means, axis=1)) > 0.2

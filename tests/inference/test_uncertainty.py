@@ -255,7 +255,7 @@ def test_other_maxima_widen_the_bounds_and_light_ones_do_not(mixture):
     model, *_ = mixture
 
     def climb(shift, fall):
-        from survjax.inference.lanes import Climb
+        from survjax.inference.climbs import Climb
 
         x = model.parameters_ + shift
         hessian = -np.linalg.inv(model.covariance_)
