@@ -27,9 +27,6 @@ CLEAR = 1e-4
 #: A last step is taken without a look at where it leads if the decrement there, as the one before
 #: foretells it, stays below the tolerance by this factor.
 SAFETY = 10.0
-#: Relative change of the Hessian in such a step, that of the point before: standard errors keep
-#: four digits or more.
-STEADY = 1e-5
 
 
 def judge(s: Lanes, raw: Derivatives) -> None:
@@ -116,7 +113,7 @@ def _propose(s: Lanes) -> None:
     step /= units
     s.trial = s.x + step
     _stop(s, step)
-    if s.rules.foresee:
+    if s.rules.steady:
         _foresee(s, step, before, whole)
     s.whole = whole
 
@@ -199,7 +196,7 @@ def _foresee(s: Lanes, step: np.ndarray, before: np.ndarray, whole: np.ndarray) 
     bend = np.maximum(s.decrement / np.maximum(before, 1e-300) ** 2, s.bend)
     foretold = np.maximum(bend * s.decrement**2, EPS)
     # The Hessian, which is that of the point before, moves by as much as the path bends.
-    sure = (SAFETY * foretold <= tol) & (bend * s.decrement <= STEADY) & (before < 1.0)
+    sure = (SAFETY * foretold <= tol) & (bend * s.decrement <= s.rules.steady) & (before < 1.0)
     sure &= s.whole & whole & (s.code == RUNNING) & (s.amount == 0)
     if sure.any():
         _step_unseen(s, sure, step, foretold)

@@ -12,14 +12,12 @@ from jax import lax
 from survjax._core.observations import Observations
 from survjax.inference.likelihood import log_likelihood
 from survjax.inference.maximize import (
-    RANK_ROWS,
-    SEARCH_ROWS,
     moment_start,
     padded,
     penalized_derivatives,
+    stand_ins,
     weibulls,
 )
-from survjax.inference.summaries import condense
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import NewtonState, advance, init
 
@@ -58,11 +56,12 @@ def climb_path(
     condensed rows, which stands in where there is no interior one.
     """
     one = start.size == 2
-    small = condense(rows, RANK_ROWS if one else SEARCH_ROWS)
+    small, middle = stand_ins(rows)
+    if one:
+        small = middle
     points = [moment_start(rows) if one else start]
     stages = [(padded(small), penalty, 1.0)]
     if small.n_rows < rows.n_rows and penalty == 0.0:
-        middle = condense(rows, RANK_ROWS)
         if small.n_rows < middle.n_rows < rows.n_rows:
             stages.append((padded(middle), 0.0, 0.5))
         stages.append((padded(rows), 0.0, 0.5))

@@ -49,7 +49,9 @@ class Rules:
     tol: float
     max_iter: int
     merge: bool = True
-    foresee: bool = True
+    #: Relative change of the Hessian that a last step may bring without a look at where it leads;
+    #: zero, and every step is looked at.
+    steady: float = 1e-7
     #: Log-likelihood by which a start may lie below the third best and still be climbed from.
     margin: float = np.inf
 

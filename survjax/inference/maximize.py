@@ -34,8 +34,6 @@ from survjax.inference.summaries import condense, is_plain
 
 __all__ = [
     "BLOCK",
-    "RANK_ROWS",
-    "SEARCH_ROWS",
     "Climb",
     "Interior",
     "Maximum",
@@ -47,6 +45,7 @@ __all__ = [
     "search",
     "single_weibull",
     "smallest_eigenvalue",
+    "stand_ins",
     "unit_information",
     "weibulls",
 ]
@@ -61,6 +60,8 @@ SPARSE = 16
 ENOUGH = 100.0
 #: Tolerance of climbs on condensed rows, whose maxima are not those of all rows anyway.
 ROUGH = 0.1
+#: Relative change of the Hessian in a last step that is taken unseen.
+STEADY = 1e-5
 #: How many different maxima go on from few rows to more, and from those to all.
 N_CANDIDATES, N_FINALISTS = 8, 3
 #: Log-likelihood by which a start may lie below the best maximum found and still be tried.
@@ -74,7 +75,7 @@ N_CROWDS, N_BASES = 24, 2
 
 
 #: What gives value, gradient and Hessian at many points of parameter space.
-Derivatives = Passes | SmallPasses
+AnyPasses = Passes | SmallPasses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,7 @@ def single_weibull(rows: Observations, tol: float, max_iter: int) -> Climb:
     return ascend(evaluate, start[None], 1, _rules(rows, Interior(1e8), tol, max_iter))[0]
 
 
-def passes_over(rows: Observations, n_components: int) -> Derivatives:
+def passes_over(rows: Observations, n_components: int) -> AnyPasses:
     """Value, gradient and Hessian on rows: compiled, unless they are few and plain."""
     if is_plain(rows) and rows.n_rows <= FEW:
         return SmallPasses(rows)
@@ -140,13 +141,13 @@ def search(
     The passes run the program of `n_compiled` components, if that is more than K.
     """
     n_compiled = max(n_components, n_compiled)
-    plain = is_plain(rows)
-    middle = condense(rows, RANK_ROWS if plain else RANK_SAMPLE)
-    small = condense(middle, SEARCH_ROWS if plain else SEARCH_SAMPLE)
+    small, middle = stand_ins(rows)
     single = weibull_start(small) if reference is None else reference.x
     passes = passes_over(middle, n_compiled)
     rough = passes if small is middle else passes_over(small, n_compiled)
-    run = _Search(small, rough, passes, middle, rule, _rules(rows, rule, tol, max_iter))
+    # Hessians of maxima need not be exact, but that of the answer, which is looked at once more.
+    rules = dataclasses.replace(_rules(rows, rule, tol, max_iter), steady=STEADY)
+    run = _Search(small, rough, passes, middle, rule, rules)
     run.from_whole_sample(n_components, n_starts, random_state)
     bases = single[None]
     if n_components > 2:
@@ -168,7 +169,23 @@ def search(
         every = Passes(rows, n_compiled)
         finalists = run.candidates(found, N_FINALISTS, MARGIN + _blur(middle))
         found = [polish(every, passes, c.x, run.rules) for c in finalists]
-    return run.summary(found, every, single[1])
+    answer = run.summary(found, every, single[1])
+    if rows is middle:
+        answer = dataclasses.replace(answer, best=_looked_at(answer.best, passes))
+    return answer
+
+
+def _looked_at(end: Climb, passes: AnyPasses) -> Climb:
+    """The end of a climb with the derivatives there, where its last step was taken unseen."""
+    value, gradient, hessian = passes(end.x[None])
+    return dataclasses.replace(end, value=float(value[0]), gradient=gradient[0], hessian=hessian[0])
+
+
+def stand_ins(rows: Observations) -> tuple[Observations, Observations]:
+    """Rows on which all starts climb, and those on which the best few go on."""
+    plain = is_plain(rows)
+    middle = condense(rows, RANK_ROWS if plain else RANK_SAMPLE)
+    return condense(middle, SEARCH_ROWS if plain else SEARCH_SAMPLE), middle
 
 
 def _blur(small: Observations) -> float:
@@ -194,13 +211,15 @@ class _Search:
     """Climbs on one set of rows, and on few that stand for them, and what to make of the ends."""
 
     small: Observations
-    rough: Derivatives
-    passes: Derivatives
+    rough: AnyPasses
+    passes: AnyPasses
     rows: Observations
     rule: Interior
     rules: Rules
     starts: list[np.ndarray] = dataclasses.field(default_factory=list)
     found: list[Climb] = dataclasses.field(default_factory=list)
+    #: Starts that were climbed from: not those that lay far below others.
+    n_climbed: int = 0
     #: What speaks against climbs, by their Hessians' identities; those kept, so that they last.
     known: dict[int, tuple[np.ndarray, tuple[str, ...]]] = dataclasses.field(default_factory=dict)
 
@@ -212,12 +231,14 @@ class _Search:
         self.starts.extend(starts)
         if self.rough is self.passes:
             self.found = ascend(self.passes, starts, LANES, self.rules)
+            self.n_climbed = len(starts)
             return
         # A maximum of condensed rows is polished on more, so it need not be exact.
         margin = MARGIN + _blur(self.small)
         far = MARGIN * max(1.0, self.rules.n_units / 1000.0)
-        rules = dataclasses.replace(self.rules, tol=ROUGH, foresee=False, margin=far)
+        rules = dataclasses.replace(self.rules, tol=ROUGH, steady=0.0, margin=far)
         climbs = ascend(self.rough, starts, self.rough.width, rules)
+        self.n_climbed = sum(c.n_merged for c in climbs)
         chosen = self.candidates(climbs, N_CANDIDATES, margin, rough=True)
         points, counts = _beyond(chosen), np.array([c.n_merged for c in chosen])
         for end in ascend(self.passes, points, LANES, self.rules, counts):
@@ -247,6 +268,7 @@ class _Search:
             first = len(self.starts)
             self.found += [dataclasses.replace(c, start=c.start + first) for c in climbs]
             self.starts.extend(starts)
+            self.n_climbed += len(starts)
 
     def _lost(self, points: np.ndarray, top: Climb | None) -> np.ndarray:
         """Log-likelihood by which points lie below the best maximum: roughly is enough."""
@@ -308,7 +330,7 @@ class _Search:
                 kept.append((end, is_good))
         return kept
 
-    def summary(self, found: list[Climb], passes: Derivatives, log_shape: float) -> Maximum:
+    def summary(self, found: list[Climb], passes: AnyPasses, log_shape: float) -> Maximum:
         """The best of what was found on all rows, with what speaks for and against it."""
         ranked = [c for c, _ in self.distinct(found)]
         best, words = ranked[0], self.faults(ranked[0])
@@ -319,9 +341,9 @@ class _Search:
         gaps = [_gap(c, best) for c in self.found]
         agreeing = sum(c.n_merged for c, gap in zip(self.found, gaps, strict=True) if gap < 0.1)
         start = self.starts[self.found[int(np.argmin(gaps))].start]
-        return Maximum(best, words, len(self.starts), agreeing, others, start)
+        return Maximum(best, words, self.n_climbed, agreeing, others, start)
 
-    def _stand_in(self, passes: Derivatives, best: Climb, log_shape: float) -> Climb:
+    def _stand_in(self, passes: AnyPasses, best: Climb, log_shape: float) -> Climb:
         """The best point with a vanishing penalty on steep shapes (Chen, Tan and Zhang 2008).
 
         Where there is no interior maximum, a collapse on single times is no answer either. The

@@ -12,7 +12,7 @@ import dataclasses
 
 import numpy as np
 
-from survjax.inference._lane_steps import SAFETY, STEADY
+from survjax.inference._lane_steps import SAFETY
 from survjax.inference.climbs import CONVERGED, ROUNDING, Climb, Derivatives, Evaluate, Rules
 from survjax.inference.lanes import ascend
 
@@ -20,6 +20,8 @@ __all__ = ["polish"]
 
 #: A square that divides without overflow.
 TINY = 1e-200
+#: What may be wrong with the Hessian, relative to itself.
+STEADY = 1e-6
 #: Looks at all rows before a climb goes on without the few.
 MOST_LOOKS = 4
 
@@ -49,7 +51,7 @@ def polish(every: Evaluate, few: Evaluate, start: np.ndarray, rules: Rules) -> C
     """
     x, best, n_looks = start, -np.inf, 0
     # A round on few rows costs little: none is spared.
-    patient = dataclasses.replace(rules, foresee=False)
+    patient = dataclasses.replace(rules, steady=0.0)
     while n_looks < MOST_LOOKS:
         exact = every(x[None])
         n_looks += 1
