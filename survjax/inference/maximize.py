@@ -305,6 +305,8 @@ class _Search:
         self, found: list[Climb], most: int, margin: float, rough: bool = False
     ) -> list[Climb]:
         """End points worth a climb on more rows: those that lie within a margin of the best."""
+        if len(found) == 1:
+            return found
         ranked = self.distinct(found, rough)
         least = ranked[0][0].value - margin
         good = [c for c, is_good in ranked if is_good and c.value > least]

@@ -242,7 +242,7 @@ def weibull_start(rows: Observations) -> np.ndarray:
     shape, before = np.exp(moment_start(rows)[1:]), np.inf
     for _ in range(10):
         shape, log_scale = weibull_fit(rows.weight[None], event, powers, shape, 2)
-        if abs(shape[0] - before) < 1e-8 * shape[0]:
+        if abs(shape[0] - before) < 1e-5 * shape[0]:
             break
         before = shape[0]
     return np.array([log_scale[0] + center, np.log(shape[0])])
