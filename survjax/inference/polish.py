@@ -23,7 +23,7 @@ TINY = 1e-200
 #: What may be wrong with the Hessian, relative to itself.
 STEADY = 1e-6
 #: Looks at all rows before a climb goes on without the few.
-MOST_LOOKS = 4
+MOST_LOOKS = 8
 
 
 class _Corrected:
