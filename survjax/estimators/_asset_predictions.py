@@ -12,8 +12,9 @@ from survjax._core.validation import check_per_unit, check_shares, check_times
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
-from survjax.inference.curves import bounds, natural_value
+from survjax.inference.curves import bounds, by_inversion, natural_value
 from survjax.inference.regression_curves import FittedForm, evaluate, prediction_interval
+from survjax.inference.uncertainty import normal_quantile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,12 +162,42 @@ class AssetPredictions:
         curves = (*("mean",) * mean, *("quantile",) * q.size)
         t = np.concatenate([[0.0] * mean, q])[:, None] * np.ones(x.shape[0])
         values, errors = self._curves(curves, t, x, ages, level)
+        low, high = bounds("mean", values, errors, level)
+        if self._has_components():
+            rows = slice(int(mean), None)
+            low[rows], high[rows] = self._quantile_bounds(t[rows], values[rows], x, ages, level)
         columns: dict[str, np.ndarray] = {}
         for i, name in enumerate([*["mean"] * mean, *names]):
             columns[name] = natural_value(curves[i], values[i])
-            low, high = bounds(curves[i], values[i], errors[i], level)
-            columns[f"{name}_lower"], columns[f"{name}_upper"] = low, high
+            columns[f"{name}_lower"], columns[f"{name}_upper"] = low[i], high[i]
         return frame(columns, like=X)
+
+    def _has_components(self) -> bool:
+        """Whether lives are of several kinds."""
+        return self._fitted.form.has_components
+
+    def _quantile_bounds(
+        self,
+        shares: np.ndarray,
+        log_times: np.ndarray,
+        x: np.ndarray,
+        ages: np.ndarray,
+        level: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of quantiles from the band of the cumulative hazard, each (m, n)."""
+
+        def band(times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            values, errors = self._curves(
+                ("cumulative_hazard",) * len(times), times, x, ages, level
+            )
+            half = normal_quantile(level) * errors
+            return values, values - half, values + half
+
+        def times_at(hazards: np.ndarray) -> np.ndarray:
+            return self._curves(("time_at_hazard",) * len(hazards), hazards, x, ages, None)[0]
+
+        low, high = by_inversion(shares, log_times, band, times_at)
+        return natural_value("quantile", low), natural_value("quantile", high)
 
     @double_precision
     def predict_interval(self, X: Any, ages: Any = None, level: float = 0.95) -> pd.DataFrame:

@@ -249,6 +249,10 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
         values, errors = evaluate_ensemble(self._ensemble, curves, t, x, ages, level is not None)
         return values, errors if level is None else errors * self._reach(level)
 
+    def _has_components(self) -> bool:
+        # The members' own quantiles tell how far apart they may lie: no band needs inverting.
+        return False
+
     def _along(
         self, x: np.ndarray, times: np.ndarray, age: float, level: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -131,8 +131,9 @@ class FittedLifetime:
         quantiles : sequence of float, default (0.1, 0.5, 0.9)
             Shares failed: `q10` is the remaining life that nine units in ten exceed.
         level : float, default 0.95
-            Of the confidence bounds, which carry the uncertainty of the fit (delta method on
-            the log scale). They bound the mean and the quantiles, not the life of one unit:
+            Of the confidence bounds, which carry the uncertainty of the fit (delta
+            method on the log scale; for quantiles of several components, where the band of the
+            curve reaches them). They bound the mean and the quantiles, not the life of one unit:
             `predict_interval` does that.
 
         Returns

@@ -6,6 +6,7 @@ the log(-log) scale, positive quantities on the log scale. They cannot leave the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from statistics import NormalDist
 from typing import Any
@@ -34,6 +35,8 @@ def safe_value(rest: Lifetime, curve: str, t: jax.Array) -> jax.Array:
         return rest.log_density(t)
     if curve == "quantile":
         return jnp.log(rest.quantile(t))
+    if curve == "time_at_hazard":
+        return jnp.log(rest.inverse_cumulative_hazard(t))
     if curve == "mean":
         return jnp.log(rest.mean())
     return jnp.log(rest.cumulative_hazard(t))
@@ -176,6 +179,37 @@ def natural_interval(
     """Bounds on the natural scale from those on the safe one, against which survival falls."""
     ends = natural_value(curve, low), natural_value(curve, high)
     return ends[::-1] if curve == "survival" else ends
+
+
+def by_inversion(
+    shares: np.ndarray,
+    log_times: np.ndarray,
+    band: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]],
+    times_at: Callable[[np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of log quantiles: where the band of the cumulative hazard reaches that of the share.
+
+    Between two sub-populations hardly anything fails, and a quantile that lies there may lie
+    anywhere from the end of one to the beginning of the other. The slope of the quantile, which is
+    all that the delta method sees, tells nothing of these ends; the band does, whose distance from
+    the curve is taken to be that at the quantile.
+
+    Parameters
+    ----------
+    shares, log_times : arrays of shape (m, n)
+        Failed shares, and the logs of their quantiles.
+    band : callable
+        Logs of the cumulative hazard at times (m, n), and their bounds.
+    times_at : callable
+        Logs of the times at which the cumulative hazard reaches values (m, n).
+    """
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        log_hazard, low, high = band(np.exp(log_times))
+        target = np.log(-np.log1p(-shares))
+        ends = [times_at(np.exp(target + log_hazard - end)) for end in (high, low)]
+    known = np.isfinite(log_times) & np.isfinite(log_hazard)
+    below, above = (np.where(known, end, log_times) for end in ends)
+    return np.minimum(below, log_times), np.maximum(above, log_times)
 
 
 @jax.jit

@@ -72,6 +72,11 @@ class Form(ABC):
     def lifetime(self, eta: Sequence[Any]) -> Lifetime:
         """The lifetime of each row, from Q predictors of shape (n,) or ()."""
 
+    @property
+    def has_components(self) -> bool:
+        """Whether lives are of several kinds, between which hardly anything may fail."""
+        return False
+
 
 @pytree
 class AcceleratedForm(Form):
@@ -97,6 +102,11 @@ class ScaledForm(Form):
     held: bool = fixed()
 
     @property
+    def has_components(self) -> bool:
+        """Whether the base is a mixture of several."""
+        return isinstance(_plainest(self.base), Mixture)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the Q predictors."""
         return ("log_ratio",) if self.held else ("log_ratio", *parameter_names(self.base))
@@ -117,6 +127,11 @@ class MixtureForm(Form):
     """K Weibulls: logits of the weights over the first one's, log scales, log shapes."""
 
     n_components: int = fixed()
+
+    @property
+    def has_components(self) -> bool:
+        """Whether there are several."""
+        return self.n_components > 1
 
     @property
     def names(self) -> tuple[str, ...]:

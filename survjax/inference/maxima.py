@@ -27,10 +27,10 @@ from survjax.inference._labels import nearest_orders, reordering
 from survjax.inference._profile import profile_bounds
 from survjax.inference._targets import Target, target_errors
 from survjax.inference.climbs import Climb
-from survjax.inference.curves import evaluate, natural_interval
+from survjax.inference.curves import by_inversion, evaluate, natural_interval
 from survjax.inference.interior import Interior, faults
 from survjax.inference.uncertainty import natural_errors, natural_from_safe, normal_quantile
-from survjax.lifetimes import Lifetime
+from survjax.lifetimes import Lifetime, Mixture
 
 #: Maxima that weigh less than this share, or rank behind this many, are left out.
 LIGHT, MOST = 0.005, 12
@@ -122,6 +122,36 @@ def bounded(
     lower, upper : arrays of shape (len(curves), n)
         On the natural scale.
     """
+    values, errors, low, high = _safe_bounds(lifetime, covariance, maxima, curves, t, ages, level)
+    rows = [i for i, curve in enumerate(curves) if curve == "quantile"]
+    if rows and isinstance(lifetime, Mixture):
+        names = len(rows) * ("cumulative_hazard",)
+
+        def band(times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            found = _safe_bounds(lifetime, covariance, maxima, names, times, ages, level)
+            return found[0], *found[2:]
+
+        def times_at(hazards: np.ndarray) -> np.ndarray:
+            return evaluate(lifetime, None, len(rows) * ("time_at_hazard",), hazards, ages)[0]
+
+        shares = np.broadcast_to(np.asarray(t, float), values.shape)[rows]
+        low[rows], high[rows] = by_inversion(shares, values[rows], band, times_at)
+    lower, upper = np.empty_like(low), np.empty_like(high)
+    for i, curve in enumerate(curves):
+        lower[i], upper[i] = natural_interval(curve, low[i], high[i])
+    return values, errors, lower, upper
+
+
+def _safe_bounds(
+    lifetime: Lifetime,
+    covariance: np.ndarray,
+    maxima: Maxima | None,
+    curves: tuple[str, ...],
+    t: Any,
+    ages: Any,
+    level: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Values, errors and bounds (len(curves), n), all on the safe scale."""
     values, errors = evaluate(lifetime, covariance, curves, t, ages)
     if maxima is None:
         half = normal_quantile(level) * errors
@@ -136,10 +166,7 @@ def bounded(
         low, high = averaged(centers, spreads, maxima.weights, level)
     # An error that is not finite belongs to a point that every parameter shares, such as S(0) = 1.
     low, high = (np.where(np.isfinite(values), part, values) for part in (low, high))
-    lower, upper = np.empty_like(low), np.empty_like(high)
-    for i, curve in enumerate(curves):
-        lower[i], upper[i] = natural_interval(curve, low[i], high[i])
-    return values, errors, lower, upper
+    return values, errors, low, high
 
 
 def averaged(

@@ -33,6 +33,21 @@ def test_without_covariates_it_is_the_weibull_mixture():
     )
 
 
+def test_without_covariates_remaining_lives_have_the_bounds_of_the_weibull_mixture():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(400, 1))
+    lives = np.where(rng.random(400) < 0.5, 10 * rng.weibull(4.0, 400), 999 * rng.weibull(6.0, 400))
+    ages = np.array([0.0, 6.0, 12.0, 400.0])
+    model = WeibullMixture(2).fit(lives)
+    shares = [0.1, 0.99 - model.survival(100.0), 0.9]
+    plain = model.predict_rul(ages, shares).to_numpy()
+    fitted = MixtureRegression(2, on=()).fit(x, lives).predict_rul(x[:4], ages, shares)
+    np.testing.assert_allclose(fitted, plain, rtol=1e-5)
+    # About that share of new units fails early: the last of them, or the first of the late ones.
+    _, lower, upper = plain[0, 6:9]
+    assert lower < 30.0 < 500.0 < upper
+
+
 def test_known_parameters_are_recovered_and_bounds_cover():
     truth = [*TRUTH["logit"], *TRUTH["scale_1"], *TRUTH["scale_2"], 0.0, np.log(4.0)]
     inside = []

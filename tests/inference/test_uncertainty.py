@@ -295,3 +295,54 @@ def test_rescaling_time_rescales_profile_bounds(single):
         1e6 * np.array(model.confidence_interval("quantile", 0.1, method="profile")),
         rtol=1e-6,
     )
+
+
+def two_ages_of_failure(seed, n=300):
+    """Half of the units fail early, the others a hundred times later, and none between."""
+    rng = np.random.default_rng(seed)
+    early, late = 10.0 * rng.weibull(4.0, n), 1000.0 * rng.weibull(6.0, n)
+    return np.where(rng.random(n) < 0.5, early, late)
+
+
+def test_bounds_of_a_quantile_between_two_sub_populations_reach_into_both():
+    model = WeibullMixture(2).fit(two_ages_of_failure(0))
+    share = 1.0 - model.survival(100.0)  # nothing fails about there
+    lower, upper = model.confidence_interval("quantile", share - 0.004)
+    assert 5.0 < lower < 20.0
+    assert 500.0 < upper < 1000.0
+    searched = model.bootstrap(400).confidence_interval(
+        "quantile", share - 0.004, method="bootstrap"
+    )
+    np.testing.assert_allclose((lower, upper), searched, rtol=0.1)
+
+
+def test_bounds_of_a_quantile_hold_it_even_where_hardly_anything_fails():
+    truth = np.array([0.3, 0.47, 0.49, 0.51, 0.53, 0.7])
+    times = np.array([brentq(two_ages_share, 1e-3, 1e4, args=(share,)) for share in truth])
+    held = np.zeros(truth.size)
+    n_fleets = 150
+    for seed in range(n_fleets):
+        model = WeibullMixture(2).fit(two_ages_of_failure(seed + 1))
+        lower, upper = model.confidence_interval("quantile", truth)
+        held += (lower <= times) & (times <= upper)
+    # 95 % of 150 are 142.5; a binomial falls below 133 once in 5,000 times.
+    assert np.all(held >= 133), held
+
+
+def two_ages_share(t, share):
+    return 1.0 - 0.5 * np.exp(-((t / 10.0) ** 4)) - 0.5 * np.exp(-((t / 1000.0) ** 6)) - share
+
+
+def test_quantile_bounds_lie_where_the_band_of_the_curve_reaches_them(mixture):
+    mixture, shares = mixture[0], np.array([0.05, 0.3, 0.6, 0.9])
+    ages = np.array([3.0])
+    lower, upper = mixture.confidence_interval("quantile", shares, ages=ages)
+    at = mixture.quantile(shares, ages=ages)
+    below, above = mixture.confidence_interval("cumulative_hazard", at, ages=ages)
+    goal = -np.log1p(-shares)
+    np.testing.assert_allclose(
+        mixture.cumulative_hazard(lower, ages=ages), goal**2 / above, rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        mixture.cumulative_hazard(upper, ages=ages), goal**2 / below, rtol=1e-9
+    )
