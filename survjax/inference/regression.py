@@ -200,8 +200,11 @@ class Likelihood:
     ) -> None:
         self.form, self.layout, self.columns = form, layout, columns
         self.n_units = rows.n_units
+        # Copies: on a CPU a device array may otherwise be the caller's own memory.
         self.pieces = [
-            dataclasses.replace(piece, x=jnp.asarray(piece.x), rows=jax.device_put(piece.rows))
+            dataclasses.replace(
+                piece, x=jnp.array(piece.x), rows=jax.tree.map(jnp.array, piece.rows)
+            )
             for piece in pieces_of(rows, x, component)
         ]
 
