@@ -47,21 +47,30 @@ def test_a_scaled_hazard_of_histories_agrees_with_r(real_data, case, kind):
         assert row["standard_error"] == pytest.approx(errors[name], rel=1e-4)
 
 
-@pytest.mark.parametrize("case", ["rossi_piecewise", "lung_piecewise"])
+@pytest.mark.parametrize("case", ["rossi_piecewise", "lung_piecewise", "heart", "pbcseq"])
 def test_a_rate_for_each_period_of_life_agrees_with_r(real_data, case):
     reference = results(real_data, "r_tv_parametric")[case]
-    table = pd.read_csv(real_data / reference["data"])
-    time, event = table.iloc[:, 0].to_numpy(float), table.iloc[:, 1].to_numpy(float)
+    if case in FILES:
+        reference = reference["piecewise_exponential"]
+        names = [name for name in reference["coef"] if not name.startswith("ep")]
+        table, y, begin = history(real_data, case, names)
+        time, event = y.T
+    else:
+        names = [name for name in reference["coef"] if not name.startswith("ep")]
+        table = pd.read_csv(real_data / reference["data"])
+        time, event = table.iloc[:, 0].to_numpy(float), table.iloc[:, 1].to_numpy(float)
+        begin = np.zeros(time.size)
     edges = [0.0, *reference["cuts"], np.inf]
-    names = [name for name in reference["coef"] if not name.startswith("ep")]
     rows = []
     for k, (start, stop) in enumerate(itertools.pairwise(edges)):
-        inside = time > start
+        inside = (time > start) & (begin < stop)
         part = table.loc[inside, names].assign(
             **{f"ep{j + 1}": float(j == k) for j in range(1, len(edges) - 1)}
         )
-        ends = np.minimum(time[inside], stop)
-        part["entry"], part["stop"] = start, ends
+        part["entry"], part["stop"] = (
+            np.maximum(begin[inside], start),
+            np.minimum(time, stop)[inside],
+        )
         part["event"] = event[inside] * (time[inside] <= stop)
         rows.append(part)
     rows = pd.concat(rows)
