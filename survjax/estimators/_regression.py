@@ -34,6 +34,7 @@ from survjax.inference.regression_fit import (
     collinear,
     faults,
     fit,
+    intercepts_of,
     open_parameters,
     to_natural,
 )
@@ -124,10 +125,14 @@ class RegressionEstimator(
     ) -> tuple[Observations, np.ndarray]:
         """Covariates and rows of one length."""
         x = check_covariates(self, X, reset=reset)
-        rows = check_survival_y(y).observations(entry, sample_weight)
+        rows = check_survival_y(y).observations(entry, sample_weight, **self._rounding())
         if rows.n_rows != x.shape[0]:
             raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
         return rows, x
+
+    def _rounding(self) -> dict[str, Any]:
+        """How the durations of y were rounded, if this estimator is told."""
+        return {}
 
     def _fit_rows(
         self, rows: Observations, x: np.ndarray, histories: Histories | None = None
@@ -213,7 +218,9 @@ class RegressionEstimator(
         self.bic_ = p * np.log(self.n_units_) - 2.0 * found.value
         self.n_iter_ = max(found.n_iter, 1)
         if not words or "singular" in words[0]:
-            names = [self.parameter_names_[kept[i]] for i in open_parameters(some)[:5]]
+            intercepts = intercepts_of(layout)[: found.theta.size]
+            open_ = kept[open_parameters(some, intercepts[kept])][:5]
+            names = [self.parameter_names_[i] for i in open_]
             words = tuple(f"the data leave {name} open" for name in names) or words
         self.converged_ = not words
         self.certificate_ = _certify(some, words, rows.n_units)

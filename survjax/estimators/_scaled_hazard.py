@@ -107,6 +107,12 @@ class ScaledHazard(RegressionEstimator):
                 f"Lifetime, or None, got {self.baseline!r}"
             )
 
+    def _rounding(self) -> dict[str, Any]:
+        base = self.baseline
+        if getattr(base, "resolution", None) is None:
+            return {}
+        return {"resolution": base.resolution, "rounding": base.rounding}
+
     def _base(self, rows: Observations) -> tuple[Lifetime, str, np.ndarray | None]:
         """The base, where it comes from, and its own covariance if it has one."""
         if isinstance(self.baseline, Lifetime):

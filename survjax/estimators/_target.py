@@ -30,14 +30,19 @@ class SurvivalTarget(NamedTuple):
     event: np.ndarray
     upper: np.ndarray | None = None
 
-    def observations(self, entry: Any = None, sample_weight: Any = None) -> Observations:
-        """Rows for the likelihood; every value is checked."""
+    def observations(
+        self, entry: Any = None, sample_weight: Any = None, **rounding: Any
+    ) -> Observations:
+        """Rows for the likelihood; every value is checked.
+
+        `resolution` and `rounding` may say how durations were rounded.
+        """
         if self.upper is not None:
             return Observations.from_intervals(
                 self.durations, self.upper, entry=entry, sample_weight=sample_weight
             )
         return Observations.from_durations(
-            self.durations, self.event, entry=entry, sample_weight=sample_weight
+            self.durations, self.event, entry=entry, sample_weight=sample_weight, **rounding
         )
 
 

@@ -24,6 +24,8 @@ SLOPE_ROWS = 2048
 SCREEN_ROWS, CLEAR = 2048, 1e-6
 #: A coefficient with a standard error above this, per standard deviation of its column, is open.
 OPEN = 30.0
+#: So is one as large as this, whatever its error.
+FAR = 200.0
 
 
 def likelihood_of(
@@ -98,7 +100,7 @@ def fit(
         share = few.n_units / rows.n_units
         near = climb(few, start, NEAR, max_iter, penalty and penalty.scaled(share))
         # A rare kind of unit may be missing among the few, so that they leave its effect open.
-        good = not faults(near) and not open_parameters(near).size
+        good = not faults(near) and not open_parameters(near, intercepts_of(layout)).size
         lasso = penalty is not None and penalty.lasso.any()
         step = np.linalg.solve(near.hessian, near.gradient) if good and not lasso else 0.0
         start = near.theta - step if good else plain
@@ -180,7 +182,12 @@ def faults(found: RegressionMaximum) -> tuple[str, ...]:
     return ()
 
 
-def open_parameters(found: RegressionMaximum) -> np.ndarray:
+def intercepts_of(layout: Layout) -> np.ndarray:
+    """Which coefficients are intercepts: their size depends on the unit of time."""
+    return np.concatenate([np.array(item.columns) == 0 for item in layout])
+
+
+def open_parameters(found: RegressionMaximum, intercepts: np.ndarray) -> np.ndarray:
     """Positions of parameters that the data leave open: they run off to infinity."""
     information = -found.hessian
     if not np.all(np.isfinite(information)) or np.any(np.diag(information) <= 0):
@@ -191,8 +198,8 @@ def open_parameters(found: RegressionMaximum) -> np.ndarray:
         # Where the curvature vanishes, the direction says which parameters cannot be told apart.
         flat = vectors[:, 0] * unit
         return np.flatnonzero(np.abs(flat) > 0.3 * np.abs(flat).max())
-    variance = np.diag(np.linalg.pinv(information, hermitian=True))
-    return np.flatnonzero((np.sqrt(np.maximum(variance, 0.0)) > OPEN) | (np.abs(found.theta) > 200))
+    errors = np.sqrt(np.maximum(np.diag(np.linalg.pinv(information, hermitian=True)), 0.0))
+    return np.flatnonzero((errors > OPEN) | ((np.abs(found.theta) > FAR) & ~intercepts))
 
 
 def to_natural(layout: Layout, columns: Columns) -> np.ndarray:

@@ -230,3 +230,13 @@ def test_a_column_may_be_measured_in_any_unit(unit):
     scaled = AcceleratedLifetime().fit(x * np.array([unit, 1.0]), life)
     np.testing.assert_allclose(scaled.coef_ * [unit, 1.0], plain.coef_, rtol=1e-8)
     assert scaled.log_likelihood_ == pytest.approx(plain.log_likelihood_, rel=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-250, 1e-100, 1e100, 1e250])
+def test_a_unit_of_time_however_far_leaves_no_intercept_open(fleet, unit):
+    x, y = fleet
+    plain = AcceleratedLifetime().fit(x, y)
+    far = AcceleratedLifetime().fit(x, np.column_stack([unit * y[:, 0], y[:, 1]]))
+    assert far.converged_
+    np.testing.assert_allclose(far.coef_, plain.coef_, rtol=1e-6)
+    assert far.intercept_ - plain.intercept_ == pytest.approx(np.log(unit), rel=1e-9)

@@ -11,6 +11,7 @@ from survjax import (
     ScaledHazard,
     Weibull,
     WeibullMixture,
+    survival_target,
 )
 from survjax._core.precision import double_precision
 from survjax.lifetimes import ProportionalHazards
@@ -143,3 +144,18 @@ def test_remaining_life_over_one_weibull_is_that_of_the_mixture_it_is_named_by()
     rest = ProportionalHazards(model.baseline_, log_ratio).given(ages)
     np.testing.assert_allclose(found["mean"], rest.mean(), rtol=1e-8)
     np.testing.assert_allclose(found["q50"], rest.quantile(0.5), rtol=1e-8)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_rounded_durations_are_intervals_where_the_base_is_told(joint):
+    x, y = fleet(7)
+    days = np.column_stack([np.ceil(y[:, 0] / 10.0), y[:, 1]])
+    told = ScaledHazard(WeibullMixture(1, resolution=1.0), joint=joint).fit(x, days)
+    low = np.where(days[:, 1] > 0, days[:, 0] - 1.0, days[:, 0])
+    bounds = survival_target(low, np.where(days[:, 1] > 0, days[:, 0], np.inf))
+    known = ScaledHazard(WeibullMixture(1), joint=joint).fit(x, bounds)
+    assert told.log_likelihood_ == pytest.approx(known.log_likelihood_, rel=1e-12)
+    np.testing.assert_allclose(told.coef_, known.coef_, rtol=1e-9)
+    assert told.score(x, days) == pytest.approx(known.score(x, bounds), rel=1e-12)
+    untold = ScaledHazard(WeibullMixture(1), joint=joint).fit(x, days)
+    assert abs(untold.log_likelihood_ - told.log_likelihood_) > 5.0
