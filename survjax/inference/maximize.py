@@ -168,7 +168,12 @@ def search(
     if rows is not middle:
         every = Passes(rows, n_compiled)
         finalists = run.candidates(found, N_FINALISTS, MARGIN + _blur(middle))
-        found = [polish(every, passes, c.x, run.rules) for c in finalists]
+        found = [
+            dataclasses.replace(
+                polish(every, passes, c.x, run.rules), start=c.start, n_merged=c.n_merged
+            )
+            for c in finalists
+        ]
     answer = run.summary(found, every, single[1])
     if rows is middle:
         answer = dataclasses.replace(answer, best=_looked_at(answer.best, passes))
@@ -336,14 +341,13 @@ class _Search:
         """The best of what was found on all rows, with what speaks for and against it."""
         ranked = [c for c, _ in self.distinct(found)]
         best, words = ranked[0], self.faults(ranked[0])
-        if words:
-            best, others = self._stand_in(passes, best, log_shape), tuple(ranked)
-        else:
-            others = tuple(ranked[1:])
+        if not words:
+            start = self.starts[best.start]
+            return Maximum(best, (), self.n_climbed, best.n_merged, tuple(ranked[1:]), start)
+        best = self._stand_in(passes, best, log_shape)
         gaps = [_gap(c, best) for c in self.found]
-        agreeing = sum(c.n_merged for c, gap in zip(self.found, gaps, strict=True) if gap < 0.1)
         start = self.starts[self.found[int(np.argmin(gaps))].start]
-        return Maximum(best, words, self.n_climbed, agreeing, others, start)
+        return Maximum(best, words, self.n_climbed, 0, tuple(ranked), start)
 
     def _stand_in(self, passes: AnyPasses, best: Climb, log_shape: float) -> Climb:
         """The best point with a vanishing penalty on steep shapes (Chen, Tan and Zhang 2008).
