@@ -19,7 +19,7 @@ from survjax.estimators._deep_training import (
     history_table,
     member_weights,
     members_table,
-    plain_mixture,
+    plain_mixtures,
 )
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
@@ -59,8 +59,9 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
     on : sequence, default ("scale", "weight")
         What depends on the covariates: any of "scale", "weight" and "shape".
     n_members : int, default 8
-        Networks whose distributions are averaged. Each is trained on a bootstrap sample of the
-        units, and stops by those that its sample left out. One network alone has no bounds.
+        Networks whose distributions are averaged. Each begins with a bootstrap sample of the
+        units, and all stop together: when they best foretell, by the average of those that left
+        a unit out, the units left out. One network alone has no bounds.
     n_restarts : int, default 1
         Random beginnings of each; the best by the units left out is kept.
     optimizer, learning_rate, weight_decay, batch_size, max_epochs, patience, tol
@@ -90,15 +91,16 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
     Notes
     -----
     S(t | x) = 1/M \sum_m \sum_k w_mk(x) exp(-(t / scale_mk(x))^shape_mk(x)). Members begin near
-    the mixture without covariates and climb the likelihood of `MixtureRegression`, every kind of
-    censoring and late entry included, by stochastic gradients (bagging: Breiman 1996; ensembles:
-    Lakshminarayanan, Pritzel and Blundell 2017).
+    the mixture of their own sample without covariates and climb the likelihood of
+    `MixtureRegression`, every kind of censoring and late entry included, by stochastic gradients
+    (bagging: Breiman 1996; ensembles: Lakshminarayanan, Pritzel and Blundell 2017).
 
     Bounds come from how far the members' own answers are apart, by Student's t on the safe
-    scales of the other models. They count the luck of the sample and of the training, not what
-    all networks get wrong alike: stopping early pulls all members towards the mixture without
-    covariates. The page Deep mixtures has their coverage where the truth is known.
-    `predict_interval` needs no such bound: it is read off the averaged distribution.
+    scales of the other models. All that a fit does is done anew for each sample, and members stop
+    where their average is best, which is later than each would alone: so they differ by the luck
+    of the sample and of the training. What all networks get wrong alike is not in the bounds. The
+    page Deep mixtures has their coverage where the truth is known. `predict_interval` needs no
+    such bound: it is read off the averaged distribution.
 
     Examples
     --------
@@ -209,11 +211,13 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
         weight, held = member_weights(self, lives, how.seed)
         columns = Columns.of(x, row_weights(rows, histories))
         z = (x - columns.center) / columns.scale
-        base = plain_mixture(lives, self.n_components)
+        base = plain_mixtures(lives, weight, self.n_components)
+        # In training a unit of the usual weight counts as one.
+        share = weight / lives.weight[lives.weight > 0].mean()
         trained = train_members(
-            network, histories or rows, z, weight, held, base, self.n_restarts, how
+            network, histories or rows, z, share, held, base, self.n_restarts, how
         )
-        kept, parameters = best_of_each(trained, self.n_members, self.n_restarts)
+        kept, parameters = best_of_each(trained, self.n_members, self.n_restarts, held is not None)
         order = component_order(network, parameters, z[first])
         self._ensemble = Ensemble(network, parameters, order, columns.center, columns.scale)
         self.n_epochs_ = int(trained.n_epochs) - 1

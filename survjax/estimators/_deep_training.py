@@ -13,6 +13,7 @@ from survjax._core.validation import check_count, check_positive
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._mixture import WeibullMixture
+from survjax.inference._bootstrap import nearby_maxima
 from survjax.inference.deep_mixture import MixtureNetwork, Training, pick
 from survjax.inference.regression_fit import location_start
 from survjax.optimize._network import make_network
@@ -64,19 +65,31 @@ def check_settings(model: Any) -> tuple[MixtureNetwork, Training]:
     )
 
 
-def plain_mixture(rows: Observations, k: int) -> np.ndarray:
-    """The mixture without covariates (3K - 1,), kept where every component can still learn."""
+@double_precision
+def plain_mixtures(rows: Observations, weight: np.ndarray, k: int) -> np.ndarray:
+    """The mixture of each member's sample (M, n) without covariates: (M, 3K - 1).
+
+    Of its maxima the one nearest to that of all rows, and kept where every component can learn.
+    """
     log_scale, log_shape = location_start(rows)
+    model = WeibullMixture(k)
     try:
         # Without covariates the components may not show; that is no verdict on the model.
-        found = double_precision(WeibullMixture(k)._fit)(rows, warn=False).parameters_.copy()
+        model._fit(rows, warn=False)
+        found = nearby_maxima(model.parameters_, rows, weight, model._rule())
     except NoFiniteMaximum:
-        found = np.concatenate([np.zeros(k - 1), np.full(k, log_scale), np.full(k, log_shape)])
+        alike = np.concatenate([np.zeros(k - 1), np.full(k, log_scale), np.full(k, log_shape)])
+        found = np.tile(alike, (len(weight), 1))
     reach = 10.0 * np.exp(-min(log_shape, 0.0))
-    found[: k - 1] = np.clip(found[: k - 1], -3.0, 3.0)
-    found[k - 1 : 2 * k - 1] = np.clip(found[k - 1 : 2 * k - 1], log_scale - reach, log_scale + 5.0)
-    found[2 * k - 1 :] = np.clip(found[2 * k - 1 :], np.log(0.3), np.log(15.0))
-    return found
+    logits, scales, shapes = np.split(found, [k - 1, 2 * k - 1], axis=1)
+    return np.concatenate(
+        [
+            np.clip(logits, -3.0, 3.0),
+            np.clip(scales, log_scale - reach, log_scale + 5.0),
+            np.clip(shapes, np.log(0.3), np.log(15.0)),
+        ],
+        axis=1,
+    )
 
 
 def member_weights(
@@ -84,20 +97,19 @@ def member_weights(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Weights (M, n) of what each member is trained on and of what it is stopped by."""
     random = np.random.default_rng(seed)
-    mean = rows.weight[rows.weight > 0].mean()
     if model.n_members > 1:
         drawn = [_bootstrap(rows, random) for _ in range(model.n_members)]
-        weight, held = (np.array(part) / mean for part in zip(*drawn, strict=True))
+        weight, held = (np.array(part) for part in zip(*drawn, strict=True))
         return weight, held
     if model.validation_fraction is None:
-        return rows.weight[None] / mean, None
+        return rows.weight[None], None
     held = _split(rows, model.validation_fraction, random)
     if rows.weight[held] @ _failed(rows)[held] == _failed(rows) @ rows.weight:
         raise ValueError(
             f"validation_fraction={model.validation_fraction} of {rows.n_rows} rows leaves no "
             "failure to train on"
         )
-    return (np.where(held, 0.0, rows.weight)[None] / mean, np.where(held, rows.weight, 0.0)[None])
+    return np.where(held, 0.0, rows.weight)[None], np.where(held, rows.weight, 0.0)[None]
 
 
 def _failed(rows: Observations) -> np.ndarray:
@@ -132,10 +144,13 @@ def _split(rows: Observations, fraction: float, random: Any) -> np.ndarray:
     return held
 
 
-def best_of_each(trained: Trained, members: int, restarts: int) -> tuple[np.ndarray, Any]:
+def best_of_each(
+    trained: Trained, members: int, restarts: int, held: bool
+) -> tuple[np.ndarray, Any]:
     """Position of each member's best restart, and the parameters of those, members leading."""
-    score = np.asarray(trained.score).reshape(members, restarts)
-    finite = np.where(np.isfinite(score), score, np.inf)
+    measured = np.asarray(trained.measured["validation_objective" if held else "objective"])
+    score = measured[np.asarray(trained.epoch), np.arange(members * restarts)]
+    finite = np.where(np.isfinite(trained.score), score, np.inf).reshape(members, restarts)
     if np.isinf(finite.min(axis=1)).any():
         raise ValueError("training diverged: lower learning_rate, or look for extreme values in X")
     kept = np.arange(members) * restarts + np.argmin(finite, axis=1)

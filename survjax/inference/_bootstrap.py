@@ -123,6 +123,22 @@ def bootstrap(
     )
 
 
+def nearby_maxima(
+    x: np.ndarray, rows: Observations, weights: np.ndarray, rule: Interior, tol: float = 1e-6
+) -> np.ndarray:
+    """Maxima (B, p) of the rows with other weights (B, n), climbed to from x.
+
+    Not the highest: units drawn twice are ties, on which components collapse. Where a climb ends
+    at no interior maximum, x.
+    """
+    max_shape = rule.max_shape if x.size > 2 else np.inf
+    batch = _padded(rows.reweighted(weights))
+    state = jax.tree.map(np.asarray, _refit(x[None], batch, max_shape, tol, 100))
+    ends = [_end(state, i, 0) for i in range(len(weights))]
+    pairs = zip(ends, weights.sum(axis=1), strict=True)
+    return np.array([x if faults(end, rule, float(total)) else end.x for end, total in pairs])
+
+
 def _padded(batch: Observations) -> Observations:
     """Rows of weight zero behind every replicate, up to a size that others share."""
     n = batch.weight.shape[-1]

@@ -133,8 +133,8 @@ def train_members(
         Standardized covariates.
     weight, held : arrays of shape (M, n), the second or None
         Weights of the units that each network is trained on, and of those that say when to stop.
-    base : array of shape (3K - 1,)
-        The mixture without covariates, near which they begin.
+    base : array of shape (M, 3K - 1)
+        The mixtures without covariates near which they begin.
     n_restarts : int
     how : Training
 
@@ -172,7 +172,7 @@ def train_members(
         how.rate,
         how.patience,
         how.tol,
-        base,
+        np.repeat(base, n_restarts, axis=0),
     )
 
 

@@ -108,7 +108,7 @@ def train(
     n_inputs = table.x.shape[1]
     keys = jax.random.split(for_init, n_restarts)
     more = () if given is None else (given,)
-    parameters = jax.vmap(lambda k: network.init(k, n_inputs, *more))(keys)
+    parameters = jax.vmap(lambda k, g: network.init(k, n_inputs, *g))(keys, more)
     own = 0 if table.weight.ndim == 2 else None
 
     def batch_loss(parameters: Any, part: Any, weight: Any) -> Any:
@@ -137,34 +137,31 @@ def train(
 
         return lax.scan(body, (parameters, inner), jnp.arange(steps))[0]
 
-    def measure(parameters: Any, weight: Any, held: Any) -> dict[str, Any]:
-        rows = table.values(summary, network, parameters)
-        found = _mean(rows, weight)
-        if held is not None:
-            watched = _mean(rows, held)
+    def measure(parameters: Any) -> tuple[dict[str, Any], Any]:
+        """What is noted of all restarts, and what says which epoch is better."""
+        rows = jax.vmap(lambda p: table.values(summary, network, p))(parameters)
+        found = _means(rows, table.weight)
+        watched = {}
+        if table.held is not None:
+            watched = _means(rows, table.held)
         elif validation is not None:
-            rows = validation.values(summary, network, parameters)
-            watched = _mean(rows, validation.weight)
-        else:
-            watched = {}
+            held_out = jax.vmap(lambda p: validation.values(summary, network, p))(parameters)
+            watched = _means(held_out, validation.weight)
+        goal = watched.get("objective", found["objective"])
+        if table.held is not None:
+            together = _average_objective(rows["objective"], table.held)
+            goal = jnp.where(jnp.isfinite(goal), together, jnp.inf)
         found |= {f"validation_{name}": value for name, value in watched.items()}
-        vector = ravel_pytree(parameters)[0]
-        return found | ({"parameters": vector} if vector.size <= FEW else {})
-
-    def measure_all(parameters: Any) -> dict[str, Any]:
-        axes = (0, own, None if table.held is None else own)
-        return jax.vmap(measure, in_axes=axes)(parameters, table.weight, table.held)
-
-    alone = validation is None and table.held is None
-    watched = "objective" if alone else "validation_objective"
+        vectors = jax.vmap(lambda p: ravel_pytree(p)[0])(parameters)
+        return found | ({"parameters": vectors} if vectors.shape[1] <= FEW else {}), goal
 
     def body(state: _Epochs) -> _Epochs:
-        found = measure_all(state.parameters)
+        found, goal = measure(state.parameters)
         measured = jax.tree.map(lambda m, f: m.at[state.epoch].set(f), state.measured, found)
-        better = found[watched] < state.best_score
+        better = goal < state.best_score
         # Patience is renewed only by a gain that can be seen.
-        goal = state.best_score - tol * jnp.abs(state.best_score)
-        clearly = found[watched] < jnp.where(jnp.isfinite(goal), goal, jnp.inf)
+        least = state.best_score - tol * jnp.abs(state.best_score)
+        clearly = goal < jnp.where(jnp.isfinite(least), least, jnp.inf)
         gain = jnp.where(clearly, state.epoch, state.last_gain)
         when = jnp.where(better, state.epoch, state.best_epoch)
         best = jax.tree.map(
@@ -172,7 +169,7 @@ def train(
             state.parameters,
             state.best,
         )
-        score = jnp.where(better, found[watched], state.best_score)
+        score = jnp.where(better, goal, state.best_score)
         key_now = jax.random.fold_in(key, state.epoch)
         parameters, inner = one_epoch(key_now, state.parameters, state.inner)
         return _Epochs(parameters, inner, best, score, when, gain, measured, state.epoch + 1)
@@ -181,7 +178,7 @@ def train(
         waiting = state.epoch - state.last_gain <= patience
         return (state.epoch <= max_epochs) & jnp.any(waiting)
 
-    shapes = jax.eval_shape(measure_all, parameters)
+    shapes = jax.eval_shape(measure, parameters)[0]
     empty = jax.tree.map(lambda s: jnp.full((capacity, *s.shape), jnp.nan, float), shapes)
     score = jnp.full(n_restarts, jnp.inf)
     never = jnp.zeros(n_restarts, int)
@@ -191,9 +188,25 @@ def train(
     return Trained(end.best, end.best_score, end.best_epoch, end.measured, end.epoch)
 
 
-def _mean(rows: dict[str, Any], weight: Any) -> dict[str, Any]:
-    """Weighted means over rows."""
-    return jax.tree.map(lambda f: jnp.where(weight > 0, f, 0.0) @ weight / weight.sum(), rows)
+def _means(rows: dict[str, Any], weight: Any) -> dict[str, Any]:
+    """Weighted means over rows (restarts, n); weights are (n,), or (restarts, n)."""
+    return jax.tree.map(
+        lambda f: jnp.sum(jnp.where(weight > 0, f * weight, 0.0), axis=1) / weight.sum(axis=-1),
+        rows,
+    )
+
+
+def _average_objective(losses: Any, held: Any) -> Any:
+    """The objective of an average: losses (restarts, n) are minus logs of densities.
+
+    A row counts with the average density of those that have held it out, so that no network
+    foretells what it was trained on.
+    """
+    densities = jnp.where((held > 0) & jnp.isfinite(losses), -losses, -1e300)
+    share = held / jnp.maximum(held.sum(axis=0), 1e-300)
+    terms = jax.scipy.special.logsumexp(densities, b=share, axis=0)
+    weight = held.max(axis=0)
+    return -jnp.sum(jnp.where(weight > 0, weight * terms, 0.0)) / weight.sum()
 
 
 def by_rows(function: Callable[..., Any], network: Any, parameters: Any, X: np.ndarray) -> Any:

@@ -12,13 +12,19 @@ from survjax import (
     DeepWeibullMixture,
     MixtureRegression,
     NoFiniteMaximum,
+    WeibullMixture,
     survival_target,
 )
+from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax.estimators._deep_training import check_settings, member_weights, plain_mixtures
 from survjax.inference.curves import safe_value
 from survjax.inference.deep_mixture_curves import evaluate_ensemble
 from survjax.inference.forms import MixtureForm
-from survjax.optimize._training import train
+from survjax.inference.likelihood import derivatives
+from survjax.inference.maximize import weibulls
+from survjax.optimize._training import _average_objective, train
+from tests.studies.deep_mixture import fleet, truth
 
 # One optimizer object, so that one program serves all tests; its steps shrink to nothing.
 SETTLING = optax.adam(optax.exponential_decay(0.1, 30, 0.5))
@@ -122,11 +128,70 @@ def test_the_history_is_of_the_likelihood_per_unit():
     assert list(history.columns) == [
         "member", "epoch", "log_likelihood", "validation_log_likelihood",
     ]  # fmt: skip
-    best = history.groupby("member")["validation_log_likelihood"].max()
-    np.testing.assert_array_equal(best, members["validation_log_likelihood"])
+    assert members["epoch"].nunique() == 1
+    kept = history[history["epoch"] == members["epoch"][0]].set_index("member")
+    assert kept.equals(members[list(kept)])
     assert deep().n_epochs_ == history["epoch"].max() <= 500
     x, y = curved(0)
     np.testing.assert_allclose(deep().score(x, y), deep().log_likelihood_ / 1000, rtol=1e-12)
+
+
+def test_members_stop_where_those_that_left_units_out_foretell_them_best():
+    rng = np.random.default_rng(0)
+    losses, held = rng.normal(size=(3, 9)), rng.integers(0, 3, (3, 9)) * 1.0
+    held[:, 4] = 0.0  # in every sample: it says nothing
+    losses[0, 2] = np.nan  # of a network that went astray
+    held[:, 2] = [1.0, 0.0, 1.0]
+    terms = []
+    for i in np.delete(np.arange(9), 4):
+        density = np.where(np.isfinite(losses[:, i]), np.exp(-losses[:, i]), 0.0)
+        terms.append(held[:, i].max() * np.log(np.average(density, weights=held[:, i])))
+    expected = -np.sum(terms) / held.max(axis=0).sum()
+    found = double_precision(_average_objective)(losses, held)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_each_member_begins_with_the_mixture_of_its_own_sample():
+    x, y = straight(0)
+    still = {"learning_rate": 1e-9, "weight_decay": 0.0, "max_epochs": 1}
+    model = DeepWeibullMixture(2, layers=(), n_members=3, **still).fit(x, y)
+    rows = Observations.from_durations(*y.T)
+    weight, _ = member_weights(model, rows, check_settings(model)[1].seed)
+    assert np.array_equal(weight, np.round(weight)) and 180 < weight[0].sum() < 300
+    base = model._ensemble.parameters["base"]
+    np.testing.assert_allclose(base, plain_mixtures(rows, weight, 2), rtol=1e-6, atol=1e-6)
+    assert np.ptp(base[:, 1]) > 0.01
+
+
+def test_that_mixture_is_a_maximum_near_that_of_all_units():
+    y = curved(3)[1]
+    rows = Observations.from_durations(*y.T)
+    weight = np.random.default_rng(0).poisson(1.0, (6, 1000)) * 1.0
+    every, found = WeibullMixture(2).fit(rows), plain_mixtures(rows, weight, 2)
+    errors = np.sqrt(np.diag(every.covariance_))
+    assert np.all(np.abs(found - every.parameters_) < 5.0 * errors)
+    for sample, point in zip(weight, found, strict=True):
+        likelihood = double_precision(derivatives)(weibulls(point), rows.reweighted(sample))
+        gradient, hessian = (np.asarray(part) for part in likelihood[1:])
+        assert gradient @ np.linalg.solve(-hessian, gradient) < 1e-8
+    # Where a sample has no maximum near it, it is that of all units.
+    lost = np.zeros((1, 1000))
+    lost[0, :2] = 1.0
+    np.testing.assert_allclose(plain_mixtures(rows, lost, 2)[0], every.parameters_, rtol=1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::survjax.FitWarning")
+def test_bounds_hold_the_truth_about_as_often_as_they_say():
+    held = []
+    for seed in range(20):
+        x, y = fleet(seed, "not linear", 1000)
+        fresh = fleet(seed + 500, "not linear", 200)[0]
+        table = DeepWeibullMixture(2).fit(x, y).predict_quantile(fresh, [0.5])
+        true = truth(fresh, "not linear").median()
+        held.append(np.mean((table["q50_lower"] <= true) & (true <= table["q50_upper"])))
+    # The standard error over 20 fleets is some 0.01.
+    assert 0.92 < np.mean(held) < 0.98
 
 
 def test_bounds_hold_their_value_and_intervals_hold_lives():
