@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 #: Rows on which all starts climb, and on which the best few are ranked before the last polish.
-SEARCH_ROWS, RANK_ROWS = 192, 2048
+SEARCH_ROWS, RANK_ROWS = 128, 2048
 #: The same where neighbors cannot be merged, so that fewer would be a poor sample.
 SEARCH_SAMPLE, RANK_SAMPLE = 4 * ROWS, 8192
 #: One in so many of a large number of rows, to begin one Weibull with.
@@ -248,6 +248,10 @@ class _Search:
         points, counts = _beyond(chosen), np.array([c.n_merged for c in chosen])
         for end in ascend(self.passes, points, LANES, self.rules, counts):
             self.found.append(dataclasses.replace(end, start=chosen[end.start].start))
+        if not any(self.is_good(c) for c in self.found):
+            # The few rows led all climbs into a collapse.
+            self.found += ascend(self.passes, starts, LANES, self.rules)
+            self.n_climbed += len(starts)
 
     def from_crowds(self, bases: np.ndarray) -> None:
         """Climb from mixtures (B, 3K - 4) with a component more, on a crowd of failures."""

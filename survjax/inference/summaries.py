@@ -66,6 +66,17 @@ def _on_grid(
     return mean[used] / total[used], (used % 2).astype(np.float64), total[used]
 
 
+def _edges(n_groups: int, finest: float) -> np.ndarray:
+    """Shares of the weight at which groups end: even ones, halved down to the finest at both ends.
+
+    The ends are sparse: a few rows there, drawn together, would look like a kind of their own.
+    """
+    n_halved = min(int(np.log2(max(1.0 / (n_groups * finest), 1.0))), (n_groups - 1) // 6)
+    n_even = n_groups - 2 * n_halved
+    small = 0.5 ** np.arange(n_halved, 0, -1) / n_even
+    return np.concatenate([small, np.arange(1, n_even) / n_even, 1.0 - small[::-1]])
+
+
 def _merge(log_time: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Merge neighbors into groups of about equal weight, and those into at most `size` rows.
 
@@ -76,9 +87,9 @@ def _merge(log_time: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndar
         return log_time, weight
     order = np.argsort(log_time)
     log_time, weight = log_time[order], weight[order]
-    n_groups = max(size // 2, 1)
     before = np.cumsum(weight) - 0.5 * weight
-    group = np.minimum((before / before[-1] * n_groups).astype(int), n_groups - 1)
+    finest = min(weight[0], weight[-1]) / weight.sum()
+    group = np.searchsorted(_edges(max(size // 2, 1), finest), before / before[-1])
     begins = np.ones(group.size, bool)
     np.greater(group[1:], group[:-1], out=begins[1:])
     first = np.flatnonzero(begins)

@@ -13,7 +13,7 @@ from survjax.inference.starts import (
     representative,
     weibull_start,
 )
-from survjax.inference.summaries import condense
+from survjax.inference.summaries import _edges, condense
 
 
 def samples():
@@ -159,3 +159,24 @@ def test_random_splits_are_shares_and_tell_components_apart():
     means = (tables @ rows.log_lower) / tables.sum(2)
     # A split that leaves all components alike begins on a saddle.
     assert np.median(np.ptp(means, axis=1)) > 0.2
+
+
+def test_the_ends_of_a_sample_stay_apart_however_many_rows_are_merged():
+    rng = np.random.default_rng(8)
+    life = 30.0 * rng.weibull(1.5, 50_000)
+    rows = Observations.from_durations(np.minimum(life, 40.0), life < 40.0)
+    small = condense(rows, 192)
+    exact = np.sort(rows.log_lower[rows.event > 0])
+    ours = np.sort(small.log_lower[small.event > 0])
+    assert small.n_rows <= 192
+    np.testing.assert_allclose(ours[[0, -1]], exact[[0, -1]], atol=2e-3)
+    held = small.weight[small.event > 0][np.argsort(small.log_lower[small.event > 0])]
+    # Failures end abruptly where units are retired, and not at the young end.
+    assert held[0] < 3 and held[-1] < 50 and np.median(held) > 200
+
+
+def test_edges_are_as_many_as_groups_need_and_rise():
+    for n_groups, finest in [(1, 1e-3), (2, 0.4), (10, 1e-9), (96, 1e-5), (96, 0.02), (64, 1e-300)]:
+        edges = _edges(n_groups, finest)
+        assert edges.size == n_groups - 1
+        assert np.all(np.diff(edges) > 0) and np.all((edges > 0) & (edges < 1))
