@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from survjax import Observations
+from survjax._core.precision import double_precision
+from survjax.inference.climbs import Rules
 from survjax.inference.clusters import Crowds
+from survjax.inference.lanes import ascend
+from survjax.inference.small_passes import SmallPasses
 from survjax.inference.starts import (
     expectation_maximization,
     failed_share,
@@ -180,3 +184,15 @@ def test_edges_are_as_many_as_groups_need_and_rise():
         edges = _edges(n_groups, finest)
         assert edges.size == n_groups - 1
         assert np.all(np.diff(edges) > 0) and np.all((edges > 0) & (edges < 1))
+
+
+@double_precision
+def test_a_hundred_rows_place_the_maximum_of_a_thousand():
+    rng = np.random.default_rng(9)
+    life = np.where(rng.random(1000) < 0.4, 5 * rng.weibull(0.8, 1000), 40 * rng.weibull(3.0, 1000))
+    rows = Observations.from_durations(np.minimum(life, 50.0), life < 50.0)
+    start = np.array([[0.4, np.log(5.0), np.log(40.0), np.log(0.8), np.log(3.0)]])
+    rules = Rules(0.0, 0.0, 60.0, 1.5, 1000.0, 1e-9, 100)
+    few = ascend(SmallPasses(condense(rows, 128)), start, 1, rules)[0]
+    _, gradient, hessian = (part[0] for part in SmallPasses(rows)(few.x[None]))
+    assert np.sqrt(gradient @ np.linalg.solve(-hessian, gradient)) < 1e-3
