@@ -40,15 +40,14 @@ def check_covariates(estimator: Any, x: Any, *, reset: bool) -> np.ndarray:
     x = _dense(x)
     try:
         table = nw.from_native(x, eager_only=True, pass_through=True)
-        if isinstance(table, nw.DataFrame):
-            _check_table(table)
-        else:
-            _check_array(x)
+        finite = _check_table(table) if isinstance(table, nw.DataFrame) else _check_array(x)
     except DuplicateError as error:
         raise ValueError(
             f"several columns of X have one name: {_repeated(x)}. Give each a name of its own"
         ) from error
-    return validate_data(estimator, x, reset=reset, dtype=np.float64)
+    # What has been looked through for missing values is not looked through again.
+    rest: Any = {"ensure_all_finite": not finite}
+    return validate_data(estimator, x, reset=reset, dtype=np.float64, **rest)
 
 
 def _dense(x: Any) -> Any:
@@ -68,8 +67,8 @@ def _repeated(x: Any) -> str:
     return ", ".join(repr(name) for name in dict.fromkeys(names) if names.count(name) > 1)
 
 
-def _check_table(table: Any) -> None:
-    """Look at the columns of a frame one by one."""
+def _check_table(table: Any) -> bool:
+    """Look at the columns of a frame one by one: whether all values are known to be finite."""
     if table.shape[1] == 0:
         raise ValueError(
             f"Found array with 0 feature(s) (shape={table.shape}) while a minimum of 1 is required"
@@ -80,6 +79,7 @@ def _check_table(table: Any) -> None:
         if values is None:
             raise ValueError(_no_numbers(column, f"column {name!r}"))
         _check_finite(values, f"column {name!r}")
+    return True
 
 
 def _numbers(column: Any) -> np.ndarray | None:
@@ -147,23 +147,26 @@ def _check_finite(values: np.ndarray, what: str) -> None:
             )
 
 
-def _check_array(x: Any) -> None:
-    """Name the column of a missing value, or of text, in a plain array."""
+def _check_array(x: Any) -> bool:
+    """Name the column of a missing value, or of text, in a plain array.
+
+    Whether all values are known to be finite.
+    """
     if isinstance(x, (list, tuple)):
         try:
             x = np.asarray(x)
         except ValueError:  # rows of different lengths, of which scikit-learn says so
-            return
+            return False
     if not isinstance(x, np.ndarray) or x.ndim != 2 or x.size == 0:
-        return
+        return False
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         x = np.where(np.ma.getmaskarray(x), np.nan, np.ma.getdata(x).astype(float))
     if x.dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(np.sum(x)):
-                return
+                return x.dtype.itemsize <= 8
     elif x.dtype.kind not in "OU":
-        return
+        return False
     for j, column in enumerate(x.T):
         what = f"column {j} (x{j})"
         if column.dtype.kind != "f":
@@ -177,6 +180,7 @@ def _check_array(x: Any) -> None:
             column = _floats(list(column))
         if column is not None:
             _check_finite(column, what)
+    return False
 
 
 def column_names(estimator: Any) -> list[str]:

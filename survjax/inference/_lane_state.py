@@ -21,8 +21,6 @@ class Lanes:
         self.starts, self.rules = starts, rules
         p = starts.shape[1]
         self.k = (p + 1) // 3
-        #: What bends a Newton path, in standard errors, is at least of this order.
-        self.bend = 1.0 / np.sqrt(max(rules.n_units, 1.0))
         #: Log shapes and logits beyond which a component may be gone.
         self.steep = np.log(rules.max_shape) + 1.0
         self.light = np.log(rules.n_units) - np.log(rules.min_units) + 3.0

@@ -14,6 +14,7 @@ from survjax.inference.climbs import (
     STALLED,
     Derivatives,
 )
+from survjax.inference.last_step import foretell, step_unseen
 
 EPS = float(np.finfo(float).eps)
 #: Longest step, and the radius with which a climb goes on without the penalty.
@@ -24,9 +25,6 @@ NEAR = 0.3
 FLOOR, FLAT = 1e-13, 1e-10
 #: Pivots of a scaled Hessian above which it is far from singular.
 CLEAR = 1e-4
-#: A last step is taken without a look at where it leads if the decrement there, as the one before
-#: foretells it, stays below the tolerance by this factor.
-SAFETY = 10.0
 
 
 def judge(s: Lanes, raw: Derivatives) -> None:
@@ -189,30 +187,19 @@ def _stop(s: Lanes, step: np.ndarray) -> None:
 
 def _foresee(s: Lanes, step: np.ndarray, before: np.ndarray, whole: np.ndarray) -> None:
     """Take last steps by the quadratic model, where it is exact there within the tolerance."""
-    tol = s.rules.tol
-    if SAFETY * s.bend * s.decrement.min() ** 2 > tol:
-        return
-    # Near the end Newton's decrement is squared in each step, times what bends the path.
-    bend = np.maximum(s.decrement / np.maximum(before, 1e-300) ** 2, s.bend)
-    foretold = np.maximum(bend * s.decrement**2, EPS)
-    # The Hessian, which is that of the point before, moves by as much as the path bends.
-    sure = (SAFETY * foretold <= tol) & (bend * s.decrement <= s.rules.steady) & (before < 1.0)
+    rules = s.rules
+    foretold, sure = foretell(before, s.decrement, rules.n_units, rules.tol, rules.steady)
     sure &= s.whole & whole & (s.code == RUNNING) & (s.amount == 0)
     if sure.any():
         _step_unseen(s, sure, step, foretold)
 
 
 def _step_unseen(s: Lanes, sure: np.ndarray, step: np.ndarray, foretold: np.ndarray) -> None:
-    """Move to where a last step leads, as the quadratic model tells."""
+    """Let some lanes arrive by a last step."""
     value, gradient, hessian = s.raw
-    bent = (hessian @ step[:, :, None])[:, :, 0]
-    # The gradient shrinks as the decrement does: the model's own, zero, would claim too much.
-    shrink = np.where(sure, foretold / np.maximum(s.decrement, 1e-300), 1.0)
-    s.raw = (
-        np.where(sure, value + np.add.reduce((gradient + 0.5 * bent) * step, axis=1), value),
-        gradient * shrink[:, None],
-        hessian,
-    )
+    share = np.where(sure, foretold / np.maximum(s.decrement, 1e-300), 1.0)
+    step = np.where(sure[:, None], step, 0.0)
+    s.raw = (*step_unseen(value, gradient, hessian, step, share), hessian)
     s.x = np.where(sure[:, None], s.trial, s.x)
     s.decrement = np.where(sure, foretold, s.decrement)
     s.code[sure] = CONVERGED

@@ -31,13 +31,16 @@ def n_threads() -> int:
     return os.cpu_count() or 1
 
 
-def in_parts(work: Callable[[int, int], T], n: int, cuts: np.ndarray | None = None) -> list[T]:
+def in_parts(
+    work: Callable[[int, int], T], n: int, cuts: np.ndarray | None = None, light: float = 1.0
+) -> list[T]:
     """Call ``work(begin, end)`` on parts of n rows, at once on several cores where that pays.
 
-    A part begins at one of `cuts` (any row by default). NumPy lets go of the interpreter's lock
+    A part begins at one of `cuts` (any row by default). It pays for the fewer rows, the more
+    there is to do in each: `light` times `PARALLEL_ROWS`. NumPy lets go of the interpreter's lock
     inside its loops, so that threads do run side by side.
     """
-    parts = list(_parts(n, cuts))
+    parts = list(_parts(n, cuts, light))
     if len(parts) == 1:
         return [work(*parts[0])]
     with ThreadPoolExecutor(len(parts) - 1) as pool:
@@ -59,8 +62,8 @@ def sum_over_rows(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.sum([left[..., i : i + size] @ right[i : i + size] for i in starts], axis=0)
 
 
-def _parts(n: int, cuts: np.ndarray | None) -> Iterator[tuple[int, int]]:
-    wanted = n_threads() if n >= PARALLEL_ROWS else 1
+def _parts(n: int, cuts: np.ndarray | None, light: float) -> Iterator[tuple[int, int]]:
+    wanted = n_threads() if n >= light * PARALLEL_ROWS else 1
     if wanted == 1:
         yield 0, n
         return

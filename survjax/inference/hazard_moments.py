@@ -23,6 +23,9 @@ from survjax.inference._parallel import in_parts, one_thread_rows
 from survjax.inference.forms import AcceleratedForm, Form, Layout
 from survjax.inference.regression import Columns
 
+#: Threads wait for each other around the short steps of a block: they pay from more rows on than
+#: where a row takes longer.
+LIGHT = 4.0
 #: Far from the answer a hazard may leave the range of numbers; a climb turns back there.
 FAR_OUT = np.errstate(over="ignore", invalid="ignore")
 
@@ -49,7 +52,7 @@ class HazardMoments:
         # the rows.
         self.blocks = np.empty((self.cuts.size - 1, p + 3, size))
         fill = partial(self._fill, rows.log_lower, x, columns)
-        self.failed = np.sum(in_parts(fill, n, self.cuts), axis=0)
+        self.failed = np.sum(in_parts(fill, n, self.cuts, LIGHT), axis=0)
 
     @staticmethod
     def suits(form: Form, layout: Layout, rows: Observations) -> bool:
@@ -101,7 +104,7 @@ class HazardMoments:
         log_shape = float(theta[-1]) if self.shaped else 0.0
         shape, line = float(np.exp(log_shape)), np.zeros(wide)
         line[0], line[self.at + 1] = shape, -shape * theta[:q]
-        parts = in_parts(partial(self._moments, line), self.held.size, self.cuts)
+        parts = in_parts(partial(self._moments, line), self.held.size, self.cuts, LIGHT)
         failed_y = sum(part[0] for part in parts)
         moments = np.sum([part[1] for part in parts], axis=0)
         failed_log_time, n_failed = self.failed[:2]

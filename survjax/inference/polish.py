@@ -12,9 +12,9 @@ import dataclasses
 
 import numpy as np
 
-from survjax.inference._lane_steps import SAFETY
 from survjax.inference.climbs import CONVERGED, ROUNDING, Climb, Derivatives, Evaluate, Rules
 from survjax.inference.lanes import ascend
+from survjax.inference.last_step import SAFETY
 
 __all__ = ["polish"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,24 @@ from survjax._core.observations import Observations
 from survjax.inference._parallel import sum_over_rows
 from survjax.inference.forms import AcceleratedForm, Form, Layout
 from survjax.inference.hazard_moments import HazardMoments
+from survjax.inference.last_step import foretell, step_unseen
 from survjax.inference.penalties import MAX_STEP, Penalty, RegressionMaximum, proximal_climb
 from survjax.inference.regression import Columns, Likelihood
 from survjax.optimize import ResultCode
-from survjax.optimize.newton import advance, init
+from survjax.optimize.newton import NewtonState, advance, init
 
-#: Rows on which the first climb runs where there are many more, and the decrement it stops at.
-START_ROWS, NEAR = 16384, 1.0
+#: Rows on which the first climb runs where there are many more, and the decrement it stops at,
+#: one step before the end.
+START_ROWS, NEAR = 20_000, 3.0
 #: Rows from which the slopes that a climb begins with are taken.
 SLOPE_ROWS = 2048
 #: Rows on which columns are first looked at for linear dependence, and the smallest eigenvalue
 #: of their correlations that settles it.
 SCREEN_ROWS, CLEAR = 2048, 1e-6
+#: Relative change of the Hessian that a last step may bring unseen where a pass takes long.
+STEADY = 1e-6
+#: How a climb ends at a maximum.
+ARRIVED = (ResultCode.CONVERGED, ResultCode.ROUNDING)
 #: A coefficient with a standard error above this, per standard deviation of its column, is open.
 OPEN = 30.0
 #: So is one as large as this, whatever its error.
@@ -48,13 +55,18 @@ def climb(
     tol: float,
     max_iter: int,
     penalty: Penalty | None = None,
+    steady: float = 0.0,
 ) -> RegressionMaximum:
-    """Newton's iterations on the host from a start, with whatever penalty there is."""
+    """Newton's iterations on the host from a start, with whatever penalty there is.
+
+    The last step goes without a pass at its end where it is known to move the Hessian by no more
+    than `steady`, relative to itself.
+    """
     if penalty is not None and penalty.lasso.any():
         return proximal_climb(likelihood, start, tol, max_iter, penalty)
     ridge = np.zeros(start.size) if penalty is None else penalty.ridge
     limits: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "max_step": MAX_STEP}
-    state = init(np.array(start, float), MAX_STEP)
+    state, before, whole = init(np.array(start, float), MAX_STEP), np.inf, False
     with np.errstate(all="ignore"):
         while int(state.code) == ResultCode.RUNNING:
             point = state.trial
@@ -63,6 +75,10 @@ def climb(
             gradient = gradient - ridge * point
             hessian = hessian - np.diag(ridge)
             state = advance(state, -value, -gradient, -hessian, **limits)
+            whole = whole and np.array_equal(state.x, point)
+            state, before, whole = _last_step(
+                state, before, whole, (likelihood.n_units, tol, steady)
+            )
     theta = state.x
     return RegressionMaximum(
         theta,
@@ -73,6 +89,27 @@ def climb(
         int(state.n_iter),
         int(state.code),
     )
+
+
+def _last_step(
+    state: NewtonState, before: float, whole: bool, rules: tuple[float, float, float]
+) -> tuple[NewtonState, float, bool]:
+    """Arrive without a further pass where two whole steps have shown that the next one does.
+
+    Returns the state, its decrement, and whether the step it is about to take is a whole one:
+    then its model promises half the square of the decrement.
+    """
+    decrement = float(state.decrement)
+    promised = 0.5 * decrement**2
+    straight = abs(float(state.predicted) - promised) <= 1e-9 * promised
+    foretold, sure = foretell(before, decrement, *rules)
+    if int(state.code) != ResultCode.RUNNING or not (whole and straight and sure):
+        return state, decrement, straight
+    step, share = state.trial - state.x, foretold / decrement
+    value, gradient = step_unseen(state.value, state.gradient, state.hessian, step, share)
+    arrived: dict[str, Any] = {"x": state.trial, "value": value, "gradient": gradient}
+    code = np.asarray(int(ResultCode.CONVERGED))
+    return dataclasses.replace(state, decrement=foretold, code=code, **arrived), foretold, True
 
 
 def fit(
@@ -89,10 +126,10 @@ def fit(
     max_iter: int = 100,
 ) -> tuple[RegressionMaximum, Likelihood | HazardMoments]:
     """Climb on a part of many rows first, then on all."""
-    plain = start
+    plain, many = start, rows.n_rows > 4 * START_ROWS
     if penalty is None and isinstance(form, AcceleratedForm):
         start = sloped_start(rows, x, columns, start)
-    if rows.n_rows > 4 * START_ROWS:
+    if many:
         size = int(np.clip(rows.n_rows // 16, START_ROWS, 4 * START_ROWS))
         part = slice(None, None, rows.n_rows // size)
         known = None if component is None else component[part]
@@ -105,10 +142,12 @@ def fit(
         step = np.linalg.solve(near.hessian, near.gradient) if good and not lasso else 0.0
         start = near.theta - step if good else plain
     likelihood = likelihood_of(form, layout, rows, x, columns, component)
-    found = climb(likelihood, start, tol, max_iter, penalty)
-    if found.code == ResultCode.NOT_FINITE:
-        # A row that was not among the few lies too far out for their answer.
-        found = climb(likelihood, plain, tol, max_iter, penalty)
+    found = climb(likelihood, start, tol, max_iter, penalty, STEADY if many else 0.0)
+    if found.code not in ARRIVED and start is not plain:
+        # A row that was not among the few may lie too far out for their answer.
+        other = climb(likelihood, plain, tol, max_iter, penalty)
+        if other.code in ARRIVED or not found.value >= other.value:
+            found = other
     return found, likelihood
 
 
@@ -162,7 +201,7 @@ def _location(log_time: np.ndarray, event: np.ndarray, weight: np.ndarray) -> tu
     shape = np.clip(1.28 / max(spread, 1e-9), 0.02, 50.0)
     # The scale that solves its own equation at this shape: no hazard is larger than all failures.
     z = shape * away
-    top = np.max(z, where=weight > 0, initial=-np.inf)
+    top = np.max(z if weight.all() else z[weight > 0], initial=-np.inf)
     power = np.sum(weight * np.exp(np.minimum(z - top, 0.0)))
     scale = mean + (top + np.log(power / max(np.sum(weight * event), 1e-3))) / shape
     return float(scale), float(np.log(shape))
@@ -170,7 +209,7 @@ def _location(log_time: np.ndarray, event: np.ndarray, weight: np.ndarray) -> tu
 
 def faults(found: RegressionMaximum) -> tuple[str, ...]:
     """Why a point is not a proper maximum; empty where it is one."""
-    if found.code not in (ResultCode.CONVERGED, ResultCode.ROUNDING):
+    if found.code not in ARRIVED:
         return ("the iteration did not converge",)
     information = -found.hessian
     if not np.all(np.isfinite(information)) or np.any(np.diag(information) <= 0):

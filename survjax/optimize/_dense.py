@@ -47,7 +47,7 @@ def _units(hessian: Any) -> Any:
     """
     xp = module_of(hessian)
     size = xp.abs(hessian)
-    square = xp.maximum(xp.diagonal(size), jnp.finfo(hessian.dtype).eps * xp.max(size, axis=1))
+    square = xp.maximum(xp.diagonal(size), xp.finfo(hessian.dtype).eps * xp.max(size, axis=1))
     return xp.sqrt(xp.where(square > 0, square, 1.0))
 
 
@@ -59,7 +59,8 @@ def dense_step(
     Eigenvalues are replaced by their absolute values, so that the step descends also where the
     Hessian is indefinite (Nocedal and Wright 2006, section 3.4).
     """
-    xp, tiny = module_of(x), jnp.finfo(gradient.dtype).tiny
+    xp = module_of(x)
+    tiny = xp.finfo(gradient.dtype).tiny
     units = _units(hessian)
     eigenvalues, vectors = xp.linalg.eigh(hessian / (units[:, None] * units))
     largest = xp.max(xp.abs(eigenvalues))

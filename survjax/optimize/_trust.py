@@ -80,8 +80,7 @@ def raveled(start: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
 
 def share_of_rounding(dtype: Any, share: float) -> float:
     """Give a relative tolerance that both precisions can hold: `share`, or a few float32 eps."""
-    eps = float(jnp.finfo(dtype).eps)
-    return share if eps < 1e-10 else 8 * eps
+    return share if dtype == np.float64 else 8 * float(jnp.finfo(dtype).eps)
 
 
 def judge(
@@ -89,11 +88,11 @@ def judge(
 ) -> tuple[Any, Any]:
     """Accept the trial point or not, and resize the trust region."""
     xp = module_of(state.x)
-    eps = jnp.finfo(state.x.dtype).eps
+    eps = xp.finfo(state.x.dtype).eps
     finite = xp.isfinite(value) & xp.all(xp.isfinite(gradient)) & finite_hessian
     first = state.n_iter < 0
     fell = state.value - value
-    ratio = fell / xp.maximum(state.predicted, jnp.finfo(state.x.dtype).tiny)
+    ratio = fell / xp.maximum(state.predicted, xp.finfo(state.x.dtype).tiny)
     # A value equal within rounding is progress if the gradient fell: a strict "must decrease"
     # stalls a few starts in a hundred just short of the optimum.
     noise = 8 * eps * xp.maximum(xp.abs(value), xp.abs(state.value))
@@ -125,7 +124,7 @@ def verdict(
 ) -> Any:
     """Say whether to go on, and if not, why."""
     xp = module_of(x)
-    eps = jnp.finfo(x.dtype).eps
+    eps = xp.finfo(x.dtype).eps
     tiny_step = xp.linalg.norm(step) <= 8 * eps * (1 + xp.linalg.norm(x))
     # Rounding noise of the value hides a fall this small: the rejection says nothing.
     hidden = 0.5 * decrement**2 <= 64 * eps * xp.maximum(xp.abs(value), 1.0)
