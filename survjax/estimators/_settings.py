@@ -30,5 +30,6 @@ def check_settings(model: Any) -> None:
     check_rounding(model.rounding)
     if model.resolution is not None:
         check_resolution(model.resolution)
+    # A seed is judged without making a generator of it: small fits would feel that.
     if not (type(model.random_state) is int and model.random_state >= 0):
         random_generator(model.random_state)

@@ -14,9 +14,8 @@ from survjax.inference.climbs import (
     STALLED,
     Derivatives,
 )
-from survjax.inference.last_step import foretell, step_unseen
+from survjax.inference.last_step import EPS, foretell, step_unseen
 
-EPS = float(np.finfo(float).eps)
 #: Longest step, and the radius with which a climb goes on without the penalty.
 MAX_STEP, SECOND_RADIUS = 3.0, 0.5
 #: The penalty goes once the decrement is below this.

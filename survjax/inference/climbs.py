@@ -15,7 +15,6 @@ RUNNING, CONVERGED, ROUNDING, STALLED, MAX_ITERATIONS, NOT_FINITE = (
     for name in ("RUNNING", "CONVERGED", "ROUNDING", "STALLED", "MAX_ITERATIONS", "NOT_FINITE")
 )
 
-
 #: Value, gradient and Hessian at several points, and what works them out.
 Derivatives = tuple[np.ndarray, np.ndarray, np.ndarray]
 Evaluate = Callable[[np.ndarray], Derivatives]
@@ -52,7 +51,8 @@ class Rules:
     #: Relative change of the Hessian that a last step may bring without a look at where it leads;
     #: zero, and every step is looked at.
     steady: float = 1e-7
-    #: Log-likelihood by which a start may lie below the third best and still be climbed from.
+    #: Log-likelihood by which a start may lie below the best and still be climbed from, if enough
+    #: others lie higher.
     margin: float = np.inf
 
 

@@ -74,6 +74,7 @@ def _with_merged(s: Lanes, counts: np.ndarray) -> list[Climb]:
 def _settle(s: Lanes) -> None:
     """Take down what arrived, collapsed or merged, and load the next starts."""
     log_shapes, logits = s.x[:, 2 * s.k - 1 :], s.x[:, : s.k - 1]
+    # Logits this large are needed for a share so small: mostly there is nothing to work out.
     if log_shapes.max() > s.steep or (s.k > 1 and 2.0 * np.abs(logits).max() > s.light - s.k):
         _let_go(s, log_shapes, logits)
     for lane in np.flatnonzero(s.code != RUNNING).tolist():

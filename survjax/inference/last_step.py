@@ -13,7 +13,7 @@ import numpy as np
 
 #: How far below the tolerance the decrement that is foretold must stay.
 SAFETY = 10.0
-EPS = np.finfo(float).eps
+EPS = float(np.finfo(float).eps)
 
 
 def foretell(
