@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import Form, Layout, Predictor, ScaledForm
 from survjax.inference.histories import Histories, count, row_weights
 from survjax.inference.penalties import RegressionMaximum
-from survjax.inference.regression import Columns, Likelihood, log_likelihoods
+from survjax.inference.regression import Columns, Likelihood, log_likelihoods, means
 from survjax.inference.regression_fit import faults, fit
 from survjax.inference.two_step import known_base_covariance, stacked_covariance
 from survjax.lifetimes import Lifetime
@@ -124,7 +125,9 @@ class ScaledHazard(RegressionEstimator):
         return estimator.fit(rows).lifetime_, "fitted", None
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
-        return Columns.of(x, weight, centered=self.center, exact=self.penalty_ > 0)
+        # The base is the hazard at the center: no sample is enough for that.
+        center = means(x, weight) if self.center else np.zeros(x.shape[1])
+        return dataclasses.replace(super()._columns(x, weight), center=center)
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         base, _, _ = self._base(rows)

@@ -82,10 +82,15 @@ class HazardMoments:
         return failed
 
     @FAR_OUT
-    def _moments(self, line: np.ndarray, begin: int, end: int) -> tuple[float, np.ndarray]:
-        """Sums over some rows of weight d y, and of weight exp(y) v v', at y = line'[log t, w]."""
+    def _moments(
+        self, line: np.ndarray, squares: bool, begin: int, end: int
+    ) -> tuple[float, np.ndarray]:
+        """Sums over some rows of weight d y, and of weight exp(y) v v', at y = line'[log t, w].
+
+        The second is its first column, of weight exp(y) v, unless `squares` are asked for.
+        """
         _, wide, size = self.blocks.shape
-        failed, total = 0.0, np.zeros((wide - 1, wide - 1))
+        failed, total = 0.0, np.zeros((wide - 1, wide - 1 if squares else 1))
         hazards, products = np.empty(size), np.empty((wide - 1, size))
         for part, block in self._block(begin, end):
             v, y, h = block[1:], block[-1], hazards[: block.shape[1]]
@@ -94,32 +99,53 @@ class HazardMoments:
             np.exp(y, out=h)
             if self.weight is not None:
                 h *= self.weight[part]
-            total += np.multiply(v, h, out=products[:, : h.size]) @ v.T
+            if squares:
+                total += np.multiply(v, h, out=products[:, : h.size]) @ v.T
+            else:
+                total[:, 0] += v @ h
         return failed, total
 
     @FAR_OUT
-    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Value, gradient (P,) and Hessian (P, P); not finite where a hazard is beyond numbers."""
+    def _sums(self, theta: np.ndarray, squares: bool) -> tuple[np.ndarray, np.ndarray, float]:
+        """Moments of all rows, the slopes (P, v) of y in the parameters, and sum of weight d y."""
         wide, q = self.blocks.shape[1] - 1, self.at.size
-        log_shape = float(theta[-1]) if self.shaped else 0.0
-        shape, line = float(np.exp(log_shape)), np.zeros(wide)
+        shape, line = float(np.exp(theta[-1])) if self.shaped else 1.0, np.zeros(wide)
         line[0], line[self.at + 1] = shape, -shape * theta[:q]
-        parts = in_parts(partial(self._moments, line), self.held.size, self.cuts, LIGHT)
-        failed_y = sum(part[0] for part in parts)
-        moments = np.sum([part[1] for part in parts], axis=0)
-        failed_log_time, n_failed = self.failed[:2]
-        value = failed_y + n_failed * log_shape - failed_log_time - moments[0, 0]
+        work = partial(self._moments, line, squares)
+        parts = in_parts(work, self.held.size, self.cuts, LIGHT)
         # y has slope -k w in the coefficients and y in log k; each of these slopes has itself as
         # its slope in log k.
         slopes = np.zeros((theta.size, wide))
         slopes[np.arange(q), self.at] = -shape
         slopes[q:, -1] = 1.0
-        gradient = slopes @ (np.append(self.failed[1:], failed_y) - moments[:, 0])
+        return np.sum([part[1] for part in parts], axis=0), slopes, sum(part[0] for part in parts)
+
+    def gradient(self, theta: np.ndarray) -> np.ndarray:
+        """The gradient (P,) alone, in less than half the time."""
+        moments, slopes, failed_y = self._sums(theta, False)
+        return self._gradient(moments[:, 0], slopes, failed_y)
+
+    @FAR_OUT
+    def _gradient(self, first: np.ndarray, slopes: np.ndarray, failed_y: float) -> np.ndarray:
+        gradient = slopes @ (np.append(self.failed[1:], failed_y) - first)
+        if self.shaped:
+            gradient[-1] += self.failed[1]
+        return gradient
+
+    @FAR_OUT
+    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Value, gradient (P,) and Hessian (P, P); not finite where a hazard is beyond numbers."""
+        moments, slopes, failed_y = self._sums(theta, True)
+        gradient = self._gradient(moments[:, 0], slopes, failed_y)
+        failed_log_time, n_failed = self.failed[:2]
+        value = failed_y - failed_log_time - moments[0, 0]
         hessian = -slopes @ moments @ slopes.T
         if self.shaped:
-            hessian[-1] += gradient
-            hessian[:-1, -1] += gradient[:-1]
-            gradient[-1] += n_failed
+            value += n_failed * float(theta[-1])
+            own = gradient.copy()
+            own[-1] -= n_failed
+            hessian[-1] += own
+            hessian[:-1, -1] += own[:-1]
         return float(value), gradient, hessian
 
 

@@ -30,7 +30,7 @@ from survjax.inference.predictor_jets import predictor_jet
 #: Rows in a block (its arrays stay in cache), and the most in a piece that one call works on.
 BLOCK, PIECE = 2048, 65536
 THREADS = 2
-#: Rows from which the spread of a column is taken.
+#: Rows from which the mean and the spread of a column are taken.
 UNIT_ROWS = 8192
 
 
@@ -57,23 +57,27 @@ class Columns:
     scale: np.ndarray
 
     @classmethod
-    def of(
-        cls, x: np.ndarray, weight: np.ndarray, centered: bool = True, exact: bool = False
-    ) -> Columns:
+    def of(cls, x: np.ndarray, weight: np.ndarray, exact: bool = False) -> Columns:
         """Means and standard deviations over the units.
 
-        A sample is enough for the unit of a column; a penalty counts in it, and needs it exact.
+        A sample is enough, since what they change is taken back; a penalty counts in the unit of
+        a column, and needs it exact.
         """
-        total = weight.sum()
-        center = sum_over_rows(weight, x) / total
         part = slice(None, None, 1 if exact else max(x.shape[0] // UNIT_ROWS, 1))
-        away = x[part] - center
+        if weight[part].any():
+            x, weight = x[part], weight[part]
+        center = means(x, weight)
+        away = x - center
         largest = np.abs(away).max(axis=0, initial=0.0)
         largest = np.where(largest > 0, largest, 1.0)
-        square = sum_over_rows(weight[part], (away / largest) ** 2)
-        spread = np.sqrt(square / max(weight[part].sum(), 1e-300))
-        scale = largest * np.where(spread > 0, spread, 1.0)
-        return cls(center if centered else np.zeros_like(center), scale)
+        square = sum_over_rows(weight, (away / largest) ** 2)
+        spread = np.sqrt(square / max(weight.sum(), 1e-300))
+        return cls(center, largest * np.where(spread > 0, spread, 1.0))
+
+
+def means(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Mean of each column (p,) over the units."""
+    return sum_over_rows(weight, x) / weight.sum()
 
 
 def predictors(layout: Layout, theta: Any, z: Any) -> tuple[Any, ...]:

@@ -19,7 +19,9 @@ from survjax.optimize.newton import NewtonState, advance, init
 
 #: Rows on which the first climb runs where there are many more, and the decrement it stops at,
 #: one step before the end.
-START_ROWS, NEAR = 20_000, 3.0
+START_ROWS, NEAR = 10_000, 3.0
+#: The decrement from which on a step with their Hessian on all rows is not tried.
+FARTHEST = 100.0
 #: Rows from which the slopes that a climb begins with are taken.
 SLOPE_ROWS = 2048
 #: Rows on which columns are first looked at for linear dependence, and the smallest eigenvalue
@@ -127,6 +129,7 @@ def fit(
 ) -> tuple[RegressionMaximum, Likelihood | HazardMoments]:
     """Climb on a part of many rows first, then on all."""
     plain, many = start, rows.n_rows > 4 * START_ROWS
+    likelihood = likelihood_of(form, layout, rows, x, columns, component)
     if penalty is None and isinstance(form, AcceleratedForm):
         start = sloped_start(rows, x, columns, start)
     if many:
@@ -138,10 +141,11 @@ def fit(
         near = climb(few, start, NEAR, max_iter, penalty and penalty.scaled(share))
         # A rare kind of unit may be missing among the few, so that they leave its effect open.
         good = not faults(near) and not open_parameters(near, intercepts_of(layout)).size
-        lasso = penalty is not None and penalty.lasso.any()
-        step = np.linalg.solve(near.hessian, near.gradient) if good and not lasso else 0.0
-        start = near.theta - step if good else plain
-    likelihood = likelihood_of(form, layout, rows, x, columns, component)
+        start = near.theta if good else plain
+        if good and not (penalty is not None and penalty.lasso.any()):
+            start = near.theta - np.linalg.solve(near.hessian, near.gradient)
+            if isinstance(likelihood, HazardMoments):
+                start = _chord_steps(likelihood, start, near.hessian / share, penalty)
     found = climb(likelihood, start, tol, max_iter, penalty, STEADY if many else 0.0)
     if found.code not in ARRIVED and start is not plain:
         # A row that was not among the few may lie too far out for their answer.
@@ -151,8 +155,31 @@ def fit(
     return found, likelihood
 
 
+def _chord_steps(
+    likelihood: HazardMoments, start: np.ndarray, hessian: np.ndarray, penalty: Penalty | None
+) -> np.ndarray:
+    """Two steps with the Hessian of few rows, which take a gradient each; the start where they err.
+
+    That Hessian is some hundredths off, so that each step leaves about as much of the way.
+    """
+    ridge = 0.0 if penalty is None else penalty.ridge
+    before, point, limit = start, start, FARTHEST**2
+    for _ in range(2):
+        gradient = likelihood.gradient(point) - ridge * point
+        step = -np.linalg.solve(hessian, gradient)
+        promised = gradient @ step
+        if not 0.0 <= promised < limit:
+            return before
+        before, point, limit = point, point + step, 0.1 * promised
+    return point
+
+
 def location_start(rows: Observations) -> tuple[float, float]:
     """Log scale and log shape of a Weibull without covariates, from moments of log time."""
+    if rows.n_rows > 4 * START_ROWS:
+        # The longest life is among the few, so that no hazard is beyond numbers.
+        every = np.arange(0, rows.n_rows, rows.n_rows // SLOPE_ROWS)
+        rows = rows.take(np.append(every, np.argmax(rows.log_lower)))
     return _location(*_log_times(rows), rows.weight)
 
 

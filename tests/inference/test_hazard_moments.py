@@ -6,12 +6,12 @@ import pytest
 
 from survjax import AcceleratedLifetime, Observations
 from survjax._core.precision import double_precision
-from survjax.inference import _parallel
+from survjax.inference import _parallel, regression_fit
 from survjax.inference.forms import AcceleratedForm, Predictor
 from survjax.inference.hazard_moments import HazardMoments
 from survjax.inference.likelihood import log_contributions
 from survjax.inference.regression import Columns, Likelihood, predictors
-from survjax.inference.regression_fit import likelihood_of
+from survjax.inference.regression_fit import START_ROWS, likelihood_of
 
 P = 3
 
@@ -50,6 +50,7 @@ def test_derivatives_are_those_of_autodiff(family, kind):
     oracle = jax.jit(lambda t: (value(t), jax.grad(value)(t), jax.hessian(value)(t)))
     for ours, exact in zip(found(theta), oracle(theta), strict=True):
         np.testing.assert_allclose(ours, exact, rtol=1e-11, atol=1e-10)
+    np.testing.assert_allclose(found.gradient(theta), found(theta)[1], rtol=1e-11, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", ["right", "entry"])
@@ -83,7 +84,40 @@ def test_other_models_and_rows_go_to_the_general_pass():
         assert isinstance(likelihood_of(*other, x, columns), Likelihood)
 
 
-@pytest.mark.parametrize("n", [50_001, 100_001])
+@pytest.mark.parametrize("penalty", [0.0, 0.01])
+def test_the_hessian_of_few_rows_spares_passes_over_all(penalty, monkeypatch):
+    n = 4 * START_ROWS + 1
+    x, rows = data(n)
+    y = np.column_stack([rows.lower * np.exp(0.3 * x[:, 0]), rows.event])
+    passes, call = [], HazardMoments.__call__
+
+    def counted(self, theta):
+        passes.append(self.held.size)
+        return call(self, theta)
+
+    monkeypatch.setattr(HazardMoments, "__call__", counted)
+    found = AcceleratedLifetime(penalty=penalty).fit(x, y)
+    assert passes.count(n) <= 2
+    monkeypatch.setattr(regression_fit, "FARTHEST", 0.0)
+    passes.clear()
+    plain = AcceleratedLifetime(penalty=penalty).fit(x, y)
+    assert passes.count(n) > 2
+    error = np.sqrt(np.diag(plain.covariance_))
+    assert np.max(np.abs(found.parameters_ - plain.parameters_) / error) < 1e-8
+
+
+def test_steps_with_a_hessian_that_misleads_are_not_taken():
+    form, layout, theta = model("weibull")
+    x, rows = data(400)
+    likelihood = HazardMoments(form, layout, rows, x, Columns.of(x, rows.weight))
+    near = regression_fit.climb(likelihood, theta, 1e-9, 100).theta + 0.01
+    hessian, steps = likelihood(near)[2], regression_fit._chord_steps
+    assert likelihood(steps(likelihood, near, 1.2 * hessian, None))[0] > likelihood(near)[0]
+    for wrong in (0.3 * hessian, -hessian, np.full_like(hessian, np.nan)):
+        np.testing.assert_array_equal(steps(likelihood, near, wrong, None), near)
+
+
+@pytest.mark.parametrize("n", [25_001, 50_001, 100_001])
 @double_precision
 def test_a_row_too_far_out_for_the_answer_of_the_few_is_fitted_like_any_other(n):
     rng = np.random.default_rng(0)
