@@ -167,7 +167,7 @@ def _chord_steps(
     for _ in range(2):
         gradient = likelihood.gradient(point) - ridge * point
         step = -np.linalg.solve(hessian, gradient)
-        promised = gradient @ step
+        promised = float(gradient @ step)
         if not 0.0 <= promised < limit:
             return before
         before, point, limit = point, point + step, 0.1 * promised
