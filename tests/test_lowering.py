@@ -30,6 +30,7 @@ from survjax.baselines import LinearRegression, LogisticRegression, MLPRegressor
 from survjax.inference._bootstrap import Bootstrap, bootstrap_bounds
 from survjax.inference._profile import condensed
 from survjax.inference._targets import Target
+from survjax.inference.histories import Histories, HistoryLikelihood
 from survjax.inference.likelihood import membership_entropy
 from survjax.inference.passes import Passes
 from survjax.optimize import fixed_point, iterate, orbit
@@ -119,7 +120,11 @@ def calls():
         lambda: ScaledHazard(joint=False).fit(X, Y),
     )
     mixed = MixtureRegression(2, n_starts=1, max_iter=20).fit(X, Y)
+    found = mixed._fitted
+    units = Histories.from_rows(few, np.arange(60))
+    bound = HistoryLikelihood(found.form, found.layout, units, X, found.columns)
     yield from (
+        lambda: bound.memberships(found.theta),
         lambda: mixed.membership(X[:3]),
         lambda: mixed.membership(X[:3], level=0.9),
         lambda: membership_entropy(model.lifetime_, few),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from scipy import special
@@ -18,10 +19,11 @@ from survjax.estimators._memberships import membership_table
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._regression import RegressionEstimator
+from survjax.estimators._saved_fields import Number
 from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
 from survjax.inference.histories import Histories, count, row_weights, whole_lives
+from survjax.inference.likelihood import entropy
 from survjax.inference.mixture_starts import (
-    expected_units,
     relabeled,
     search_mixture,
     spread_out,
@@ -69,6 +71,10 @@ class MixtureRegression(RegressionEstimator):
         mean covariates (as numbered by the caller, where some are known).
     log_likelihood_, aic_, bic_, n_iter_, converged_, certificate_
         As in `AcceleratedLifetime`.
+    icl_ : float
+        `bic_` plus twice the entropy of the memberships, given all that was observed of each
+        unit (Biernacki, Celeux and Govaert 2000): a criterion that asks for components which
+        keep apart. Units whose component is known add nothing to it.
 
     Notes
     -----
@@ -88,6 +94,8 @@ class MixtureRegression(RegressionEstimator):
     >>> model.membership(load[:3], ages=[1.0, 5.0, 20.0]).shape
     (3, 2)
     """
+
+    _saved: ClassVar[Mapping[str, Any]] = {**RegressionEstimator._saved, "icl_": Number()}
 
     def __init__(
         self,
@@ -172,9 +180,10 @@ class MixtureRegression(RegressionEstimator):
             theta = relabeled(layout, found.theta, self.n_components)
             penalty = self._penalty(layout, n_units)
             found = climb(likelihood, theta, self.tol, self.max_iter, penalty)
-        last = slice(None) if histories is None else histories.order[histories.last_rows]
-        self._units = expected_units(form, layout, found.theta, rows.take(last), x[last], columns)
+        shares, weight = likelihood.memberships(found.theta)
+        self._units = shares @ weight
         self._keep(form, layout, columns, found, rows, x, n_units=n_units)
+        self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
         return self
 
     def _check_parameters(self) -> None:
@@ -233,13 +242,13 @@ class MixtureRegression(RegressionEstimator):
         return tuple(Predictor(name, (0, *chosen[name.split("_")[1]])) for name in form.names)
 
     def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
-        words = list(super()._model_faults(layout, found))
-        start = 0
+        words, start = [], 0
         for item in layout:
             steep = found.theta[start] > np.log(self.max_shape)
             if item.name.startswith("log_shape") and steep and self.n_components > 1:
                 words.append(f"a component collapses on one time ({item.name})")
             start += len(item.columns)
+        words += super()._model_faults(layout, found)
         if self._units.min() < self.min_component_weight:
             words.append(f"a component holds only {self._units.min():.2g} units")
         return tuple(words[:1])

@@ -150,6 +150,12 @@ def _of_piece(
     return total, gradient, hessian
 
 
+@partial(jax.jit, static_argnames=("layout",))
+def _shares_of_piece(form: Form, theta: Any, piece: Any, columns: Any, *, layout: Layout) -> Any:
+    eta = predictors(layout, theta, (piece["x"] - columns[0]) / columns[1])
+    return jax.nn.softmax(joint_terms(_mixture(form, eta, piece), piece)[0], axis=0)
+
+
 def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: Any) -> Any:
     """Log-likelihood of each unit, given that it had reached its first row's start: (U,)."""
     z = (piece["x"] - columns[0]) / columns[1]
@@ -157,9 +163,14 @@ def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: Any)
     if isinstance(form, AcceleratedForm):
         return _accelerated(form, eta, piece)
     if isinstance(form, MixtureForm):
-        n = piece["start"].shape[0]
-        return mixture_terms(form.lifetime([jnp.broadcast_to(e, (n,)) for e in eta]), piece)
+        return mixture_terms(_mixture(form, eta, piece), piece)
     raise TypeError(f"no unit-wise likelihood is needed for {type(form).__name__}")
+
+
+def _mixture(form: Any, eta: Any, piece: Any) -> Mixture:
+    """The mixture of each row, whatever its predictors depend on."""
+    mixture: Mixture = form.lifetime([jnp.broadcast_to(e, piece["start"].shape) for e in eta])
+    return mixture
 
 
 def _accelerated(form: AcceleratedForm, eta: Any, piece: Any) -> Any:
@@ -181,7 +192,13 @@ def _accelerated(form: AcceleratedForm, eta: Any, piece: Any) -> Any:
 
 
 def mixture_terms(mixture: Mixture, piece: Any) -> Any:
-    """log sum_k w_k exp(sum of a unit's rows in component k), over the same at its start: (U,).
+    """log sum_k w_k exp(sum of a unit's rows in component k), over the same at its start: (U,)."""
+    joint, reached = joint_terms(mixture, piece)
+    return logsumexp(joint) - logsumexp(reached)
+
+
+def joint_terms(mixture: Mixture, piece: Any) -> tuple[Any, Any]:
+    """log of w_k exp(sum of a unit's rows in component k), and of the same at its start: (K, U).
 
     Weights are those of a unit's first row. `piece` holds `unit, start, stop, event` of rows and
     `first` of units; with `component`, that of units where it is known, and -1 elsewhere.
@@ -205,7 +222,7 @@ def mixture_terms(mixture: Mixture, piece: Any) -> Any:
         known = piece["component"]
         barred = (known >= 0) & (known != jnp.arange(joint.shape[0])[:, None])
         joint = jnp.where(barred, -1e300, joint)
-    return logsumexp(joint) - logsumexp(log_weights + before)
+    return joint, log_weights + before
 
 
 class HistoryLikelihood:
@@ -242,6 +259,16 @@ class HistoryLikelihood:
             for piece, size in self.pieces
         ]
         return np.concatenate(parts)
+
+    def memberships(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """P(component | all rows) of each unit of a mixture, (K, U), and weights of units."""
+        found = [
+            np.asarray(_shares_of_piece(self.form, theta, piece, self.columns, layout=self.layout))[
+                :, :size
+            ]
+            for piece, size in self.pieces
+        ]
+        return np.concatenate(found, axis=1), self.weight
 
     def mean(self, theta: np.ndarray) -> float:
         """Mean log-likelihood per unit."""

@@ -52,19 +52,25 @@ def contributions(lifetime: Lifetime, rows: Observations) -> np.ndarray:
     return np.asarray(_compiled_contributions(lifetime, wide))[: rows.n_rows]
 
 
-@jax.jit
-def _entropies(mixture: Mixture, rows: Observations) -> jax.Array:
-    """Entropy of each row's membership."""
-    joint = mixture.each(lambda part: row_terms(part, rows)) + mixture.log_weights[:, None]
-    share = jax.nn.softmax(joint, axis=0)
+def shares(mixture: Mixture, rows: Observations) -> jax.Array:
+    """P(component | all that was observed of the row), whose weights may differ: (K, n)."""
+    joint = mixture.each(lambda part: row_terms(part, rows))
+    return jax.nn.softmax(joint + mixture.log_weights.reshape(joint.shape[0], -1), axis=0)
+
+
+_compiled_shares = jax.jit(shares)
+
+
+def entropy(shares: np.ndarray, weight: np.ndarray) -> float:
+    """Expected log-probability lost by not knowing each unit's component, from shares (K, n)."""
     # A share that vanishes adds nothing, though its logarithm is infinite.
-    return -jnp.sum(share * jnp.log(jnp.where(share > 0, share, 1.0)), axis=0)
+    return float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)), axis=0) @ weight)
 
 
 def membership_entropy(mixture: Mixture, rows: Observations) -> float:
-    """Expected log-probability lost by not knowing each unit's component."""
-    terms = np.asarray(_entropies(mixture, rows.padded(bucket_size(rows.n_rows))))
-    return float(rows.weight @ terms[: rows.n_rows])
+    """The entropy of the memberships of all rows under a mixture."""
+    found = np.asarray(_compiled_shares(mixture, rows.padded(bucket_size(rows.n_rows))))
+    return entropy(found[:, : rows.n_rows], rows.weight)
 
 
 def log_likelihood(lifetime: Lifetime, rows: Observations) -> jax.Array:

@@ -11,7 +11,6 @@ from survjax.inference.forms import AcceleratedForm, Layout, MixtureForm, Predic
 from survjax.inference.histories import Histories, HistoryLikelihood
 from survjax.inference.penalties import Penalty, RegressionMaximum
 from survjax.inference.regression import Columns, Likelihood
-from survjax.inference.regression_curves import FittedForm, memberships
 from survjax.inference.regression_fit import (
     climb,
     faults,
@@ -129,16 +128,3 @@ def relabeled(layout: Layout, theta: np.ndarray, k: int) -> np.ndarray:
     logits = [zero, *weights]
     moved = [logits[j] - logits[order[0]] for j in order[1:]]
     return np.concatenate([*moved, *(scales[j] for j in order), *(shapes[j] for j in order)])
-
-
-def expected_units(
-    form: MixtureForm,
-    layout: Layout,
-    theta: np.ndarray,
-    rows: Observations,
-    x: np.ndarray,
-    columns: Columns,
-) -> np.ndarray:
-    """How many units each component holds, by the posterior of each: (K,)."""
-    fitted = FittedForm(form, layout, theta, None, columns)
-    return memberships(fitted, x, rows.lower, rows.event > 0) @ rows.weight

@@ -9,7 +9,7 @@ array is larger than a block times the number of columns.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax.inference._parallel import sum_over_rows
 from survjax.inference.forms import Form, Layout
-from survjax.inference.likelihood import log_contributions
+from survjax.inference.likelihood import log_contributions, shares
 from survjax.inference.predictor_jets import predictor_jet
 
 #: Rows in a block (its arrays stay in cache), and the most in a piece that one call works on.
@@ -237,13 +237,47 @@ class Likelihood:
         value, gradient, hessian = (sum(part[i] for part in parts) for i in range(3))
         return float(value), np.asarray(gradient), np.asarray(hessian)
 
+    def memberships(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """P(component | all that was observed) of each row of a mixture, (K, m), and weights."""
+        found, weights = [], []
+        for piece in self.pieces:
+            part = _of_rows(self.form, theta, piece, self.columns, layout=self.layout, of=shares)
+            if piece.component is not None:
+                known = np.asarray(piece.component)
+                alone = np.arange(part.shape[0])[:, None] == known
+                part = np.where(known >= 0, alone, part)
+            found.append(part)
+            weights.append(np.asarray(piece.rows.weight))
+        return np.concatenate(found, axis=1), np.concatenate(weights)
 
-@partial(jax.jit, static_argnames=("layout",))
+
+@partial(jax.jit, static_argnames=("layout", "of"))
 def _values(
-    form: Form, theta: Any, rows: Observations, x: Any, columns: Any, *, layout: Layout
+    form: Form,
+    theta: Any,
+    rows: Observations,
+    x: Any,
+    columns: Any,
+    *,
+    layout: Layout,
+    of: Callable[..., Any],
 ) -> Any:
     eta = predictors(layout, theta, (x - columns[0]) / columns[1])
-    return log_contributions(form.lifetime(eta), rows)
+    return of(form.lifetime(eta), rows)
+
+
+def _of_rows(
+    form: Form,
+    theta: np.ndarray,
+    piece: Piece,
+    columns: Columns,
+    *,
+    layout: Layout,
+    of: Callable[..., Any],
+) -> np.ndarray:
+    """What a function of lifetimes and rows gives for one piece, rows last."""
+    standard = (columns.center, columns.scale)
+    return np.asarray(_values(form, theta, piece.rows, piece.x, standard, layout=layout, of=of))
 
 
 def log_likelihoods(
@@ -255,9 +289,8 @@ def log_likelihoods(
     columns: Columns,
 ) -> np.ndarray:
     """Log-likelihood of each row, before its weight: (n,)."""
-    standard = (columns.center, columns.scale)
     parts = [
-        np.asarray(_values(form, theta, piece.rows, piece.x, standard, layout=layout))
+        _of_rows(form, theta, piece, columns, layout=layout, of=log_contributions)
         for piece in pieces_of(rows, x)
     ]
     return np.concatenate(parts)[: rows.n_rows]
