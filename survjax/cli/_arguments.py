@@ -103,8 +103,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("model").add_argument
     add(
         "--components", metavar="K", type=components, default="bic",
-        help="number of Weibulls, or bic, aic, icl to let that choose (default: bic); with "
-        "--covariates, bic and aic choose between 1 and 2",
+        help="number of Weibulls, or bic, aic, icl to let that choose (default: bic) among 1 to "
+        "4; with --covariates, among 1 and 2, and 3 where 2 is better than 1",
     )  # fmt: skip
     add(
         "--resolution", metavar="WIDTH", type=resolution,
@@ -140,7 +140,11 @@ def _add_output(parser: argparse.ArgumentParser, folder: str) -> None:
     if folder == "survjax-fit":
         add("--unit", metavar="WORD", help="unit of time, for the labels of pictures")
     add("--pictures", action=switch, default=True, help="draw pictures (default: yes)")
-    add("--animation", action=switch, default=True, help="draw newton.gif too (default: yes)")
+    never = "; never with --covariates" if folder == "survjax-fit" else ""
+    add(
+        "--animation", action=switch, default=True,
+        help=f"draw newton.gif too (default: yes{never})",
+    )  # fmt: skip
     add("--progress", action=switch, help="say what is going on (default: in a terminal)")
     add("--debug", action="store_true", help="show the traceback of an error inside survjax")
 

@@ -88,7 +88,9 @@ def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespa
         check.rule("upper", upper >= lower, "is {cell}, below the lower bound,", "swap or correct")
         check.rule("upper", upper > 0, "is 0", "a failure at age 0 has no place in a fit")
         failed = np.isfinite(upper)
-    entry = check.entry(np.where(failed, upper, lower)) if "entry" in roles else None
+    # A failure that was not rounded up is later than its number, so entry may be that number.
+    later = failed & (arguments.resolution is not None and arguments.rounding != "up")
+    entry = check.entry(np.where(failed, upper, lower), later) if "entry" in roles else None
     weight = check.weight() if "weight" in roles else None
     running = ~failed
     if "in_service" in roles:
@@ -180,11 +182,14 @@ class Checker:
         self.fail(role, np.flatnonzero(~good), "holds {cell}", advice)
         return values
 
-    def entry(self, age: np.ndarray) -> np.ndarray:
-        """Entry ages, below the ages they lead to; an empty cell is a unit watched from new."""
+    def entry(self, age: np.ndarray, later: np.ndarray) -> np.ndarray:
+        """Entry ages, below the ages they lead to; an empty cell is a unit watched from new.
+
+        Where the unit ended `later` than its age says, it may have entered at that age.
+        """
         values = self.numbers("entry", missing=0.0)
         self.rule("entry", values >= 0, "is negative, {cell},", "ages start at 0")
-        early = (values < age) | ((values == 0) & (age == 0))
+        early = (values < age) | ((values == age) & (later | (age == 0)))
         what = "is {cell}, not below the unit's age,"
         self.rule("entry", early, what, "a unit cannot come under observation at its end")
         return values

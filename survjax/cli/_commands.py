@@ -5,14 +5,12 @@ A file is read and checked before JAX, pandas and matplotlib are loaded: errors 
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from survjax.cli._columns import Checker, Units, check_units, needed_columns
 from survjax.cli._covariates import named_covariates, read_covariates
-from survjax.cli._errors import Refused
 from survjax.cli._reading import read_table
 from survjax.cli._session import Session
 
@@ -24,7 +22,7 @@ def fit(session: Session) -> int:
     """`survjax fit FILE`: read, fit, write."""
     arguments = session.arguments
     roles = needed_columns(arguments)
-    names = covariate_names(arguments, roles)
+    names = named_covariates(arguments.covariates, roles)
     session.begin(f"reading {arguments.file}")
     needed = list(dict.fromkeys([*roles.values(), *names]))
     table = read_table(Path(arguments.file), needed, arguments.separator, arguments.encoding)
@@ -43,20 +41,6 @@ def fit(session: Session) -> int:
     from survjax.cli._job import finish
 
     return finish(session, units, arguments.unit, None)
-
-
-def covariate_names(arguments: argparse.Namespace, roles: dict[str, str]) -> list[str]:
-    """The columns of covariates, which some other options do not go with."""
-    if not arguments.covariates:
-        return []
-    if arguments.resolution is not None:
-        raise Refused(
-            "--resolution does not go with --covariates: give --lower and --upper instead, which "
-            "say of each failure when it lay between"
-        )
-    if arguments.components == "icl":
-        raise Refused("--components icl does not go with --covariates: bic, aic or a number does")
-    return named_covariates(arguments.covariates, roles)
 
 
 def demo(session: Session) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from survjax._core.cache import enable_compile_cache
+from survjax._core.recording import find_resolution
 from survjax.cli._columns import Units
 from survjax.cli._errors import Refused
 from survjax.cli._report import Remaining, comparison, components, verdict
@@ -84,6 +85,7 @@ def _fit(session: Session, units: Units) -> tuple[WeibullMixture, WeibullMixture
     models = WeibullMixture(arguments.components, **how), WeibullMixture(1, **how)
     limits = {"entry": units.entry, "sample_weight": units.weight}
     try:
+        note_width(session, units.lower)
         for model in models:
             if units.exact:
                 model.fit(units.lower, np.isfinite(units.upper), **limits)
@@ -94,6 +96,13 @@ def _fit(session: Session, units: Units) -> tuple[WeibullMixture, WeibullMixture
         session.pass_on_warnings()
         raise Refused(in_words_of_options(str(error))) from None
     return models
+
+
+def note_width(session: Session, durations: np.ndarray) -> None:
+    """Say which width `--resolution auto` found."""
+    if session.arguments.resolution == "auto":
+        width = find_resolution(durations)
+        session.note("note", f"--resolution auto: {width:g}, the smallest gap between durations")
 
 
 def _prepare(model: WeibullMixture) -> None:

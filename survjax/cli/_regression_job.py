@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from survjax import AcceleratedLifetime, MixtureRegression, survival_target
+from survjax._core.recording import recording_intervals
 from survjax.cli._columns import Units
 from survjax.cli._covariates import Covariates, refusal_of_fit
 from survjax.cli._errors import Refused, printable
-from survjax.cli._job import keep_programs, write
-from survjax.cli._report import QUANTILES, Remaining, table
-from survjax.cli._session import Session
+from survjax.cli._job import keep_programs, note_width, write
+from survjax.cli._report import QUANTILES, Remaining, choice, table
+from survjax.cli._session import Session, in_words_of_options
 from survjax.plotting import plot_effects, plot_partial_survival, save
 
-#: Numbers of components that bic and aic choose among.
-TRIED = (1, 2)
+#: Numbers of components that a criterion chooses among; the last only if that before it was better.
+TRIED = (1, 2, 3)
 #: Covariates whose effect on survival is drawn: those that the data are surest of.
 DRAWN = 3
 
@@ -31,7 +32,7 @@ def finish(session: Session, units: Units, covariates: Covariates, unit: str | N
     X = pd.DataFrame(covariates.values, columns=covariates.names)
     session.begin("fitting")
     model, tried = _fit(session, units, X)
-    for line in (*_summary(model, tried), *_effects(model, arguments.level)):
+    for line in (*_summary(model, tried, arguments.components), *_effects(model, arguments.level)):
         session.say(line)
     session.begin("computing remaining lives")
     found = RemainingWithCovariates(model, units, X, arguments.level, arguments.horizon)
@@ -51,26 +52,66 @@ def _fit(session: Session, units: Units, X: pd.DataFrame) -> tuple[Any, dict[int
     if failed < 5 * (X.shape[1] + 2):
         words = "1 effect" if X.shape[1] == 1 else f"{X.shape[1]} effects"
         session.note("note", f"{failed} failures for {words}: bounds will be wide")
-    y = survival_target(units.lower, units.upper)
-    tried: dict[int, Any] = {}
-    for k in (asked,) if isinstance(asked, int) else TRIED:
-        model = AcceleratedLifetime() if k == 1 else MixtureRegression(k)
-        try:
-            tried[k] = model.fit(X, y, entry=units.entry, sample_weight=units.weight)
-        except ValueError as error:
-            raise Refused(refusal_of_fit(error)) from None
-        # Of a fit that was only tried, the table of criteria says whether it is one.
-        if isinstance(asked, int) or k == 1:
-            session.pass_on_warnings()
-        else:
-            session.caught.clear()
+    try:
+        y = _lives(session, units)
+        tried = dict(_tried(session, X, y, {"entry": units.entry, "sample_weight": units.weight}))
+    except ValueError as error:
+        session.pass_on_warnings()
+        raise Refused(in_words_of_options(refusal_of_fit(error))) from None
     proper = [k for k, model in tried.items() if model.converged_] or [next(iter(tried))]
-    criterion = "bic_" if isinstance(asked, int) else f"{asked}_"
-    best = min(proper, key=lambda k: getattr(tried[k], criterion))
+    best = min(proper, key=lambda k: value_of(tried[k], asked))
+    if best > 1 and session.arguments.resolution is None:
+        _note_ties(session, units)
     return tried[best], tried
 
 
-def _summary(model: Any, tried: dict[int, Any]) -> Iterator[str]:
+def _note_ties(session: Session, units: Units) -> None:
+    """Say that failures share their times, which the density of a mixture takes for evidence."""
+    exact = units.lower[units.lower == units.upper]
+    _, counts = np.unique(exact, return_counts=True)
+    tied = int(counts[counts > 1].sum())
+    if tied > exact.size / 2:
+        session.note(
+            "note",
+            f"{tied} of {exact.size} failures share their time with another: if durations were "
+            "rounded, pass --resolution (a width or auto)",
+        )
+
+
+def _lives(session: Session, units: Units) -> np.ndarray:
+    """Lives as they were written; where they were rounded, what failures stand for."""
+    arguments = session.arguments
+    lower, upper = units.lower, units.upper
+    if arguments.resolution is not None:
+        note_width(session, lower)
+        how = arguments.resolution, arguments.rounding
+        lower, upper = recording_intervals(lower, np.isfinite(upper), *how)
+    return survival_target(lower, upper)
+
+
+def _tried(session: Session, X: pd.DataFrame, y: Any, limits: Any) -> Iterator[tuple[int, Any]]:
+    """The fit of the number asked for; or of each, as long as more components are better."""
+    asked = session.arguments.components
+    least = np.inf
+    for k in (asked,) if isinstance(asked, int) else TRIED:
+        model = (AcceleratedLifetime() if k == 1 else MixtureRegression(k)).fit(X, y, **limits)
+        # Of a fit that was only tried, the line of the criterion says whether it is one.
+        if k in (1, asked):
+            session.pass_on_warnings()
+        session.caught.clear()
+        yield k, model
+        value = value_of(model, asked)
+        if k > 1 and not (model.converged_ and value < least):
+            return
+        least = value if model.converged_ else np.inf
+
+
+def value_of(model: Any, criterion: int | str) -> float:
+    """A criterion of a fit; one component has no memberships that ICL could add to BIC."""
+    return float(getattr(model, f"{criterion}_", model.bic_))
+
+
+def _summary(model: Any, tried: dict[int, Any], asked: int | str) -> Iterator[str]:
     """What was fitted, and how it compares."""
     k = getattr(model, "n_components", 1)
     what = "1 Weibull" if k == 1 else f"{k} Weibull components"
@@ -78,12 +119,9 @@ def _summary(model: Any, tried: dict[int, Any]) -> Iterator[str]:
         f"{what} with covariates: log-likelihood {model.log_likelihood_:.3f}, "
         f"BIC {model.bic_:.2f}, {model.n_units_:g} units, {model.n_events_:g} failures"
     )
-    if len(tried) > 1:
-        words = [
-            f"{k}: {one.bic_:.2f}{'' if one.converged_ else ' (no maximum)'}"
-            for k, one in tried.items()
-        ]
-        yield f"BIC by number of components: {', '.join(words)}"
+    if isinstance(asked, str):
+        values = ((k, value_of(one, asked), one.converged_) for k, one in tried.items())
+        yield choice(asked, values)
     yield model.certificate_.status
 
 

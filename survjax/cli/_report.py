@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,8 @@ def components(model: Any, unit: str | None) -> Iterator[str]:
 def comparison(model: Any, single: Any) -> Iterator[str]:
     """The fit against one Weibull, or the numbers of components that were tried."""
     if hasattr(model, "selection_"):
-        tried = [
-            f"{row.n_components}: {row.bic:.2f}{'' if row.converged else ' (no maximum)'}"
-            for row in model.selection_.itertuples()
-        ]
-        yield f"BIC by number of components: {', '.join(tried)}"
+        name, table = model.n_components, model.selection_
+        yield choice(name, zip(table["n_components"], table[name], table["converged"], strict=True))
     elif model.weights_.size > 1:
         gap = single.bic_ - model.bic_
         words = "worse: one Weibull misses this fleet" if gap > 10 else "worse"
@@ -61,6 +58,12 @@ def comparison(model: Any, single: Any) -> Iterator[str]:
             f"one Weibull: log-likelihood {single.log_likelihood_:.3f}, BIC {single.bic_:.2f}, "
             f"{abs(gap):.1f} {words}"
         )
+
+
+def choice(criterion: str, tried: Iterable[tuple[int, float, bool]]) -> str:
+    """What a criterion said of each number of components; of what is no maximum it says nothing."""
+    words = [f"{k}: {f'{value:.2f}' if proper else 'no maximum'}" for k, value, proper in tried]
+    return f"{criterion.upper()} by number of components: {', '.join(words)}"
 
 
 def verdict(model: Any) -> Iterator[str]:

@@ -80,12 +80,6 @@ def test_a_column_without_differences_or_with_too_many_levels_is_refused(file, r
     assert f"20 different values, such as 'm0': at most {MOST_LEVELS} can have effects" in said
 
 
-def test_options_that_do_not_go_with_covariates_are_refused(file, refusal):
-    base = ("fit", file(GOOD), *USUAL, "--covariates", "load")
-    assert "--resolution does not go with --covariates" in refusal(*base, "--resolution", "1")
-    assert "icl does not go with --covariates" in refusal(*base, "--components", "icl")
-
-
 def test_columns_that_say_the_same_are_refused_in_the_words_of_the_options(file, refusal):
     lines = GOOD.splitlines()
     text = "\n".join(
