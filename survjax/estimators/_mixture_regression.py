@@ -24,13 +24,11 @@ from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
 from survjax.inference.histories import Histories, count, row_weights, whole_lives
 from survjax.inference.likelihood import entropy
 from survjax.inference.mixture_starts import (
-    relabeled,
     search_mixture,
     spread_out,
 )
 from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression_curves import membership_logits, memberships
-from survjax.inference.regression_fit import climb
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,10 +174,6 @@ class MixtureRegression(RegressionEstimator):
             max_iter=self.max_iter,
             random_state=self.random_state,
         )
-        if known is None:
-            theta = relabeled(layout, found.theta, self.n_components)
-            penalty = self._penalty(layout, n_units)
-            found = climb(likelihood, theta, self.tol, self.max_iter, penalty)
         shares, weight = likelihood.memberships(found.theta)
         self._units = shares @ weight
         self._keep(form, layout, columns, found, rows, x, n_units=n_units)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from survjax.inference.regression_fit import (
 
 #: Rows on which all starts climb.
 SEARCH_ROWS = 8192
+#: A climb to shapes so many times too steep does not come back.
+LOST = 20.0
 
 
 def spread_out(layout: Layout, plain: np.ndarray, slopes: np.ndarray, rng: Any) -> np.ndarray:
@@ -52,7 +55,7 @@ def search_mixture(
     max_iter: int,
     random_state: int,
 ) -> tuple[RegressionMaximum, Likelihood | HistoryLikelihood]:
-    """The highest interior maximum from several starts.
+    """The highest interior maximum from several starts, components in order if none is known.
 
     `plain` holds parameters (3K - 1,) of mixtures without covariates, the best first. Starts
     give all scales no slope, the slopes of one Weibull regression, or random ones.
@@ -75,25 +78,31 @@ def search_mixture(
         near = Likelihood(form, layout, rows.take(part), x[part], columns, known)
         share = near.n_units / rows.n_units
     some = penalty and penalty.scaled(share)
-    ends = [climb(near, start, tol, max_iter, some) for start in starts[: max(n_starts, 1)]]
+    lost = partial(collapsed, layout, max_shape=LOST * max_shape)
+    ends = [
+        climb(near, start, tol, max_iter, some, lost=lost) for start in starts[: max(n_starts, 1)]
+    ]
 
     def rank(end: RegressionMaximum) -> tuple[bool, float]:
         value = end.value if np.isfinite(end.value) else -np.inf
-        return bool(faults(end)) or not _interior(layout, end.theta, max_shape), -value
+        return bool(faults(end)) or collapsed(layout, end.theta, max_shape), -value
 
     best = min(ends, key=rank)
     if near is not likelihood:
-        best = climb(likelihood, best.theta, tol, max_iter, penalty)
+        best = climb(likelihood, best.theta, tol, max_iter, penalty, lost=lost)
+    if component is None:
+        theta = relabeled(layout, best.theta, form.n_components)
+        best = climb(likelihood, theta, tol, max_iter, penalty, lost=lost)
     return best, likelihood
 
 
-def _interior(layout: Layout, theta: np.ndarray, max_shape: float) -> bool:
-    """Whether no component is a collapse on single times."""
+def collapsed(layout: Layout, theta: np.ndarray, max_shape: float) -> bool:
+    """Whether a component is a collapse on single times."""
     start, steep = 0, False
     for item in layout:
         steep |= item.name.startswith("log_shape") and theta[start] > np.log(max_shape)
         start += len(item.columns)
-    return not steep
+    return steep
 
 
 def _common_slopes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,13 @@ def climb(
     max_iter: int,
     penalty: Penalty | None = None,
     steady: float = 0.0,
+    lost: Callable[[np.ndarray], bool] | None = None,
 ) -> RegressionMaximum:
     """Newton's iterations on the host from a start, with whatever penalty there is.
 
     The last step goes without a pass at its end where it is known to move the Hessian by no more
-    than `steady`, relative to itself.
+    than `steady`, relative to itself. A climb is left, still running, where it is `lost`: where no
+    maximum lies that could be an answer.
     """
     if penalty is not None and penalty.lasso.any():
         return proximal_climb(likelihood, start, tol, max_iter, penalty)
@@ -81,6 +84,8 @@ def climb(
             state, before, whole = _last_step(
                 state, before, whole, (likelihood.n_units, tol, steady)
             )
+            if lost is not None and lost(state.x):
+                break
     theta = state.x
     return RegressionMaximum(
         theta,
