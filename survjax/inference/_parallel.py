@@ -10,7 +10,16 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["BLOCK", "blocks", "in_parts", "n_threads", "one_thread_rows", "sum_over_rows"]
+__all__ = [
+    "BLOCK",
+    "LIGHT",
+    "blocks",
+    "dot",
+    "in_parts",
+    "n_threads",
+    "one_thread_rows",
+    "sum_over_rows",
+]
 
 T = TypeVar("T")
 
@@ -18,6 +27,9 @@ T = TypeVar("T")
 BLOCK = 4096
 #: From this many rows on, parts of the rows are worked on at once.
 PARALLEL_ROWS = 50_000
+#: Threads wait for each other around the short steps of a block of rows: where there is little to do
+#: for each row, they pay from so many times more rows on.
+LIGHT = 4.0
 #: Products that BLAS sums in one thread. Beyond them it wakes more, which takes a busy machine
 #: longer than the sum, and fights over cores with the threads that work on parts of the rows.
 MOST_PRODUCTS = 2**18
@@ -75,14 +87,21 @@ def _parts(n: int, cuts: np.ndarray | None, light: float) -> Iterator[tuple[int,
             yield begin, end
 
 
-def blocks(begin: int, end: int, cuts: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
-    """Cut rows at some of `cuts`, about BLOCK rows at a time.
+def dot(left: np.ndarray, right: np.ndarray) -> float:
+    """Sum of products (n,) of any length in one thread."""
+    return float(np.einsum("i,i->", left, right))
+
+
+def blocks(
+    begin: int, end: int, cuts: np.ndarray, size: int = BLOCK
+) -> Iterator[tuple[int, int, int, int]]:
+    """Cut rows at some of `cuts`, about `size` rows at a time.
 
     Yields (begin, end, g, h): rows begin to end, which lie between ``cuts[g]`` and ``cuts[h]``.
     """
     g = int(np.searchsorted(cuts, begin))
     while begin < end:
-        h = int(np.searchsorted(cuts, min(begin + BLOCK, end)))
+        h = int(np.searchsorted(cuts, min(begin + size, end)))
         stop = int(cuts[h])
         yield begin, stop, g, h
         begin, g = stop, h

@@ -19,13 +19,10 @@ from functools import partial
 import numpy as np
 
 from survjax._core.observations import Observations
-from survjax.inference._parallel import in_parts, one_thread_rows
+from survjax.inference._parallel import LIGHT, in_parts, one_thread_rows
 from survjax.inference.forms import AcceleratedForm, Form, Layout
 from survjax.inference.regression import Columns
 
-#: Threads wait for each other around the short steps of a block: they pay from more rows on than
-#: where a row takes longer.
-LIGHT = 4.0
 #: Far from the answer a hazard may leave the range of numbers; a climb turns back there.
 FAR_OUT = np.errstate(over="ignore", invalid="ignore")
 

@@ -16,7 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from survjax.inference._parallel import blocks, in_parts
+from survjax.inference._parallel import (
+    BLOCK,
+    LIGHT,
+    blocks,
+    dot,
+    in_parts,
+    one_thread_rows,
+    sum_over_rows,
+)
 from survjax.inference.nonparametric._rows import Floats, Ints
 from survjax.inference.partial_likelihood._risk_sets import RiskSets
 
@@ -80,7 +88,7 @@ def number_failures(sets: RiskSets, ties: str) -> Failures:
     rows = np.flatnonzero(sets.event)
     at = sets.join[rows]
     weight = np.bincount(at, sets.weight[rows], sets.n_times)
-    total = sets.x @ np.where(sets.event, sets.weight, 0.0)
+    total = sum_over_rows(np.where(sets.event, sets.weight, 0.0), sets.x.T)
     if ties == "breslow" or rows.size == sets.n_times:
         return Failures(rows, at, None, weight, None, total)
     count = np.bincount(at, minlength=sets.n_times)
@@ -98,7 +106,10 @@ def number_failures(sets: RiskSets, ties: str) -> Failures:
 
 def risks(sets: RiskSets, beta: Floats) -> tuple[Floats, Floats, float]:
     """Return the linear predictor, the weighted risk of each row, and the shift inside exp."""
-    eta = beta @ sets.x
+    eta = np.empty(sets.order.size)
+    for start in range(0, eta.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        np.matmul(beta, sets.x[:, part], out=eta[part])
     shift = float(eta.max())
     return eta, sets.weight * np.exp(eta - shift), shift
 
@@ -149,8 +160,8 @@ def value_of(failures: Failures, sets: RiskSets, eta: Floats, below: Floats, shi
     """Return the log partial likelihood; -inf where a denominator is lost to underflow."""
     if np.any(below <= VANISHED):
         return -np.inf
-    gain = sets.weight[failures.rows] @ (eta[failures.rows] - shift)
-    return float(gain - failures.weight @ np.log(below))
+    gain = dot(sets.weight[failures.rows], eta[failures.rows] - shift)
+    return gain - dot(failures.weight, np.log(below))
 
 
 def derivatives(sets: RiskSets, failures: Failures, beta: Floats) -> tuple[float, Floats, Floats]:
@@ -200,13 +211,13 @@ def _sweep(
     is added afterwards.
     """
     p = sets.x.shape[0]
-    leaving = _leaving(sets, risk)
+    leaving, size = _leaving(sets, risk), one_thread_rows(p * p)
     kept = np.empty((p, wanted.size))
 
     def part(begin: int, end: int) -> tuple[Floats, ...]:
         carry, rows_bend, times_bend = np.zeros((p, 1)), np.zeros((p, p)), np.zeros((p, p))
         slope, tilt = np.zeros(p), np.zeros(p)
-        for start, stop, g, h in blocks(begin, end, sets.start):
+        for start, stop, g, h in blocks(begin, end, sets.start, size):
             x = sets.x[:, start:stop]
             rows_bend += (x * held[start:stop]) @ x.T
             s1 = _cumulate(x * risk[start:stop], sets.start[g:h] - start)
@@ -224,7 +235,8 @@ def _sweep(
         return carry[:, 0], slope, tilt, rows_bend, times_bend, np.array([g, h])
 
     slope, bend, before = np.zeros(p), np.zeros((p, p)), np.zeros(p)
-    for carry, own, tilt, rows_bend, times_bend, (g, h) in in_parts(part, risk.size, sets.start):
+    parts = in_parts(part, risk.size, sets.start, LIGHT)
+    for carry, own, tilt, rows_bend, times_bend, (g, h) in parts:
         slope += own + before * pull.a[g:h].sum()
         cross = np.outer(tilt, before)
         bend += rows_bend - times_bend - cross - cross.T

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from survjax.inference.last_step import foretell, step_unseen
 from survjax.inference.nonparametric._rows import Bools, Floats
 from survjax.inference.partial_likelihood._degenerate import independent_columns, runs_away
 from survjax.inference.partial_likelihood._derivatives import (
@@ -28,6 +29,8 @@ STEPS_TO_THE_LIMIT = 40.0
 LARGEST_SPREAD = 300.0
 #: Rows of the first, rough climb on a part of large data.
 ROUGH_ROWS = 40_000
+#: Relative change of the Hessian that a last step may bring unseen where there are more rows.
+STEADY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,10 @@ class _Ascent:
             if decrement <= tol or _at_rounding(decrements):
                 # The last step is known, and leaves the square of the decrement to go.
                 return _End(theta + step, current, decrement, True)
+            foretold, sure = self._foretell(decrements, tol)
+            if sure:
+                value, gradient = step_unseen(*current, step, foretold / decrement)
+                return _End(theta + step, (value, gradient, current[2]), foretold, True)
             if _lingers(decrements):
                 away = self._away(step)
                 if away is not None:
@@ -171,6 +178,16 @@ class _Ascent:
                 return _End(theta, current, decrement, close, None if close else self._away(step))
             theta, current = moved
             self.path.append(current[0])
+
+    def _foretell(self, decrements: list[float], tol: float) -> tuple[float, bool]:
+        """The decrement after the next step, and whether it may go without a pass over many rows.
+
+        Small data are looked at all the same; so are fits with a penalty, or of some coefficients.
+        """
+        plain = self.active.all() and not np.any(self.l1 + self.l2)
+        if self.sets.order.size <= ROUGH_ROWS or len(decrements) < 2 or not plain:
+            return np.inf, False
+        return foretell(*decrements[-2:], self.failures.rows.size, tol, STEADY)
 
     def _away(self, step: Floats) -> Floats | None:
         """Return the direction of a step if the likelihood rises along it for ever."""

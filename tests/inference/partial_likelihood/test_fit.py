@@ -170,6 +170,30 @@ def test_a_first_climb_on_part_of_the_rows_leads_to_the_same_maximum(monkeypatch
     assert rough.null_log_likelihood == plain.null_log_likelihood
 
 
+def test_a_last_step_that_is_known_goes_without_a_pass(monkeypatch):
+    rows, options = simulated(8, n=20_000, groups=1)
+    passes = []
+
+    def counted(*arguments):
+        passes.append(arguments[0].order.size)
+        return derivatives(*arguments)
+
+    monkeypatch.setattr(_maximize, "derivatives", counted)
+    plain = fit_cox(*rows, **options)
+    n_plain = len(passes)
+    monkeypatch.setattr(_maximize, "ROUGH_ROWS", 10_000)
+    spared = fit_cox(*rows, **options)
+    assert len(passes) - n_plain == n_plain - 1
+    assert spared.converged and spared.climb.decrement <= 1e-9
+    error = plain.standard_error
+    np.testing.assert_allclose(spared.coef, plain.coef, atol=1e-9 * error.min(), rtol=0)
+    np.testing.assert_allclose(spared.standard_error, error, rtol=1e-6)
+    assert spared.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-14)
+    ridge = fit_cox(*rows, penalty=Penalty(5.0), **options)
+    exact = fit_cox(*rows, penalty=Penalty(5.0), tol=1e-13, **options)
+    np.testing.assert_allclose(ridge.coef, exact.coef, atol=1e-9 * error.min(), rtol=0)
+
+
 def test_one_binary_covariate_gives_the_log_rank_test():
     rng = np.random.default_rng(0)
     time, event, group = rng.random(80), rng.random(80) < 0.7, rng.integers(0, 2, 80)
