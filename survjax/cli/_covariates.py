@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,9 @@ from survjax.cli._errors import Refused, printable, quoted
 
 #: Text with more different values than this is no group that an effect can be fitted to.
 MOST_LEVELS = 12
+#: The effect of one unit has digits to read up to this standard deviation, and down to its inverse.
+READABLE = 1000.0
+DATE = re.compile(r"\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{2,4}")
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,13 @@ class Covariates:
 
 
 def named_covariates(given: Sequence[str], roles: dict[str, str]) -> list[str]:
-    """The columns of `--covariates`, given in one list or several."""
-    names = [name.strip() for text in given for name in text.split(",")]
+    """The columns of `--covariates`, given in one list or several; commas in a name need quotes."""
+    cells = csv.reader(given, skipinitialspace=True)
+    names = [name.strip() for row in cells for name in row or [""]]
     if not all(names):
         raise Refused("--covariates has an empty name: write --covariates load,maker")
+    if "intercept" in names:
+        raise Refused("a covariate cannot be called 'intercept', as a parameter is: rename it")
     used = {column: role for role, column in roles.items()}
     for name in names:
         if names.count(name) > 1:
@@ -69,6 +77,7 @@ def read_covariates(check: Checker, names: Sequence[str]) -> Covariates:
                 )
             found.append(name)
             columns.append(values)
+            notes.extend(_note_on_spread(name, values))
             continue
         groups = _levels(check, name, cells)
         levels[name] = groups
@@ -80,7 +89,23 @@ def read_covariates(check: Checker, names: Sequence[str]) -> Covariates:
             f"column {quoted(name)} holds text, {len(groups)} values: effects are against "
             f"'{printable(groups[0], 30)}', the most frequent"
         )
+    twice = next((name for name in found if found.count(name) > 1), None)
+    if twice is not None:
+        raise Refused(
+            f"column {quoted(twice)} has the name of a value of {quoted(twice.split('=')[0])}: "
+            "leave one of them out of --covariates, or rename it"
+        )
     return Covariates(found, np.column_stack(columns), levels, tuple(notes))
+
+
+def _note_on_spread(name: str, values: np.ndarray) -> Iterator[str]:
+    """Say where one unit of a column is so little, or so much, that its effect cannot be read."""
+    spread = float(np.std(values))
+    if not 1.0 / READABLE <= spread <= READABLE:
+        yield (
+            f"column {quoted(name)} has a standard deviation of {spread:.2g}: the effect of one "
+            f"unit will be hard to read; divide it by {10.0 ** round(np.log10(spread)):g}, say"
+        )
 
 
 def _is_text(check: Checker, cells: Sequence[str]) -> bool:
@@ -114,6 +139,11 @@ def _levels(check: Checker, name: str, cells: Sequence[str]) -> list[str]:
     empty = np.flatnonzero([word.lower() in MISSING for word in words])
     check.fail(name, empty, "has no value", "fill or drop rows without one")
     counts = Counter(words)
+    if len(counts) > MOST_LEVELS and all(DATE.match(word) for word in counts):
+        raise Refused(
+            f"column {quoted(name)} holds dates, such as {quoted(words[0])}: an effect needs "
+            "numbers; write years since some day, or leave it out"
+        )
     if len(counts) > MOST_LEVELS:
         raise Refused(
             f"column {quoted(name)} holds text with {len(counts)} different values, such as "
@@ -131,4 +161,4 @@ def refusal_of_fit(message: Any) -> str:
     text = str(message)
     if text.startswith("collinear columns: "):
         return f"{text.split('. Their')[0]}: leave one of them out of --covariates"
-    return text.replace("n_components", "--components")
+    return text.replace("n_components", "--components").replace(" in y", "")

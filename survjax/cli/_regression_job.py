@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from survjax import AcceleratedLifetime, MixtureRegression, survival_target
+from survjax import AcceleratedLifetime, MixtureRegression, NoFiniteMaximum, survival_target
 from survjax._core.recording import recording_intervals
 from survjax.cli._columns import Units
 from survjax.cli._covariates import Covariates, refusal_of_fit
-from survjax.cli._errors import Refused, printable
+from survjax.cli._errors import Refused, printable, quoted
 from survjax.cli._job import keep_programs, note_width, write
-from survjax.cli._report import QUANTILES, Remaining, choice, table
+from survjax.cli._report import QUANTILES, Remaining, between, choice, table
 from survjax.cli._session import Session, in_words_of_options
 from survjax.plotting import plot_effects, plot_partial_survival, save
 
@@ -49,9 +51,9 @@ def _fit(session: Session, units: Units, X: pd.DataFrame) -> tuple[Any, dict[int
     """The fit that was asked for, and those that were compared with it."""
     asked = session.arguments.components
     failed = int(np.sum(np.isfinite(units.upper)))
-    if failed < 5 * (X.shape[1] + 2):
-        words = "1 effect" if X.shape[1] == 1 else f"{X.shape[1]} effects"
-        session.note("note", f"{failed} failures for {words}: bounds will be wide")
+    if 0 < failed < 5 * (X.shape[1] + 2):
+        words = f"{counted(failed, 'failure')} for {counted(X.shape[1], 'effect')}"
+        session.note("note", f"{words}: bounds will be wide")
     try:
         y = _lives(session, units)
         tried = dict(_tried(session, X, y, {"entry": units.entry, "sample_weight": units.weight}))
@@ -78,6 +80,11 @@ def _note_ties(session: Session, units: Units) -> None:
         )
 
 
+def counted(n: int, what: str) -> str:
+    """One thing or several."""
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
 def _lives(session: Session, units: Units) -> np.ndarray:
     """Lives as they were written; where they were rounded, what failures stand for."""
     arguments = session.arguments
@@ -94,10 +101,16 @@ def _tried(session: Session, X: pd.DataFrame, y: Any, limits: Any) -> Iterator[t
     asked = session.arguments.components
     least = np.inf
     for k in (asked,) if isinstance(asked, int) else TRIED:
-        model = (AcceleratedLifetime() if k == 1 else MixtureRegression(k)).fit(X, y, **limits)
+        model = AcceleratedLifetime() if k == 1 else MixtureRegression(k)
+        try:
+            model.fit(X, y, **limits)
+        except NoFiniteMaximum:
+            if k in (1, asked):
+                raise
+            return
         # Of a fit that was only tried, the line of the criterion says whether it is one.
         if k in (1, asked):
-            session.pass_on_warnings()
+            session.pass_on_warnings(partial(in_plain_words, model))
         session.caught.clear()
         yield k, model
         value = value_of(model, asked)
@@ -122,7 +135,7 @@ def _summary(model: Any, tried: dict[int, Any], asked: int | str) -> Iterator[st
     if isinstance(asked, str):
         values = ((k, value_of(one, asked), one.converged_) for k, one in tried.items())
         yield choice(asked, values)
-    yield model.certificate_.status
+    yield in_plain_words(model, model.certificate_.status)
 
 
 def _effects(model: Any, level: float) -> Iterator[str]:
@@ -134,9 +147,10 @@ def _effects(model: Any, level: float) -> Iterator[str]:
         rows = found[[str(label).startswith(f"{name}:") for label in found.index]]
         body = [
             [printable(label.split(":", 1)[1], 30), f"{row.ratio:.4g}",
-             f"{np.exp(row.lower):.4g} to {np.exp(row.upper):.4g}", f"{row.p_value:.2g}"]
+             between(np.exp(row.lower), np.exp(row.upper)),
+             "" if np.isnan(row.p_value) else f"{row.p_value:.2g}"]
             for label, row in zip(rows.index, rows.itertuples(), strict=True)
-            if not label.endswith(":intercept")
+            if label != f"{name}:intercept"
         ]  # fmt: skip
         yield from table(["covariate", "factor", f"{100 * level:g}% bounds", "p"], body)
 
@@ -155,6 +169,21 @@ def words_of(predictor: str) -> str:
     if kind == "log_scale":
         return f"the lives of component {number}"
     return f"the odds of component {number} over component 1"
+
+
+def in_plain_words(model: Any, text: str) -> str:
+    """Messages name parameters; here they are what people see in the tables."""
+    for parameter in sorted(model.parameter_names_, key=len, reverse=True):
+        name, _, column = str(parameter).partition(":")
+        if not column:
+            number = name.removeprefix("log_shape").lstrip("_")
+            words = f"the shape of component {number}" if number else "the shape"
+        elif column == "intercept":
+            words = f"{words_of(name)} where all covariates are 0"
+        else:
+            words = f"the effect of {quoted(column)} on {words_of(name)}"
+        text = re.sub(rf"{re.escape(parameter)}(?= open|\))", lambda _, w=words: w, text)  # type: ignore[misc]
+    return text.replace(", or set penalty > 0", "")
 
 
 class RemainingWithCovariates(Remaining):
@@ -222,7 +251,7 @@ def _contrasts(model: Any, X: pd.DataFrame, covariates: Covariates) -> Iterator[
     score = {
         name: max(
             (abs(table.loc[label, "z"]) for label in table.index
-             if str(label).endswith(f":{name}")), default=0.0,
+             if str(label).partition(":")[2] == name), default=0.0,
         )
         for name in X.columns
     }  # fmt: skip

@@ -13,6 +13,7 @@ from survjax.cli._writing import escaped_column
 from survjax.plotting._data import grid, title_of
 
 QUANTILES = (0.1, 0.5, 0.9)
+ENDS = ("lower", "upper")
 #: Units of which the terminal shows the remaining life; rul.csv has them all.
 SHOWN = 5
 
@@ -26,6 +27,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
             *(c.rjust(w) for c, w in zip(row[1:], width[1:], strict=True)),
         ]
         yield "  " + "  ".join(cells).rstrip()
+
+
+def between(lower: float, upper: float) -> str:
+    """Bounds in words; a fit that is no maximum has none."""
+    return "none" if np.isnan(lower) or np.isnan(upper) else f"{lower:.4g} to {upper:.4g}"
 
 
 def components(model: Any, unit: str | None) -> Iterator[str]:
@@ -143,6 +149,6 @@ class Remaining:
         """One unit's line."""
         value = {name: f"{column[i]:.4g}" for name, column in self.columns_of.items()}
         cells = [printable(self.names[i], 24), f"{self.ages[i]:.5g}", value["mean"]]
-        cells += [f"{value['mean_lower']} to {value['mean_upper']}"]
+        cells += [between(*(float(self.columns_of[f"mean_{end}"][i]) for end in ENDS))]
         cells += [value["q10"], value["q50"], value["q90"]]
         return (cells + [value.get("failure_probability", "")])[:length]

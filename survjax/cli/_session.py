@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,12 @@ class Session:
             self._wipe()
             print(f"survjax: {kind}: {' '.join(str(text).split())}", file=sys.stderr, flush=True)
 
-    def pass_on_warnings(self) -> None:
+    def pass_on_warnings(self, words: Callable[[str], str] = str) -> None:
         """Print what fits warned of, a line each, once; warnings for programmers are not shown."""
         for text in dict.fromkeys(
             str(w.message) for w in self.caught if issubclass(w.category, UserWarning)
         ):
-            self.note("warning", in_words_of_options(text))
+            self.note("warning", words(in_words_of_options(text)))
         self.caught.clear()
 
     def begin(self, step: str) -> None:

@@ -48,7 +48,7 @@ def plot_effects(
     """
     table = model.summary(level)
     name = predictor or str(table.index[0]).split(":")[0]
-    rows = [f for f in table.index if f.startswith(f"{name}:") and not f.endswith(":intercept")]
+    rows = [f for f in table.index if f.startswith(f"{name}:") and f != f"{name}:intercept"]
     if not rows:
         known = sorted({str(f).split(":")[0] for f in table.index if ":" in str(f)})
         raise ValueError(f"no effects on {name!r}: there are effects on {', '.join(known)}")

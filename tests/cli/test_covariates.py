@@ -80,6 +80,62 @@ def test_a_column_without_differences_or_with_too_many_levels_is_refused(file, r
     assert f"20 different values, such as 'm0': at most {MOST_LEVELS} can have effects" in said
 
 
+def test_names_with_commas_are_quoted_as_in_a_file(file):
+    text = GOOD.replace("load", '"load, kN"', 1)
+    assert read(file(text), "--covariates", 'maker,"load, kN"').names[-1] == "load, kN"
+    assert read(file(text.replace("hot", "--out", 1)), "--covariates=--out").names == ["--out=y"]
+
+
+def test_names_that_the_answer_needs_for_itself_are_refused(file, refusal):
+    path = file(GOOD.replace("load", "intercept", 1))
+    said = refusal("fit", path, *USUAL, "--covariates", "intercept")
+    assert said == "a covariate cannot be called 'intercept', as a parameter is: rename it"
+    path = file(GOOD.replace("load", "maker=A", 1))
+    said = refusal("fit", path, *USUAL, "--covariates", "maker=A,maker")
+    assert said.startswith("column 'maker=A' has the name of a value of 'maker': leave one of them")
+
+
+def test_dates_are_refused_with_what_to_do(file, refusal):
+    rows = "".join(f"{i + 1},1,2001-0{1 + i % 9}-{10 + i}\n" for i in range(20))
+    said = refusal("fit", file("age,failed,built\n" + rows), *USUAL[:4], "--covariates", "built")
+    assert said.startswith("column 'built' holds dates, such as '2001-01-10': an effect needs num")
+
+
+def test_a_column_in_a_unit_that_hides_its_effect_is_mentioned(file):
+    lines = GOOD.splitlines()
+    rows = [f"{x},{1e7 * float(x.split(',')[3])}" for x in lines[1:]]
+    found = read(file("\n".join([f"{lines[0]},grams", *rows])), "--covariates", "load,grams")
+    (note,) = found.notes
+    assert note.startswith("column 'grams' has a standard deviation of 3.3e+06")
+    assert note.endswith("hard to read; divide it by 1e+07, say")
+
+
+def test_without_failures_that_is_all_there_is_to_say(file, refusal, capsys):
+    path = file(GOOD.replace(",1,", ",0,"))
+    assert refusal("fit", path, *USUAL, "--covariates", "load") == (
+        "none of the 12 units has failed: a fit needs failures"
+    )
+
+
+def test_an_effect_that_runs_off_is_told_in_plain_words(file, tmp_path, capsys):
+    rows = "".join(f"{2.5 + i % 7},{int(i % 3 > 0)},{int(i % 3 > 0)}\n" for i in range(30))
+    more = ("--components", "1", "--no-pictures", "--out", str(tmp_path / "out"))
+    path = file("age,failed,leak\n" + rows)
+    assert main(["fit", path, *USUAL[:4], "--covariates", "leak", *more]) == 3
+    said = capsys.readouterr()
+    assert "the data leave life where all covariates are 0 open" in said.out
+    assert "the data leave the effect of 'leak' on life open. Drop or merge" in said.err
+    assert "penalty" not in said.err and "log_scale" not in said.out + said.err
+    assert "nan" not in said.out and "none" in said.out
+
+
+def test_two_units_are_not_refused_for_what_was_only_tried(file, tmp_path, capsys):
+    path = file("age,failed,load\n4.7,0,1.025\n6.5,1,0.97\n")
+    more = ("--covariates", "load", "--no-pictures", "--out", str(tmp_path / "out"))
+    assert main(["fit", path, *USUAL[:4], *more]) == 3
+    assert "1 failure for 1 effect" in capsys.readouterr().err
+
+
 def test_columns_that_say_the_same_are_refused_in_the_words_of_the_options(file, refusal):
     lines = GOOD.splitlines()
     text = "\n".join(

@@ -27,6 +27,14 @@ def test_the_forest_has_one_row_a_covariate_at_its_ratio(model_and_table):
         plot_effects(model, predictor="log_shape")
 
 
+def test_the_forest_leaves_out_the_intercept_and_no_covariate(model_and_table):
+    _, table = model_and_table
+    named = table.set_axis(["pump:intercept", *table.columns[1:]], axis=1)
+    y = np.exp(named["pump:intercept"]) * np.random.default_rng(1).weibull(2.0, len(named))
+    ax = plot_effects(AcceleratedLifetime().fit(named, y))
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(named.columns)
+
+
 def test_partial_survival_moves_one_covariate(model_and_table):
     model, table = model_and_table
     times = np.linspace(0.5, 20.0, 9)
