@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
+import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 
+from survjax._core.validation import as_floats, check_events, check_rows
+
+#: Columns of the result, which covariates must not be named like.
+MADE = ("life", "start", "stop", "event")
+
 
 def history_rows(
-    lives: pd.DataFrame,
-    readings: pd.DataFrame,
+    lives: Any,
+    readings: Any,
     *,
     unit: str = "unit",
     end: str = "end",
@@ -28,26 +36,30 @@ def history_rows(
     lives : DataFrame
         One row for each life: columns `unit`, `end`, `failed` (True: failed at its end, False:
         still running or taken out) and, if named, `start`. One unit may have several lives.
+        Tables of polars and pyarrow are taken too.
     readings : DataFrame
-        Columns `unit` and `time`; all others are covariates.
+        Columns `unit` and `time`; all others are covariates. Of several readings at one time the
+        last counts.
     unit, end, failed, time : str
         Names of these columns.
     start : str, optional
         Column with the beginning of each life; zero by default.
     per : str, default "D"
-        Unit of time of the result, where times are dates: any of pandas' (such as "h").
+        Unit of time of the result, where times are dates or time differences: any of pandas'
+        (such as "h").
 
     Returns
     -------
     DataFrame
         Columns `life` (number of the row of `lives`), `unit`, `start`, `stop`, `event` and the
-        covariates: pass `stop` and `event` as y, `start` as entry and `life` as unit. The unit
-        of time is kept in `.attrs["per"]` where times were dates.
+        covariates, sorted by life and time: pass `stop` and `event` as y, `start` as entry and
+        `life` as unit. The unit of time is kept in `.attrs["per"]` where times were dates.
 
     Raises
     ------
     ValueError
-        For missing columns, lives that end before they start, or lives without any reading.
+        For missing columns and values, times that cannot be compared, covariates named like a
+        column of the result, lives that end before they start, or lives without any reading.
 
     Examples
     --------
@@ -58,61 +70,178 @@ def history_rows(
     >>> history_rows(lives, readings)[["start", "stop", "event", "load"]].to_numpy().tolist()
     [[0.0, 4.0, False, 1.0], [4.0, 10.0, True, 2.0]]
     """
-    _need(lives, [unit, end, failed, *([start] if start else [])], "lives")
-    _need(readings, [unit, time], "readings")
+    lives = _table(lives, [unit, end, failed, *([start] if start else [])], "lives")
+    readings = _table(readings, [unit, time], "readings")
     covariates = [name for name in readings.columns if name not in (unit, time)]
-    table = lives[[unit, failed]].copy()
-    table["life"] = np.arange(len(lives))
-    dated = pd.api.types.is_datetime64_any_dtype(lives[end])
-    begin = lives[start] if start else pd.Series(0.0, index=lives.index)
-    if dated and not start:
+    _check_names(covariates, unit)
+    begin, stop, read = _clock(lives, readings, start, end, time)
+    event = check_events(lives[failed].to_numpy(), len(lives), f"{failed!r} of lives")
+    found = _join(_units(lives[unit], readings[unit]), begin, stop, read)
+    dated = begin.dtype.kind in "mM"
+    length = _length(per) if dated else 1.0
+    table = pd.DataFrame(
+        {
+            "life": found.life,
+            unit: lives[unit].array.take(found.life),
+            "start": (found.start - begin[found.life]) / length,
+            "stop": (found.stop - begin[found.life]) / length,
+            "event": event[found.life] & found.last,
+            **{name: readings[name].array.take(found.reading) for name in covariates},
+        }
+    )
+    if dated:
+        table.attrs["per"] = per
+    return table
+
+
+def _check_names(covariates: list[Any], unit: str) -> None:
+    """Refuse names that the result has for something else."""
+    taken = [name for name in covariates if name in MADE] + [unit] * (unit in MADE)
+    if taken:
+        raise ValueError(
+            f"the column {taken[0]!r} has the name of a column of the result "
+            f"({', '.join(MADE)}): rename it first"
+        )
+
+
+def _clock(
+    lives: pd.DataFrame, readings: pd.DataFrame, start: str | None, end: str, time: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """When lives begin and end, and when readings were taken, on one clock."""
+    stop, kind = _times(lives[end], f"{end!r} of lives")
+    read, other = _times(readings[time], f"{time!r} of readings")
+    held = {f"{end!r} of lives": kind, f"{time!r} of readings": other}
+    if start:
+        begin, held[f"{start!r} of lives"] = _times(lives[start], f"{start!r} of lives")
+    elif stop.dtype.kind == "M":
         raise ValueError("lives that end on a date need a start: name its column in start=")
-    table["begin"], table["end"] = begin, lives[end]
-    wrong = ~(table["end"] > table["begin"])
+    else:
+        begin = np.zeros_like(stop)
+    if len(set(held.values())) > 1:
+        words = ", ".join(f"{label} holds {what}" for label, what in held.items())
+        raise ValueError(f"times must all be of one kind, got: {words}. Convert them to one")
+    wrong = ~(stop > begin)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise ValueError(f"life in row {row} of lives does not end after it starts")
-    joined = _assigned(table, readings, unit, time)
-    key = [unit, "life"]
-    joined = joined.sort_values([*key, time], kind="stable")
-    # Of readings at or before the beginning only the last one counts.
-    early = joined[time] <= joined["begin"]
-    last_early = ~joined[early].duplicated(key, keep="last")
-    joined = pd.concat([joined[early][last_early], joined[~early]]).sort_values([*key, time])
-    joined[time] = joined[time].where(joined[time] > joined["begin"], joined["begin"])
-    joined = joined[~joined.duplicated([*key, time], keep="last")]
-    following = joined.groupby("life")[time].shift(-1)
-    stop = following.where(following.notna(), joined["end"])
-    unread = set(table["life"]) - set(joined["life"])
-    if unread:
+    return begin, stop, read
+
+
+class _Rows(NamedTuple):
+    """Which life and reading each row is of, from when to when, and whether it ends the life."""
+
+    life: np.ndarray
+    reading: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+    last: np.ndarray
+
+
+def _join(
+    units: tuple[np.ndarray, np.ndarray], begin: np.ndarray, stop: np.ndarray, time: np.ndarray
+) -> _Rows:
+    """Each life with the readings that hold during it, by unit and time."""
+    moments = np.unique(np.concatenate([begin, stop, time]))
+
+    def key(unit: np.ndarray, moment: np.ndarray) -> np.ndarray:
+        return unit.astype(np.int64) * moments.size + np.searchsorted(moments, moment)
+
+    mine, theirs = units
+    place = key(theirs, time)
+    order = np.argsort(place, kind="stable")
+    order = order[np.append(place[order][1:] != place[order][:-1], True)[: order.size]]
+    place = place[order]
+    # From the last reading at or before the beginning, or else the first one of the unit.
+    first = np.searchsorted(place, key(mine, begin), side="right") - 1
+    first = np.maximum(first, np.searchsorted(place, mine.astype(np.int64) * moments.size))
+    size = np.searchsorted(place, key(mine, stop)) - first
+    if (size <= 0).any():
+        unread = np.flatnonzero(size <= 0)
         raise ValueError(
-            f"{len(unread)} lives have no reading before their end, the first in row "
-            f"{min(unread)} of lives: drop them, or add a reading"
+            f"{unread.size} lives have no reading before their end, the first in row "
+            f"{unread[0]} of lives: drop them, or add a reading"
         )
-    columns = {
-        "life": joined["life"],
-        unit: joined[unit],
-        "start": joined[time] - joined["begin"],
-        "stop": stop - joined["begin"],
-        "event": joined[failed].astype(bool) & following.isna(),
-    }
-    found = pd.DataFrame(columns | {name: joined[name] for name in covariates})
-    if dated:
-        for name in ("start", "stop"):
-            found[name] = found[name] / pd.Timedelta(1, per)
-        found.attrs["per"] = per
-    return found.reset_index(drop=True)
+    life = np.repeat(np.arange(size.size), size)
+    ends = np.cumsum(size)
+    reading = order[np.arange(life.size) - np.repeat(ends - size - first, size)]
+    since = np.maximum(time[reading], begin[life])
+    last = np.zeros(life.size, bool)
+    last[ends - 1] = True
+    until = np.append(since[1:], since[:1])
+    return _Rows(life, reading, since, np.where(last, stop[life], until), last)
 
 
-def _assigned(table: pd.DataFrame, readings: pd.DataFrame, unit: str, time: str) -> pd.DataFrame:
-    """Each reading beside every life of its unit that it says something of."""
-    joined = readings.merge(table, on=unit, how="inner")
-    return joined[joined[time] < joined["end"]]
-
-
-def _need(frame: pd.DataFrame, names: list[str], what: str) -> None:
+def _table(frame: Any, names: list[str], what: str) -> pd.DataFrame:
+    """A frame of any library as one of pandas, with columns of different names."""
+    if not isinstance(frame, pd.DataFrame):
+        table = nw.from_native(frame, eager_only=True, pass_through=True)
+        if not isinstance(table, nw.DataFrame):
+            advice = "collect it first" if hasattr(frame, "collect") else "make a DataFrame of it"
+            raise ValueError(f"{what} must be a DataFrame, got {type(frame).__name__}: {advice}")
+        frame = table.to_pandas()
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise ValueError(
             f"{what} has no column {missing[0]!r}: it has {', '.join(map(str, frame.columns))}"
         )
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice or not frame.columns.is_unique:
+        name = twice[0] if twice else frame.columns[frame.columns.duplicated()][0]
+        used = "is named for two things" if twice else "occurs twice"
+        raise ValueError(f"column {name!r} of {what} {used}: each needs a column of its own")
+    return frame
+
+
+def _units(mine: pd.Series, theirs: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """A number for each unit, in lives and in readings."""
+    for units, what in ((mine, "lives"), (theirs, "readings")):
+        if units.isna().any():
+            row = int(np.flatnonzero(units.isna())[0])
+            raise ValueError(f"{units.name!r} of {what} is missing in row {row}: drop such rows")
+    # As they are: 1 and "1" are different units.
+    both = [mine, theirs]
+    if mine.dtype != theirs.dtype:
+        both = [units.astype(object) for units in both]
+    code = pd.factorize(pd.concat(both, ignore_index=True))[0]
+    mine_code, theirs_code = code[: len(mine)], code[len(mine) :]
+    if len(mine) and len(theirs) and not np.isin(mine_code, theirs_code).any():
+        raise ValueError(
+            f"lives and readings have no unit in common: they hold {mine.iloc[0]!r} "
+            f"({mine.dtype}), ... and {theirs.iloc[0]!r} ({theirs.dtype}), ..."
+        )
+    return mine_code, theirs_code
+
+
+def _times(column: pd.Series, label: str) -> tuple[np.ndarray, str]:
+    """A column of times, none missing, and its kind: dates, time differences or numbers."""
+    inferred = pd.api.types.infer_dtype(column, skipna=True) if column.dtype == object else ""
+    if inferred in ("date", "datetime", "datetime64"):
+        column = pd.to_datetime(column)
+    elif inferred in ("timedelta", "timedelta64"):
+        column = pd.to_timedelta(column)
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna())[0])
+        raise ValueError(f"{label} is missing in row {row}: drop such rows, or fill it")
+    if pd.api.types.is_datetime64_any_dtype(column):
+        if column.dt.tz is None:
+            return column.to_numpy("datetime64[ns]"), "dates"
+        return column.dt.tz_convert(None).to_numpy("datetime64[ns]"), "dates with a time zone"
+    if pd.api.types.is_timedelta64_dtype(column):
+        return column.to_numpy("timedelta64[ns]"), "time differences"
+    if inferred == "string" or pd.api.types.is_string_dtype(column.dtype):
+        raise ValueError(
+            f"{label} holds text, the first {column.iloc[0]!r}: convert it with pandas.to_datetime "
+            "or pandas.to_numeric first"
+        )
+    numbers = as_floats(column.to_numpy(), label)
+    check_rows(numbers, np.isfinite(numbers), label, "finite", "drop or correct these rows")
+    return numbers, "numbers"
+
+
+def _length(per: str) -> np.timedelta64:
+    try:
+        return pd.Timedelta(1, per).to_timedelta64()
+    except ValueError:
+        raise ValueError(
+            f"per must be a unit of time of fixed length, such as 'D', 'h', 's' or 'W', got {per!r}"
+        ) from None
