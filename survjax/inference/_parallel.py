@@ -27,8 +27,8 @@ T = TypeVar("T")
 BLOCK = 4096
 #: From this many rows on, parts of the rows are worked on at once.
 PARALLEL_ROWS = 50_000
-#: Threads wait for each other around the short steps of a block of rows: where there is little to do
-#: for each row, they pay from so many times more rows on.
+#: Threads wait for each other around the short steps of a block of rows: where a row takes little,
+#: they pay from so many times more rows on.
 LIGHT = 4.0
 #: Products that BLAS sums in one thread. Beyond them it wakes more, which takes a busy machine
 #: longer than the sum, and fights over cores with the threads that work on parts of the rows.

@@ -187,7 +187,8 @@ class _Ascent:
         plain = self.active.all() and not np.any(self.l1 + self.l2)
         if self.sets.order.size <= ROUGH_ROWS or len(decrements) < 2 or not plain:
             return np.inf, False
-        return foretell(*decrements[-2:], self.failures.rows.size, tol, STEADY)
+        before, decrement = decrements[-2:]
+        return foretell(before, decrement, self.failures.rows.size, tol, STEADY)
 
     def _away(self, step: Floats) -> Floats | None:
         """Return the direction of a step if the likelihood rises along it for ever."""
