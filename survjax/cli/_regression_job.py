@@ -242,7 +242,7 @@ def _name_levels(ax: Any, name: str, covariates: Covariates) -> None:
             if name == f"{group}={other}":
                 ax.set_title(f"Survival by {printable(group, 40)}", loc="left")
                 for text, level in zip(ax.get_legend().get_texts(), (first, other), strict=True):
-                    text.set_text(printable(level, 40).replace("$", r"\$"))
+                    text.set_text(printable(level, 40))
 
 
 def _contrasts(model: Any, X: pd.DataFrame, covariates: Covariates) -> Iterator[Any]:

@@ -13,6 +13,13 @@ from survjax.plotting._style import COMPONENTS, DATA, GRAY, MODEL, finish, perce
 
 #: The most rows of a forest that can be read.
 ROWS = 40
+#: Letters of a column's name that are shown.
+LONGEST = 32
+
+
+def short(name: str) -> str:
+    """A name that leaves room for the picture."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
 
 
 def plot_effects(
@@ -69,7 +76,7 @@ def plot_effects(
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_yticks(at, [row.split(":", 1)[1] for row in table.index])
+    ax.set_yticks(at, [short(row.split(":", 1)[1]) for row in table.index], parse_math=False)
     ax.grid(False, axis="y")
     return finish(ax)
 
@@ -122,14 +129,17 @@ def plot_partial_survival(
     ages = np.full(len(values), float(age))
     found = model.predict_survival(rows, times, ages, level)
     t = np.asarray(times, float)
+    word = short(str(column))
     ax = start(
-        ax, title=f"Survival by {column}", x="time ({unit})", y="share that runs on", unit=unit
+        ax, title=f"Survival by {word}", x="time ({unit})", y="share that runs on", unit=unit
     )
     for i, value in enumerate(values):
         color = COMPONENTS[i % len(COMPONENTS)]
         limits = (found[name].iloc[i] for name in ("lower", "upper"))
         ax.fill_between(t, *limits, color=color, alpha=0.2, linewidth=0)
-        ax.plot(t, found["survival"].iloc[i], color=color, label=f"{column} = {value:g}")
+        ax.plot(
+            t, found["survival"].iloc[i], color=color, label=f"{short(str(column))} = {value:g}"
+        )
     ax.set_ylim(0.0, 1.02)
     return finish(ax, columns=3)
 

@@ -58,9 +58,10 @@ def start(ax: Any, *, title: str, x: str, y: str, unit: str | None) -> Axes:
     elif not isinstance(ax, Axes):
         raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}")
     word = unit or "unit of the data"
-    ax.set_title(title, loc="left", fontsize="large")
-    ax.set_xlabel(x.replace("{unit}", word))
-    ax.set_ylabel(y.replace("{unit}", word))
+    # Names of columns and units are no formulas, dollar signs or not.
+    ax.set_title(title, loc="left", fontsize="large", parse_math=False)
+    ax.set_xlabel(x.replace("{unit}", word), parse_math=False)
+    ax.set_ylabel(y.replace("{unit}", word), parse_math=False)
     ax.grid(True, color="#E3E3E3", linewidth=0.7)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
@@ -71,7 +72,7 @@ def finish(ax: Axes, columns: int = 2) -> Axes:
     """Put the legend below the axes, where it hides no data."""
     handles, labels = ax.get_legend_handles_labels()
     if handles:
-        ax.legend(
+        legend = ax.legend(
             handles,
             labels,
             loc="upper center",
@@ -80,6 +81,8 @@ def finish(ax: Axes, columns: int = 2) -> Axes:
             frameon=False,
             fontsize="small",
         )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     return ax
 
 

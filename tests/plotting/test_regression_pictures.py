@@ -6,6 +6,7 @@ import pytest
 
 from survjax import AcceleratedLifetime
 from survjax.plotting import plot_asset_rul, plot_effects, plot_partial_survival
+from survjax.plotting._style import png
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,21 @@ def test_the_forest_leaves_out_the_intercept_and_no_covariate(model_and_table):
     y = np.exp(named["pump:intercept"]) * np.random.default_rng(1).weibull(2.0, len(named))
     ax = plot_effects(AcceleratedLifetime().fit(named, y))
     assert [label.get_text() for label in ax.get_yticklabels()] == list(named.columns)
+
+
+def test_names_are_no_formulas_and_leave_room(model_and_table):
+    _, table = model_and_table
+    names = ["price $x", "$\\frac$" + "ab" * 50]
+    named = table.set_axis(names, axis=1)
+    y = np.exp(table["load"]) * np.random.default_rng(1).weibull(2.0, len(named))
+    model = AcceleratedLifetime().fit(named, y)
+    for ax in (
+        plot_effects(model),
+        plot_partial_survival(model, named, names[1], [0.0, 1.0], [1.0, 2.0], unit="$"),
+    ):
+        png(ax)  # a formula that is none would be an error
+        assert ax.get_position().width > 0.4
+    assert plot_effects(model).get_yticklabels()[0].get_text() == "price $x"
 
 
 def test_partial_survival_moves_one_covariate(model_and_table):
