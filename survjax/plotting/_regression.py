@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FormatStrFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
 from survjax.plotting._style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
 
@@ -66,19 +66,28 @@ def plot_effects(
     low, high = np.exp(table["lower"]), np.exp(table["upper"])
     at = np.arange(len(table))[::-1]
     ax.axvline(1.0, color=GRAY, linewidth=1.0)
-    ax.hlines(at, low, high, color=MODEL, linewidth=2.0, label=f"{percent(level)} bounds")
+    there = np.isfinite(low) & np.isfinite(high)
+    if there.any():
+        label = f"{percent(level)} bounds"
+        ax.hlines(at[there], low[there], high[there], color=MODEL, linewidth=2.0, label=label)
     ax.plot(table["ratio"], at, "o", color=MODEL, markersize=5)
     ax.set_xscale("log")
-    # Between 0.95 and 1.1 there are none of a logarithmic axis' round numbers but 1.
-    every = np.append(np.concatenate([low, high])[np.isfinite([*low, *high])], 1.0)
-    narrow = every.max() < 2.0 * every.min()
-    locator = MaxNLocator(6) if narrow else LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
-    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_locator(_locator(np.array([*low, *high, *table["ratio"], 1.0])))
     ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_yticks(at, [short(row.split(":", 1)[1]) for row in table.index], parse_math=False)
     ax.grid(False, axis="y")
     return finish(ax)
+
+
+def _locator(shown: np.ndarray) -> Locator:
+    """Where a logarithmic axis has numbers, so that there are some, and room for them."""
+    shown = shown[np.isfinite(shown) & (shown > 0)]
+    wide = shown.max() / shown.min()
+    if wide < 2.0:
+        # Between 0.95 and 1.1 there are none of a logarithmic axis' round numbers but 1.
+        return MaxNLocator(6)
+    return LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if wide < 300.0 else (1.0,), numticks=8)
 
 
 def plot_partial_survival(
@@ -141,7 +150,7 @@ def plot_partial_survival(
             t, found["survival"].iloc[i], color=color, label=f"{short(str(column))} = {value:g}"
         )
     ax.set_ylim(0.0, 1.02)
-    return finish(ax, columns=3)
+    return finish(ax, columns=3 if len(word) <= 12 else 1)
 
 
 def plot_asset_rul(

@@ -1,10 +1,12 @@
 """Pictures of regressions show the numbers that the tables hold."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from survjax import AcceleratedLifetime
+from survjax import AcceleratedLifetime, FitWarning
 from survjax.plotting import plot_asset_rul, plot_effects, plot_partial_survival
 from survjax.plotting._style import png
 
@@ -36,6 +38,21 @@ def test_the_forest_leaves_out_the_intercept_and_no_covariate(model_and_table):
     assert [label.get_text() for label in ax.get_yticklabels()] == list(named.columns)
 
 
+def test_effects_without_bounds_are_points_on_an_axis_that_can_be_read():
+    leak = np.arange(60) % 2
+    y = np.column_stack([2.0 + np.arange(60) % 7, leak])
+    table = pd.DataFrame({"leak": leak})
+    with pytest.warns(FitWarning, match="no proper maximum"):
+        model = AcceleratedLifetime().fit(table, y)
+    ax = plot_effects(model)
+    png(ax)
+    assert ax.get_legend() is None and not ax.collections
+    ticks = [label for label in ax.get_xticklabels() if label.get_text()]
+    boxes = [label.get_window_extent() for label in ticks]
+    assert len(boxes) >= 3
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
+
+
 def test_names_are_no_formulas_and_leave_room(model_and_table):
     _, table = model_and_table
     names = ["price $x", "$\\frac$" + "ab" * 50]
@@ -44,7 +61,7 @@ def test_names_are_no_formulas_and_leave_room(model_and_table):
     model = AcceleratedLifetime().fit(named, y)
     for ax in (
         plot_effects(model),
-        plot_partial_survival(model, named, names[1], [0.0, 1.0], [1.0, 2.0], unit="$"),
+        plot_partial_survival(model, named, names[1], [0.0, 1.0, 2.0], [1.0, 2.0], unit="$"),
     ):
         png(ax)  # a formula that is none would be an error
         assert ax.get_position().width > 0.4
