@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from survjax.cli._job import keep_programs, note_width, write
 from survjax.cli._report import QUANTILES, Remaining, between, choice, table
 from survjax.cli._session import Session, in_words_of_options
 from survjax.plotting import plot_effects, plot_partial_survival, save
+from survjax.plotting._style import finish as put_legend
 
 #: Numbers of components that a criterion chooses among; the last only if that before it was better.
 TRIED = (1, 2, 3)
 #: Covariates whose effect on survival is drawn: those that the data are surest of.
 DRAWN = 3
+#: Values of a text that one picture shows, the one that effects are against among them.
+CURVES = 4
 
 
 def finish(session: Session, units: Units, covariates: Covariates, unit: str | None) -> int:
@@ -227,22 +231,22 @@ def _draw(
         ax.set_xlabel("factor per unit of the covariate")
         save(ax, folder / f"effects{short}.png")
     times = np.linspace(0.0, longest, 120)
-    for i, (name, rows, values) in enumerate(_contrasts(model, X, covariates), start=1):
+    contrasts = islice(_contrasts(model, X, covariates), DRAWN)
+    for i, (names, rows, values, levels) in enumerate(contrasts, start=1):
         session.begin(f"drawing partial_{i}.png")
-        ax = plot_partial_survival(model, rows, name, values, times, level=level, unit=unit)
-        _name_levels(ax, name, covariates)
+        ax = plot_partial_survival(model, rows, names, values, times, level=level, unit=unit)
+        if levels:
+            _name_levels(ax, *levels)
         save(ax, folder / f"partial_{i}.png")
     session.pass_on_warnings()
 
 
-def _name_levels(ax: Any, name: str, covariates: Covariates) -> None:
+def _name_levels(ax: Any, group: str, levels: list[str]) -> None:
     """Say Arden and Borel where a column of text became zeros and ones."""
-    for group, (first, *others) in covariates.levels.items():
-        for other in others:
-            if name == f"{group}={other}":
-                ax.set_title(f"Survival by {printable(group, 40)}", loc="left")
-                for text, level in zip(ax.get_legend().get_texts(), (first, other), strict=True):
-                    text.set_text(printable(level, 40))
+    ax.set_title(f"Survival by {printable(group, 40)}", loc="left")
+    put_legend(ax, columns=4)
+    for text, level in zip(ax.get_legend().get_texts(), levels, strict=True):
+        text.set_text(printable(level, 40))
 
 
 def _contrasts(model: Any, X: pd.DataFrame, covariates: Covariates) -> Iterator[Any]:
@@ -259,9 +263,17 @@ def _contrasts(model: Any, X: pd.DataFrame, covariates: Covariates) -> Iterator[
     for group, others in covariates.levels.items():
         usual[[f"{group}={level}" for level in others[1:]]] = 0.0
     order = sorted(X.columns, key=lambda name: -np.nan_to_num(score[name]))
-    for name in order[:DRAWN]:
-        values = np.unique(X[name])
-        if values.size > 3:
-            low_to_high = np.quantile(X[name], [0.1, 0.5, 0.9])
-            values = np.unique([float(f"{value:.3g}") for value in low_to_high])
-        yield name, usual, values
+    kinds = {f"{text}={word}": text for text, every in covariates.levels.items() for word in every}
+    for name in order:
+        if name not in kinds:
+            values = np.unique(X[name])
+            if values.size > 3:
+                low_to_high = np.quantile(X[name], [0.1, 0.5, 0.9])
+                values = np.unique([float(f"{value:.3g}") for value in low_to_high])
+            yield [name], usual, values[:, None], None
+            continue
+        kind = kinds[name]
+        same = [other for other in order if kinds.get(other) == kind][: CURVES - 1]
+        if name == same[0]:
+            levels = [covariates.levels[kind][0], *(other[len(kind) + 1 :] for other in same)]
+            yield same, usual, np.vstack([np.zeros(len(same)), np.eye(len(same))]), (kind, levels)

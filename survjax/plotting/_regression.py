@@ -110,9 +110,10 @@ def plot_partial_survival(
         Any.
     X : DataFrame or array of shape (n, p)
         Its first row says what the other covariates are.
-    column : str or int
-        The covariate that varies, by name or position.
-    values : array-like of shape (v,)
+    column : str or int, or a list of them
+        The covariate that varies, by name or position; several that vary together, such as the
+        columns of ones and zeros that a text became.
+    values : array-like of shape (v,), or (v, c) for a list of c
         Its values.
     times : array-like of shape (m,)
         Times at which to draw, from `age` on.
@@ -131,24 +132,27 @@ def plot_partial_survival(
     """
     names = list(getattr(X, "columns", range(np.asarray(X).shape[1])))
     table = pd.DataFrame(np.asarray(X, float)[:1].repeat(len(values), axis=0), columns=names)
-    if column not in names:
-        raise ValueError(f"no column {column!r}: there are {', '.join(map(str, names))}")
-    table[column] = np.asarray(values, float)
+    columns = list(column) if isinstance(column, (list, tuple)) else [column]
+    for one in columns:
+        if one not in names:
+            raise ValueError(f"no column {one!r}: there are {', '.join(map(str, names))}")
+    moved = np.asarray(values, float).reshape(len(values), len(columns))
+    table[columns] = moved
     rows = table if hasattr(X, "columns") else table.to_numpy()
     ages = np.full(len(values), float(age))
     found = model.predict_survival(rows, times, ages, level)
     t = np.asarray(times, float)
-    word = short(str(column))
+    words = [short(str(one)) for one in columns]
+    word = ", ".join(words)
     ax = start(
         ax, title=f"Survival by {word}", x="time ({unit})", y="share that runs on", unit=unit
     )
-    for i, value in enumerate(values):
+    for i, row in enumerate(moved):
         color = COMPONENTS[i % len(COMPONENTS)]
         limits = (found[name].iloc[i] for name in ("lower", "upper"))
         ax.fill_between(t, *limits, color=color, alpha=0.2, linewidth=0)
-        ax.plot(
-            t, found["survival"].iloc[i], color=color, label=f"{short(str(column))} = {value:g}"
-        )
+        label = ", ".join(f"{one} = {value:g}" for one, value in zip(words, row, strict=True))
+        ax.plot(t, found["survival"].iloc[i], color=color, label=label)
     ax.set_ylim(0.0, 1.02)
     return finish(ax, columns=3 if len(word) <= 12 else 1)
 

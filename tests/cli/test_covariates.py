@@ -193,6 +193,26 @@ def test_no_running_unit_leaves_a_table_of_no_rows(file, tmp_path, capsys):
     assert (tmp_path / "out" / "rul.csv").read_text().startswith("unit,age,mean,mean_lower")
 
 
+def test_the_values_of_a_text_share_a_picture(file, tmp_path, monkeypatch):
+    from survjax.cli import _regression_job
+
+    seen, draw = [], _regression_job.save
+    monkeypatch.setattr(_regression_job, "save", lambda ax, path: seen.append(ax) or draw(ax, path))
+    names = [f"L{i}" for i in range(6)]
+    rng = np.random.default_rng(0)
+    kind, lives = np.arange(120) % 6, rng.weibull(2.0, 120)
+    table = pd.DataFrame({"age": lives * (1 + kind), "kind": np.take(names, kind)})
+    table["load"] = rng.normal(size=120)
+    path = file(table.to_csv(index=False))
+    more = ("--components", "1", "--out", str(tmp_path / "out"))
+    assert main(["fit", path, "--duration", "age", "--covariates", "load,kind", *more]) == 0
+    titles = {ax.get_title("left"): ax for ax in seen}
+    assert list(titles) == ["Effects on life", "Survival by kind", "Survival by load"]
+    shown = [text.get_text() for text in titles["Survival by kind"].get_legend().get_texts()]
+    # All are as frequent: the first is what others are against; then the most different.
+    assert shown[0] == "L0" and set(shown[1:]) == {"L3", "L4", "L5"}
+
+
 @pytest.mark.slow
 def test_the_number_of_components_is_chosen_by_the_criterion(pumps, tmp_path, capsys):
     out = tmp_path / "out"

@@ -80,6 +80,16 @@ def test_partial_survival_moves_one_covariate(model_and_table):
         plot_partial_survival(model, table, "lod", [0.0], times)
 
 
+def test_columns_that_vary_together_are_drawn_as_they_are_predicted(model_and_table):
+    model, table = model_and_table
+    ax = plot_partial_survival(model, table, ["heat", "load"], [[0, 0], [1, 2]], [1.0, 5.0])
+    rows = pd.DataFrame({"load": [0.0, 2.0], "heat": [0.0, 1.0]})
+    expected = model.predict_survival(rows, [1.0, 5.0])["survival"].to_numpy()
+    for line, curve in zip(ax.lines, expected, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), curve)
+    assert ax.lines[1].get_label() == "heat = 1, load = 2"
+
+
 def test_one_assets_picture_has_its_band_and_the_truth(model_and_table):
     model, table = model_and_table
     ages = np.linspace(0.0, 5.0, 80)
