@@ -64,6 +64,17 @@ def _floats_of_objects(array: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(f"{name} must be numbers: {error}; convert the column first") from error
 
 
+def missing(array: np.ndarray) -> np.ndarray:
+    """Which entries of a column are missing: NaN, and None, NA or NaT among Python's objects."""
+    if array.dtype.kind == "f":
+        return np.isnan(array)
+    if array.dtype.kind != "O":
+        return np.zeros(array.shape, bool)
+    # What is missing is nothing, or does not equal itself.
+    kinds = ("NoneType", "NAType", "NaTType")
+    return np.array([type(v).__name__ in kinds or v != v for v in array.tolist()], bool)
+
+
 def check_rows(array: np.ndarray, good: np.ndarray, name: str, rule: str, advice: str) -> None:
     """Raise one error that names the rule, the count, the first row and its value."""
     if not good.all():
@@ -134,6 +145,14 @@ def check_events(
     return array == 1
 
 
+def check_failed(event_observed: Any, ages: np.ndarray) -> np.ndarray:
+    """Which units failed at their ages: none by default, and none at age zero."""
+    failed = check_events(event_observed, ages.size, default=False)
+    good = ~failed | (ages > 0)
+    check_rows(ages, good, "ages", "positive where units failed", "drop or correct these rows")
+    return failed
+
+
 def check_weights(values: Any, n: int, name: str = "sample_weight") -> np.ndarray:
     """Check weights: finite, not negative, not all zero."""
     if values is None:
@@ -161,9 +180,8 @@ def check_length(array: np.ndarray, n: int, name: str) -> None:
 
 def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
     """Accept a finite number above zero (or at least zero)."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and value is not True
     most = float(np.finfo(np.float64).max)
-    if not number or not 0 <= value <= most or (value == 0 and not zero):
+    if not _is_number(value) or not 0 <= value <= most or (value == 0 and not zero):
         rule = "at least zero" if zero else "above zero"
         raise ValueError(f"{name} must be a finite number {rule}, got {value!r}")
     return float(value)
@@ -176,10 +194,30 @@ def check_count(value: Any, name: str) -> int:
     return int(value)
 
 
+def check_flag(value: Any, name: str) -> bool:
+    """Accept True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_fraction(value: Any, name: str) -> float:
+    """Accept a number from zero to one, both included."""
+    if not (_is_number(value) and 0 <= value <= 1):
+        raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a setting is one number; True and False are none."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
 def check_penalty(value: Any) -> None:
     """Accept a penalty: a finite number of at least zero, or "cv"."""
-    number = isinstance(value, (int, float, np.integer, np.floating))
-    if value != "cv" and not (number and 0 <= value < np.inf):
+    if isinstance(value, str) and value == "cv":
+        return
+    if not (_is_number(value) and 0 <= value < np.inf):
         raise ValueError(f"penalty must be a number of at least 0, or 'cv', got {value!r}")
 
 

@@ -8,12 +8,14 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax._core.validation import as_floats, check_times
+from survjax._core.truncation import check_truncation
+from survjax._core.validation import check_length, check_times
 from survjax.estimators._covariates import check_covariates, column_names
 from survjax.estimators._frames import frame
 from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, Predictor
 from survjax.inference.histories import Histories
+from survjax.inference.nonparametric._log_rank import label
 from survjax.inference.regression_fit import location_start
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ class AcceleratedLifetime(RegressionEstimator):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.family not in FAMILIES:
+        if not (isinstance(self.family, str) and self.family in FAMILIES):
             raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {self.family!r}")
         if self.family == "exponential" and self.shape_on is not None:
             raise ValueError("an exponential lifetime has no shape: leave shape_on=None")
@@ -146,7 +148,10 @@ class AcceleratedLifetime(RegressionEstimator):
         """
         self._check_fitted()
         x = check_covariates(self, X, reset=False)
-        stop, start = check_times(durations, "durations"), as_floats(entry, "entry")
+        stop = check_times(durations, "durations")
+        check_length(stop, x.shape[0], "durations")
+        start, _ = check_truncation(entry, None, stop, stop, np.zeros(stop.size, bool))
+        start = np.zeros(stop.size) if start is None else start
         rows = Histories.of(unit, start, stop, np.zeros(stop.size), np.ones(stop.size))
         coefficients = self._part("log_scale")
         effects = np.array([coefficients[j + 1] for j in range(x.shape[1])])
@@ -155,7 +160,7 @@ class AcceleratedLifetime(RegressionEstimator):
         used = np.add.reduceat((rows.stop - rows.start) * np.exp(-eta), first)
         used = used + rows.start[first] * np.exp(-eta[first])
         found = frame({"effective_age": used * np.exp(eta[rows.last_rows])})
-        found.index = np.unique(np.asarray(unit))
+        found.index = label(unit, stop.size, "unit")[0]
         return found
 
 
@@ -167,6 +172,8 @@ def chosen_columns(chosen: Any, names: list[str], what: str) -> tuple[int, ...]:
         return tuple(range(1, len(names) + 1))
     if isinstance(chosen, (str, int, np.integer)):
         chosen = [chosen]
+    if not np.iterable(chosen):
+        raise ValueError(f"{what} must list names or positions of columns, got {chosen!r}")
     found = []
     for item in chosen:
         if isinstance(item, (int, np.integer)) and not isinstance(item, bool):

@@ -11,7 +11,7 @@ from survjax._core.precision import double_precision
 from survjax._core.validation import check_per_unit, check_shares, check_times
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
-from survjax.estimators._frames import frame
+from survjax.estimators._frames import curve_frame, frame
 from survjax.inference.curves import bounds, by_inversion, natural_value
 from survjax.inference.regression_curves import FittedForm, evaluate, prediction_interval
 from survjax.inference.uncertainty import normal_quantile
@@ -101,14 +101,11 @@ class AssetPredictions:
         level = None if level is None else check_level(level)
         wide = np.repeat(t[:, None], x.shape[0], axis=1)
         values, errors = self._curves(("survival",) * t.size, wide, x, ages, level)
-        tables = {"survival": natural_value("survival", values)}
-        if level is None:
-            return frame(dict(zip(t.tolist(), tables["survival"], strict=True)), like=X)
-        tables["lower"], tables["upper"] = bounds("survival", values, errors, level)
-        columns: dict[Any, np.ndarray] = {
-            (k, float(s)): table[i] for k, table in tables.items() for i, s in enumerate(t)
-        }
-        return frame(columns, like=X)
+        tables = {"survival": natural_value("survival", values).T}
+        if level is not None:
+            low, high = bounds("survival", values, errors, level)
+            tables |= {"lower": low.T, "upper": high.T}
+        return curve_frame(tables, t, like=X)
 
     @double_precision
     def predict_quantile(

@@ -37,17 +37,30 @@ def check_covariates(estimator: Any, x: Any, *, reset: bool) -> np.ndarray:
     ValueError
         For text, categories, dates, missing and infinite values, with the name of the column.
     """
-    x = _dense(x)
+    x = _dense(_tabular(x))
     try:
         table = nw.from_native(x, eager_only=True, pass_through=True)
         finite = _check_table(table) if isinstance(table, nw.DataFrame) else _check_array(x)
     except DuplicateError as error:
         raise ValueError(
-            f"several columns of X have one name: {_repeated(x)}. Give each a name of its own"
+            f"several columns of X have one name: {repeated(x)}. Give each a name of its own"
         ) from error
     # What has been looked through for missing values is not looked through again.
     rest: Any = {"ensure_all_finite": not finite}
     return validate_data(estimator, x, reset=reset, dtype=np.float64, **rest)
+
+
+def _tabular(x: Any) -> Any:
+    """Refuse what holds columns by name but is no table in memory."""
+    names = getattr(getattr(x, "dtype", None), "names", None)
+    rows = isinstance(x, list) and len(x) > 0 and isinstance(x[0], dict)
+    lazy = hasattr(x, "collect_schema") and hasattr(x, "collect")
+    by_name = isinstance(x, dict) and not sparse.issparse(x)
+    if lazy or by_name or rows or names:
+        kind = "list of dict" if rows else type(x).__name__
+        advice = "collect it first" if lazy else "make a DataFrame of it"
+        raise ValueError(f"X must be a table of numbers in memory, got a {kind}: {advice}")
+    return x
 
 
 def _dense(x: Any) -> Any:
@@ -62,7 +75,7 @@ def _dense(x: Any) -> Any:
     return x.astype(thin) if thin else x
 
 
-def _repeated(x: Any) -> str:
+def repeated(x: Any) -> str:
     names = [str(name) for name in getattr(x, "column_names", getattr(x, "columns", ()))]
     return ", ".join(repr(name) for name in dict.fromkeys(names) if names.count(name) > 1)
 

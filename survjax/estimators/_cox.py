@@ -8,7 +8,16 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from survjax._core.validation import check_penalty, check_weights
+from survjax._core.validation import (
+    check_count,
+    check_flag,
+    check_fraction,
+    check_penalty,
+    check_positive,
+    check_times,
+    check_weights,
+)
+from survjax.estimators._atomic import all_or_nothing
 from survjax.estimators._covariates import (
     check_covariates,
     collinear_message,
@@ -176,39 +185,42 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
             Where nothing failed.
         """
         self._check_parameters()
-        x, target = self._checked(X, y, reset=True)
-        weight = check_weights(sample_weight, x.shape[0])
-        if not np.any(target.event & (weight > 0)):
-            raise NoFiniteMaximum(
-                f"none of the {weight.sum():g} units has failed: a fit needs failures in y"
-            )
-        if x.shape[0] == 1:
-            raise ValueError("Found 1 sample: a regression needs several units")
-        counted, n_units = weight, float(weight.sum())
-        if unit is not None:
-            histories, cluster = units_of_cox(unit, target, entry, weight, cluster, self.robust)
-            # Together, the rows of a unit count as one.
-            counted, n_units = histories.row_weight, histories.n_units
-        self.feature_means_ = counted @ x / counted.sum()
-        rows: dict[str, Any] = {
-            "entry": None if entry is None else np.asarray(entry),
-            "sample_weight": weight,
-            "strata": None if strata is None else np.asarray(strata),
-            "ties": self.ties,
-            "max_iter": self.max_iter,
-            "tol": self.tol,
-        }
-        groups = unit if cluster is None else cluster
-        penalty = self._penalty(target, x, rows, counted, groups)
-        found = fit_cox(target.durations, target.event, x, penalty=penalty, **rows)
-        self._refuse_collinear(found, x)
-        self._keep(found, cluster, n_units, x)
+        with all_or_nothing(self):
+            x, target = self._checked(X, y, reset=True)
+            weight = check_weights(sample_weight, x.shape[0])
+            if not np.any(target.event & (weight > 0)):
+                raise NoFiniteMaximum(
+                    f"none of the {weight.sum():g} units has failed: a fit needs failures in y"
+                )
+            if x.shape[0] == 1:
+                raise ValueError("Found 1 sample: a regression needs several units")
+            counted, n_units = weight, float(weight.sum())
+            if unit is not None:
+                histories, cluster = units_of_cox(unit, target, entry, weight, cluster, self.robust)
+                # Together, the rows of a unit count as one.
+                counted, n_units = histories.row_weight, histories.n_units
+            self.feature_means_ = counted @ x / counted.sum()
+            rows: dict[str, Any] = {
+                "entry": None if entry is None else check_times(entry, "entry", zero=True),
+                "sample_weight": weight,
+                "strata": None if strata is None else np.asarray(strata),
+                "ties": self.ties,
+                "max_iter": self.max_iter,
+                "tol": self.tol,
+            }
+            groups = unit if cluster is None else cluster
+            penalty = self._penalty(target, x, rows, counted, groups)
+            found = fit_cox(target.durations, target.event, x, penalty=penalty, **rows)
+            self._refuse_collinear(found, x)
+            self._keep(found, cluster, n_units, x)
         return self
 
     def _check_parameters(self) -> None:
         check_penalty(self.penalty)
-        if isinstance(self.l1_ratio, str) or not 0 <= self.l1_ratio <= 1:
-            raise ValueError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
+        check_fraction(self.l1_ratio, "l1_ratio")
+        check_flag(self.robust, "robust")
+        check_positive(self.tol, "tol")
+        check_count(self.max_iter, "max_iter")
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, SurvivalTarget]:
         """Covariates and a right-censored target of one length."""

@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from survjax._core.validation import check_length, check_per_unit, check_shares, check_times
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
-from survjax.estimators._frames import frame
+from survjax.estimators._frames import curve_frame, frame
 from survjax.estimators._parameter_table import ParameterTable
+from survjax.inference.curves import natural_value
 from survjax.inference.nonparametric._product_limit import normal_quantile
 from survjax.inference.partial_likelihood import CoxFit, HazardTable, hazard_table
 
@@ -95,15 +96,12 @@ class CoxPredictions(ParameterTable):
             until = table.place(ages[rows, None] + t)
             since = table.place(ages[rows, None])
             value[rows], error[rows] = table.log_hazard(z[rows], until, since)
-        parts = {"survival": np.exp(-np.exp(value))}
-        if level is None:
-            return frame(dict(zip(t.tolist(), parts["survival"].T, strict=True)), like=X)
-        reach = normal_quantile(check_level(level)) * error
-        parts |= {"lower": np.exp(-np.exp(value + reach)), "upper": np.exp(-np.exp(value - reach))}
-        columns: dict[Any, np.ndarray] = {}
-        for what, part in parts.items():
-            columns |= {(what, s): part[:, i] for i, s in enumerate(t.tolist())}
-        return frame(columns, like=X)
+        parts = {"survival": natural_value("survival", value)}
+        if level is not None:
+            reach = normal_quantile(check_level(level)) * error
+            parts["lower"] = natural_value("survival", value + reach)
+            parts["upper"] = natural_value("survival", value - reach)
+        return curve_frame(parts, t, like=X)
 
     def predict_quantile(
         self,
@@ -219,7 +217,7 @@ class CoxPredictions(ParameterTable):
         names = ("failure_probability", "lower", "upper")
         ends = (value, value - reach, value + reach)
         parts = zip(names, ends, strict=True)
-        return frame({name: -np.expm1(-np.exp(part)) for name, part in parts}, like=X)
+        return frame({name: natural_value("cdf", part) for name, part in parts}, like=X)
 
     def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""

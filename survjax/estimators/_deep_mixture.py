@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_events
+from survjax._core.validation import check_failed
+from survjax.estimators._atomic import all_or_nothing
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._deep_saved import SavedDeepMixture
 from survjax.estimators._deep_training import (
@@ -38,7 +39,7 @@ from survjax.inference.deep_mixture_curves import (
 )
 from survjax.inference.deep_mixture_paths import ensemble_along, ensemble_history_terms
 from survjax.inference.histories import Histories, row_weights, whole_lives
-from survjax.inference.regression import Columns
+from survjax.inference.regression import Columns, weighted_total
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,52 +198,54 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
             Where nothing failed.
         """
         network, how = check_settings(self)
-        rows, x = self._checked(X, y, entry, sample_weight)
-        if rows.n_events == 0:
-            raise NoFiniteMaximum(
-                f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
+        with all_or_nothing(self):
+            rows, x = self._checked(X, y, entry, sample_weight)
+            if rows.n_events == 0:
+                raise NoFiniteMaximum(
+                    f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
+                )
+            if rows.n_rows == 1:
+                raise ValueError("Found 1 sample: a regression needs several units")
+            histories = None if unit is None else Histories.from_rows(rows, unit)
+            lives, first = rows, slice(None)
+            if histories is not None:
+                lives, first = whole_lives(histories), histories.order[histories.first_rows]
+            weight, held = member_weights(self, lives, how.seed)
+            columns = Columns.of(x, row_weights(rows, histories))
+            z = (x - columns.center) / columns.scale
+            base = plain_mixtures(lives, weight, self.n_components)
+            # In training a unit of the usual weight counts as one.
+            share = weight / lives.weight[lives.weight > 0].mean()
+            trained = train_members(
+                network, histories or rows, z, share, held, base, self.n_restarts, how
             )
-        if rows.n_rows == 1:
-            raise ValueError("Found 1 sample: a regression needs several units")
-        histories = None if unit is None else Histories.from_rows(rows, unit)
-        lives, first = rows, slice(None)
-        if histories is not None:
-            lives, first = whole_lives(histories), histories.order[histories.first_rows]
-        weight, held = member_weights(self, lives, how.seed)
-        columns = Columns.of(x, row_weights(rows, histories))
-        z = (x - columns.center) / columns.scale
-        base = plain_mixtures(lives, weight, self.n_components)
-        # In training a unit of the usual weight counts as one.
-        share = weight / lives.weight[lives.weight > 0].mean()
-        trained = train_members(
-            network, histories or rows, z, share, held, base, self.n_restarts, how
-        )
-        kept, parameters = best_of_each(trained, self.n_members, self.n_restarts, held is not None)
-        order = component_order(network, parameters, z[first])
-        self._ensemble = Ensemble(network, parameters, order, columns.center, columns.scale)
-        self.n_epochs_ = int(trained.n_epochs) - 1
-        self.history_ = history_table(trained, kept, lives, weight, held)
-        self.members_ = members_table(self.history_, np.asarray(trained.epoch)[kept])
-        self.n_parameters_ = int(self._ensemble.n_parameters)
-        self.n_units_, self.n_events_ = lives.n_units, rows.n_events
-        self.log_likelihood_ = self._mean_term(rows, x, histories) * lives.n_units
+            kept, parameters = best_of_each(
+                trained, self.n_members, self.n_restarts, held is not None
+            )
+            order = component_order(network, parameters, z[first])
+            self._ensemble = Ensemble(network, parameters, order, columns.center, columns.scale)
+            self.n_epochs_ = int(trained.n_epochs) - 1
+            self.history_ = history_table(trained, kept, lives, weight, held)
+            self.members_ = members_table(self.history_, np.asarray(trained.epoch)[kept])
+            self.n_parameters_ = int(self._ensemble.n_parameters)
+            self.n_units_, self.n_events_ = lives.n_units, rows.n_events
+            self.log_likelihood_ = self._mean_term(rows, x, histories) * lives.n_units
         return self
 
     def _mean_term(self, rows: Observations, x: np.ndarray, histories: Histories | None) -> float:
         """Mean log-likelihood per unit."""
         if histories is not None:
             terms = ensemble_history_terms(self._ensemble, histories, x)
-            return float(histories.weight @ terms / histories.n_units)
+            return weighted_total(terms, histories.weight) / histories.n_units
         terms = ensemble_log_likelihoods(self._ensemble, rows, x)
-        return float(rows.weight @ terms / rows.n_units)
+        return weighted_total(terms, rows.weight) / rows.n_units
 
     def _checked(
         self, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True
     ) -> tuple[Observations, np.ndarray]:
         """Covariates and rows of one length."""
         x = check_covariates(self, X, reset=reset)
-        weight = None if sample_weight is None else np.asarray(sample_weight, float)
-        rows = check_survival_y(y).observations(entry, weight)
+        rows = check_survival_y(y).observations(entry, sample_weight)
         if rows.n_rows != x.shape[0]:
             raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
         return rows, x
@@ -301,7 +304,7 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
             one. With a level, `component_1_lower, component_1_upper` and so on beside them.
         """
         x, ages = self._assets(X, ages)
-        failed = check_events(event_observed, x.shape[0], default=False)
+        failed = check_failed(event_observed, ages)
         own, found = ensemble_memberships(self._ensemble, x, ages, failed)
         if level is None:
             return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)

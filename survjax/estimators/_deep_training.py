@@ -9,10 +9,11 @@ from sklearn.utils import check_random_state
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_count, check_positive
+from survjax._core.validation import check_count, check_fraction, check_positive
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._mixture import WeibullMixture
+from survjax.estimators._settings import PARTS, check_parts
 from survjax.inference._bootstrap import nearby_maxima
 from survjax.inference.deep_mixture import MixtureNetwork, Training, pick
 from survjax.inference.regression_fit import location_start
@@ -22,7 +23,6 @@ from survjax.optimize._training import RATES, Trained, check_optimizer
 if TYPE_CHECKING:
     import pandas as pd
 
-PARTS = ("weight", "scale", "shape")
 #: Learning rates as a share of those for networks that predict numbers.
 SLOWER = 0.25
 #: Samples without a failure inside, or without one left out, are drawn anew this often.
@@ -34,10 +34,9 @@ def check_settings(model: Any) -> tuple[MixtureNetwork, Training]:
     k = check_count(model.n_components, "n_components")
     for name in ("n_members", "n_restarts"):
         check_count(getattr(model, name), name)
-    if isinstance(model.on, str) or any(part not in PARTS for part in model.on):
-        raise ValueError(f"on must be a list of {', '.join(PARTS)}, got {model.on!r}")
+    check_parts(model.on)
     fraction = model.validation_fraction
-    if fraction is not None and not 0.0 < fraction < 1.0:
+    if fraction is not None and not 0.0 < check_fraction(fraction, "validation_fraction") < 1.0:
         raise ValueError(f"validation_fraction must lie between 0 and 1, got {fraction!r}")
     bound = check_positive(model.max_shape, "max_shape")
     counts = (k - 1, k, k)

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def frame(columns: dict[str, Any], like: Any = None, names: Any = None) -> pd.DataFrame:
+def frame(columns: dict[Any, Any], like: Any = None, names: Any = None) -> pd.DataFrame:
     """Build a DataFrame, with the index of `like` if that is a Series or a frame, or with names."""
-    import pandas as pd  # the one deferred import of pandas
+    import pandas as pd  # deferred, here and below
 
     index = getattr(like, "index", None)
     if names is not None:
         index = pd.Index(names)
     return pd.DataFrame(columns, index=index if isinstance(index, pd.Index) else None)
+
+
+def curve_frame(tables: dict[str, np.ndarray], times: np.ndarray, like: Any = None) -> pd.DataFrame:
+    """Curves (n, m) by name, a column for each pair (name, time), or for each time if it is one.
+
+    A time that is asked for twice has two columns.
+    """
+    columns = [(name, time) for name in tables for time in times.tolist()]
+    values = np.concatenate(list(tables.values()), axis=1)
+    found = frame(dict(enumerate(values.T)), like)
+    if len(tables) == 1:
+        found.columns = times.tolist()
+    else:
+        import pandas as pd
+
+        found.columns = pd.MultiIndex.from_tuples(columns)
+    return found

@@ -10,7 +10,7 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.recording import has_ties, tabulate
-from survjax._core.validation import as_column, check_events, check_times
+from survjax._core.validation import as_column, check_events, check_failed, check_times
 from survjax.estimators._certificate import certify
 from survjax.estimators._components import ordered
 from survjax.estimators._fitted import FittedLifetime
@@ -329,9 +329,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         """
         self._check_fitted()
         ages = check_times(ages, "ages", zero=True)
-        failed = check_events(event_observed, ages.shape[0], default=False)
-        if np.any(failed & (ages == 0)):
-            raise ValueError("a failed unit's age must be positive")
+        failed = check_failed(event_observed, ages)
         return memberships(self.lifetime_, ages, failed).T
 
     @double_precision

@@ -10,8 +10,15 @@ from scipy import special
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_events
+from survjax._core.validation import (
+    as_floats,
+    check_count,
+    check_failed,
+    check_positive,
+    random_generator,
+)
 from survjax.estimators._accelerated import chosen_columns
+from survjax.estimators._atomic import all_or_nothing
 from survjax.estimators._covariates import column_names
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
@@ -20,6 +27,7 @@ from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._saved_fields import Number
+from survjax.estimators._settings import PARTS, check_max_shape, check_parts
 from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
 from survjax.inference.histories import Histories, count, row_weights, whole_lives
 from survjax.inference.likelihood import entropy
@@ -32,8 +40,6 @@ from survjax.inference.regression_curves import membership_logits, memberships
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PARTS = ("weight", "scale", "shape")
 
 
 class MixtureRegression(RegressionEstimator):
@@ -147,37 +153,38 @@ class MixtureRegression(RegressionEstimator):
         self
         """
         self._check_parameters()
-        rows, x = self._checked(X, y, entry, sample_weight)
-        known = None if component is None else self._known(component, rows.n_rows)
-        if self.penalty == "cv":
-            choose_penalty(self, rows, x, unit, known)
-        else:
-            self.penalty_ = float(self.penalty)
-        self._check_data(rows, x)
-        histories = None if unit is None else Histories.from_rows(rows, unit)
-        n_units = count(rows, histories)
-        form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
-        columns = self._columns(x, row_weights(rows, histories))
-        found, likelihood = search_mixture(
-            form,
-            layout,
-            rows,
-            x,
-            columns,
-            self._plain(rows if histories is None else whole_lives(histories)),
-            histories=histories,
-            component=known,
-            penalty=self._penalty(layout, n_units),
-            n_starts=self.n_starts,
-            max_shape=self.max_shape,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            random_state=self.random_state,
-        )
-        shares, weight = likelihood.memberships(found.theta)
-        self._units = shares @ weight
-        self._keep(form, layout, columns, found, rows, x, n_units=n_units)
-        self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
+        with all_or_nothing(self):
+            rows, x = self._checked(X, y, entry, sample_weight)
+            known = None if component is None else self._known(component, rows.n_rows)
+            if self.penalty == "cv":
+                choose_penalty(self, rows, x, unit, known)
+            else:
+                self.penalty_ = float(self.penalty)
+            self._check_data(rows, x)
+            histories = None if unit is None else Histories.from_rows(rows, unit)
+            n_units = count(rows, histories)
+            form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
+            columns = self._columns(x, row_weights(rows, histories))
+            found, likelihood = search_mixture(
+                form,
+                layout,
+                rows,
+                x,
+                columns,
+                self._plain(rows if histories is None else whole_lives(histories)),
+                histories=histories,
+                component=known,
+                penalty=self._penalty(layout, n_units),
+                n_starts=self.n_starts,
+                max_shape=self.max_shape,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                random_state=self.random_state,
+            )
+            shares, weight = likelihood.memberships(found.theta)
+            self._units = shares @ weight
+            self._keep(form, layout, columns, found, rows, x, n_units=n_units)
+            self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
         return self
 
     def _check_parameters(self) -> None:
@@ -185,9 +192,11 @@ class MixtureRegression(RegressionEstimator):
         k = self.n_components
         if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
             raise ValueError(f"n_components must be a positive whole number, got {k!r}")
-        unknown = [part for part in self.on if part not in PARTS]
-        if isinstance(self.on, str) or unknown:
-            raise ValueError(f"on must be a list of {', '.join(PARTS)}, got {self.on!r}")
+        check_parts(self.on)
+        check_count(self.n_starts, "n_starts")
+        check_positive(self.min_component_weight, "min_component_weight", zero=True)
+        check_max_shape(self.max_shape)
+        random_generator(self.random_state)
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         """The form, its layout, and the mixture without covariates."""
@@ -214,7 +223,7 @@ class MixtureRegression(RegressionEstimator):
 
     def _known(self, component: Any, n: int) -> np.ndarray:
         """Known components as whole numbers, -1 where not known."""
-        given = np.asarray(component, float)
+        given = as_floats(component, "component")
         given = np.where(np.isnan(given), -1.0, given)
         good = (given == np.round(given)) & (given >= -1) & (given < self.n_components)
         if given.shape != (n,) or not good.all():
@@ -283,7 +292,7 @@ class MixtureRegression(RegressionEstimator):
             `component_1_lower, component_1_upper` and so on beside them.
         """
         x, ages = self._assets(X, ages)
-        failed = check_events(event_observed, x.shape[0], default=False)
+        failed = check_failed(event_observed, ages)
         if level is None:
             found = memberships(self._fitted, x, ages, failed)
             return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)

@@ -21,7 +21,7 @@ from survjax.inference.histories import (
     whole_lives,
 )
 from survjax.inference.penalties import Penalty, penalty_grid
-from survjax.inference.regression import Columns, log_likelihoods
+from survjax.inference.regression import Columns, log_likelihoods, weighted_total
 from survjax.inference.regression_fit import climb, likelihood_of
 
 FOLDS = 5
@@ -73,7 +73,7 @@ class _Problem:
         if isinstance(self.likelihood, HistoryLikelihood):
             return self.likelihood.mean(theta)
         terms = log_likelihoods(self.form, self.layout, theta, self.rows, self.x, self.columns)
-        return float(self.rows.weight @ terms / self.n_units)
+        return weighted_total(terms, self.rows.weight) / self.n_units
 
     def path(self, grid: np.ndarray, marks: np.ndarray, theta: np.ndarray) -> Iterator[np.ndarray]:
         """The coefficients at each penalty, from the last one on."""

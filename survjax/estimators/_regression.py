@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_penalty
+from survjax._core.validation import check_count, check_fraction, check_penalty, check_positive
+from survjax.estimators._atomic import all_or_nothing
 from survjax.estimators._certificate import Certificate
 from survjax.estimators._covariates import (
     check_covariates,
@@ -27,7 +28,7 @@ from survjax.estimators._target import check_survival_y
 from survjax.inference.forms import Form, Layout
 from survjax.inference.histories import Histories, HistoryLikelihood, count, row_weights
 from survjax.inference.penalties import Penalty, RegressionMaximum
-from survjax.inference.regression import Columns, log_likelihoods
+from survjax.inference.regression import Columns, log_likelihoods, weighted_total
 from survjax.inference.regression_curves import FittedForm
 from survjax.inference.regression_fit import (
     climb,
@@ -70,8 +71,9 @@ class RegressionEstimator(
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
         check_penalty(self.penalty)
-        if not 0 <= self.l1_ratio <= 1:
-            raise ValueError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
+        check_fraction(self.l1_ratio, "l1_ratio")
+        check_positive(self.tol, "tol")
+        check_count(self.max_iter, "max_iter")
 
     @double_precision
     def fit(
@@ -109,15 +111,16 @@ class RegressionEstimator(
             Where nothing failed.
         """
         self._check_parameters()
-        rows, x = self._checked(X, y, entry, sample_weight)
-        if self.penalty == "cv":
-            choose_penalty(self, rows, x, unit)
-        else:
-            self.penalty_ = float(self.penalty)
-        if unit is None:
-            self._fit_rows(rows, x)
-        else:
-            self._fit_histories(Histories.from_rows(rows, unit), rows, x)
+        with all_or_nothing(self):
+            rows, x = self._checked(X, y, entry, sample_weight)
+            if self.penalty == "cv":
+                choose_penalty(self, rows, x, unit)
+            else:
+                self.penalty_ = float(self.penalty)
+            if unit is None:
+                self._fit_rows(rows, x)
+            else:
+                self._fit_histories(Histories.from_rows(rows, unit), rows, x)
         return self
 
     def _checked(
@@ -227,11 +230,17 @@ class RegressionEstimator(
         if words:
             far = outlying_words(x, column_names(self))
             warnings.warn(
-                f"no proper maximum: {'; '.join(words)}{far}. Drop or merge such columns (no "
-                "failures, or only failures, at some of their values), or set penalty > 0",
+                f"no proper maximum: {'; '.join(words)}{far}. {self._advice(found)}",
                 FitWarning,
                 stacklevel=5,
             )
+
+    def _advice(self, found: RegressionMaximum) -> str:
+        """What to do where there is no proper maximum."""
+        if found.n_iter >= self.max_iter and found.code != ResultCode.CONVERGED:
+            return f"It ended after {found.n_iter} iterations: raise max_iter"
+        drop = "Drop or merge such columns (no failures, or only failures, at some of their values)"
+        return drop if self.penalty_ else f"{drop}, or set penalty > 0"
 
     def _set(
         self, form: Form, layout: Layout, columns: Columns, theta: np.ndarray, inside: np.ndarray
@@ -298,7 +307,7 @@ class RegressionEstimator(
             x,
             self._fitted.columns,
         )
-        return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
+        return weighted_total(terms, rows.weight) / float(rows.weight.sum())
 
 
 def _certify(found: RegressionMaximum, words: tuple[str, ...], n_units: float) -> Certificate:

@@ -10,12 +10,13 @@ from sklearn.base import BaseEstimator, clone
 
 from survjax._core.observations import Observations
 from survjax._core.pytree import in_double, parameter_names, ravel_parameters
+from survjax._core.validation import check_flag
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import Form, Layout, Predictor, ScaledForm
 from survjax.inference.histories import Histories, count, row_weights
 from survjax.inference.penalties import RegressionMaximum
-from survjax.inference.regression import Columns, Likelihood, log_likelihoods, means
+from survjax.inference.regression import Columns, Likelihood, log_likelihoods, means, weighted_total
 from survjax.inference.regression_fit import faults, fit
 from survjax.inference.two_step import known_base_covariance, stacked_covariance
 from survjax.lifetimes import Lifetime
@@ -97,12 +98,16 @@ class ScaledHazard(RegressionEstimator):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        check_flag(self.joint, "joint")
+        check_flag(self.center, "center")
         if not self.joint and self.l1_ratio > 0 and self.penalty != 0:
             raise ValueError("l1_ratio > 0 needs joint=True: two steps have no bounds for a lasso")
         known = self.baseline is None or isinstance(self.baseline, Lifetime)
         # What fits X and y has covariates of its own.
         fits = hasattr(self.baseline, "fit") and not isinstance(self.baseline, BaseEstimator)
-        if not (known or fits or hasattr(self.baseline, "lifetime_")):
+        if isinstance(self.baseline, type) or not (
+            known or fits or hasattr(self.baseline, "lifetime_")
+        ):
             raise ValueError(
                 "baseline must be an estimator of lifetimes alone such as WeibullMixture(2), a "
                 f"Lifetime, or None, got {self.baseline!r}"
@@ -155,7 +160,7 @@ class ScaledHazard(RegressionEstimator):
     def _score_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> float:
         fitted = self._fitted
         terms = log_likelihoods(fitted.form, fitted.layout, fitted.theta, rows, x, fitted.columns)
-        return float(rows.weight @ terms / histories.n_units)
+        return weighted_total(terms, rows.weight) / histories.n_units
 
     def _fit_two_steps(
         self, rows: Observations, x: np.ndarray, histories: Histories | None

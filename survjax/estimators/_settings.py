@@ -10,6 +10,20 @@ from survjax._core.recording import check_resolution, check_rounding
 from survjax._core.validation import check_count, check_positive, random_generator
 
 CRITERIA = ("bic", "aic", "icl")
+#: What of a component may depend on covariates.
+PARTS = ("weight", "scale", "shape")
+
+
+def check_parts(on: Any) -> None:
+    """Accept a list of what depends on the covariates, or a mapping from it."""
+    if isinstance(on, str) or not np.iterable(on) or any(part not in PARTS for part in on):
+        raise ValueError(f"on must be a list of {', '.join(PARTS)}, got {on!r}")
+
+
+def check_max_shape(value: Any) -> None:
+    """Accept the steepest shape that an answer may have; infinity: any."""
+    if not (isinstance(value, float) and value == np.inf):
+        check_positive(value, "max_shape")
 
 
 def check_settings(model: Any) -> None:
@@ -25,8 +39,7 @@ def check_settings(model: Any) -> None:
         check_count(getattr(model, name), name)
     check_positive(model.tol, "tol")
     check_positive(model.min_component_weight, "min_component_weight", zero=True)
-    if not (isinstance(model.max_shape, float) and model.max_shape == np.inf):
-        check_positive(model.max_shape, "max_shape")
+    check_max_shape(model.max_shape)
     check_rounding(model.rounding)
     if model.resolution is not None:
         check_resolution(model.resolution)

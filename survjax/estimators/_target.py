@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import narwhals.stable.v1 as nw
 import numpy as np
+from narwhals.exceptions import DuplicateError
 from sklearn.exceptions import DataConversionWarning
 
 from survjax._core.observations import Observations
-from survjax._core.validation import as_floats, check_events, check_length
+from survjax._core.validation import as_floats, check_events, check_length, missing
+from survjax.estimators._covariates import repeated
 
 
 class SurvivalTarget(NamedTuple):
@@ -95,6 +97,9 @@ def check_survival_y(y: Any) -> SurvivalTarget:
     fields = _fields(y)
     if fields is not None:
         return _from_fields(fields)
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        row = int(np.argwhere(np.ma.getmaskarray(y))[0][0])
+        raise ValueError(f"y has masked entries, the first in row {row}: drop those rows")
     array = np.asarray(y)
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported: y must be durations")
@@ -130,10 +135,16 @@ def _fields(y: Any) -> dict[str, np.ndarray] | None:
     names = getattr(getattr(y, "dtype", None), "names", None)
     if names is not None:
         return {str(name): _plain(np.asarray(y[name])) for name in names}
-    table = nw.from_native(y, eager_only=True, pass_through=True)
+    try:
+        table = nw.from_native(y, eager_only=True, pass_through=True)
+    except DuplicateError as error:
+        raise ValueError(
+            f"several columns of y have one name: {repeated(y)}. Give each a name of its own"
+        ) from error
     if not isinstance(table, nw.DataFrame):
         return None
-    return {str(name): _plain(table[name].to_numpy()) for name in table.columns}
+    columns = ((name, table[:, j].to_numpy()) for j, name in enumerate(table.columns))
+    return {str(name): _plain(column) for name, column in columns}
 
 
 def _plain(column: np.ndarray) -> np.ndarray:
@@ -153,12 +164,19 @@ def _from_fields(fields: dict[str, np.ndarray]) -> SurvivalTarget:
         lower = as_floats(fields["lower"], "lower")
         upper = as_floats(fields["upper"], "upper")
         return SurvivalTarget(lower, lower == upper, upper)
-    shown = ", ".join(f"{name} ({column.dtype})" for name, column in fields.items())
     if len(fields) == 1:
         return check_survival_y(next(iter(fields.values())))
+    for name, column in fields.items():
+        lost = missing(column)
+        if lost.any():
+            raise ValueError(
+                f"{name} in y must not be missing, as it is in row {np.flatnonzero(lost)[0]} "
+                f"({lost.sum()} such rows): drop these rows"
+            )
+    shown = ", ".join(f"{name} ({column.dtype})" for name, column in fields.items())
     flags = [name for name, column in fields.items() if column.dtype.kind == "b"]
     if len(fields) == 2 and not flags:
-        flags = [n for n, c in fields.items() if c.dtype.kind in "iuf" and set(c) <= {0, 1}][:1]
+        flags = [n for n, c in fields.items() if c.dtype.kind in "iuf" and set(c) <= {0, 1}]
     if len(fields) != 2 or len(flags) != 1:
         raise ValueError(
             "y must have one boolean field, the event, and one of durations (or the fields lower "

@@ -209,6 +209,8 @@ def by_inversion(
         ends = [times_at(np.exp(target + log_hazard - end)) for end in (high, low)]
     known = np.isfinite(log_times) & np.isfinite(log_hazard)
     below, above = (np.where(known, end, log_times) for end in ends)
+    # A fit without errors has no bounds: the search makes a number even of NaN.
+    below, above = (np.where(np.isnan(low) | np.isnan(high), np.nan, end) for end in (below, above))
     return np.minimum(below, log_times), np.maximum(above, log_times)
 
 

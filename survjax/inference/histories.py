@@ -19,7 +19,8 @@ import numpy as np
 from survjax._core.numerics import bucket_size, logsumexp
 from survjax._core.observations import Observations
 from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, MixtureForm
-from survjax.inference.regression import Columns, predictors
+from survjax.inference.nonparametric._log_rank import label
+from survjax.inference.regression import Columns, predictors, weighted_total
 from survjax.lifetimes import Mixture
 
 #: Rows that one call works on, whole units only.
@@ -65,11 +66,7 @@ class Histories:
         ValueError
             Where rows of a unit overlap or leave a gap, or a failure is not in its last row.
         """
-        given = np.asarray(unit)
-        if given.shape != stop.shape:
-            raise ValueError(f"unit must have one entry for each of the {stop.size} rows")
-        distinct, code = np.unique(given, return_inverse=True)
-        names = distinct.tolist()
+        names, code = label(unit, stop.size, "unit")
         order = np.lexsort((start, code))
         code, start, stop = code[order], start[order], stop[order]
         event, weight = event[order], weight[order]
@@ -272,7 +269,7 @@ class HistoryLikelihood:
 
     def mean(self, theta: np.ndarray) -> float:
         """Mean log-likelihood per unit."""
-        return float(self.terms(theta) @ self.weight / self.n_units)
+        return weighted_total(self.terms(theta), self.weight) / self.n_units
 
 
 def pieces_of_units(rows: Histories, x: np.ndarray, component: np.ndarray | None = None) -> Any:

@@ -280,6 +280,12 @@ def _of_rows(
     return np.asarray(_values(form, theta, piece.rows, piece.x, standard, layout=layout, of=of))
 
 
+def weighted_total(terms: np.ndarray, weight: np.ndarray) -> float:
+    """Sum of terms by weight; what has no weight adds nothing, even where it is impossible."""
+    counts = weight > 0
+    return float(weight[counts] @ terms[counts])
+
+
 def log_likelihoods(
     form: Form,
     layout: Layout,

@@ -188,6 +188,8 @@ def prediction_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds (n,), (n,) that hold each asset's realized remaining life with chance `level`."""
     n, tail = x.shape[0], 0.5 - level / 2
+    if np.isnan(_held(fitted)).any():  # a fit without errors
+        return np.full(n, np.nan), np.full(n, np.nan)
     units = _blocks(x), _blocks(ages)
     columns = (fitted.columns.center, fitted.columns.scale)
     found = (

@@ -269,7 +269,8 @@ def open_parameters(found: RegressionMaximum, intercepts: np.ndarray) -> np.ndar
         # Where the curvature vanishes, the direction says which parameters cannot be told apart.
         flat = vectors[:, 0] * unit
         return np.flatnonzero(np.abs(flat) > 0.3 * np.abs(flat).max())
-    errors = np.sqrt(np.maximum(np.diag(np.linalg.pinv(information, hermitian=True)), 0.0))
+    # Of the scaled curvature: an inverse of the other one takes small curvatures for rounding.
+    errors = unit * np.sqrt(np.sum(vectors**2 / np.maximum(values, 1e-300), axis=1))
     return np.flatnonzero((errors > OPEN) | ((np.abs(found.theta) > FAR) & ~intercepts))
 
 

@@ -129,7 +129,7 @@ ENDS = [[2.0, 0], [5.0, 1], [4.0, 1]]
     [
         (ENDS, {"entry": [0.0, 1.0, 0.0]}, "unit 'a' must follow.*ends at 2.*starts at 1.*overlap"),
         ([[2.0, 1], *ENDS[1:]], {}, "'a' fails at 2 but has rows after that"),
-        (ENDS, {"unit": ["a"]}, "unit must have one entry for each of the 3 rows"),
+        (ENDS, {"unit": ["a"]}, "unit must have one entry for each of the 3 durations"),
         (ENDS, {"sample_weight": [1.0, 2.0, 1.0]}, "sample_weight must be the same in all rows"),
         (ENDS, {"entry": [0.0, 2.0, 4.0]}, "entry must be below the unit's duration"),
         (ENDS, {"cluster": [0, 1, 1]}, "rows of unit 'a' lie in several clusters"),

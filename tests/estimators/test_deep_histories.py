@@ -297,7 +297,11 @@ NAMES = ["pump a", "pump a", "pump b"]
         (Y3, {"entry": [0.0, 3.0, 0.0]}, "'pump a' must follow.*ends at 2.*starts at 3"),
         (Y3, {"entry": [0.0, 1.0, 0.0]}, "'pump a' must follow.*ends at 2.*starts at 1"),
         ([[2.0, 1], *Y3[1:]], {"entry": [0.0, 2.0, 0.0]}, "'pump a' fails at 2 but has rows after"),
-        (Y3, {"entry": [0.0, 2.0, 0.0], "unit": NAMES[:2]}, "one entry for each of the 3 rows"),
+        (
+            Y3,
+            {"entry": [0.0, 2.0, 0.0], "unit": NAMES[:2]},
+            "one entry for each of the 3 durations",
+        ),
         (Y3, {"entry": [0.0, 2.0, 0.0], "sample_weight": [1.0, 2.0, 1.0]}, "must be the same in"),
         (Y3, {"entry": [0.0, 2.0, 4.0]}, "entry must be below the unit's duration"),
     ],

@@ -97,6 +97,11 @@ def calibration(
         raise ValueError(f"time must be positive and finite, got {time!r}")
     if n_groups < 1:
         raise ValueError(f"n_groups must be at least 1, got {n_groups!r}")
+    last = rows.durations.max()
+    if time > last and not rows.event_observed[rows.durations == last].all():
+        raise ValueError(
+            f"no unit is followed to time {time:g}, the last one to {last:g}: choose an earlier one"
+        )
     columns = []
     for part in _groups(chance, rows.weight, int(n_groups)):
         weight = rows.weight[part]

@@ -175,6 +175,7 @@ def _parts(
     failed = rows.event_observed & (rows.durations <= grid[-1])
     lost = rows.weight * inverse_weights(curve, rows.durations, failed, censoring_at)
     running: np.ndarray = rows.durations[:, None] > grid
-    kept = inverse_weights(curve, grid, np.any(running, axis=0), "at")
+    # Where all have left, nothing is known of those who left running: also where none runs on.
+    kept = inverse_weights(curve, grid, np.ones(grid.size, bool), "at")
     by_then = lost[:, None] * (rows.durations[:, None] <= grid)
     return by_then, rows.weight[:, None] * running * kept, float(rows.weight.sum()), table

@@ -43,7 +43,10 @@ def check_times_of(times: ArrayLike) -> Floats:
 
 def check_survival(survival: ArrayLike, size: int, n_times: int) -> Floats:
     """Check predicted survival, one row a unit and one column a time."""
-    table = np.asarray(survival, dtype=np.float64)
+    try:
+        table = np.asarray(survival, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"survival must be a table of numbers: {error}") from error
     if table.ndim == 1 and n_times == 1:
         table = table[:, None]
     if table.shape != (size, n_times):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.validation import check_length
+from survjax._core.validation import check_length, missing
 from survjax.inference.nonparametric._rows import (
     Floats,
     Ints,
@@ -156,11 +156,7 @@ def label(values: ArrayLike, size: int, name: str) -> tuple[list[Hashable], Ints
     """Return the sorted distinct labels and each row's number."""
     array = np.asarray(values)
     check_length(array, size, name)
-    lost = np.isnan(array) if array.dtype.kind == "f" else np.zeros(size, bool)
-    if array.dtype.kind == "O":
-        # What is missing is nothing, or does not equal itself.
-        kinds = ("NoneType", "NAType", "NaTType")
-        lost = np.array([type(v).__name__ in kinds or v != v for v in array.tolist()], bool)
+    lost = missing(array)
     if lost.any():
         row = int(np.flatnonzero(lost)[0])
         raise ValueError(f"{name} is missing (NaN) in row {row}: drop those rows or give them one")

@@ -143,6 +143,10 @@ def _together(fit: CoxFit, each: Floats, cluster: ArrayLike | None) -> Floats:
     if cluster is None:
         return each
     labels, code = label(cluster, fit.durations.size, "cluster")
+    if len(labels) == 1:
+        raise ValueError(
+            f"all rows are of one cluster, {labels[0]!r}: standard errors by cluster need several"
+        )
     return np.stack([np.bincount(code, column, len(labels)) for column in each.T], axis=1)
 
 

@@ -84,3 +84,12 @@ def test_intervals_may_be_open_above():
 def test_hostile_input_gets_one_clear_error(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_beyond_the_last_unit_nothing_can_be_calibrated():
+    lives, failed = [5.0, 3.0, 8.0, 1.0, 9.0], np.array([1, 0, 1, 1, 0])
+    with pytest.raises(ValueError, match="no unit is followed to time 30, the last one to 9"):
+        calibration(lives, failed, np.full(5, 0.5), 30.0)
+    # Where the last one failed, all have failed by then.
+    found = calibration(lives, failed | [0, 0, 0, 0, 1], np.full(5, 0.5), 30.0, n_groups=1)
+    assert found.observed.tolist() == [1.0]

@@ -225,3 +225,19 @@ def test_the_impossible_that_happened_costs_infinitely_much():
 def test_hostile_input_gets_one_clear_error(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("measure", [brier_score, log_score])
+def test_where_all_units_have_left_there_is_no_score(measure):
+    # The last unit left running: of it nothing counted, and the score was too low.
+    chances = np.full((5, 1), 0.5)
+    with pytest.raises(ValueError, match="all units are censored by time 20"):
+        measure([5.0, 3.0, 8.0, 1.0, 9.0], [1, 0, 1, 1, 0], chances, [20.0])
+    # Where the last one failed, all is known.
+    assert np.isfinite(measure([5.0, 3.0, 8.0, 1.0, 9.0], [1, 0, 1, 1, 1], chances, [20.0]))
+
+
+@pytest.mark.parametrize("table", [[["a"]] * 3, [[0.5], [0.5, 0.4], [0.5]]])
+def test_chances_that_are_no_table_of_numbers_are_told(table):
+    with pytest.raises(ValueError, match="survival must be a table of numbers"):
+        brier_score([1.0, 2.0, 3.0], None, table, [2.0])
