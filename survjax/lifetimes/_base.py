@@ -213,17 +213,27 @@ class Conditional(Lifetime):
 def invert(lifetime: Lifetime, target: jax.Array, low: Any, high: Any) -> jax.Array:
     """Solve H(t) = target, from a bracket of positive times.
 
-    Of two steps on the exact H the first squares the error that the search on the rough one left,
-    and the second, taken at the solution, carries the derivatives in the lifetime's parameters
-    and the target (implicit function theorem).
+    Of two steps on the exact H the first squares the error that the search on the rough one left.
+    It is taken in (log t, log H), where it arrives from far too, as long as H is a power of t: at
+    hazards so small that the rough one is but rounding. The second, taken at the solution,
+    carries the derivatives in the lifetime's parameters and the target (implicit function theorem).
     """
     held: Lifetime = jax.tree.map(lax.stop_gradient, lifetime)
     bracket = lax.stop_gradient(low), lax.stop_gradient(high)
     # Two steps are still to come.
     t = search(held, lax.stop_gradient(target), *bracket, power=0.375)
-    t = lax.stop_gradient(_newton_step(held, held, target, t))
+    t = _log_step(held, lax.stop_gradient(target), t)
     t = _newton_step(lifetime, held, target, t)
     return jnp.where(target > 0, jnp.where(jnp.isposinf(target), jnp.inf, t), 0.0)
+
+
+def _log_step(held: Lifetime, target: jax.Array, t: jax.Array) -> jax.Array:
+    """One step on log H(t) = log target, in log t."""
+    value, slope = jax.jvp(held.cumulative_hazard, (t,), (jnp.ones_like(t),))
+    usable = (value > 0) & (slope > 0) & (target > 0) & jnp.isfinite(target)
+    ratio = jnp.where(usable, target, 1.0) / jnp.where(usable, value, 1.0)
+    step = jnp.log(ratio) * value / jnp.where(usable, t * slope, 1.0)
+    return lax.stop_gradient(t * jnp.exp(jnp.where(usable & jnp.isfinite(step), step, 0.0)))
 
 
 def _newton_step(lifetime: Lifetime, held: Lifetime, target: jax.Array, t: jax.Array) -> jax.Array:

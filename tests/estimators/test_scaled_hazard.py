@@ -159,3 +159,18 @@ def test_rounded_durations_are_intervals_where_the_base_is_told(joint):
     assert told.score(x, days) == pytest.approx(known.score(x, bounds), rel=1e-12)
     untold = ScaledHazard(WeibullMixture(1), joint=joint).fit(x, days)
     assert abs(untold.log_likelihood_ - told.log_likelihood_) > 5.0
+
+
+def test_quantiles_far_from_the_data_reach_their_share():
+    rng = np.random.default_rng(11)
+    x, weak = rng.normal(size=(300, 2)), rng.random(300) < 0.4
+    lives = np.where(weak, 5.0 * rng.weibull(1.2, 300), 40.0 * rng.weibull(4.0, 300))
+    y = lives * np.exp(-0.3 * x[:, 0])
+    model = ScaledHazard(WeibullMixture(2), joint=False).fit(x, y)
+    # A hazard ratio of exp(100): the base has hardly failed by the life that is left.
+    far = np.full((1, x.shape[1]), 100.0 / model.coef_[0])
+    far[:, 1:] = 0.0
+    times = model.predict_quantile(far, [0.1, 0.5, 0.9])
+    assert times["q10"][0] < times["q50"][0] < times["q90"][0]
+    found = model.failure_probability(far, horizon=times["q50"])["failure_probability"]
+    assert found[0] == pytest.approx(0.5, abs=1e-9)

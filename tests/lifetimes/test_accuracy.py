@@ -197,3 +197,17 @@ def test_an_inverse_is_found_from_any_start():
     for start in (1e-6, 0.9, 30.0, 1e4, 1e9):
         found = np.asarray(gap.inverse_near(target, np.full(6, start)))
         np.testing.assert_allclose(found, exact, rtol=1e-11)
+
+
+@pytest.mark.parametrize("age", [0.0, 1.0, 30.0, 1e3])
+@pytest.mark.parametrize("shapes", [(0.8, 3.0), (5.0, 5.0), (1.2, 8.0)])
+@double_precision
+def test_inverses_hold_their_digits_where_hardly_anything_has_failed(shapes, age):
+    # Below 1e-15 the sum of the components' survival is one: its logarithm is but rounding.
+    mixture = Mixture.of(
+        jnp.array([0.3, 0.7]), Weibull.of(scale=jnp.array([5.0, 40.0]), shape=jnp.array(shapes))
+    )
+    target = jnp.logspace(-200, 2, 64)
+    rest = mixture.given(jnp.full(target.shape, age))
+    reached = rest.cumulative_hazard(rest.inverse_cumulative_hazard(target))
+    np.testing.assert_allclose(reached, target, rtol=1e-9)
