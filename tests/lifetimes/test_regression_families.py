@@ -111,3 +111,14 @@ def test_log_logistic_remaining_life_holds_at_any_age(shape, age):
         exact = 40 * (1 + odds) * mp.betainc(1 - 1 / k, 1 / k, 0, 1 / (1 + odds)) / k
     assert abs(float(life.residual_mean(age)) / float(exact) - 1) < 1e-11
     assert np.isfinite(jax.grad(lambda s: LogLogistic(s, np.log(shape)).residual_mean(age))(3.7))
+
+
+@double_precision
+def test_the_normal_tail_has_no_hole_where_its_square_leaves_the_range_of_numbers():
+    # At z = 37.6 the library's scaled tail is zero: the survival of a lognormal was exp(-inf).
+    z = np.linspace(25.0, 45.0, 401)
+    expected = [float(mp.log(mp.erfc(mpf(float(v)) / mp.sqrt(2)) / 2)) for v in z]
+    value, slope = jax.vmap(jax.value_and_grad(log_upper_tail))(jnp.asarray(z))
+    np.testing.assert_allclose(value, expected, rtol=1e-13)
+    # The hazard of a normal lies between z and z + 1 / z.
+    assert np.all((-slope > z) & (-slope < z + 1.0 / z))
