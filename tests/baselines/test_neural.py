@@ -27,6 +27,7 @@ def quick():
     return MLPClassifier((2,), **QUICK).fit(*hill(0, 400), validation_data=HELD)
 
 
+@pytest.mark.slow
 def test_two_hidden_units_learn_the_hill_from_restarts_in_nine_seeds_of_ten():
     reached = [
         MLPClassifier((2,), random_state=seed)

@@ -32,7 +32,7 @@ BASE = ("--covariates", "load", "--no-pictures")
 BY_DURATION = (*BASE, "--duration", "age", "--event", "failed")
 
 
-@pytest.mark.parametrize("components", ["1", "2"])
+@pytest.mark.parametrize("components", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_rounded_durations_are_the_intervals_that_one_would_write(file, tmp_path, components):
     table = rounded()
     failed = table["failed"] == 1

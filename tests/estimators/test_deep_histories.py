@@ -144,7 +144,7 @@ def test_cutting_lives_into_rows_changes_no_likelihood():
 
 
 @pytest.mark.parametrize("cuts", [None, 1], ids=["one row a unit", "rows cut"])
-@pytest.mark.parametrize("batch_size", [64, None])
+@pytest.mark.parametrize("batch_size", [64, pytest.param(None, marks=pytest.mark.slow)])
 def test_training_on_histories_is_training_on_their_units(batch_size, cuts):
     x, y = fleet()
     settings = SMALL | {"batch_size": batch_size}
@@ -177,6 +177,7 @@ def test_neither_the_order_of_rows_nor_that_of_names_matters():
     np.testing.assert_allclose(score * 300, model().log_likelihood_, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_units_of_very_different_lengths_share_batches():
     x, y = fleet(60)
     rows, target, more = cut(x, y, 1)
@@ -214,6 +215,7 @@ def test_weights_count_units():
     np.testing.assert_allclose(fitted.log_likelihood_, 240 * score, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_loads_that_bend_and_change_are_recovered():
     x, y, more = varied(1000, 1)
     fitted = DeepWeibullMixture(2, layers=(16,), n_members=4).fit(x, y, **more)

@@ -91,6 +91,7 @@ def test_intervals_and_late_entry_go_through_the_one_likelihood():
 
 
 @pytest.mark.filterwarnings("ignore::survjax.FitWarning")
+@pytest.mark.slow
 def test_a_truth_that_is_not_linear_is_found_better_than_by_mixture_regression():
     x, y = curved(9, 4000)
     linear = MixtureRegression(2, n_starts=2).fit(*curved(0))

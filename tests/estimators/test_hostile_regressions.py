@@ -81,7 +81,9 @@ def test_settings_that_make_no_sense_are_refused_at_the_fit(fleet, model, settin
         model(**settings).fit(*fleet)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "deep")) for n in MODELS]
+)
 def test_a_fit_that_fails_leaves_the_model_as_it_was(fleet, name):
     x, y = fleet
     names = pd.DataFrame(x, columns=["load", "heat"])
@@ -103,7 +105,12 @@ def test_a_climb_cut_short_says_to_go_on(fleet, kind):
 
 
 @pytest.mark.parametrize(
-    "model", [MixtureRegression(2), ScaledHazard(WeibullMixture(2)), AcceleratedLifetime()]
+    "model",
+    [
+        MixtureRegression(2, n_starts=1),
+        pytest.param(ScaledHazard(WeibullMixture(2)), marks=pytest.mark.slow),
+        AcceleratedLifetime(),
+    ],
 )
 def test_a_fit_without_errors_has_no_bounds(fleet, model):
     with pytest.warns(FitWarning, match="no proper maximum"):

@@ -64,7 +64,9 @@ def in_rows(x, y):
         AcceleratedLifetime(penalty="cv"),
         ScaledHazard(penalty="cv", l1_ratio=0.5),
         ScaledHazard(penalty=0.05, joint=False),
-        MixtureRegression(2, on=["scale"], n_starts=2, penalty="cv"),
+        pytest.param(
+            MixtureRegression(2, on=["scale"], n_starts=2, penalty="cv"), marks=pytest.mark.slow
+        ),
         MixtureRegression(2, on=["scale"], n_starts=2, penalty=0.05),
     ],
     ids=["ridge", "elastic net", "two steps", "mixture", "mixture, given"],

@@ -102,7 +102,7 @@ def test_units_of_one_column_are_curves():
     np.testing.assert_allclose(drawn["unit 3"].get_ydata(), expected[:, 2])
 
 
-@pytest.mark.parametrize("suffix", ["gif", "html"])
+@pytest.mark.parametrize("suffix", ["gif", pytest.param("html", marks=pytest.mark.slow)])
 def test_a_boundary_moves_with_the_epochs(network, data, tmp_path, suffix):
     path = animate_fit(network, tmp_path / f"fit.{suffix}", data=data, dpi=30)
     if suffix == "gif":
