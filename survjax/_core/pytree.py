@@ -20,7 +20,13 @@ T = TypeVar("T")
 
 
 def parameter(**options: Any) -> Any:
-    """Declare a field whose array a fit may move (unconstrained reals)."""
+    """Declare a field whose array a fit may move (unconstrained reals).
+
+    Parameters
+    ----------
+    **options
+        As for `dataclasses.field`.
+    """
     return dataclasses.field(metadata={"kind": "parameter"}, **options)
 
 
@@ -40,6 +46,16 @@ def pytree(cls: type[T]) -> type[T]:
 
     A field without a declaration holds another such object (or a tuple of them), whose own
     declarations count.
+
+    Parameters
+    ----------
+    cls : type
+        Such as a `Lifetime` whose fields are each a `parameter()`.
+
+    Returns
+    -------
+    type
+        The class itself, changed.
     """
     cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """What a lifetime is: hazards as frozen pytrees, JAX in and JAX out."""
 
+from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
 from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._loglogistic import LogLogistic
@@ -18,4 +19,6 @@ __all__ = [
     "Mixture",
     "ProportionalHazards",
     "Weibull",
+    "parameter",
+    "pytree",
 ]

@@ -21,9 +21,10 @@ LONGEST = 3.0
 class Lifetime(ABC):
     """A distribution of lifetimes, as a frozen pytree of unconstrained parameters.
 
-    A new family is a `pytree` dataclass with two methods, `log_hazard` and `cumulative_hazard`.
-    A third, `log_increment`, has a default that a family overrides where the difference of two
-    cumulative hazards would lose digits. All methods take times t >= 0 of any shape that
+    A new family is a `pytree` dataclass with two methods, `log_hazard` and `cumulative_hazard`,
+    which must stay finite at any time, however long after the last unit. A third,
+    `log_increment`, has a default that a family overrides where the difference of two cumulative
+    hazards would lose digits. All methods take times t >= 0 of any shape that
     broadcasts with the parameters, in one unit of time, and return JAX arrays in the caller's
     precision.
 
@@ -31,6 +32,24 @@ class Lifetime(ABC):
     -----
     With hazard h and H(t) the integral of h over (0, t): survival S = exp(-H), density f = h S
     (Kalbfleisch and Prentice 2002, section 1.2).
+
+    Examples
+    --------
+    A hazard that grows with age, in its own words:
+
+    >>> import jax.numpy as jnp
+    >>> from survjax.lifetimes import Lifetime, parameter, pytree
+    >>> @pytree
+    ... class Growing(Lifetime):
+    ...     log_rate: float = parameter()
+    ...     log_growth: float = parameter()
+    ...     def log_hazard(self, t):
+    ...         return jnp.log(jnp.exp(self.log_rate) + jnp.exp(self.log_growth) * t)
+    ...     def cumulative_hazard(self, t):
+    ...         return jnp.exp(self.log_rate) * t + jnp.exp(self.log_growth) * t**2 / 2.0
+    >>> pump = Growing(-3.0, -4.0)
+    >>> [round(float(pump.given(age).mean()), 2) for age in (0.0, 10.0)]
+    [7.06, 3.47]
     """
 
     @abstractmethod
@@ -118,13 +137,14 @@ class Lifetime(ABC):
         """Times around the solution: steps of a factor 8 from time one, as many as it takes."""
         shape = jnp.broadcast_shapes(target.shape, jnp.shape(self.cumulative_hazard(1.0)))
         one = jnp.ones(shape)
+        least, most = 64.0 * jnp.finfo(one.dtype).tiny, jnp.finfo(one.dtype).max / 64.0
         low = lax.while_loop(
-            lambda t: jnp.any((self.cumulative_hazard(t) > target) & (t > 1e-290)),
+            lambda t: jnp.any((self.cumulative_hazard(t) > target) & (t > least)),
             lambda t: jnp.where(self.cumulative_hazard(t) > target, t / 8.0, t),
             one,
         )
         high = lax.while_loop(
-            lambda t: jnp.any((self.cumulative_hazard(t) < target) & (t < 1e290)),
+            lambda t: jnp.any((self.cumulative_hazard(t) < target) & (t < most)),
             lambda t: jnp.where(self.cumulative_hazard(t) < target, t * 8.0, t),
             one,
         )

@@ -4,11 +4,13 @@ import gzip
 import itertools
 import warnings
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
 from survjax import AcceleratedLifetime, CoxPH, Exponential, ScaledHazard
+from survjax.lifetimes import Lifetime, parameter, pytree
 from tests.references import results
 
 FILES = {
@@ -45,6 +47,65 @@ def test_a_scaled_hazard_of_histories_agrees_with_r(real_data, case, kind):
         row = summary.loc[f"log_ratio:{name}"]
         assert row["estimate"] == pytest.approx(expected[name], abs=1e-6 * errors[name] + 1e-9)
         assert row["standard_error"] == pytest.approx(errors[name], rel=1e-4)
+
+
+@pytree
+class Gompertz(Lifetime):
+    """A hazard whose log is a line in time: none of survjax's own families."""
+
+    log_rate: float = parameter()
+    slope: float = parameter()
+
+    def log_hazard(self, t):
+        return self.log_rate + self.slope * t
+
+    def cumulative_hazard(self, t):
+        x = self.slope * t
+        small = jnp.abs(x) < 1e-5
+        # Beyond any life it goes on linearly, so that it stays finite.
+        safe = jnp.where(small, 1.0, jnp.minimum(x, 500.0))
+        mean = jnp.where(small, 1.0 + x / 2.0 + x**2 / 6.0, jnp.expm1(safe) / safe)
+        return jnp.exp(self.log_rate) * t * mean
+
+
+def test_a_base_of_ones_own_agrees_with_r(real_data):
+    reference = results(real_data, "r_tv_parametric")["heart"]["gompertz"]
+    polished = results(real_data, "polished_tv_lt")["heart:gompertz"]
+    names = reference["par_names"][2:]
+    x, y, entry = history(real_data, "heart", names)
+    model = ScaledHazard(Gompertz(-4.0, 0.0), center=False).fit(x, y, entry=entry)
+    assert model.converged_
+    assert model.log_likelihood_ == pytest.approx(polished["loglik"], rel=1e-10)
+    order = [*names, "log_lambda", "b"]
+    expected, errors = (
+        np.array([dict(zip(reference["par_names"], polished[k], strict=True))[n] for n in order])
+        for k in ("par", "se")
+    )
+    found = model.summary()
+    assert np.max(np.abs(found["estimate"].to_numpy() - expected) / errors) < 1e-6
+    np.testing.assert_allclose(found["standard_error"], errors, rtol=1e-6)
+
+
+def test_a_base_of_ones_own_predicts_with_bounds():
+    rng = np.random.default_rng(3)
+    x, ages = rng.normal(size=(1500, 1)), np.array([0.0, 5.0, 20.0])
+    lives = np.log1p(rng.exponential(size=1500) * np.exp(-0.5 * x[:, 0]) * 0.1 / 0.02) / 0.1
+    limit = rng.uniform(5.0, 40.0, 1500)
+    y = np.column_stack([np.minimum(lives, limit), lives <= limit])
+    model = ScaledHazard(Gompertz(-3.0, 0.0), center=False).fit(x, y)
+    rest = model.predict_rul(np.zeros((3, 1)), ages)
+    assert np.all(rest["mean_lower"] < rest["mean"]) and np.all(rest["mean"] < rest["mean_upper"])
+    rate, slope = np.exp(float(model.baseline_.log_rate)), float(model.baseline_.slope)
+
+    def hazard(t):
+        return rate * np.expm1(slope * t) / slope
+
+    used = hazard(ages + rest["q50"].to_numpy()) - hazard(ages)
+    np.testing.assert_allclose(used, np.log(2.0), rtol=1e-9)
+    t = np.linspace(0.0, 150.0, 200_001)
+    for age, mean in zip(ages, rest["mean"], strict=True):
+        still = np.exp(hazard(age) - hazard(age + t))
+        assert mean == pytest.approx(np.trapezoid(still, t), rel=1e-6)
 
 
 @pytest.mark.parametrize("case", ["rossi_piecewise", "lung_piecewise", "heart", "pbcseq"])
