@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from survjax._core.callers import users_level
 from survjax._core.validation import check_count as check_count
 from survjax._core.validation import check_positive as check_positive
 from survjax.estimators._messages import FitWarning
@@ -57,7 +58,7 @@ def warn_unless_converged(solution: Solution, name: str, solver: Any) -> None:
             f"{name} {solution.message} ({int(solution.n_iter)} iterations, stopping measure "
             f"{float(solution.decrement):.3g}): raise max_iter or tol{other}",
             FitWarning,
-            stacklevel=4,
+            stacklevel=users_level(),
         )
 
 

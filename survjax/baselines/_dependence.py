@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from survjax._core.callers import users_level
 from survjax.estimators._messages import FitWarning
 
 #: A parameter that moves by more than this share along a flat direction is not determined.
@@ -49,7 +50,7 @@ def hide(
             "there are rows. Predictions stand, but these parameters are one choice of many and "
             "have no standard errors: drop columns",
             FitWarning,
-            stacklevel=4,
+            stacklevel=users_level(),
         )
     hidden = dependent | constant
     return np.where(hidden[:, None] | hidden, np.nan, covariance)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax.baselines import _base, _dependence
 from survjax.baselines._measures import code_labels, encode_classes, measures
@@ -141,7 +142,7 @@ class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
         self.converged_ = bool(solution.converged) and not self.separated_
         if self.separated_:
             self.covariance_ = np.full_like(self.covariance_, np.nan)
-            warnings.warn(MESSAGE, FitWarning, stacklevel=3)
+            warnings.warn(MESSAGE, FitWarning, stacklevel=users_level())
         else:
             _base.warn_unless_converged(solution, "LogisticRegression", self.solver)
             self.covariance_ = _dependence.hide(self.covariance_, *open_, self.parameter_names_)

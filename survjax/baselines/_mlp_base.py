@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from survjax._core.callers import users_level
 from survjax._core.numerics import bucket_size
 from survjax._core.precision import double_precision
 from survjax.baselines import _base
@@ -131,7 +132,7 @@ class NeuralBase(BaseEstimator):
                 "no restart got better than its random beginning: lower learning_rate, or look "
                 "for columns of extreme values",
                 FitWarning,
-                stacklevel=5,
+                stacklevel=users_level(),
             )
 
     def _table_of(self, trained: Trained, columns: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
+from survjax._core.callers import users_level
 from survjax._core.validation import (
     check_count,
     check_flag,
@@ -354,4 +355,4 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, FitWarning, stacklevel=4)
+    warnings.warn(message, FitWarning, stacklevel=users_level())

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from survjax._core.callers import users_level
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax.estimators._components import MixtureState
@@ -239,7 +240,7 @@ class Intervals(MixtureState):
                 f"{self.bootstrap_.n_failed} of {n_replicates} bootstrap replicates have no "
                 "interior maximum and are left out: the data may not support this many components",
                 FitWarning,
-                stacklevel=3,
+                stacklevel=users_level(),
             )
         return self
 

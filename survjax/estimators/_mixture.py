@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from survjax._core.callers import users_level
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.recording import has_ties, tabulate
@@ -294,7 +295,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                 f"{'; '.join(self.certificate_.faults)}. What is kept instead is a penalized fit, "
                 "without bounds. Try fewer components, or resolution= if durations are rounded",
                 FitWarning,
-                stacklevel=5,
+                stacklevel=users_level(),
             )
         elif self.weights_.size > 1 and rows.interval is None and is_plain(rows):
             tied = float(np.sum(rows.weight[(rows.event > 0) & (rows.weight > 1)]))
@@ -304,7 +305,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                     "if durations were rounded, pass resolution= (a width or 'auto'), since the "
                     "density of tied times favors components that collapse on one of them",
                     FitWarning,
-                    stacklevel=5,
+                    stacklevel=users_level(),
                 )
 
     def _check_parameters(self) -> None:

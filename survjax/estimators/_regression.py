@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
+from survjax._core.callers import users_level
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_fraction, check_penalty, check_positive
@@ -232,7 +233,7 @@ class RegressionEstimator(
             warnings.warn(
                 f"no proper maximum: {'; '.join(words)}{far}. {self._advice(found)}",
                 FitWarning,
-                stacklevel=5,
+                stacklevel=users_level(),
             )
 
     def _advice(self, found: RegressionMaximum) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from narwhals.exceptions import DuplicateError
 from sklearn.exceptions import DataConversionWarning
 
+from survjax._core.callers import users_level
 from survjax._core.observations import Observations
 from survjax._core.validation import as_floats, check_events, check_length, missing
 from survjax.estimators._covariates import repeated
@@ -107,7 +108,7 @@ def check_survival_y(y: Any) -> SurvivalTarget:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected: durations of shape (n,)",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=users_level(),
         )
         array = array[:, 0]
     if array.ndim == 2 and array.shape[1] == 2:

@@ -107,6 +107,22 @@ def test_a_climb_cut_short_says_to_go_on(fleet, kind):
 @pytest.mark.parametrize(
     "model",
     [
+        AcceleratedLifetime(max_iter=1),
+        ScaledHazard(max_iter=1),
+        ScaledHazard(joint=False, max_iter=1),
+        CoxPH(max_iter=1),
+    ],
+    ids=["accelerated", "scaled", "two steps", "cox"],
+)
+def test_a_warning_names_the_line_that_called(fleet, model):
+    with pytest.warns(FitWarning) as caught:
+        model.fit(*fleet)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
         MixtureRegression(2, n_starts=1),
         pytest.param(ScaledHazard(WeibullMixture(2)), marks=pytest.mark.slow),
         AcceleratedLifetime(),

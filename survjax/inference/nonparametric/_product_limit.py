@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.callers import users_level
 from survjax.inference.nonparametric._rows import Floats, check_lifetimes, risk_table
 from survjax.inference.nonparametric._step import StepCurve
 
@@ -89,7 +90,7 @@ def kaplan_meier(
             "under observation at that age or later: everyone watched before had failed. Raise "
             "early entries to where more units are watched, and read the curve as given survival "
             "to there.",
-            stacklevel=2,
+            stacklevel=users_level(),
         )
     return curve
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.callers import users_level
 from survjax._core.validation import check_length, check_rows, check_times, check_weights
 from survjax.inference.nonparametric._increments import Ranges, solve_increments
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints, check_ages, merge_rounding
@@ -183,7 +184,7 @@ def _estimate(rows: _Intervals) -> StepCurve:
         warnings.warn(
             f"the curve reaches 0 at {line[stop[doomed[0]] // 2]:g} although units were seen "
             "later: nobody under observation is known to have outlived that time.",
-            stacklevel=3,
+            stacklevel=users_level(),
         )
     used = mass > 0
     hazard = -np.expm1(-theta[used])
