@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 
-@contextmanager
-def all_or_nothing(model: Any) -> Iterator[None]:
-    """Give a model back its attributes where what is done inside fails.
+def all_or_nothing(fit: Fit) -> Fit:
+    """Make a method give its object back its attributes where it fails.
 
     Otherwise the names of columns would be those of the fit that failed, and the coefficients
     those of the one before.
     """
-    before = dict(vars(model))
-    try:
-        yield
-    except BaseException:
-        vars(model).clear()
-        vars(model).update(before)
-        raise
+
+    @functools.wraps(fit)
+    def guarded(model: Any, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(model))
+        try:
+            return fit(model, *args, **kwargs)
+        except BaseException:
+            vars(model).clear()
+            vars(model).update(before)
+            raise
+
+    return guarded  # type: ignore[return-value]

@@ -41,6 +41,7 @@ from survjax.inference.partial_likelihood import (
     robust_covariance,
 )
 from survjax.inference.partial_likelihood._baseline import step_curve
+from survjax.inference.regression import means
 
 
 class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
@@ -137,6 +138,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         tags.regressor_tags.poor_score = True
         return tags
 
+    @all_or_nothing
     def fit(
         self,
         X: Any,
@@ -186,34 +188,33 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
             Where nothing failed.
         """
         self._check_parameters()
-        with all_or_nothing(self):
-            x, target = self._checked(X, y, reset=True)
-            weight = check_weights(sample_weight, x.shape[0])
-            if not np.any(target.event & (weight > 0)):
-                raise NoFiniteMaximum(
-                    f"none of the {weight.sum():g} units has failed: a fit needs failures in y"
-                )
-            if x.shape[0] == 1:
-                raise ValueError("Found 1 sample: a regression needs several units")
-            counted, n_units = weight, float(weight.sum())
-            if unit is not None:
-                histories, cluster = units_of_cox(unit, target, entry, weight, cluster, self.robust)
-                # Together, the rows of a unit count as one.
-                counted, n_units = histories.row_weight, histories.n_units
-            self.feature_means_ = counted @ x / counted.sum()
-            rows: dict[str, Any] = {
-                "entry": None if entry is None else check_times(entry, "entry", zero=True),
-                "sample_weight": weight,
-                "strata": None if strata is None else np.asarray(strata),
-                "ties": self.ties,
-                "max_iter": self.max_iter,
-                "tol": self.tol,
-            }
-            groups = unit if cluster is None else cluster
-            penalty = self._penalty(target, x, rows, counted, groups)
-            found = fit_cox(target.durations, target.event, x, penalty=penalty, **rows)
-            self._refuse_collinear(found, x)
-            self._keep(found, cluster, n_units, x)
+        x, target = self._checked(X, y, reset=True)
+        weight = check_weights(sample_weight, x.shape[0])
+        if not np.any(target.event & (weight > 0)):
+            raise NoFiniteMaximum(
+                f"none of the {weight.sum():g} units has failed: a fit needs failures in y"
+            )
+        if x.shape[0] == 1:
+            raise ValueError("Found 1 sample: a regression needs several units")
+        counted, n_units = weight, float(weight.sum())
+        if unit is not None:
+            histories, cluster = units_of_cox(unit, target, entry, weight, cluster, self.robust)
+            # Together, the rows of a unit count as one.
+            counted, n_units = histories.row_weight, histories.n_units
+        self.feature_means_ = means(x, counted)
+        rows: dict[str, Any] = {
+            "entry": None if entry is None else check_times(entry, "entry", zero=True),
+            "sample_weight": weight,
+            "strata": None if strata is None else np.asarray(strata),
+            "ties": self.ties,
+            "max_iter": self.max_iter,
+            "tol": self.tol,
+        }
+        groups = unit if cluster is None else cluster
+        penalty = self._penalty(target, x, rows, counted, groups)
+        found = fit_cox(target.durations, target.event, x, penalty=penalty, **rows)
+        self._refuse_collinear(found, x)
+        self._keep(found, cluster, n_units, x)
         return self
 
     def _check_parameters(self) -> None:

@@ -163,6 +163,7 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
         return tags
 
     @double_precision
+    @all_or_nothing
     def fit(
         self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
     ) -> Self:
@@ -198,38 +199,35 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
             Where nothing failed.
         """
         network, how = check_settings(self)
-        with all_or_nothing(self):
-            rows, x = self._checked(X, y, entry, sample_weight)
-            if rows.n_events == 0:
-                raise NoFiniteMaximum(
-                    f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
-                )
-            if rows.n_rows == 1:
-                raise ValueError("Found 1 sample: a regression needs several units")
-            histories = None if unit is None else Histories.from_rows(rows, unit)
-            lives, first = rows, slice(None)
-            if histories is not None:
-                lives, first = whole_lives(histories), histories.order[histories.first_rows]
-            weight, held = member_weights(self, lives, how.seed)
-            columns = Columns.of(x, row_weights(rows, histories))
-            z = (x - columns.center) / columns.scale
-            base = plain_mixtures(lives, weight, self.n_components)
-            # In training a unit of the usual weight counts as one.
-            share = weight / lives.weight[lives.weight > 0].mean()
-            trained = train_members(
-                network, histories or rows, z, share, held, base, self.n_restarts, how
+        rows, x = self._checked(X, y, entry, sample_weight)
+        if rows.n_events == 0:
+            raise NoFiniteMaximum(
+                f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
             )
-            kept, parameters = best_of_each(
-                trained, self.n_members, self.n_restarts, held is not None
-            )
-            order = component_order(network, parameters, z[first])
-            self._ensemble = Ensemble(network, parameters, order, columns.center, columns.scale)
-            self.n_epochs_ = int(trained.n_epochs) - 1
-            self.history_ = history_table(trained, kept, lives, weight, held)
-            self.members_ = members_table(self.history_, np.asarray(trained.epoch)[kept])
-            self.n_parameters_ = int(self._ensemble.n_parameters)
-            self.n_units_, self.n_events_ = lives.n_units, rows.n_events
-            self.log_likelihood_ = self._mean_term(rows, x, histories) * lives.n_units
+        if rows.n_rows == 1:
+            raise ValueError("Found 1 sample: a regression needs several units")
+        histories = None if unit is None else Histories.from_rows(rows, unit)
+        lives, first = rows, slice(None)
+        if histories is not None:
+            lives, first = whole_lives(histories), histories.order[histories.first_rows]
+        weight, held = member_weights(self, lives, how.seed)
+        columns = Columns.of(x, row_weights(rows, histories))
+        z = (x - columns.center) / columns.scale
+        base = plain_mixtures(lives, weight, self.n_components)
+        # In training a unit of the usual weight counts as one.
+        share = weight / lives.weight[lives.weight > 0].mean()
+        trained = train_members(
+            network, histories or rows, z, share, held, base, self.n_restarts, how
+        )
+        kept, parameters = best_of_each(trained, self.n_members, self.n_restarts, held is not None)
+        order = component_order(network, parameters, z[first])
+        self._ensemble = Ensemble(network, parameters, order, columns.center, columns.scale)
+        self.n_epochs_ = int(trained.n_epochs) - 1
+        self.history_ = history_table(trained, kept, lives, weight, held)
+        self.members_ = members_table(self.history_, np.asarray(trained.epoch)[kept])
+        self.n_parameters_ = int(self._ensemble.n_parameters)
+        self.n_units_, self.n_events_ = lives.n_units, rows.n_events
+        self.log_likelihood_ = self._mean_term(rows, x, histories) * lives.n_units
         return self
 
     def _mean_term(self, rows: Observations, x: np.ndarray, histories: Histories | None) -> float:

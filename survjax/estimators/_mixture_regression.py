@@ -127,6 +127,7 @@ class MixtureRegression(RegressionEstimator):
         self.random_state = random_state
 
     @double_precision
+    @all_or_nothing
     def fit(
         self,
         X: Any,
@@ -153,38 +154,37 @@ class MixtureRegression(RegressionEstimator):
         self
         """
         self._check_parameters()
-        with all_or_nothing(self):
-            rows, x = self._checked(X, y, entry, sample_weight)
-            known = None if component is None else self._known(component, rows.n_rows)
-            if self.penalty == "cv":
-                choose_penalty(self, rows, x, unit, known)
-            else:
-                self.penalty_ = float(self.penalty)
-            self._check_data(rows, x)
-            histories = None if unit is None else Histories.from_rows(rows, unit)
-            n_units = count(rows, histories)
-            form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
-            columns = self._columns(x, row_weights(rows, histories))
-            found, likelihood = search_mixture(
-                form,
-                layout,
-                rows,
-                x,
-                columns,
-                self._plain(rows if histories is None else whole_lives(histories)),
-                histories=histories,
-                component=known,
-                penalty=self._penalty(layout, n_units),
-                n_starts=self.n_starts,
-                max_shape=self.max_shape,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                random_state=self.random_state,
-            )
-            shares, weight = likelihood.memberships(found.theta)
-            self._units = shares @ weight
-            self._keep(form, layout, columns, found, rows, x, n_units=n_units)
-            self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
+        rows, x = self._checked(X, y, entry, sample_weight)
+        known = None if component is None else self._known(component, rows.n_rows)
+        if self.penalty == "cv":
+            choose_penalty(self, rows, x, unit, known)
+        else:
+            self.penalty_ = float(self.penalty)
+        self._check_data(rows, x)
+        histories = None if unit is None else Histories.from_rows(rows, unit)
+        n_units = count(rows, histories)
+        form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
+        columns = self._columns(x, row_weights(rows, histories))
+        found, likelihood = search_mixture(
+            form,
+            layout,
+            rows,
+            x,
+            columns,
+            self._plain(rows if histories is None else whole_lives(histories)),
+            histories=histories,
+            component=known,
+            penalty=self._penalty(layout, n_units),
+            n_starts=self.n_starts,
+            max_shape=self.max_shape,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+        )
+        shares, weight = likelihood.memberships(found.theta)
+        self._units = shares @ weight
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units)
+        self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
         return self
 
     def _check_parameters(self) -> None:

@@ -77,6 +77,7 @@ class RegressionEstimator(
         check_count(self.max_iter, "max_iter")
 
     @double_precision
+    @all_or_nothing
     def fit(
         self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
     ) -> Self:
@@ -112,16 +113,15 @@ class RegressionEstimator(
             Where nothing failed.
         """
         self._check_parameters()
-        with all_or_nothing(self):
-            rows, x = self._checked(X, y, entry, sample_weight)
-            if self.penalty == "cv":
-                choose_penalty(self, rows, x, unit)
-            else:
-                self.penalty_ = float(self.penalty)
-            if unit is None:
-                self._fit_rows(rows, x)
-            else:
-                self._fit_histories(Histories.from_rows(rows, unit), rows, x)
+        rows, x = self._checked(X, y, entry, sample_weight)
+        if self.penalty == "cv":
+            choose_penalty(self, rows, x, unit)
+        else:
+            self.penalty_ = float(self.penalty)
+        if unit is None:
+            self._fit_rows(rows, x)
+        else:
+            self._fit_histories(Histories.from_rows(rows, unit), rows, x)
         return self
 
     def _checked(
