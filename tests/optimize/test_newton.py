@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.linalg import hilbert
 
 from survjax.optimize import ResultCode, newton
+from survjax.optimize._dense import dense_step, whole_step
 from survjax.optimize.newton import advance, init
 
 SOLVERS = ["dense", "cg"]
@@ -273,6 +274,25 @@ def test_the_loop_in_numpy_takes_the_steps_of_the_compiled_one(start):
                 assert isinstance(part, (np.ndarray, np.generic)), name
                 np.testing.assert_allclose(part, getattr(state, name), rtol=1e-9, atol=1e-12)
     assert int(ours.code) == ResultCode.CONVERGED
+
+
+def test_a_step_that_needs_no_guard_is_that_of_the_eigenvalues():
+    rng = np.random.default_rng(4)
+    for p in (1, 2, 7, 20):
+        root, units = rng.normal(size=(p, p)), 10.0 ** rng.uniform(-4.0, 4.0, p)
+        hessian = (root @ root.T + np.eye(p)) * np.outer(units, units)
+        x, gradient = rng.normal(size=p) / units, 0.01 * rng.normal(size=p) * units
+        guarded = dense_step(x, gradient, hessian, np.inf, np.inf)
+        plain = whole_step(x, gradient, hessian, np.inf)
+        for ours, theirs in zip(plain, guarded, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-13 * np.max(np.abs(theirs)))
+        length = float(np.linalg.norm(guarded[0]))
+        assert whole_step(x, gradient, hessian, 1.01 * length) is not None
+        assert whole_step(x, gradient, hessian, 0.99 * length) is None
+    bent = np.diag([1.0, -1.0])
+    singular = np.ones((2, 2)) + np.diag([0.0, 1e-12])
+    for guard in (bent, singular, np.zeros((2, 2)), np.full((2, 2), np.nan)):
+        assert whole_step(np.zeros(2), np.ones(2), guard, np.inf) is None
 
 
 def test_the_step_is_never_longer_than_max_step():
