@@ -63,8 +63,8 @@ class Columns:
         A sample is enough, since what they change is taken back; a penalty counts in the unit of
         a column, and needs it exact.
         """
-        part = slice(None, None, 1 if exact else max(x.shape[0] // UNIT_ROWS, 1))
-        if weight[part].any():
+        if not exact:
+            part = sample_rows(weight, UNIT_ROWS)
             x, weight = x[part], weight[part]
         center = means(x, weight)
         away = x - center
@@ -73,6 +73,14 @@ class Columns:
         square = sum_over_rows(weight, (away / largest) ** 2)
         spread = np.sqrt(square / max(weight.sum(), 1e-300))
         return cls(center, largest * np.where(spread > 0, spread, 1.0))
+
+
+def sample_rows(weight: np.ndarray, size: int) -> Any:
+    """Index about `size` rows that stand for all: every so many of those that have weight."""
+    if weight.all():
+        return slice(None, None, max(weight.size // size, 1))
+    held = np.flatnonzero(weight)
+    return held[:: max(held.size // size, 1)]
 
 
 def means(x: np.ndarray, weight: np.ndarray) -> np.ndarray:

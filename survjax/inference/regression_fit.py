@@ -14,7 +14,7 @@ from survjax.inference.forms import AcceleratedForm, Form, Layout
 from survjax.inference.hazard_moments import HazardMoments
 from survjax.inference.last_step import foretell, step_unseen
 from survjax.inference.penalties import MAX_STEP, Penalty, RegressionMaximum, proximal_climb
-from survjax.inference.regression import Columns, Likelihood
+from survjax.inference.regression import Columns, Likelihood, sample_rows
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import NewtonState, advance, init
 
@@ -139,7 +139,7 @@ def fit(
         start = sloped_start(rows, x, columns, start)
     if many:
         size = int(np.clip(rows.n_rows // 16, START_ROWS, 4 * START_ROWS))
-        part = slice(None, None, rows.n_rows // size)
+        part = sample_rows(rows.weight, size)
         known = None if component is None else component[part]
         few = likelihood_of(form, layout, rows.take(part), x[part], columns, known)
         share = few.n_units / rows.n_units
@@ -183,8 +183,8 @@ def location_start(rows: Observations) -> tuple[float, float]:
     """Log scale and log shape of a Weibull without covariates, from moments of log time."""
     if rows.n_rows > 4 * START_ROWS:
         # The longest life is among the few, so that no hazard is beyond numbers.
-        every = np.arange(0, rows.n_rows, rows.n_rows // SLOPE_ROWS)
-        rows = rows.take(np.append(every, np.argmax(rows.log_lower)))
+        some = np.arange(rows.n_rows)[sample_rows(rows.weight, SLOPE_ROWS)]
+        rows = rows.take(np.append(some, np.argmax(rows.log_lower)))
     return _location(*_log_times(rows), rows.weight)
 
 
@@ -195,7 +195,7 @@ def sloped_start(
 
     `start` has none: its scale's intercept and slopes come first, then a shape's intercept, if any.
     """
-    part = slice(None, None, max(rows.n_rows // SLOPE_ROWS, 1))
+    part = sample_rows(rows.weight, SLOPE_ROWS)
     z = (x[part] - columns.center) / columns.scale
     weight = rows.weight[part]
     log_time, event = _log_times(rows.take(part))
@@ -301,7 +301,7 @@ def collinear(x: np.ndarray, weight: np.ndarray, with_intercept: bool = True) ->
     """
     n = x.shape[0]
     if n > 4 * SCREEN_ROWS:
-        part = slice(None, None, n // SCREEN_ROWS)
+        part = sample_rows(weight, SCREEN_ROWS)
         # Columns that some rows tell apart, all rows do.
         if not collinear(x[part], weight[part], with_intercept):
             return []

@@ -106,6 +106,24 @@ def test_the_hessian_of_few_rows_spares_passes_over_all(penalty, monkeypatch):
     assert np.max(np.abs(found.parameters_ - plain.parameters_) / error) < 1e-8
 
 
+@pytest.mark.parametrize("n", [16_400, 4 * START_ROWS + 1000])
+def test_rows_without_weight_stand_for_nothing_in_a_sample(n):
+    x, rows = data(n)
+    # Every so many rows, from the first one on, would be rows without weight.
+    weight = np.arange(n) % 2.0
+    columns, (center, scale) = Columns.of(x, weight), (x[1::2].mean(axis=0), x[1::2].std(axis=0))
+    assert np.all(np.abs(columns.center - center) < 0.1 * scale)
+    np.testing.assert_allclose(columns.scale, scale, rtol=0.1)
+    assert np.all(np.isfinite(regression_fit.location_start(rows.reweighted(weight))))
+    assert regression_fit.collinear(x, weight) == []
+    assert regression_fit.collinear(np.column_stack([x, x[:, 0] + x[:, 1]]), weight) == [[3, 0, 1]]
+    y = np.column_stack([rows.lower * np.exp(0.3 * x[:, 0]), rows.event])
+    thinned = AcceleratedLifetime().fit(x[1::2], y[1::2])
+    weighted = AcceleratedLifetime().fit(x, y, sample_weight=weight)
+    error = np.sqrt(np.diag(thinned.covariance_))
+    assert np.max(np.abs(weighted.parameters_ - thinned.parameters_) / error) < 1e-8
+
+
 def test_steps_with_a_hessian_that_misleads_are_not_taken():
     form, layout, theta = model("weibull")
     x, rows = data(400)
