@@ -11,7 +11,7 @@ from survjax._core.observations import Observations
 from survjax.inference.forms import AcceleratedForm, Layout, MixtureForm, Predictor
 from survjax.inference.histories import Histories, HistoryLikelihood
 from survjax.inference.penalties import Penalty, RegressionMaximum
-from survjax.inference.regression import Columns, Likelihood
+from survjax.inference.regression import Columns, Likelihood, sample_rows
 from survjax.inference.regression_fit import (
     climb,
     faults,
@@ -73,7 +73,7 @@ def search_mixture(
         likelihood = HistoryLikelihood(form, layout, histories, x, columns, component)
     near, share = likelihood, 1.0
     if histories is None and rows.n_rows > 2 * SEARCH_ROWS:
-        part = slice(None, None, rows.n_rows // SEARCH_ROWS)
+        part = sample_rows(rows.weight, SEARCH_ROWS)
         known = None if component is None else component[part]
         near = Likelihood(form, layout, rows.take(part), x[part], columns, known)
         share = near.n_units / rows.n_units
@@ -92,7 +92,8 @@ def search_mixture(
         best = climb(likelihood, best.theta, tol, max_iter, penalty, lost=lost)
     if component is None:
         theta = relabeled(layout, best.theta, form.n_components)
-        best = climb(likelihood, theta, tol, max_iter, penalty, lost=lost)
+        if not np.array_equal(theta, best.theta):
+            best = climb(likelihood, theta, tol, max_iter, penalty, lost=lost)
     return best, likelihood
 
 
