@@ -46,7 +46,8 @@ class Observations:
     event : array of shape (n,)
         1.0 for an exact failure, else 0.0.
     weight : array of shape (n,)
-        How many units the row stands for; fractions are fine, zero is padding.
+        How many units the row stands for; fractions are fine, zero is padding. Negative weights
+        are those of truncation rows (`survjax._core.truncation_rows`) and count as no unit.
     upper, interval : array of shape (n,) or None
         The upper end, and 1.0 where the row is an interval.
     entry, exit : array of shape (n,) or None
@@ -255,15 +256,21 @@ class Observations:
 
     @property
     def n_units(self) -> float:
-        """Number of units: the sum of the weights."""
-        return float(np.sum(self.weight))
+        """Number of units: the sum of the weights, without those of truncation rows."""
+        return float(np.sum(self._positive_weight))
 
     @property
     def n_events(self) -> float:
         """Number of failures seen, exactly or in an interval."""
         seen = self.event if self.interval is None else self.event + self.interval
         # Not a product of BLAS, which would wake threads for it.
-        return float(np.einsum("i,i->", self.weight, seen))
+        return float(np.einsum("i,i->", self._positive_weight, seen))
+
+    @property
+    def _positive_weight(self) -> Any:
+        """The weights, with zero for rows that stand for truncation."""
+        negative = self.weight.size and self.weight.min() < 0
+        return np.maximum(self.weight, 0.0) if negative else self.weight
 
     def take(self, rows: Any) -> Observations:
         """The chosen rows, in that order."""

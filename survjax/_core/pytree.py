@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
@@ -96,6 +96,22 @@ def _rebuild(tree: Any, arrays: Iterator[Any]) -> Any:
         elif kind is None:
             changed[f.name] = _rebuild(value, arrays)
     return dataclasses.replace(tree, **changed)
+
+
+def parameter_items(tree: Any) -> list[tuple[str, Any]]:
+    """Dotted name and array of every parameter, in the order of the declarations."""
+    return list(_parameters(tree, ""))
+
+
+def parameter_shapes(tree: Any) -> list[tuple[str, tuple[int, ...]]]:
+    """Dotted name and shape of every parameter, in the order of the declarations."""
+    return [(name, np.shape(array)) for name, array in _parameters(tree, "")]
+
+
+def rebuilt(tree: T, arrays: Iterable[Any]) -> T:
+    """Copy a tree with its parameters replaced by arrays, in the order of the declarations."""
+    copy: T = _rebuild(tree, iter(arrays))
+    return copy
 
 
 def ravel_parameters(tree: T) -> tuple[jax.Array, Callable[[Any], T]]:

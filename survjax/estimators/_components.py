@@ -20,9 +20,9 @@ from survjax.estimators._saved_fields import (
     Text,
 )
 from survjax.inference._bootstrap import Bootstrap
-from survjax.inference._labels import median_order, natural_parameters, reordering
+from survjax.inference.local_maxima import LocalMaximum
 from survjax.inference.maxima import Maxima
-from survjax.inference.maximize import Climb, weibulls
+from survjax.inference.template import Template, weibull_template
 
 CERTIFICATE = Record(
     Certificate,
@@ -72,12 +72,20 @@ def parameter_names(k: int) -> tuple[str, ...]:
     )
 
 
-def ordered(found: Climb) -> tuple[np.ndarray, np.ndarray]:
+def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, scales and shapes (..., K) from unconstrained vectors (..., p)."""
+    template = weibull_template((x.shape[-1] + 1) // 3)
+    log_scale, log_shape = (x[..., where] for where in template.stacks[0].positions)
+    with np.errstate(over="ignore"):  # an iteration that ran away is told by its faults
+        return np.exp(template.log_weights(x)), np.exp(log_scale), np.exp(log_shape)
+
+
+def ordered(template: Template, found: LocalMaximum) -> tuple[np.ndarray, np.ndarray]:
     """Parameters and Hessian with the components in the order of their medians."""
-    order = median_order(found.x)
+    order = template.median_order(found.x)
     if (order[1:] > order[:-1]).all():
         return found.x, found.hessian
-    change = reordering(order)
+    change = template.reordering(order)
     back = np.linalg.inv(change)
     return change @ found.x, back.T @ found.hessian @ back
 
@@ -93,6 +101,7 @@ class MixtureState(Persistent):
     converged_: bool
     certificate_: Certificate
     lifetime_: Any  # a Mixture
+    _template: Template
     _maxima: Maxima | None = None
     _check_parameters: Callable[[], None]
 
@@ -121,7 +130,8 @@ class MixtureState(Persistent):
     def _derive(self) -> None:
         """Set what follows from the parameters, the log-likelihood and the number of units."""
         x = self.parameters_
-        self.lifetime_ = weibulls(x)
+        self._template = weibull_template((x.size + 1) // 3)
+        self.lifetime_ = self._template.at(x)
         self.weights_, self.scales_, self.shapes_ = natural_parameters(x)
         self.parameter_names_ = parameter_names((x.size + 1) // 3)
         self.aic_ = 2.0 * x.size - 2.0 * self.log_likelihood_

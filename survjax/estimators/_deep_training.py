@@ -75,7 +75,7 @@ def plain_mixtures(rows: Observations, weight: np.ndarray, k: int) -> np.ndarray
     try:
         # Without covariates the components may not show; that is no verdict on the model.
         model._fit(rows, warn=False)
-        found = nearby_maxima(model.parameters_, rows, weight, model._rule())
+        found = nearby_maxima(model._template, model.parameters_, rows, weight, model._settings())
     except NoFiniteMaximum:
         alike = np.concatenate([np.zeros(k - 1), np.full(k, log_scale), np.full(k, log_shape)])
         found = np.tile(alike, (len(weight), 1))

@@ -14,12 +14,13 @@ from survjax._core.precision import double_precision
 from survjax.estimators._components import MixtureState
 from survjax.estimators._fitted import check_level
 from survjax.estimators._messages import FitWarning
-from survjax.inference._bootstrap import Bootstrap, Settings, bootstrap, bootstrap_bounds
+from survjax.inference._bootstrap import Bootstrap, bootstrap, bootstrap_bounds
 from survjax.inference._targets import Target
 from survjax.inference.curves import SAME, natural_value
 from survjax.inference.maxima import bounded, natural_delta, profiled
-from survjax.inference.maximize import Climb, Interior
+from survjax.inference.maximize import Settings
 from survjax.inference.summaries import is_plain
+from survjax.inference.template import Template
 from survjax.inference.uncertainty import (
     NATURAL,
     natural_from_safe,
@@ -38,8 +39,8 @@ class Intervals(MixtureState):
 
     _check_fitted: Callable[[], None]
     _arguments: Callable[..., tuple[np.ndarray, np.ndarray, tuple[int, ...]]]
-    _rule: Callable[[], Interior]
-    _reference: Callable[[Observations], Climb]
+    _settings: Callable[[], Settings]
+    _template: Template
     _rows: Observations
     resolution: float | str | None
     rounding: str
@@ -221,14 +222,12 @@ class Intervals(MixtureState):
             raise ValueError(
                 f"n_replicates must be a whole number of at least 20, got {n_replicates!r}"
             )
-        settings = Settings(
-            self._rule(), self._reference(self._rows), self.tol, self.max_iter, self.n_starts
-        )
         self.bootstrap_ = bootstrap(
+            self._template,
             self.parameters_,
             self.covariance_,
             self._rows,
-            settings,
+            self._settings(),
             n_replicates=int(n_replicates),
             kind=kind,
             recording=self._recording() if kind == "parametric" else None,

@@ -25,8 +25,9 @@ from survjax.estimators._settings import check_settings
 from survjax.inference.curves import memberships
 from survjax.inference.likelihood import contributions
 from survjax.inference.maxima import weigh
-from survjax.inference.maximize import Climb, Interior, Maximum, faults, search, single_weibull
+from survjax.inference.maximize import Interior, Maximum, Settings, search
 from survjax.inference.summaries import is_plain
+from survjax.inference.template import weibull_template
 
 
 class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
@@ -208,43 +209,38 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
             rows = rows.compressed()
         self._check_events(rows)
         if isinstance(self.n_components, str):
-            select(self, rows, self._reference(rows))
+            select(self, rows)
         else:
-            self._fit_components(rows, None, self.n_components)
+            self._fit_components(rows, self.n_components)
         if warn:
             self._warn(rows)
         return self
 
-    def _fit_components(self, rows: Observations, reference: Climb | None, k: int) -> None:
-        """Fit K components, given the single Weibull's maximum where it is known."""
+    def _fit_components(self, rows: Observations, k: int) -> None:
+        """Fit K components."""
         if k > rows.n_rows:
-            self._reference(rows)  # data that admit no single Weibull deserve to hear that instead
+            self._single(rows)  # data that admit no single Weibull deserve to hear that instead
             raise NoFiniteMaximum(
                 f"{k} components cannot be told apart by {rows.n_rows} different rows: ask for "
                 "far fewer, or for n_components='bic'"
             )
         if k == 1:
-            reference = self._reference(rows) if reference is None else reference
-            found = Maximum(
-                reference, faults(reference, self._rule(), rows.n_units), 1, 1, (), reference.x
-            )
+            found = self._single(rows)
         else:
-            found = search(
-                rows,
-                k,
-                n_starts=self.n_starts,
-                rule=self._rule(),
-                tol=self.tol,
-                max_iter=self.max_iter,
-                random_state=self.random_state,
-            )
-            if found.faults and reference is None:
+            found = search(weibull_template(k), rows, self._settings())
+            if found.faults:
                 # Data that admit no single Weibull deserve to hear that instead.
-                self._reference(rows)
+                self._single(rows)
         self._keep(rows, found)
 
-    def _rule(self) -> Interior:
-        return Interior(self.max_shape, self.min_component_weight)
+    def _settings(self) -> Settings:
+        return Settings(
+            n_starts=self.n_starts,
+            rule=Interior(self.max_shape, self.min_component_weight),
+            tol=self.tol,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+        )
 
     def _check_events(self, rows: Observations) -> None:
         """Refuse data in which nothing has failed."""
@@ -254,22 +250,24 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                 "are long: a fit needs failures (event_observed = 1)"
             )
 
-    def _reference(self, rows: Observations) -> Climb:
+    def _single(self, rows: Observations) -> Maximum:
         """The single Weibull's maximum: data without one admit no mixture either."""
-        found = single_weibull(rows, self.tol, self.max_iter)
-        words = faults(found, self._rule(), rows.n_units)
-        if words:
+        template = weibull_template(1)
+        found = search(template, rows, self._settings())
+        if found.faults:
+            log_shape = float(found.best.x[template.log_shapes][0])
             raise NoFiniteMaximum(
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
-                f"no finite maximum: {words[0]}, and the shape ran to "
-                f"{np.exp(min(found.x[-1], 700.0)):.3g}. {likely_cause(rows)}"
+                f"no finite maximum: {found.faults[0]}, and the shape ran to "
+                f"{np.exp(min(log_shape, 700.0)):.3g}. {likely_cause(rows)}"
             )
         return found
 
     def _keep(self, rows: Observations, found: Maximum) -> None:
         """Set the fitted attributes, components in the order of their medians."""
         self._forget()
-        x, hessian = ordered(found.best)
+        template = weibull_template((found.best.x.size + 1) // 3)
+        x, hessian = ordered(template, found.best)
         self.parameters_ = x
         self.converged_ = not found.faults
         self.covariance_ = (
@@ -281,11 +279,18 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         self._maxima = None
         if self.converged_:
             self._maxima = weigh(
-                x, hessian, found.best.value, found.others, self._rule(), rows.n_units
+                template,
+                x,
+                hessian,
+                found.best.value,
+                found.others,
+                self._settings().rule,
+                rows.n_units,
             )
         self.n_iter_ = found.best.n_iter
         self.certificate_ = certify(found, hessian, self.n_units_)
-        self._rows, self._start = rows, found.start
+        path = np.empty((0, x.size)) if found.best.path is None else found.best.path
+        self._rows, self._path = rows, np.concatenate([found.start[None], path, found.best.x[None]])
 
     def _warn(self, rows: Observations) -> None:
         """Tell the user what the numbers alone would hide."""
@@ -297,7 +302,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                 FitWarning,
                 stacklevel=users_level(),
             )
-        elif self.weights_.size > 1 and rows.interval is None and is_plain(rows):
+        elif self.weights_.size > 1 and rows.entry is None and is_plain(rows):
             tied = float(np.sum(rows.weight[(rows.event > 0) & (rows.weight > 1)]))
             if tied > 0.5 * self.n_events_ and self.resolution is None:
                 warnings.warn(

@@ -11,14 +11,14 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.estimators._components import MixtureState
+from survjax.estimators._components import MixtureState, natural_parameters
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
-from survjax.inference._labels import median_order, natural_parameters, reordering
-from survjax.inference._path import climb_path, path_values
+from survjax.inference._path import distinct, path_from, path_values
 from survjax.inference.curves import natural_value
 from survjax.inference.maxima import bounded
-from survjax.inference.maximize import Climb
+from survjax.inference.maximize import Settings
+from survjax.inference.template import Template
 from survjax.inference.uncertainty import natural_standard_errors, rows_needed
 
 if TYPE_CHECKING:
@@ -40,9 +40,10 @@ class Report(MixtureState):
     _check_fitted: Callable[[], None]
     _natural_bounds: Callable[[float, str], tuple[np.ndarray, str]]
     _known_bounds: Callable[[float], tuple[np.ndarray, str]]
-    _reference: Callable[[Observations], Climb]
+    _settings: Callable[[], Settings]
+    _template: Template
     _rows: Observations
-    _start: np.ndarray
+    _path: np.ndarray
     tol: float
     max_iter: int
 
@@ -97,10 +98,10 @@ class Report(MixtureState):
 
     @cached_property
     def history_(self) -> pd.DataFrame:
-        """The way from the start to the answer.
+        """The path of the start that led to the answer, as it was taken.
 
-        One row an iteration: `iteration`, `log_likelihood`, then `weight_1`, ..., `scale_1`, ...,
-        `shape_1`, .... Computed when first asked for, on the rows of the fit.
+        One row an iteration: `iteration`, `log_likelihood` (of all rows, at that point), then
+        `weight_1`, ..., `scale_1`, ..., `shape_1`, ....
         """
         self._check_fitted()
         if not hasattr(self, "_rows"):
@@ -109,20 +110,16 @@ class Report(MixtureState):
 
     @double_precision
     def _history(self, start: np.ndarray | None = None) -> pd.DataFrame:
-        """The way from a start, the fit's own by default."""
-        reference = self._reference(self._rows).x[-1] if self.weights_.size > 1 else 0.0
-        points = climb_path(
-            self._start if start is None else start,
-            self._rows,
-            penalty=0.0 if self.converged_ else 1.0 / self.n_units_,
-            reference=reference,
-            tol=self.tol,
-            max_iter=self.max_iter,
-        )
-        points = points @ reordering(median_order(points[-1])).T
+        """The path from a start, the fit's own by default."""
+        template = self._template
+        points = self._path
+        if start is not None:
+            points = path_from(template, start, self._rows, self._settings())
+        points = distinct(points)
+        points = points @ template.reordering(template.median_order(points[-1])).T
         columns = {
             "iteration": np.arange(len(points)),
-            "log_likelihood": path_values(points, self._rows),
+            "log_likelihood": path_values(template, points, self._rows),
         }
         for name, part in zip(
             ("weight", "scale", "shape"), natural_parameters(points), strict=True

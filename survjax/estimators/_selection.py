@@ -7,10 +7,9 @@ from typing import Any
 from survjax._core.observations import Observations
 from survjax.estimators._frames import frame
 from survjax.inference.likelihood import membership_entropy
-from survjax.inference.maximize import Climb
 
 
-def select(model: Any, rows: Observations, reference: Climb) -> None:
+def select(model: Any, rows: Observations) -> None:
     """Fit 1 to `max_components` components and keep the best by the model's criterion.
 
     More components than different rows are not tried.
@@ -23,7 +22,7 @@ def select(model: Any, rows: Observations, reference: Climb) -> None:
     table: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
     for k in range(1, min(model.max_components, rows.n_rows) + 1):
-        model._fit_components(rows, reference, k)
+        model._fit_components(rows, k)
         icl = model.bic_ + 2.0 * membership_entropy(model.lifetime_, rows)
         scores = {"aic": model.aic_, "bic": model.bic_, "icl": icl}
         table.append(
@@ -38,7 +37,7 @@ def select(model: Any, rows: Observations, reference: Climb) -> None:
             {
                 name: value
                 for name, value in vars(model).items()
-                if name.endswith("_") or name in ("_rows", "_start", "_maxima")
+                if name.endswith("_") or name in ("_rows", "_path", "_template", "_maxima")
             }
         )
     best = min(

@@ -19,13 +19,21 @@ from jax import lax
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
+from survjax._core.truncation_rows import with_truncation_rows
 from survjax._core.validation import random_generator
-from survjax.inference._labels import aligned
 from survjax.inference._replicates import BATCH, FEW_ROWS, batch_item, resampled, simulated
 from survjax.inference._targets import Target, expansion, value_of
-from survjax.inference.likelihood import log_contributions
-from survjax.inference.maximize import BLOCK, Climb, Interior, climb, faults, search, weibulls
+from survjax.inference.likelihood import BLOCK
+from survjax.inference.local_maxima import (
+    Correction,
+    Limits,
+    LocalMaximum,
+    maximize_from,
+)
+from survjax.inference.maximize import Settings, faults, search
+from survjax.inference.row_derivatives import log_contributions
 from survjax.inference.summaries import condense, is_plain
+from survjax.inference.template import Template
 from survjax.inference.uncertainty import normal_quantile
 from survjax.lifetimes import Lifetime
 
@@ -57,29 +65,21 @@ class Bootstrap:
     skewness: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How replicates are fitted: as the fit was."""
-
-    rule: Interior
-    reference: Climb
-    tol: float
-    max_iter: int
-    n_starts: int
-
-
-@partial(jax.jit, static_argnames=("max_iter",))
-def _refit(starts: Any, rows: Observations, max_shape: Any, tol: Any, max_iter: int) -> Any:
-    """Climb from each start on each replicate of a batch; columns (n,) are shared."""
+@jax.jit
+def _refit(
+    lifetime: Lifetime, starts: Any, rows: Observations, limits: Limits, correction: Correction
+) -> Any:
+    """From each start on each replicate of a batch; columns (n,) are shared."""
 
     def one(rows: Observations) -> Any:
-        return climb(starts, rows, max_shape, tol, max_iter)
+        return maximize_from(lifetime, starts, rows, limits, correction)
 
     axes = jax.tree.map(lambda column: 0 if column.ndim > 1 else None, rows)
     return jax.vmap(one, in_axes=(axes,))(rows)
 
 
 def bootstrap(
+    template: Template,
     x: np.ndarray,
     covariance: np.ndarray,
     rows: Observations,
@@ -101,21 +101,21 @@ def bootstrap(
     if others is not None:
         starts = np.resize(np.concatenate([starts, others]), (MOST_STARTS, x.size))
     rng = random_generator(random_state)
-    small = condense(rows, FEW_ROWS) if is_plain(rows) else rows
-    lifetime = weibulls(x)
+    small = condense(rows, FEW_ROWS) if is_plain(rows) and rows.entry is None else rows
+    lifetime = template.at(x)
     batches = resampled(small, rng) if kind == "rows" else simulated(lifetime, rows, rng, recording)
     kept: list[np.ndarray] = []
     done = 0
     for batch in batches:
         wanted = min(BATCH, n_replicates - done)
-        kept += _fitted(starts, _padded(batch), settings, wanted, rows.n_units)
+        kept += _fitted(template, starts, _padded(batch), settings, wanted, rows.n_units)
         done += wanted
         if done == n_replicates:
             break
     points = np.stack(kept) if kept else np.empty((0, x.size))
     information = np.linalg.inv(covariance)
     return Bootstrap(
-        aligned(points, x, information),
+        template.aligned(points, x, information),
         kind,
         n_replicates,
         n_replicates - len(kept),
@@ -124,23 +124,30 @@ def bootstrap(
 
 
 def nearby_maxima(
-    x: np.ndarray, rows: Observations, weights: np.ndarray, rule: Interior, tol: float = 1e-6
+    template: Template,
+    x: np.ndarray,
+    rows: Observations,
+    weights: np.ndarray,
+    settings: Settings,
 ) -> np.ndarray:
-    """Maxima (B, p) of the rows with other weights (B, n), climbed to from x.
+    """Maxima (B, p) of the rows with other weights (B, n), reached from x.
 
-    Not the highest: units drawn twice are ties, on which components collapse. Where a climb ends
-    at no interior maximum, x.
+    Not the highest: units drawn twice are ties, on which components collapse. Where an iteration
+    ends at no interior maximum, x.
     """
-    max_shape = rule.max_shape if x.size > 2 else np.inf
     batch = _padded(rows.reweighted(weights))
-    state = jax.tree.map(np.asarray, _refit(x[None], batch, max_shape, tol, 100))
-    ends = [_end(state, i, 0) for i in range(len(weights))]
+    limits = settings.limits(template.n_components, rows.n_units)
+    found = _arrays(_refit(template.lifetime, x[None], batch, limits, Correction.none(x.size)))
+    ends = [_end(found, i, 0) for i in range(len(weights))]
     pairs = zip(ends, weights.sum(axis=1), strict=True)
-    return np.array([x if faults(end, rule, float(total)) else end.x for end, total in pairs])
+    return np.array(
+        [x if faults(end, template, settings.rule, float(n)) else end.x for end, n in pairs]
+    )
 
 
 def _padded(batch: Observations) -> Observations:
-    """Rows of weight zero behind every replicate, up to a size that others share."""
+    """Truncation rows and rows of no weight behind every replicate, up to a size others share."""
+    batch = with_truncation_rows(batch)
     n = batch.weight.shape[-1]
     size = bucket_size(n)
     extra = (size if size <= BLOCK else -(-size // BLOCK) * BLOCK) - n
@@ -153,47 +160,45 @@ def _padded(batch: Observations) -> Observations:
 
 
 def _fitted(
-    starts: np.ndarray, batch: Observations, settings: Settings, wanted: int, n_units: float
+    template: Template,
+    starts: np.ndarray,
+    batch: Observations,
+    settings: Settings,
+    wanted: int,
+    n_units: float,
 ) -> list[np.ndarray]:
     """The interior maxima among the first replicates of a batch."""
-    # No penalty: what pulls on steep shapes would carry a narrow component of the fit elsewhere.
-    size = starts.shape[1]
-    max_shape = settings.rule.max_shape if size > 2 else np.inf
-    state = _refit(starts, batch, max_shape, settings.tol, settings.max_iter)
-    s = jax.tree.map(np.asarray, state)
+    # No penalty: what keeps shapes from being steep would carry a narrow component elsewhere.
+    limits = settings.limits(template.n_components, n_units)
+    nothing = Correction.none(template.size)
+    s = _arrays(_refit(template.lifetime, starts, batch, limits, nothing))
     found = []
     for i in range(wanted):
         ends = [_end(s, i, j) for j in range(len(starts))]
-        good = [end for end in ends if not faults(end, settings.rule, n_units)]
-        if size > 2 and not good:
-            end = search(
-                batch_item(batch, i),
-                (size + 1) // 3,
-                n_starts=settings.n_starts,
-                rule=settings.rule,
-                reference=settings.reference,
-                tol=settings.tol,
-                max_iter=settings.max_iter,
-                random_state=0,
-            ).best
-            good = [] if faults(end, settings.rule, n_units) else [end]
+        good = [end for end in ends if not faults(end, template, settings.rule, n_units)]
+        if template.n_components > 1 and not good:
+            answer = search(template, batch_item(batch, i), settings)
+            good = [] if answer.faults else [answer.best]
         if good:
             found.append(max(good, key=lambda end: end.value).x)
     return found
 
 
-def _end(state: Any, i: int, j: int) -> Climb:
-    """Where the climb of a replicate from a start ended; the state holds what is minimized."""
-    x = state.x[i, j]
-    return Climb(
-        x,
-        -float(state.value[i, j]),
-        -state.gradient[i, j],
-        -state.hessian[i, j],
-        float(state.decrement[i, j]),
-        int(state.n_iter[i, j]),
-        int(state.code[i, j]),
-        x,
+def _arrays(found: Any) -> dict[str, np.ndarray]:
+    """A program's arrays as those of NumPy."""
+    return {name: np.asarray(part) for name, part in found.items()}
+
+
+def _end(found: dict[str, np.ndarray], i: int, j: int) -> LocalMaximum:
+    """Where the iteration of a replicate from a start ended."""
+    return LocalMaximum(
+        found["x"][i, j],
+        float(found["value"][i, j]),
+        found["gradient"][i, j],
+        found["hessian"][i, j],
+        float(found["decrement"][i, j]),
+        int(found["n_iter"][i, j]),
+        int(found["code"][i, j]),
     )
 
 

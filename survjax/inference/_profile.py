@@ -23,9 +23,10 @@ from jax import lax
 
 from survjax._core.observations import Observations
 from survjax._core.pytree import data, pytree, ravel_parameters
+from survjax._core.truncation_rows import with_truncation_rows
 from survjax.inference._targets import Target, expansion
 from survjax.inference.likelihood import derivatives, log_likelihood
-from survjax.inference.maximize import padded
+from survjax.inference.local_maxima import padded
 from survjax.inference.summaries import condense, is_plain
 from survjax.lifetimes import Lifetime, Mixture, Weibull
 from survjax.optimize import ResultCode
@@ -288,6 +289,7 @@ def condensed(lifetime: Lifetime, rows: Observations) -> tuple[Observations, np.
     term with this gradient moves it back.
     """
     p = ravel_parameters(lifetime)[0].size
+    rows = with_truncation_rows(rows)
     small = condense(rows, PROFILE_ROWS) if is_plain(rows) else rows
     if small.n_rows == rows.n_rows:
         return padded(rows), np.zeros(p)

@@ -16,7 +16,7 @@ from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax.inference.forms import MixtureForm
 from survjax.inference.histories import Histories, mixture_terms
-from survjax.inference.likelihood import log_contributions
+from survjax.inference.row_derivatives import log_contributions
 from survjax.optimize._batches import Table, UnitTable
 from survjax.optimize._network import Dense, Network
 from survjax.optimize._training import Trained, train

@@ -21,7 +21,7 @@ from survjax._core.precision import double_precision
 from survjax.inference.curves import SAME, safe_value
 from survjax.inference.deep_mixture import MixtureNetwork
 from survjax.inference.forms import MixtureForm
-from survjax.inference.likelihood import log_contributions
+from survjax.inference.row_derivatives import log_contributions
 from survjax.lifetimes import Mixture, Weibull
 
 #: Assets worked on at once; each has the components of every member.

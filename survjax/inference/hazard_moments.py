@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 
 from survjax._core.observations import Observations
+from survjax._core.truncation_rows import expansion_index, with_truncation_rows
 from survjax.inference._parallel import LIGHT, in_parts, one_thread_rows
 from survjax.inference.forms import AcceleratedForm, Form, Layout
 from survjax.inference.regression import Columns
@@ -153,9 +154,4 @@ def _with_entries(rows: Observations, x: np.ndarray) -> tuple[Observations, np.n
         rows, x = rows.take(some), x[some]
     if rows.entry is None:
         return rows, x
-    late = np.flatnonzero(rows.entry > 0)
-    time = np.append(rows.lower, rows.entry[late])
-    log_time = np.append(rows.log_lower, np.log(rows.entry[late]))
-    event = np.append(rows.event, np.zeros(late.size))
-    weight = np.append(rows.weight, -rows.weight[late])
-    return Observations(time, log_time, event, weight), np.concatenate([x, x[late]])
+    return with_truncation_rows(rows), x[expansion_index(rows)]

@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from survjax.inference.climbs import Climb
+from survjax.inference.local_maxima import LocalMaximum
+from survjax.inference.template import Template
 from survjax.optimize import ResultCode
 
 #: A standard error above this on the log or logit scale means that the data leave it open: the
@@ -32,19 +33,18 @@ class Interior:
     min_units: float = 1.5
 
 
-def faults(found: Climb, rule: Interior, n_units: float) -> tuple[str, ...]:
+def faults(
+    found: LocalMaximum, template: Template, rule: Interior, n_units: float
+) -> tuple[str, ...]:
     """Why a point is not an interior maximum, the most telling reason first; empty if it is one."""
-    k = (found.x.size + 1) // 3
     words = []
-    if k > 1:
-        shapes = np.exp(np.minimum(found.x[2 * k - 1 :], 700.0))
-        if shapes.max() > rule.max_shape:
+    if template.n_components > 1:
+        if template.shapes(found.x).max() > rule.max_shape:
             words.append(f"a component collapses on one time (shape over {rule.max_shape:g})")
-        logits = np.concatenate([[0.0], found.x[: k - 1]])
-        weights = np.exp(logits - np.logaddexp.reduce(logits))
-        if weights.min() * n_units < rule.min_units:
+        if np.exp(template.log_weights(found.x).min()) * n_units < rule.min_units:
             words.append(f"a component holds fewer than {rule.min_units:g} expected units")
-    if np.abs(found.x[k - 1 : 2 * k - 1]).max() > RANGE:
+    scales = found.x[template.log_scales]
+    if np.abs(scales).max(initial=0.0) > RANGE:
         words.append("a scale leaves the range of numbers")
     unit, scale = unit_information(-found.hessian)
     values, vectors = _spectrum(unit)

@@ -23,24 +23,17 @@ from jax import lax
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
-from survjax.inference.jets import (
-    Jet,
-    component_jet,
+from survjax.inference.row_derivatives import (
+    RowDerivatives,
+    component_derivatives,
+    log_contributions,
     only_parameters,
     row_terms,
-    truncation_terms,
 )
 from survjax.lifetimes import Lifetime, Mixture
 
 #: Rows in a block: its intermediate results fit the second-level cache.
 BLOCK = 4096
-
-
-def log_contributions(lifetime: Lifetime, rows: Observations) -> jax.Array:
-    """Log-likelihood of each row, before its weight: (n,)."""
-    terms = row_terms(lifetime, rows)
-    truncated = rows.entry is not None or rows.exit is not None
-    return terms - truncation_terms(lifetime, rows) if truncated else terms
 
 
 _compiled_contributions = jax.jit(log_contributions)
@@ -74,10 +67,10 @@ def membership_entropy(mixture: Mixture, rows: Observations) -> float:
 
 
 def log_likelihood(lifetime: Lifetime, rows: Observations) -> jax.Array:
-    """The log-likelihood of all rows, a scalar."""
-    terms = log_contributions(lifetime, rows)
+    """The log-likelihood of all rows, a scalar; truncation is rows of negative weight."""
+    terms = row_terms(lifetime, rows)
     # Weights come last, on finite terms: zero times infinity would be NaN.
-    return jnp.sum(jnp.where(rows.weight > 0, rows.weight * terms, 0.0))
+    return jnp.sum(jnp.where(rows.weight != 0, rows.weight * terms, 0.0))
 
 
 def in_blocks(sum_over: Callable[[Observations], Any], rows: Observations) -> Any:
@@ -97,11 +90,17 @@ def in_blocks(sum_over: Callable[[Observations], Any], rows: Observations) -> An
 
 
 def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Log-likelihood with its gradient (p,) and Hessian (p, p) over the raveled parameters."""
+    """Log-likelihood with its gradient (p,) and Hessian (p, p) over the raveled parameters.
+
+    Rows have no truncation but as rows of negative weight (`survjax._core.truncation_rows`).
+    """
     if isinstance(lifetime, Mixture) and jnp.ndim(lifetime.logits) == 1:
-        stack = lifetime.components
-        if not isinstance(stack, tuple) and only_parameters(stack):
-            return _mixture_derivatives(lifetime, rows)
+        stacks = _stacks(lifetime)
+        if all(only_parameters(stack) for stack in stacks):
+            value, once, twice = mixture_sums(lifetime.log_weights, stacks, rows)
+            sizes = tuple(_size(stack) for stack in stacks)
+            found = assemble(lifetime.weights, rows.weight.sum(), once, twice, sizes)
+            return value, *found
     vector, unravel = ravel_parameters(lifetime)
 
     def of_block(block: Observations) -> Any:
@@ -118,98 +117,92 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
     return in_blocks(of_block, rows)
 
 
-def _mixture_derivatives(mixture: Mixture, rows: Observations) -> Any:
-    """Value, gradient and Hessian of a mixture from jets of its components."""
-    stack: Any = mixture.components
-    value, once, twice = mixture_sums(mixture.log_weights, stack, rows)
-    return value, *assemble(mixture.weights, weight_of_weights(rows), once, twice)
+def _stacks(mixture: Mixture) -> tuple[Lifetime, ...]:
+    """The components, those of one family as one stack."""
+    stacks = mixture.components
+    return stacks if isinstance(stacks, tuple) else (stacks,)
 
 
-def mixture_sums(log_weights: jax.Array, stack: Lifetime, rows: Observations) -> Any:
+def _size(stack: Lifetime) -> tuple[int, int]:
+    """Number of components in a stack, and of parameters of each."""
+    leaves = jax.tree.leaves(stack)
+    return leaves[0].shape[0], len(leaves)
+
+
+def mixture_sums(log_weights: jax.Array, stacks: tuple[Lifetime, ...], rows: Observations) -> Any:
     """The sums over rows that a mixture's derivatives are made of, as `assemble` takes them.
 
     The value, the sums of [r; r s; r (H + s s')] and the second moments of [r; r s].
     """
 
     def of_block(block: Observations) -> Any:
-        sums = _moments(log_weights, component_jet(stack, block, row_terms), block.weight)
-        if block.entry is not None or block.exit is not None:
-            seen = component_jet(stack, block, truncation_terms)
-            sums = jax.tree.map(jnp.subtract, sums, _moments(log_weights, seen, block.weight))
-        return sums
+        parts = [component_derivatives(stack, block) for stack in stacks]
+        return _moments(log_weights, parts, block.weight)
 
     return in_blocks(of_block, rows)
 
 
-def weight_of_weights(rows: Observations) -> Any:
-    """How many units the mixture's weights are counted against.
-
-    Truncation takes the same units off again, so that nothing is left.
-    """
-    truncated = rows.entry is not None or rows.exit is not None
-    return 0.0 if truncated else rows.weight.sum()
-
-
-def _moments(log_weights: jax.Array, jet: Jet, weight: jax.Array) -> Any:
-    """`mixture_sums` of one kind of terms in one block."""
-    joint = jet.value + log_weights[:, None]
+def _moments(log_weights: jax.Array, parts: list[RowDerivatives], weight: jax.Array) -> Any:
+    """`mixture_sums` of one block."""
+    joint = jnp.concatenate([part.value for part in parts]) + log_weights[:, None]
     top = jnp.max(joint, axis=0)
     share = jnp.exp(joint - top)
     total = jnp.sum(share, axis=0)
-    weight = jnp.where(weight > 0, weight, 0.0)
-    value = jnp.sum(weight * (top + jnp.log(total)))
-    r = share / total
-    first, n = r * jet.first, r.shape[-1]
-    pairs = [(a, b) for a in range(len(jet.first)) for b in range(a, len(jet.first))]
-    curved = jnp.stack(
-        [r * jet.second[i] + first[a] * jet.first[b] for i, (a, b) in enumerate(pairs)]
-    )
-    scores = jnp.concatenate([r, first.reshape(-1, n)])
-    once = jnp.concatenate([scores, curved.reshape(-1, n)]) @ weight
-    return value, once, (scores * weight) @ scores.T
+    value = jnp.sum(jnp.where(weight != 0, weight * (top + jnp.log(total)), 0.0))
+    responsibility = share / total
+    n = responsibility.shape[-1]
+    scores, curved, begin = [responsibility], [], 0
+    for part in parts:
+        p, k = part.first.shape[:2]
+        r = responsibility[begin : begin + k]
+        begin += k
+        own = r * part.first
+        pairs = [(a, b) for a in range(p) for b in range(a, p)]
+        scores.append(own.reshape(-1, n))
+        curved += [r * part.second[i] + own[a] * part.first[b] for i, (a, b) in enumerate(pairs)]
+    score = jnp.concatenate(scores)
+    once = jnp.concatenate([score, *curved]) @ weight
+    return value, once, (score * weight) @ score.T
 
 
-def assemble(weights: Any, total: Any, once: Any, twice: Any) -> tuple[Any, Any]:
+def assemble(
+    weights: Any, total: Any, once: Any, twice: Any, sizes: tuple[tuple[int, int], ...]
+) -> tuple[Any, Any]:
     """Gradient and Hessian from `mixture_sums`: logits first, then each parameter's K entries.
 
-    Takes NumPy and JAX arrays alike, with any leading axes. The first component's logit is the
-    reference, and no parameter.
+    Any leading axes. The first component's logit is the reference, and no parameter. `total` is
+    the sum of the rows' weights, `sizes` the components and parameters of each stack.
     """
     k, size = weights.shape[-1], twice.shape[-1]
     gradient = once[..., 1:size]
     # Every entry of the block parts is one of the sums, or none of them.
-    where, some = _layout(k, size // k - 1)
+    where, some = _layout(sizes)
     hessian = once[..., where] * some - twice[..., 1:, 1:]
     if k == 1:
         return gradient, hessian
     total = total * weights[..., 1:]
-    spread = total[..., :, None] * (_identity(k - 1) - weights[..., None, 1:])
-    if isinstance(once, np.ndarray):
-        gradient = gradient.copy()
-        gradient[..., : k - 1] -= total
-        hessian[..., : k - 1, : k - 1] -= spread
-        return gradient, hessian
+    spread = total[..., :, None] * (np.eye(k - 1) - weights[..., None, 1:])
     pad = [(0, 0)] * (weights.ndim - 1) + [(0, size - k)]
     return gradient - jnp.pad(total, pad), hessian - jnp.pad(spread, [*pad, (0, size - k)])
 
 
-_identity = cache(np.eye)
-
-
 @cache
-def _layout(k: int, p: int) -> tuple[np.ndarray, np.ndarray]:
+def _layout(sizes: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
     """Which of the sums stands where in the Hessian, and 1.0 where one does."""
-    size = (p + 1) * k
+    n_components = sum(k for k, _ in sizes)
+    size = n_components + sum(k * p for k, p in sizes)
     where = np.full((size, size), -1)
-    each = np.arange(k)
+    each = np.arange(n_components)
     where[each, each] = each
-    pair = size
-    for a in range(p):
-        at = (a + 1) * k + each
-        where[each, at] = where[at, each] = at
-        for b in range(a, p):
-            other = (b + 1) * k + each
-            where[at, other] = where[other, at] = pair + each
-            pair += k
+    first, begin, pair = 0, n_components, size
+    for k, p in sizes:
+        own = first + np.arange(k)
+        at = begin + np.arange(p * k).reshape(p, k)
+        for a in range(p):
+            where[own, at[a]] = where[at[a], own] = at[a]
+            for b in range(a, p):
+                where[at[a], at[b]] = where[at[b], at[a]] = pair + np.arange(k)
+                pair += k
+        first, begin = first + k, begin + p * k
     some = (where >= 0).astype(np.float64)
     return np.maximum(where, 0)[1:, 1:], some[1:, 1:]

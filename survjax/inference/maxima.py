@@ -23,12 +23,12 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
-from survjax.inference._labels import nearest_orders, reordering
 from survjax.inference._profile import profile_bounds
 from survjax.inference._targets import Target, target_errors
-from survjax.inference.climbs import Climb
 from survjax.inference.curves import by_inversion, evaluate, natural_interval
 from survjax.inference.interior import Interior, faults
+from survjax.inference.local_maxima import LocalMaximum
+from survjax.inference.template import Template
 from survjax.inference.uncertainty import natural_errors, natural_from_safe, normal_quantile
 from survjax.lifetimes import Lifetime, Mixture
 
@@ -56,10 +56,11 @@ class Maxima:
 
 
 def weigh(
+    template: Template,
     x: np.ndarray,
     hessian: np.ndarray,
     value: float,
-    others: Sequence[Climb],
+    others: Sequence[LocalMaximum],
     rule: Interior,
     n_units: float,
 ) -> Maxima | None:
@@ -68,15 +69,15 @@ def weigh(
     Their components are put in the order that is nearest to the answer's.
     """
     # exp(-l) beats any width: what lies far below needs no look.
-    near = [c for c in others if value - c.value < 15.0 and not faults(c, rule, n_units)]
+    near = [c for c in others if value - c.value < 15.0 and not faults(c, template, rule, n_units)]
     if not near:
         return None
     hessians = [hessian]
     points = [x]
     for c, order in zip(
-        near, nearest_orders(np.stack([c.x for c in near]), x, -hessian), strict=True
+        near, template.nearest_orders(np.stack([c.x for c in near]), x, -hessian), strict=True
     ):
-        change = reordering(order)
+        change = template.reordering(order)
         back = np.linalg.inv(change)
         points.append(change @ c.x)
         hessians.append(back.T @ c.hessian @ back)

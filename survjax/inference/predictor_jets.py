@@ -8,18 +8,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from survjax._core.observations import Observations
-from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, MixtureForm
-from survjax.inference.jets import component_jet, row_terms, truncation_terms
-from survjax.inference.likelihood import log_contributions
+from survjax._core.truncation_rows import truncation_rows
+from survjax.inference.forms import AcceleratedForm, Form, MixtureForm
+from survjax.inference.row_derivatives import component_derivatives, row_terms
 from survjax.lifetimes import Lifetime
 
 #: Log-weight of a component that a unit is known not to belong to; finite, so that gradients are.
 NEVER = -1e300
-#: Families whose derivatives along one number are cheaper than along scale and shape.
-LOCATED = ("lognormal", "loglogistic")
 
 
 def predictor_jet(
@@ -34,7 +31,7 @@ def predictor_jet(
     eta : sequence of Q arrays of shape (n,) or ()
         The predictors.
     rows : Observations
-        n rows.
+        n rows; what had to happen for a unit to be seen at all is taken off again.
     component : array of shape (n,), optional
         Of a mixture: the component each unit is known to belong to, -1 where it is not known.
 
@@ -43,53 +40,27 @@ def predictor_jet(
     value, first, second : arrays of shape (n,), (Q, n), (Q, Q, n)
         Before the weights.
     """
+    if rows.entry is None and rows.exit is None:
+        return _observed_jet(form, eta, rows, component)
+    own = dataclasses.replace(rows, entry=None, exit=None)
+    seen = truncation_rows(rows.reweighted(jnp.ones_like(rows.log_lower)))
+    found = _observed_jet(form, eta, own, component)
+    # Known or not of which component a unit is, all of them could have been seen.
+    less = _observed_jet(form, eta, seen, None)
+    return jax.tree.map(lambda part, of: part - jnp.where(seen.weight != 0, of, 0.0), found, less)
+
+
+def _observed_jet(
+    form: Form, eta: Sequence[Any], rows: Observations, component: Any
+) -> tuple[Any, Any, Any]:
+    """`predictor_jet` of rows without truncation."""
     if isinstance(form, MixtureForm):
         return _mixture_jet(form, eta, rows, component)
     if isinstance(form, AcceleratedForm):
-        if form.family in LOCATED and rows.interval is None and rows.exit is None:
-            return located_jet(form, eta, rows)
-        stack = _with_leading(form.lifetime(eta))
+        stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (1, -1)), form.lifetime(eta))
         value, first, second = _per_component(stack, rows)
         return value[0], first[:, 0], second[:, :, 0]
     return general_predictor_jet(form, eta, rows)
-
-
-def located_jet(form: AcceleratedForm, eta: Sequence[Any], rows: Observations) -> Any:
-    """Jet of lifetimes that depend on one number a time, z = shape (log t - log scale).
-
-    A term of z is that of a lifetime of log scale -z and shape one at time one. It is
-    differentiated along z alone, and the chain rule does the rest: z has slope -shape along the
-    log scale, z along the log shape, and each of these has itself as its slope along the latter.
-    """
-    log_scale, log_shape = jnp.broadcast_arrays(*eta, rows.log_lower)[:2]
-    shape = jnp.exp(log_shape)
-    family: Any = FAMILIES[form.family]
-
-    def along_z(log_time: Any, terms: Callable[..., Any]) -> tuple[Any, Any, Any]:
-        z, one = shape * (log_time - log_scale), jnp.ones_like(log_time)
-        here = dataclasses.replace(rows, lower=one, log_lower=0.0 * one, entry=one)
-
-        def term(z: Any) -> Any:
-            return terms(family(-z, 0.0 * one), here)
-
-        def once(z: Any) -> Any:
-            return jax.jvp(term, (z,), (one,))
-
-        (value, slope), (_, bend) = jax.jvp(once, (z,), (one,))
-        # What is costly is computed once, and not again for each use of it.
-        value, slope, bend = lax.optimization_barrier((value, slope, bend))
-        first = jnp.stack([-shape * slope, z * slope])
-        mixed = slope + z * bend
-        return value, first, _symmetric([[shape**2 * bend, -shape * mixed], [z * mixed]])
-
-    value, first, second = along_z(rows.log_lower, row_terms)
-    value = value + rows.event * (log_shape - rows.log_lower)
-    found = value, first.at[1].add(rows.event), second
-    if rows.entry is None:
-        return found
-    late = rows.entry > 0
-    seen = along_z(jnp.log(jnp.where(late, rows.entry, 1.0)), truncation_terms)
-    return jax.tree.map(lambda part, less: part - jnp.where(late, less, 0.0), found, seen)
 
 
 def general_predictor_jet(
@@ -100,7 +71,7 @@ def general_predictor_jet(
 
     def at(moved: Any) -> Any:
         shifted = tuple(part + moved[q] for q, part in enumerate(eta))
-        return log_contributions(form.lifetime(shifted), rows)
+        return row_terms(form.lifetime(shifted), rows)
 
     def along(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def derivative(moved: Any) -> Any:
@@ -113,30 +84,15 @@ def general_predictor_jet(
     return at(zero), along(at)(zero), along(along(at))(zero)
 
 
-def _with_leading(lifetime: Lifetime) -> Lifetime:
-    """A lifetime as a stack of one component."""
-    return jax.tree.map(lambda leaf: jnp.reshape(leaf, (1, -1)), lifetime)
-
-
 def _per_component(stack: Lifetime, rows: Observations) -> tuple[Any, Any, Any]:
-    """Jets (K, n), (P, K, n), (P, P, K, n) of a stack with leaves (K, n) or (K, 1)."""
-    jet = _jet(stack, rows, row_terms)
-    if rows.entry is not None or rows.exit is not None:
-        jet = jax.tree.map(jnp.subtract, jet, _jet(stack, rows, truncation_terms))
-    return jet
-
-
-def _jet(stack: Lifetime, rows: Observations, terms: Callable[..., Any]) -> tuple[Any, Any, Any]:
-    k, n = jax.tree.leaves(stack)[0].shape[0], rows.lower.shape[0]
-    found = component_jet(stack, rows, terms)
-    value, first = found.value.reshape(k, n), found.first.reshape(-1, k, n)
-    packed = found.second.reshape(-1, k, n)
-    size, i = first.shape[0], 0
-    rows_of: list[list[Any]] = []
+    """Derivatives (K, n), (P, K, n), (P, P, K, n) of a stack with leaves (K, n) or (K, 1)."""
+    found = component_derivatives(stack, rows)
+    size, i = found.first.shape[0], 0
+    upper: list[list[Any]] = []
     for a in range(size):
-        rows_of.append([packed[i + b] for b in range(size - a)])
+        upper.append([found.second[i + b] for b in range(size - a)])
         i += size - a
-    return value, first, _symmetric(rows_of)
+    return found.value, found.first, _symmetric(upper)
 
 
 def _symmetric(upper: Sequence[Sequence[Any]]) -> Any:
@@ -150,7 +106,7 @@ def _symmetric(upper: Sequence[Sequence[Any]]) -> Any:
 def _mixture_jet(
     form: MixtureForm, eta: Sequence[Any], rows: Observations, component: Any
 ) -> tuple[Any, Any, Any]:
-    """Jets of the components, mixed; the chance to be seen at all is subtracted likewise."""
+    """Derivatives of the components, mixed."""
     k = form.n_components
     logits = [jnp.zeros(()), *eta[: k - 1]]
     log_weights = jax.nn.log_softmax(jnp.stack(jnp.broadcast_arrays(*logits)), axis=0)
@@ -160,11 +116,7 @@ def _mixture_jet(
     barred = None
     if component is not None:
         barred = (component >= 0) & (component != jnp.arange(k)[:, None])
-    found = mix(log_weights, *_jet(stack, rows, row_terms), barred)
-    if rows.entry is not None or rows.exit is not None:
-        seen = mix(log_weights, *_jet(stack, rows, truncation_terms))
-        found = jax.tree.map(jnp.subtract, found, seen)
-    return found
+    return mix(log_weights, *_per_component(stack, rows), barred)
 
 
 def mix(

@@ -22,10 +22,12 @@ from jax import lax
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax._core.truncation_rows import expansion_index, with_truncation_rows
 from survjax.inference._parallel import sum_over_rows
 from survjax.inference.forms import Form, Layout
-from survjax.inference.likelihood import log_contributions, shares
+from survjax.inference.likelihood import shares
 from survjax.inference.predictor_jets import predictor_jet
+from survjax.inference.row_derivatives import log_contributions
 
 #: Rows in a block (its arrays stay in cache), and the most in a piece that one call works on.
 BLOCK, PIECE = 2048, 65536
@@ -120,7 +122,7 @@ def _derivatives(
     def of_block(block: tuple[Observations, Any, Any]) -> tuple[Any, Any, Any]:
         rows, x, component = block
         z = (x - center) / scale
-        weight = jnp.where(rows.weight > 0, rows.weight, 0.0)
+        weight = rows.weight
         eta = predictors(layout, theta, z)
         value, first, second = predictor_jet(form, eta, rows, component)
         first, second = weight * first, weight * second
@@ -212,6 +214,7 @@ class Likelihood:
     ) -> None:
         self.form, self.layout, self.columns = form, layout, columns
         self.n_units = rows.n_units
+        rows, x, component = _expanded(rows, x, component)
         # Copies: on a CPU a device array may otherwise be the caller's own memory.
         self.pieces = [
             dataclasses.replace(
@@ -255,8 +258,25 @@ class Likelihood:
                 alone = np.arange(part.shape[0])[:, None] == known
                 part = np.where(known >= 0, alone, part)
             found.append(part)
-            weights.append(np.asarray(piece.rows.weight))
+            # Rows of negative weight stand for truncation, and belong to no unit.
+            weights.append(np.maximum(np.asarray(piece.rows.weight), 0.0))
         return np.concatenate(found, axis=1), np.concatenate(weights)
+
+
+def _expanded(
+    rows: Observations, x: np.ndarray, component: np.ndarray | None
+) -> tuple[Observations, np.ndarray, np.ndarray | None]:
+    """Rows without truncation but as rows of negative weight, with their covariates.
+
+    Of whichever component a unit is known to be, all of them could have been seen.
+    """
+    if rows.entry is None and rows.exit is None:
+        return rows, x, component
+    index = expansion_index(rows)
+    more = index.size - rows.n_rows
+    if component is not None:
+        component = np.concatenate([component, np.full(more, -1, component.dtype)])
+    return with_truncation_rows(rows), x[index], component
 
 
 @partial(jax.jit, static_argnames=("layout", "of"))

@@ -246,3 +246,35 @@ def weibull_start(rows: Observations) -> np.ndarray:
             break
         before = shape[0]
     return np.array([log_scale[0] + center, np.log(shape[0])])
+
+
+def canonical(x: np.ndarray) -> np.ndarray:
+    """Points (B, 3K - 1) with components in the order of their medians, as (B, 3K) to compare.
+
+    Log shares, log scales and log shapes; a logit of a share is compared as such.
+    """
+    k = (x.shape[1] + 1) // 3
+    parts = np.zeros((len(x), 3, k))
+    parts[:, 0, 1:] = x[:, : k - 1]
+    parts[:, 0] -= np.logaddexp.reduce(parts[:, 0], axis=1)[:, None]
+    parts[:, 1:] = x[:, k - 1 :].reshape(-1, 2, k)
+    order = np.argsort(parts[:, 1] - 0.3665 / np.exp(parts[:, 2]), axis=1)
+    return parts[np.arange(len(x))[:, None], :, order].swapaxes(1, 2).reshape(len(x), -1)
+
+
+def different(starts: np.ndarray, reach: float = 0.25) -> np.ndarray:
+    """Those of the starts (B, 3K - 1) that no earlier one is close to.
+
+    Scales are compared in units of the component's own spread.
+    """
+    points = canonical(starts)
+    k = points.shape[1] // 3
+    gaps = np.abs(points[:, None] - points)
+    shapes = np.exp(points[:, 2 * k :])
+    gaps[:, :, k : 2 * k] *= np.maximum(shapes[:, None], shapes)
+    far = gaps.max(2) >= reach
+    kept: list[int] = []
+    for i, others in enumerate(far):
+        if others[kept].all():
+            kept.append(i)
+    return starts[kept]

@@ -13,13 +13,14 @@ SAME_TIME, TINY = 1e-12, 1e-100
 
 
 def is_plain(rows: Observations) -> bool:
-    """Exact and right-censored rows only, without truncation."""
-    return rows.interval is None and rows.entry is None and rows.exit is None
+    """Whether rows enter a likelihood by the logs of their times only: no intervals."""
+    return rows.interval is None and rows.exit is None
 
 
 def condense(rows: Observations, size: int) -> Observations:
     """At most `size` weighted rows that have nearly the likelihood of all.
 
+    Rows have no truncation but as rows of negative weight, which are merged among themselves.
     Plain rows are merged with their neighbors in log time so that the likelihood does not change
     to third order in the width of a group. Other rows are drawn at random (seeded), with their
     weights scaled up.
@@ -30,40 +31,56 @@ def condense(rows: Observations, size: int) -> Observations:
         chosen = np.random.default_rng(0).choice(rows.n_rows, size, replace=False)
         part = rows.take(np.sort(chosen))
         return part.reweighted(part.weight * (rows.n_units / max(part.n_units, 1e-300)))
-    log_time, event, weight = rows.log_lower, rows.event, rows.weight
+    log_time, weight = rows.log_lower, rows.weight
+    kind = np.where(rows.event > 0, 0, np.where(weight > 0, 1, 2))
     if rows.n_rows > 4 * GRID:
-        log_time, event, weight = _on_grid(log_time, event, weight)
-    n_failed = int(np.count_nonzero(event))
-    n_running = event.shape[0] - n_failed
-    share = size if n_running == 0 else max(size // 2, size - n_running)
-    share = min(share, n_failed)
-    groups = [
-        _merge(log_time[event > 0], weight[event > 0], share),
-        _merge(log_time[event == 0], weight[event == 0], size - share),
-    ]
-    log_time = np.concatenate([g[0] for g in groups])
-    event = np.repeat([1.0, 0.0], [groups[0][0].size, groups[1][0].size])
-    return Observations(np.exp(log_time), log_time, event, np.concatenate([g[1] for g in groups]))
+        log_time, kind, weight = _on_grid(log_time, kind, weight)
+    sizes = _shares_of_size(np.bincount(kind, minlength=3), size)
+    groups = []
+    for k in range(3):
+        sign = -1.0 if k == 2 else 1.0
+        merged, held = _merge(log_time[kind == k], sign * weight[kind == k], int(sizes[k]))
+        groups.append((merged, np.full(merged.size, float(k == 0)), sign * held))
+    log_time, event, weight = (np.concatenate(part) for part in zip(*groups, strict=True))
+    return Observations(np.exp(log_time), log_time, event, weight)
+
+
+def _shares_of_size(counts: np.ndarray, size: int) -> np.ndarray:
+    """Rows for failed, running and entered units: failures have half, what one spares others get.
+
+    Each kind that there is has at least one.
+    """
+    share = np.where(counts > 0, np.array([2.0, 1.0, 1.0]), 0.0)
+    for _ in range(3):
+        wanted = np.floor(size * share / share.sum())
+        spared = size - np.minimum(wanted, counts).sum()
+        full = counts <= wanted
+        if full.all() or not full.any() or spared <= 0:
+            break
+        open_ = share * ~full
+        wanted = np.where(full, counts, np.floor((size - counts[full].sum()) * open_ / open_.sum()))
+        share = wanted
+    return np.maximum(np.minimum(wanted, counts), counts > 0)
 
 
 def _on_grid(
-    log_time: np.ndarray, event: np.ndarray, weight: np.ndarray
+    log_time: np.ndarray, kind: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sum rows over an even grid in log time, failed and running apart, without sorting."""
+    """Sum rows over an even grid in log time, their kinds (0 to 2) apart, without sorting."""
     low, high = log_time.min(), log_time.max()
     scale = (GRID - 1) / max(high - low, 1e-300)
     cell = ((log_time - low) * scale).astype(np.int32)
-    cell *= 2
-    cell += event.astype(np.int32)
+    cell *= 3
+    cell += kind.astype(np.int32)
     equal = weight[0] if np.ptp(weight) == 0 else None
     if equal is None:
-        total = np.bincount(cell, weight, 2 * GRID)
-        mean = np.bincount(cell, weight * log_time, 2 * GRID)
+        total = np.bincount(cell, weight, 3 * GRID)
+        mean = np.bincount(cell, weight * log_time, 3 * GRID)
     else:
-        total = np.bincount(cell, minlength=2 * GRID) * equal
-        mean = np.bincount(cell, log_time, 2 * GRID) * equal
+        total = np.bincount(cell, minlength=3 * GRID) * equal
+        mean = np.bincount(cell, log_time, 3 * GRID) * equal
     used = np.flatnonzero(total)
-    return mean[used] / total[used], (used % 2).astype(np.float64), total[used]
+    return mean[used] / total[used], used % 3, total[used]
 
 
 def _edges(n_groups: int, finest: float) -> np.ndarray:

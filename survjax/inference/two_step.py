@@ -17,9 +17,9 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
 from survjax.inference.forms import Layout, ScaledForm
-from survjax.inference.likelihood import log_contributions
 from survjax.inference.predictor_jets import predictor_jet
 from survjax.inference.regression import Columns, pieces_of, predictors
+from survjax.inference.row_derivatives import log_contributions
 from survjax.lifetimes import Lifetime
 
 

@@ -3,6 +3,7 @@
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
 from survjax.lifetimes._exponential import Exponential
+from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._loglogistic import LogLogistic
 from survjax.lifetimes._lognormal import LogNormal
 from survjax.lifetimes._mixture import Mixture
@@ -14,6 +15,7 @@ __all__ = [
     "Conditional",
     "Exponential",
     "Lifetime",
+    "LocationScale",
     "LogLogistic",
     "LogNormal",
     "Mixture",

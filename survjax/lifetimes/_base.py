@@ -168,6 +168,47 @@ class Lifetime(ABC):
         total = lax.scan(lambda s, nw: (s + term(*nw), None), 0.0 * scale, (nodes, weights))[0]
         return scale * total
 
+    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+        """The member of the family whose quantiles are nearest: where a fit begins.
+
+        Parameters
+        ----------
+        shares, times : arrays of shape (m,)
+            By time `times[i]` a share `shares[i]` of units has failed; rising, inside (0, 1).
+
+        Notes
+        -----
+        Least squares in log H(times) by `survjax.optimize.newton`, from these parameters. A family
+        overrides it where the answer is a formula.
+        """
+        from survjax._core.pytree import ravel_parameters
+        from survjax.optimize import newton
+
+        x, unravel = ravel_parameters(self)
+        goal, at = jnp.log(-jnp.log1p(-jnp.asarray(shares))), jnp.asarray(times)
+
+        def distance(x: jax.Array) -> jax.Array:
+            hazard = unravel(x).cumulative_hazard(at)
+            gap = jnp.log(jnp.maximum(hazard, jnp.finfo(hazard.dtype).tiny)) - goal
+            return jnp.sum(jnp.log1p(gap**2)) + 1e-6 * jnp.sum(x**2)
+
+        found = newton(distance, x, tol=1e-3, max_iter=50, max_step=2.0).parameters
+        return unravel(found)
+
+    def step_units(self) -> Lifetime:
+        """What each parameter is multiplied by where the length of a step is taken: itself a tree.
+
+        A step of length one then changes the lifetime much, whatever it is. All ones by default.
+        """
+        return jax.tree.map(jnp.ones_like, self)
+
+    def is_steeper(self, log_shape: Any) -> jax.Array:
+        """Whether the lifetime, or a component, is steeper than a Weibull of that log shape.
+
+        A family that cannot say so at little cost says False: a fit looks at its quantiles.
+        """
+        return jnp.zeros((), bool)
+
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
         """Draw random lifetimes: H(T) is a unit exponential."""
         return self.inverse_cumulative_hazard(jax.random.exponential(key, shape, dtype=float))

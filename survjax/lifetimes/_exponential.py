@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
+from survjax._core.numerics import bounded_exp
 from survjax._core.pytree import parameter, pytree
-from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._location_scale import LocationScale
 
 
 @pytree
-class Exponential(Lifetime):
+class Exponential(LocationScale):
     """Exponential lifetime, S(t) = exp(-t / scale): a unit does not age.
 
     Parameters
@@ -37,6 +39,18 @@ class Exponential(Lifetime):
     def scale(self) -> jax.Array:
         """Mean life."""
         return jnp.exp(jnp.asarray(self.log_scale))
+
+    @staticmethod
+    def standard_log_hazard(z: jax.Array) -> jax.Array:
+        return z
+
+    @staticmethod
+    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
+        return bounded_exp(z)
+
+    @staticmethod
+    def standard_quantile(share: np.ndarray) -> np.ndarray:
+        return np.log(-np.log1p(-share))
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         return jnp.broadcast_to(

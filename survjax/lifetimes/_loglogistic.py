@@ -6,11 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import EXPONENTIAL_NODES, EXPONENTIAL_WEIGHTS
-from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._location_scale import LocationScale
 
 
 @jax.custom_jvp
@@ -33,7 +34,7 @@ def _log_expm1(x: jax.Array) -> jax.Array:
 
 
 @pytree
-class LogLogistic(Lifetime):
+class LogLogistic(LocationScale):
     """Log-logistic lifetime, S(t) = 1 / (1 + (t / scale)^shape).
 
     Parameters
@@ -73,6 +74,18 @@ class LogLogistic(Lifetime):
     def shape(self) -> jax.Array:
         """The power of time in the odds of failure."""
         return jnp.exp(jnp.asarray(self.log_shape))
+
+    @staticmethod
+    def standard_log_hazard(z: jax.Array) -> jax.Array:
+        return -softplus(-z)
+
+    @staticmethod
+    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
+        return softplus(z)
+
+    @staticmethod
+    def standard_quantile(share: np.ndarray) -> np.ndarray:
+        return np.log(share) - np.log1p(-share)
 
     def _z(self, t: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Whether t > 0, log t made finite, and shape (log t - log scale)."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.scipy.special import erfc, erfcx, ndtri
 from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
-from survjax.lifetimes._base import Lifetime, invert
+from survjax.lifetimes._base import invert
+from survjax.lifetimes._location_scale import LocationScale
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -48,7 +51,7 @@ def _log_upper_tail_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any,
 
 
 @pytree
-class LogNormal(Lifetime):
+class LogNormal(LocationScale):
     """Lognormal lifetime: log T is normal.
 
     Parameters
@@ -93,6 +96,19 @@ class LogNormal(Lifetime):
     def sigma(self) -> jax.Array:
         """Standard deviation of log T."""
         return jnp.exp(-jnp.asarray(self.log_shape))
+
+    @staticmethod
+    def standard_log_hazard(z: jax.Array) -> jax.Array:
+        return -0.5 * z * z - LOG_SQRT_2PI - log_upper_tail(z)
+
+    @staticmethod
+    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
+        return -log_upper_tail(z)
+
+    @staticmethod
+    def standard_quantile(share: np.ndarray) -> np.ndarray:
+        found = [NormalDist().inv_cdf(float(q)) for q in np.ravel(share)]
+        return np.array(found).reshape(np.shape(share))
 
     def _z(self, t: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Whether t > 0, log t made finite, and (log t - log scale) / sigma."""

@@ -162,6 +162,17 @@ class Mixture(Lifetime):
         means = self.each(lambda c: c.residual_mean(age))
         return jnp.sum(jnp.exp(self.log_membership(age)) * means, axis=0)
 
+    def step_units(self) -> Lifetime:
+        """Logits count as they are, components in their own units."""
+        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
+        units = tuple(stack.step_units() for stack in stacks)
+        whole = units if isinstance(self.components, tuple) else units[0]
+        return Mixture(jnp.ones_like(jnp.asarray(self.logits)), whole)
+
+    def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
+        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
+        return jnp.any(jnp.stack([stack.is_steeper(log_shape) for stack in stacks]))
+
     def mean(self) -> jax.Array:
         """The weighted mean of the components' means."""
         means = self.each(lambda c: c.mean())

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from survjax._core.numerics import MAX_EXPONENT, bounded_exp, log1mexp
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import UNIT_NODES, UNIT_WEIGHTS
-from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._location_scale import LocationScale
 
 #: Of the series of the life before an age: z^17 / 17! is 3e-15 of it at z = 1.
 TERMS = 17
 
 
 @pytree
-class Weibull(Lifetime):
+class Weibull(LocationScale):
     """Weibull lifetime, S(t) = exp(-(t / scale)^shape).
 
     Parameters
@@ -57,6 +58,18 @@ class Weibull(Lifetime):
     def shape(self) -> jax.Array:
         """The power of time in the cumulative hazard."""
         return jnp.exp(jnp.asarray(self.log_shape))
+
+    @staticmethod
+    def standard_log_hazard(z: jax.Array) -> jax.Array:
+        return z
+
+    @staticmethod
+    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
+        return bounded_exp(z)
+
+    @staticmethod
+    def standard_quantile(share: np.ndarray) -> np.ndarray:
+        return np.log(-np.log1p(-share))
 
     def _log_time(self, t: ArrayLike) -> tuple[jax.Array, jax.Array]:
         """Whether t > 0, and a log that is finite everywhere."""

@@ -72,6 +72,7 @@ def cg_step(
             hessian=None,
             trial=x + move,
             predicted=predicted,
+            length=jnp.linalg.norm(move),
             radius=radius,
             decrement=decrement,
             n_iter=n_iter,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -24,24 +25,31 @@ def advance(
     hessian: Any,
     *,
     tol: float = 1e-9,
-    max_iter: int = 100,
+    max_iter: Any = 100,
     max_step: float = jnp.inf,
+    metric: Callable[[Any], Any] | None = None,
 ) -> NewtonState:
-    """Judge the point tried, given its derivatives, and choose the next one to try."""
+    """Judge the point tried, given its derivatives, and choose the next one to try.
+
+    `metric` takes a point to what its parameters are multiplied by (p,) before the length of a
+    step is taken, so that a long step is one that changes much; all ones by default.
+    """
     xp = module_of(state.x)
     accept, radius = judge(state, value, gradient, xp.all(xp.isfinite(hessian)), max_step)
     x = xp.where(accept, state.trial, state.x)
     best = xp.where(accept, value, state.value)
     gradient = xp.where(accept, gradient, state.gradient)
     hessian = xp.where(accept, hessian, state.hessian)
-    plain = whole_step(x, gradient, hessian, radius) if xp is np else None
+    stretch = xp.ones_like(x) if metric is None else metric(x)
+    plain = whole_step(x, gradient, hessian, radius, stretch) if xp is np else None
     step, predicted, decrement, convex = (
-        dense_step(x, gradient, hessian, radius, max_step) if plain is None else plain
+        dense_step(x, gradient, hessian, radius, max_step, stretch) if plain is None else plain
     )
+    length = xp.linalg.norm(stretch * step)
     n_iter = state.n_iter + 1
     code = verdict(best, accept, step, x, decrement, convex, n_iter, tol, max_iter)
     return NewtonState(
-        x, best, gradient, hessian, x + step, predicted, radius, decrement, n_iter, code
+        x, best, gradient, hessian, x + step, predicted, length, radius, decrement, n_iter, code
     )
 
 
@@ -58,7 +66,7 @@ def _units(hessian: Any) -> Any:
 
 
 def whole_step(
-    x: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, radius: Any
+    x: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, radius: Any, stretch: Any = 1.0
 ) -> tuple[Any, Any, Any, Any] | None:
     """What `dense_step` gives on the host, without eigenvalues; None where it must guard a step.
 
@@ -74,14 +82,15 @@ def whole_step(
         return None
     along = -np.linalg.solve(scaled, slope)
     step = along / units
-    if not step @ step <= min(radius, 4.0 * (1.0 + np.sqrt(x @ x))) ** 2:
+    stretched = stretch * step
+    if not stretched @ stretched <= min(radius, 4.0 * (1.0 + np.sqrt(x @ x))) ** 2:
         return None
     predicted = max(-0.5 * (slope @ along), 0.0)
     return step, predicted, np.sqrt(2.0 * predicted), np.True_
 
 
 def dense_step(
-    x: Any, gradient: Any, hessian: Any, radius: Any, max_step: float
+    x: Any, gradient: Any, hessian: Any, radius: Any, max_step: float, stretch: Any = 1.0
 ) -> tuple[Any, Any, Any, Any]:
     """Step, predicted fall, Newton decrement, and whether the Hessian is positive definite.
 
@@ -112,9 +121,10 @@ def dense_step(
     # Shorten each direction by itself before all together: one that is flat, and asks for a very
     # long step, must not take the length away from one that is steep.
     limit = xp.where(xp.isfinite(radius), 4.0 * (1.0 + xp.linalg.norm(x)), xp.inf)
-    lengths = xp.abs(along) * xp.linalg.norm(directions, axis=0)
+    stretched = (stretch * directions.T).T
+    lengths = xp.abs(along) * xp.linalg.norm(stretched, axis=0)
     along = along * xp.minimum(1.0, xp.minimum(limit, max_step) / xp.maximum(lengths, tiny))
-    length = xp.linalg.norm(directions @ along)
+    length = xp.linalg.norm(stretched @ along)
     along = along * xp.minimum(1.0, radius / xp.maximum(length, tiny))
     predicted = -(slope @ along + 0.5 * along @ (eigenvalues * along))
     return directions @ along, predicted, decrement, convex

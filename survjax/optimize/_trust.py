@@ -32,6 +32,8 @@ class NewtonState:
     hessian: Any = data()
     trial: Any = data()
     predicted: Any = data()
+    #: Of the step to the trial, and the longest allowed, both in the units of the trust region.
+    length: Any = data()
     radius: Any = data()
     decrement: Any = data()
     n_iter: Any = data()
@@ -57,6 +59,7 @@ def init(x: Any, max_step: float = jnp.inf) -> NewtonState:
         hessian=xp.eye(x.size, dtype=x.dtype),
         trial=x,
         predicted=zero,
+        length=zero,
         radius=zero + max_step,
         decrement=zero + xp.inf,
         n_iter=xp.asarray(-1),
@@ -99,7 +102,7 @@ def judge(
     flatter = xp.max(xp.abs(gradient)) < xp.max(xp.abs(state.gradient))
     level = (xp.abs(fell) <= noise) & flatter
     accept = finite & (first | (ratio > 1e-4) | level)
-    length = xp.linalg.norm(state.trial - state.x)
+    length = state.length
     good = (ratio > 0.75) | level
     at_edge = length > 0.99 * state.radius
     radius = xp.where(good & at_edge, xp.minimum(2 * state.radius, max_step), state.radius)

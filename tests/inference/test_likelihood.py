@@ -10,8 +10,9 @@ from mpmath import mp, mpf
 
 from survjax import Observations
 from survjax._core.precision import double_precision
-from survjax.inference.likelihood import BLOCK, derivatives, log_contributions, log_likelihood
+from survjax.inference.likelihood import BLOCK, derivatives, log_likelihood
 from survjax.inference.maximize import weibulls
+from survjax.inference.row_derivatives import log_contributions
 from survjax.lifetimes import Exponential, Mixture, Weibull
 from tests.oracle import Oracle
 

@@ -8,7 +8,7 @@ from survjax import Mixture, Observations, Weibull
 from survjax._core.precision import double_precision
 from survjax.inference.forms import AcceleratedForm, MixtureForm, Predictor, ScaledForm
 from survjax.inference.likelihood import log_contributions
-from survjax.inference.predictor_jets import general_predictor_jet, located_jet
+from survjax.inference.predictor_jets import general_predictor_jet, predictor_jet
 from survjax.inference.regression import Columns, Likelihood, predictors
 
 N, P = 40, 3
@@ -78,7 +78,7 @@ def test_derivatives_along_one_number_hold_at_any_time(name):
     rows = Observations.from_durations(times, np.arange(7) % 3 > 0)
     eta = (np.linspace(-1.0, 1.0, 7), np.linspace(-1.0, 2.0, 7))
     form = AcceleratedForm(name)
-    found, general = located_jet(form, eta, rows), general_predictor_jet(form, eta, rows)
+    found, general = predictor_jet(form, eta, rows), general_predictor_jet(form, eta, rows)
     for ours, exact in zip(found, general, strict=True):
         assert np.all(np.isfinite(ours))
         np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-12)
