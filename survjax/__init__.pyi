@@ -12,6 +12,7 @@ from survjax.estimators._accelerated import AcceleratedLifetime as AcceleratedLi
 from survjax.estimators._cox import CoxPH as CoxPH
 from survjax.estimators._deep_mixture import DeepWeibullMixture as DeepWeibullMixture
 from survjax.estimators._histories import history_rows as history_rows
+from survjax.estimators._lifetime_model import LifetimeModel as LifetimeModel
 from survjax.estimators._messages import FitWarning as FitWarning
 from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum
 from survjax.estimators._mixture_regression import MixtureRegression as MixtureRegression

@@ -29,7 +29,8 @@ def truncation_rows(rows: Observations) -> Observations:
         As many rows, censored at `entry` or, with a finite exit, failed in (entry, exit]. Weights
         are those of the rows, zero where every unit is seen.
     """
-    xp = np if isinstance(rows.entry, np.ndarray) else jnp
+    known = isinstance(rows.entry, np.ndarray) and isinstance(rows.weight, np.ndarray)
+    xp = np if known else jnp
     late = rows.entry > 0
     if rows.exit is None:
         lower = xp.where(late, rows.entry, 1.0)

@@ -62,16 +62,6 @@ _MAXIMA = Record(
 )
 
 
-def parameter_names(k: int) -> tuple[str, ...]:
-    """Names of the unconstrained parameters of K components."""
-    each = range(1, k + 1)
-    return (
-        *(f"logit_weight_{i}" for i in each[1:]),
-        *(f"log_scale_{i}" for i in each),
-        *(f"log_shape_{i}" for i in each),
-    )
-
-
 def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights, scales and shapes (..., K) from unconstrained vectors (..., p)."""
     template = weibull_template((x.shape[-1] + 1) // 3)
@@ -90,8 +80,8 @@ def ordered(template: Template, found: LocalMaximum) -> tuple[np.ndarray, np.nda
     return change @ found.x, back.T @ found.hessian @ back
 
 
-class MixtureState(Persistent):
-    """What a fit of a Weibull mixture leaves behind, and what follows from it."""
+class FittedState(Persistent):
+    """What a fit of a lifetime leaves behind, and what follows from it."""
 
     parameters_: np.ndarray
     covariance_: np.ndarray
@@ -100,7 +90,7 @@ class MixtureState(Persistent):
     n_events_: float
     converged_: bool
     certificate_: Certificate
-    lifetime_: Any  # a Mixture
+    lifetime_: Any
     _template: Template
     _maxima: Maxima | None = None
     _check_parameters: Callable[[], None]
@@ -116,9 +106,6 @@ class MixtureState(Persistent):
         "certificate_": CERTIFICATE,
         # For readers of the file that are not survjax; checked against the parameters.
         "parameter_names_": Strings("p"),
-        "weights_": Floats(("k",)),
-        "scales_": Floats(("k",)),
-        "shapes_": Floats(("k",)),
         # What was computed before saving, if anything.
         "selection_": Table(optional=True),
         "history_": Table(optional=True),
@@ -129,22 +116,25 @@ class MixtureState(Persistent):
 
     def _derive(self) -> None:
         """Set what follows from the parameters, the log-likelihood and the number of units."""
-        x = self.parameters_
-        self._template = weibull_template((x.size + 1) // 3)
-        self.lifetime_ = self._template.at(x)
-        self.weights_, self.scales_, self.shapes_ = natural_parameters(x)
-        self.parameter_names_ = parameter_names((x.size + 1) // 3)
+        x, template = self.parameters_, self._template
+        self.lifetime_ = template.at(x)
+        self.parameter_names_ = template.names
         self.aic_ = 2.0 * x.size - 2.0 * self.log_likelihood_
         self.bic_ = float(x.size * np.log(self.n_units_) - 2.0 * self.log_likelihood_)
 
+    def _saved_template(self) -> Template:
+        """The template of a fit that was read from a file."""
+        raise NotImplementedError
+
     def _rebuild(self) -> None:
+        self._template = template = self._saved_template()
         self._profiles: dict[str, np.ndarray] = self.__dict__.get("_profiles", {})
-        if any(table.shape[0] != 3 * self.weights_.size for table in self._profiles.values()):
-            raise ValueError("_profiles do not have three rows for each component")
-        stored = {name: getattr(self, name) for name in ("weights_", "scales_", "shapes_")}
-        names, x = self.parameter_names_, self.parameters_
-        if x.size % 3 != 2 or names != parameter_names((x.size + 1) // 3):
-            raise ValueError(f"parameters_ with {x.size} entries do not fit parameter_names_")
+        m = len(template.quantities)
+        if any(table.shape[0] != m for table in self._profiles.values()):
+            raise ValueError("_profiles do not have a row for each quantity")
+        if self.parameters_.size != template.size or self.parameter_names_ != template.names:
+            size = self.parameters_.size
+            raise ValueError(f"parameters_ with {size} entries do not fit parameter_names_")
         if not self.n_units_ > 0:
             raise ValueError(f"n_units_ must be positive, got {self.n_units_:g}")
         if self.n_events_ > self.n_units_ * (1.0 + 1e-9):
@@ -152,8 +142,6 @@ class MixtureState(Persistent):
         self._check_parameters()
         self._check_covariance()
         self._derive()
-        for name, value in stored.items():
-            derived_agrees(name, value, getattr(self, name))
 
     def _check_covariance(self) -> None:
         """Refuse what is no covariance: NaN of a fit without bounds, else positive definite."""
@@ -174,3 +162,30 @@ class MixtureState(Persistent):
         for name in ("selection_", "history_", "bootstrap_", "_maxima"):
             self.__dict__.pop(name, None)
         self._profiles = {}
+
+
+class MixtureState(FittedState):
+    """What a fit of a Weibull mixture leaves behind: also its components in natural terms."""
+
+    _saved: ClassVar[Mapping[str, Any]] = {
+        **FittedState._saved,
+        "weights_": Floats(("k",)),
+        "scales_": Floats(("k",)),
+        "shapes_": Floats(("k",)),
+    }
+
+    def _derive(self) -> None:
+        super()._derive()
+        self.weights_, self.scales_, self.shapes_ = natural_parameters(self.parameters_)
+
+    def _saved_template(self) -> Template:
+        size = self.parameters_.size
+        if size % 3 != 2:
+            raise ValueError(f"parameters_ with {size} entries do not fit parameter_names_")
+        return weibull_template((size + 1) // 3)
+
+    def _rebuild(self) -> None:
+        stored = {name: getattr(self, name) for name in ("weights_", "scales_", "shapes_")}
+        super()._rebuild()
+        for name, value in stored.items():
+            derived_agrees(name, value, getattr(self, name))

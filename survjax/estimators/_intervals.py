@@ -11,22 +11,17 @@ import numpy as np
 from survjax._core.callers import users_level
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.estimators._components import MixtureState
+from survjax.estimators._components import FittedState
 from survjax.estimators._fitted import check_level
 from survjax.estimators._messages import FitWarning
 from survjax.inference._bootstrap import Bootstrap, bootstrap, bootstrap_bounds
 from survjax.inference._targets import Target
 from survjax.inference.curves import SAME, natural_value
-from survjax.inference.maxima import bounded, natural_delta, profiled
+from survjax.inference.maxima import bounded, parameter_bounds, profiled
 from survjax.inference.maximize import Settings
 from survjax.inference.summaries import is_plain
 from survjax.inference.template import Template
-from survjax.inference.uncertainty import (
-    NATURAL,
-    natural_from_safe,
-    natural_slice,
-    rows_needed,
-)
+from survjax.inference.uncertainty import rows_needed
 
 CURVES = ("survival", "hazard", "cumulative_hazard", "density", "cdf", "quantile", "mean")
 #: Rows up to which parameters are profiled unasked, where rows cannot be condensed.
@@ -34,7 +29,7 @@ MANY_ROWS = 50_000
 METHODS = ("auto", "delta", "profile", "bootstrap")
 
 
-class Intervals(MixtureState):
+class Intervals(FittedState):
     """`confidence_interval` of a fitted mixture."""
 
     _check_fitted: Callable[[], None]
@@ -86,14 +81,16 @@ class Intervals(MixtureState):
         check_level(level)
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-        if curve in NATURAL:
+        chosen = None if curve in CURVES else self._template.group(curve)
+        if chosen is not None:
             if t is not None or ages is not None:
                 raise ValueError(f"{curve} are numbers, not curves: leave out t and ages")
-            table, _ = self._natural_bounds(level, method)
-            part = table[natural_slice(curve, self.weights_.size)]
+            part = self._parameter_bounds(level, method)[0][chosen]
+            if chosen.size == 1 and not curve.endswith("s"):
+                return float(part[0, 0]), float(part[0, 1])
             return part[:, 0].copy(), part[:, 1].copy()
         if curve not in CURVES:
-            known = ", ".join((*CURVES, *NATURAL))
+            known = ", ".join((*CURVES, *self._template.groups))
             raise ValueError(f"curve must be one of {known}, got {curve!r}")
         if curve == "mean":
             if t is not None:
@@ -137,21 +134,24 @@ class Intervals(MixtureState):
             corrected=self._maxima is None,
         )
 
-    def _natural_bounds(self, level: float, method: str) -> tuple[np.ndarray, str]:
-        """Bounds (3K, 2) of weights, scales and shapes, and the method that gave them."""
+    def _parameter_bounds(self, level: float, method: str) -> tuple[np.ndarray, str]:
+        """Bounds (m, 2) of weights and parameters, and the method that gave them."""
         known = self._profiles.get(repr(level))
         if method == "auto":
             method = "delta"
-            if self.weights_.size > 1 and (known is not None or self._profile_pays()):
+            if self._template.n_components > 1 and (known is not None or self._profile_pays()):
                 method = "profile"
         if method == "delta":
-            table = natural_delta(self.parameters_, self.covariance_, self._maxima, level)
+            table = parameter_bounds(
+                self._template, self.parameters_, self.covariance_, self._maxima, level
+            )
             return table, method
         if method == "profile" and known is not None:
             return known, method
-        target = Target(index=np.arange(3 * self.weights_.size))
+        template = self._template
+        target = Target(index=np.arange(len(template.quantities)))
         found = self._searched("natural", target, level, method)
-        table = np.stack([natural_from_safe(part) for part in found], axis=1)
+        table = np.stack([template.response(part) for part in found], axis=1)
         if method == "profile":
             self._profiles = {**self._profiles, repr(level): table}
         return table, method
@@ -163,9 +163,9 @@ class Intervals(MixtureState):
 
     def _known_bounds(self, level: float) -> tuple[np.ndarray, str]:
         """Bounds of the natural parameters that cost nothing; NaN where they are not known."""
-        if self.weights_.size == 1 or repr(level) in self._profiles:
-            return self._natural_bounds(level, "auto")
-        return np.full((3 * self.weights_.size, 2), np.nan), "call summary()"
+        if self._template.n_components == 1 or repr(level) in self._profiles:
+            return self._parameter_bounds(level, "auto")
+        return np.full((len(self._template.quantities), 2), np.nan), "call summary()"
 
     @double_precision
     def bootstrap(

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from survjax._core.callers import users_level
 from survjax._core.observations import Observations
-from survjax._core.precision import double_precision
-from survjax._core.recording import has_ties, tabulate
-from survjax._core.validation import as_column, check_events, check_failed, check_times
-from survjax.estimators._certificate import certify
-from survjax.estimators._components import ordered
-from survjax.estimators._fitted import FittedLifetime
-from survjax.estimators._intervals import Intervals
-from survjax.estimators._messages import FitWarning, NoFiniteMaximum, likely_cause
-from survjax.estimators._parameters import Parameters
-from survjax.estimators._plots import Plots
-from survjax.estimators._report import Report
+from survjax.estimators._components import MixtureState
+from survjax.estimators._lifetime_estimator import LifetimeEstimator
+from survjax.estimators._messages import NoFiniteMaximum, likely_cause
 from survjax.estimators._selection import select
 from survjax.estimators._settings import check_settings
-from survjax.inference.curves import memberships
-from survjax.inference.likelihood import contributions
-from survjax.inference.maxima import weigh
 from survjax.inference.maximize import Interior, Maximum, Settings, search
-from survjax.inference.summaries import is_plain
 from survjax.inference.template import weibull_template
 
 
-class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
+class WeibullMixture(MixtureState, LifetimeEstimator):
     r"""Mixture of Weibull lifetimes, fitted by Newton's method from many starts.
 
     Parameters
@@ -130,91 +116,11 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         self.min_component_weight = min_component_weight
         self.random_state = random_state
 
-    @double_precision
-    def fit(
-        self,
-        durations: Any,
-        event_observed: Any = None,
-        *,
-        entry: Any = None,
-        sample_weight: Any = None,
-    ) -> Self:
-        """Fit to lifetimes, some of them still running.
-
-        Parameters
-        ----------
-        durations : array-like of shape (n,), or Observations
-            Time to failure, or time survived so far, in any one unit of time.
-        event_observed : array-like of shape (n,), optional
-            True (1) where the failure was seen, False (0) where the unit still ran.
-        entry : array-like of shape (n,), optional
-            Age at which each unit came under observation.
-        sample_weight : array-like of shape (n,), optional
-            How many units each row stands for; fractions are fine.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            For input that is not a set of lifetimes.
-        NoFiniteMaximum
-            Where the likelihood rises without end, so that no Weibull is the answer.
-        """
-        if entry is None and sample_weight is None and not isinstance(durations, Observations):
-            durations, event_observed, sample_weight = _counted(durations, event_observed)
-        return self._fit(self._rows_of(durations, event_observed, entry, sample_weight))
-
-    def _rows_of(
-        self, durations: Any, event_observed: Any, entry: Any, sample_weight: Any
-    ) -> Observations:
-        """The rows that the arguments of `fit` and `score` describe."""
-        if isinstance(durations, Observations):
-            if any(given is not None for given in (event_observed, entry, sample_weight)):
-                raise ValueError("Observations hold events, entry and weights: pass them alone")
-            return durations
-        return Observations.from_durations(
-            durations,
-            event_observed,
-            entry=entry,
-            sample_weight=sample_weight,
-            resolution=self.resolution,
-            rounding=self.rounding,
-        )
-
-    @double_precision
-    def fit_interval(
-        self, lower: Any, upper: Any, *, entry: Any = None, sample_weight: Any = None
-    ) -> Self:
-        """Fit to bounds: each unit failed in (lower, upper].
-
-        Parameters
-        ----------
-        lower, upper : array-like of shape (n,)
-            lower == upper is an exact failure, upper = inf a unit still running, lower = 0 one
-            found failed at its first inspection.
-        entry, sample_weight : array-like of shape (n,), optional
-            As in `fit`.
-        """
-        rows = Observations.from_intervals(lower, upper, entry=entry, sample_weight=sample_weight)
-        return self._fit(rows)
-
-    def _fit(self, rows: Observations, warn: bool = True) -> Self:
-        """Compress, climb, and keep the answer with its certificate."""
-        self._check_parameters()
-        rows = rows.without_padding()
-        if rows.n_rows and has_ties(rows.lower):
-            rows = rows.compressed()
-        self._check_events(rows)
+    def _maximize(self, rows: Observations) -> None:
         if isinstance(self.n_components, str):
             select(self, rows)
         else:
             self._fit_components(rows, self.n_components)
-        if warn:
-            self._warn(rows)
-        return self
 
     def _fit_components(self, rows: Observations, k: int) -> None:
         """Fit K components."""
@@ -231,7 +137,7 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
             if found.faults:
                 # Data that admit no single Weibull deserve to hear that instead.
                 self._single(rows)
-        self._keep(rows, found)
+        self._keep(weibull_template(k), rows, found)
 
     def _settings(self) -> Settings:
         return Settings(
@@ -241,14 +147,6 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
             max_iter=self.max_iter,
             random_state=self.random_state,
         )
-
-    def _check_events(self, rows: Observations) -> None:
-        """Refuse data in which nothing has failed."""
-        if rows.n_events == 0:
-            raise NoFiniteMaximum(
-                f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
-                "are long: a fit needs failures (event_observed = 1)"
-            )
 
     def _single(self, rows: Observations) -> Maximum:
         """The single Weibull's maximum: data without one admit no mixture either."""
@@ -263,108 +161,6 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
             )
         return found
 
-    def _keep(self, rows: Observations, found: Maximum) -> None:
-        """Set the fitted attributes, components in the order of their medians."""
-        self._forget()
-        template = weibull_template((found.best.x.size + 1) // 3)
-        x, hessian = ordered(template, found.best)
-        self.parameters_ = x
-        self.converged_ = not found.faults
-        self.covariance_ = (
-            np.linalg.inv(-hessian) if self.converged_ else np.full((x.size, x.size), np.nan)
-        )
-        self.log_likelihood_ = float(found.best.value)
-        self.n_units_, self.n_events_ = rows.n_units, rows.n_events
-        self._derive()
-        self._maxima = None
-        if self.converged_:
-            self._maxima = weigh(
-                template,
-                x,
-                hessian,
-                found.best.value,
-                found.others,
-                self._settings().rule,
-                rows.n_units,
-            )
-        self.n_iter_ = found.best.n_iter
-        self.certificate_ = certify(found, hessian, self.n_units_)
-        path = np.empty((0, x.size)) if found.best.path is None else found.best.path
-        self._rows, self._path = rows, np.concatenate([found.start[None], path, found.best.x[None]])
-
-    def _warn(self, rows: Observations) -> None:
-        """Tell the user what the numbers alone would hide."""
-        if not self.converged_:
-            warnings.warn(
-                f"no interior maximum with {self.weights_.size} components: "
-                f"{'; '.join(self.certificate_.faults)}. What is kept instead is a penalized fit, "
-                "without bounds. Try fewer components, or resolution= if durations are rounded",
-                FitWarning,
-                stacklevel=users_level(),
-            )
-        elif self.weights_.size > 1 and rows.entry is None and is_plain(rows):
-            tied = float(np.sum(rows.weight[(rows.event > 0) & (rows.weight > 1)]))
-            if tied > 0.5 * self.n_events_ and self.resolution is None:
-                warnings.warn(
-                    f"{tied:.0f} of {self.n_events_:.0f} failures share their time with another: "
-                    "if durations were rounded, pass resolution= (a width or 'auto'), since the "
-                    "density of tied times favors components that collapse on one of them",
-                    FitWarning,
-                    stacklevel=users_level(),
-                )
-
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
-
-    @double_precision
-    def membership(self, ages: Any, event_observed: Any = None) -> np.ndarray:
-        """P(unit belongs to each component), given what is known of it.
-
-        Parameters
-        ----------
-        ages : array-like of shape (n,)
-            Age of each unit: still running then, or failed then.
-        event_observed : array-like of shape (n,), optional
-            True where the unit failed at its age. None: all still run.
-
-        Returns
-        -------
-        array of shape (n, K)
-            Rows add up to one. Among survivors the frail are rarer than at birth.
-        """
-        self._check_fitted()
-        ages = check_times(ages, "ages", zero=True)
-        failed = check_failed(event_observed, ages)
-        return memberships(self.lifetime_, ages, failed).T
-
-    @double_precision
-    def score(
-        self,
-        durations: Any,
-        event_observed: Any = None,
-        *,
-        entry: Any = None,
-        sample_weight: Any = None,
-    ) -> float:
-        """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
-        self._check_fitted()
-        rows = self._rows_of(durations, event_observed, entry, sample_weight)
-        if not rows.weight.any():
-            raise ValueError("nothing is known of any unit: all still run at age zero")
-        terms = contributions(self.lifetime_, rows)
-        return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
-
-
-def _counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
-    """Merge equal rows by counting, where many durations lie on a grid; else change nothing."""
-    array = as_column(durations, "durations")
-    if array.dtype.kind not in "iuf" or array.shape[0] < 20_000:
-        return durations, event_observed, None
-    if not has_ties(array):
-        return durations, event_observed, None
-    if array.dtype.kind == "f" and not (array.min() > 0 and array.max() < np.inf):
-        return durations, event_observed, None
-    events = check_events(event_observed, array.shape[0])
-    table = tabulate(array, events)
-    return (durations, event_observed, None) if table is None else table

@@ -36,6 +36,7 @@ from survjax.lifetimes import Lifetime
 FORMAT, SCHEMA = "survjax model", 1
 #: Where each class that a file may name lives. Nothing else is ever imported for a file.
 CLASSES: dict[str, str] = {
+    "LifetimeModel": "survjax.estimators._lifetime_model",
     "WeibullMixture": "survjax.estimators._mixture",
     "AcceleratedLifetime": "survjax.estimators._accelerated",
     "ScaledHazard": "survjax.estimators._scaled_hazard",

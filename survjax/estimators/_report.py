@@ -11,7 +11,7 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.estimators._components import MixtureState, natural_parameters
+from survjax.estimators._components import FittedState
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
 from survjax.inference._path import distinct, path_from, path_values
@@ -19,7 +19,7 @@ from survjax.inference.curves import natural_value
 from survjax.inference.maxima import bounded
 from survjax.inference.maximize import Settings
 from survjax.inference.template import Template
-from survjax.inference.uncertainty import natural_standard_errors, rows_needed
+from survjax.inference.uncertainty import link_errors, response_errors, rows_needed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +34,11 @@ _STYLE = (
 )
 
 
-class Report(MixtureState):
+class Report(FittedState):
     """Summary, history and notebook table of a fitted mixture."""
 
     _check_fitted: Callable[[], None]
-    _natural_bounds: Callable[[float, str], tuple[np.ndarray, str]]
+    _parameter_bounds: Callable[[float, str], tuple[np.ndarray, str]]
     _known_bounds: Callable[[float], tuple[np.ndarray, str]]
     _settings: Callable[[], Settings]
     _template: Template
@@ -66,16 +66,18 @@ class Report(MixtureState):
             delta bounds are too short for them; the rest are delta bounds on safe scales.
         """
         self._check_fitted()
-        table, method = self._natural_bounds(check_level(level), "auto")
+        table, method = self._parameter_bounds(check_level(level), "auto")
         return self._summary(table, method, level)
 
     def _summary(self, table: np.ndarray, method: str, level: float) -> pd.DataFrame:
-        """The frame, given bounds (3K, 2) of the natural parameters."""
-        k = self.weights_.size
-        first = 0 if k > 1 else k
-        names = [f"{n}_{i + 1}" for n in ("weight", "scale", "shape") for i in range(k)]
-        estimate = np.concatenate([self.weights_, self.scales_, self.shapes_])
-        error = natural_standard_errors(self.parameters_, self.covariance_)
+        """The frame, given bounds (m, 2) of weights and parameters."""
+        template = self._template
+        values, _ = link_errors(template, self.parameters_, self.covariance_)
+        estimate = template.response(values)
+        error = response_errors(template, self.parameters_, self.covariance_)
+        # The one weight of a single component is no news.
+        first = 1 if template.is_mixture and template.n_components == 1 else 0
+        names = [q.name for q in template.quantities]
         curves = tuple(curve for curve, _, _ in FLEET)
         t = np.array([[argument] for _, argument, _ in FLEET])
         values, errors, low, high = (
@@ -91,7 +93,7 @@ class Report(MixtureState):
                 "standard_error": np.concatenate([error[first:], life * errors]),
                 "lower": np.concatenate([table[first:, 0], low]),
                 "upper": np.concatenate([table[first:, 1], high]),
-                "bounds": [method] * (3 * k - first) + ["delta"] * len(FLEET),
+                "bounds": [method] * (len(names) - first) + ["delta"] * len(FLEET),
             },
             names=[*names[first:], *(name for _, _, name in FLEET)],
         )
@@ -121,10 +123,8 @@ class Report(MixtureState):
             "iteration": np.arange(len(points)),
             "log_likelihood": path_values(template, points, self._rows),
         }
-        for name, part in zip(
-            ("weight", "scale", "shape"), natural_parameters(points), strict=True
-        ):
-            columns |= {f"{name}_{i + 1}": part[:, i] for i in range(part.shape[1])}
+        values = np.array([template.response(template.link(point)) for point in points])
+        columns |= {q.name: values[:, i] for i, q in enumerate(template.quantities)}
         return frame(columns)
 
     def _repr_html_(self) -> str:

@@ -232,7 +232,7 @@ def profile_bounds(
     rows : Observations
         What it was fitted to.
     curve : str
-        A curve, or "natural" for entries of `natural_safe`.
+        A curve, or "natural" for entries of `link_values`.
     targets : Target
         Arrays of shape (m,).
     values, errors : arrays of shape (m,)

@@ -12,13 +12,13 @@ from jax import lax
 
 from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.inference.curves import safe_value
-from survjax.inference.uncertainty import natural_safe
+from survjax.inference.uncertainty import link_values
 from survjax.lifetimes import Lifetime
 
 
 @pytree
 class Target:
-    """What to bound: an entry of `natural_safe`, or a curve at t, perhaps given an age."""
+    """What to bound: an entry of `link_values`, or a curve at t, perhaps given an age."""
 
     index: Any = data(default=None)
     t: Any = data(default=None)
@@ -30,7 +30,7 @@ def _value(
 ) -> jax.Array:
     """A target on its unbounded scale; for a quantile, log H at a log time instead."""
     if curve == "natural":
-        return natural_safe(x)[target.index]
+        return link_values(unravel(x))[target.index]
     rest = unravel(x)
     rest = rest if target.age is None else rest.given(target.age)
     if curve == "quantile":

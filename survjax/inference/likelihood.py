@@ -94,13 +94,13 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
 
     Rows have no truncation but as rows of negative weight (`survjax._core.truncation_rows`).
     """
-    if isinstance(lifetime, Mixture) and jnp.ndim(lifetime.logits) == 1:
-        stacks = _stacks(lifetime)
-        if all(only_parameters(stack) for stack in stacks):
-            value, once, twice = mixture_sums(lifetime.log_weights, stacks, rows)
-            sizes = tuple(_size(stack) for stack in stacks)
-            found = assemble(lifetime.weights, rows.weight.sum(), once, twice, sizes)
-            return value, *found
+    mixture = _as_mixture(lifetime)
+    if mixture is not None:
+        stacks = _stacks(mixture)
+        value, once, twice = mixture_sums(mixture.log_weights, stacks, rows)
+        sizes = tuple(_size(stack) for stack in stacks)
+        found = assemble(mixture.weights, rows.weight.sum(), once, twice, sizes)
+        return value, *found
     vector, unravel = ravel_parameters(lifetime)
 
     def of_block(block: Observations) -> Any:
@@ -115,6 +115,19 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
         return value_, gradient, hessian
 
     return in_blocks(of_block, rows)
+
+
+def _as_mixture(lifetime: Lifetime) -> Mixture | None:
+    """The lifetime as a mixture, of itself alone perhaps; None where components are no stacks."""
+    if isinstance(lifetime, Mixture):
+        simple = jnp.ndim(lifetime.logits) == 1
+        simple = simple and all(only_parameters(stack) for stack in _stacks(lifetime))
+        return lifetime if simple else None
+    alone = only_parameters(lifetime)
+    alone = alone and all(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves(lifetime))
+    if not alone:
+        return None
+    return Mixture(jnp.zeros(0), jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], lifetime))
 
 
 def _stacks(mixture: Mixture) -> tuple[Lifetime, ...]:

@@ -29,7 +29,7 @@ from survjax.inference.curves import by_inversion, evaluate, natural_interval
 from survjax.inference.interior import Interior, faults
 from survjax.inference.local_maxima import LocalMaximum
 from survjax.inference.template import Template
-from survjax.inference.uncertainty import natural_errors, natural_from_safe, normal_quantile
+from survjax.inference.uncertainty import link_errors, normal_quantile
 from survjax.lifetimes import Lifetime, Mixture
 
 #: Maxima that weigh less than this share, or rank behind this many, are left out.
@@ -214,21 +214,26 @@ def _mixture_quantile(
     return x
 
 
-def natural_delta(
-    x: np.ndarray, covariance: np.ndarray, maxima: Maxima | None, level: float
+def parameter_bounds(
+    template: Template,
+    x: np.ndarray,
+    covariance: np.ndarray,
+    maxima: Maxima | None,
+    level: float,
 ) -> np.ndarray:
-    """Delta-method bounds (3K, 2) of weights, scales and shapes, over all maxima."""
-    safe, errors = natural_errors(x, covariance)
+    """Delta-method bounds (m, 2) of weights and parameters as people read them, all maxima."""
+    values, errors = link_errors(template, x, covariance)
     if maxima is None:
         half = normal_quantile(level) * errors
-        ends = safe - half, safe + half
+        ends = values - half, values + half
     else:
         found = [
-            natural_errors(x, c) for x, c in zip(maxima.parameters, maxima.covariances, strict=True)
+            link_errors(template, point, c)
+            for point, c in zip(maxima.parameters, maxima.covariances, strict=True)
         ]
         centers, spreads = (np.stack(part) for part in zip(*found, strict=True))
         ends = averaged(centers, spreads, maxima.weights, level)
-    return np.stack([natural_from_safe(part) for part in ends], axis=1)
+    return np.stack([template.response(part) for part in ends], axis=1)
 
 
 def profiled(

@@ -25,6 +25,25 @@ WEIBULL_SPREAD = float(np.ptp(np.log(-np.log1p(-SHARES[[0, 2]]))))
 
 
 @dataclasses.dataclass(frozen=True)
+class Quantity:
+    """A number that people read: a weight, or a parameter on its response scale.
+
+    Attributes
+    ----------
+    name : str
+        Such as `weight_1`, `scale_2`, `shape`.
+    group : str
+        Its name without the component.
+    link : {"logit", "log", "identity"}
+        Which scale it is unbounded on.
+    """
+
+    name: str
+    group: str
+    link: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Stack:
     """Components of one family: where their parameters stand, (P, K), and their names."""
 
@@ -156,6 +175,86 @@ class Template:
                 spread = np.array([row[2] - row[0] for row in rows])
                 found.append(WEIBULL_SPREAD / np.maximum(spread, 1e-300))
         return np.concatenate(found)
+
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What a summary lists, in the order of `link_values`: weights, then parameters."""
+        found = [Quantity(f"weight_{j + 1}", "weight", "logit") for j in range(self._n_weights)]
+        named: dict[int, Quantity] = {}
+        begin = 0
+        for stack in self.stacks:
+            for name, row in zip(self._row_names(stack), stack.positions, strict=True):
+                log = name.startswith("log_")
+                group, link = (name[4:], "log") if log else (name, "identity")
+                for j, position in enumerate(row):
+                    full = f"{group}_{begin + j + 1}" if self.is_mixture else group
+                    named[int(position)] = Quantity(full, group, link)
+            begin += stack.n_components
+        return (*found, *(named[position] for position in sorted(named)))
+
+    @property
+    def _n_weights(self) -> int:
+        return self.n_components if self.is_mixture else 0
+
+    def _row_names(self, stack: Stack) -> list[str]:
+        """Names of the rows of a stack's positions; entries of an array are counted."""
+        if not stack.is_alone:
+            return list(stack.names)
+        found = []
+        for name, shape in parameter_shapes(stack.lifetime):
+            size = int(np.prod(shape))
+            found += [name] if shape == () else [f"{name}_{i + 1}" for i in range(size)]
+        return found
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the entries of the vector, such as `logit_weight_2`, `log_scale_1`."""
+        found = [f"logit_weight_{j + 2}" for j in range(self.logits.size)]
+        prefix = {"log": "log_", "identity": ""}
+        rest = self.quantities[self._n_weights :]
+        return (*found, *(prefix[q.link] + q.name for q in rest))
+
+    def group(self, name: str) -> np.ndarray | None:
+        """Which quantities a name such as `weights`, `scale` or `shape_2` stands for."""
+        found = [
+            i for i, q in enumerate(self.quantities) if name in (q.name, q.group, f"{q.group}s")
+        ]
+        return np.array(found) if found else None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names that `group` knows, one of each kind of quantity."""
+        many = "s" if self.is_mixture else ""
+        return tuple(dict.fromkeys(q.group + many for q in self.quantities))
+
+    def link(self, x: np.ndarray) -> np.ndarray:
+        """Values of the quantities at x (p,) on their link scales, (m,)."""
+        rest = np.delete(x, self.logits)
+        if not self.is_mixture:
+            return rest
+        log_weights = self.log_weights(x)
+        k = log_weights.size
+        if k == 1:
+            return np.concatenate([[0.0], rest])
+        others = [np.logaddexp.reduce(np.delete(log_weights, j)) for j in range(k)]
+        return np.concatenate([log_weights - others, rest])
+
+    def response(self, values: np.ndarray) -> np.ndarray:
+        """Quantities (..., m) from their values on the link scale."""
+        links = np.array([q.link for q in self.quantities])
+        with np.errstate(over="ignore", under="ignore"):
+            found = np.where(links == "log", np.exp(values), values)
+            found = np.where(links == "logit", 1.0 / (1.0 + np.exp(-values)), found)
+        if self._n_weights == 1:
+            found[..., 0] = 1.0
+        return found
+
+    def response_slope(self, values: np.ndarray) -> np.ndarray:
+        """Derivatives (m,) of `response`."""
+        found = self.response(values)
+        links = np.array([q.link for q in self.quantities])
+        slope = np.where(links == "log", found, 1.0)
+        return np.where(links == "logit", found * (1.0 - found), slope)
 
     def reordering(self, order: np.ndarray) -> np.ndarray:
         """The matrix (p, p) that takes a vector to the one with its components in another order.

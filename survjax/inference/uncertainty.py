@@ -1,4 +1,4 @@
-"""How well a fit knows what it says: errors and bounds of curves and natural parameters."""
+"""How well a fit knows its parameters: errors and bounds on the scales that people read."""
 
 from __future__ import annotations
 
@@ -8,60 +8,65 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-NATURAL = ("weights", "scales", "shapes")
+from survjax._core.pytree import ravel_parameters
+from survjax.inference.template import Template
+from survjax.lifetimes import Lifetime
+
+__all__ = [
+    "link_errors",
+    "link_values",
+    "normal_quantile",
+    "response_errors",
+    "rows_needed",
+]
 
 
-def natural_safe(x: jax.Array) -> jax.Array:
-    """A Weibull mixture's natural parameters on unbounded scales: (3K,) from (3K - 1,).
+def link_values(lifetime: Lifetime) -> jax.Array:
+    """The parameters on unbounded scales, as `Template.quantities` lists them.
 
-    Logits of the weights (each against all the others), logs of scales and shapes. The one
-    weight of a single component, which is no parameter, has the logit 0 here.
+    Of a mixture: logits of the weights, each against all the others, then the components'
+    parameters. The one weight of a single component, which is no parameter, has the logit 0.
     """
-    k = (x.shape[-1] + 1) // 3
-    logits = jnp.concatenate([jnp.zeros(1, x.dtype), x[: k - 1]])
-    if k == 1:
-        return jnp.concatenate([logits, x])
-    others = jnp.where(jnp.eye(k, dtype=bool), -jnp.inf, logits[None, :])
-    return jnp.concatenate([logits - jax.nn.logsumexp(others, axis=1), x[k - 1 :]])
-
-
-def natural_from_safe(safe: np.ndarray) -> np.ndarray:
-    """Back from `natural_safe`, along the last axis."""
-    k = safe.shape[-1] // 3
-    with np.errstate(over="ignore", under="ignore"):
-        weights = np.ones_like(safe[..., :1]) if k == 1 else 1.0 / (1.0 + np.exp(-safe[..., :k]))
-        return np.concatenate([weights, np.exp(safe[..., k:])], axis=-1)
+    x, _ = ravel_parameters(lifetime)
+    logits = getattr(lifetime, "logits", None)
+    if logits is None:
+        return x
+    rest = x[jnp.size(logits) :]
+    logits = jnp.concatenate([jnp.zeros(1, x.dtype), jnp.ravel(jnp.asarray(logits))])
+    if logits.size == 1:
+        return jnp.concatenate([logits, rest])
+    others = jnp.where(jnp.eye(logits.size, dtype=bool), -jnp.inf, logits[None, :])
+    return jnp.concatenate([logits - jax.nn.logsumexp(others, axis=1), rest])
 
 
 @jax.jit
-def _linear(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return natural_safe(x), jax.jacfwd(natural_safe)(x)
+def _linear(lifetime: Lifetime) -> tuple[jax.Array, jax.Array]:
+    x, unravel = ravel_parameters(lifetime)
+
+    def values(x: jax.Array) -> jax.Array:
+        return link_values(unravel(x))
+
+    return values(x), jax.jacfwd(values)(x)
 
 
-def natural_errors(x: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Safe values and delta-method errors of the natural parameters, (3K,) each."""
-    safe, jacobian = (np.asarray(part) for part in _linear(x))
+def link_errors(
+    template: Template, x: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values on the link scale and their delta-method errors, one of each quantity."""
+    values, jacobian = (np.asarray(part) for part in _linear(template.at(x)))
     variance = np.einsum("ip,pq,iq->i", jacobian, covariance, jacobian)
-    return safe, np.sqrt(np.where(np.isnan(variance), np.nan, np.maximum(variance, 0.0)))
+    return values, np.sqrt(np.where(np.isnan(variance), np.nan, np.maximum(variance, 0.0)))
 
 
-def natural_standard_errors(x: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Standard errors (3K,) of weights, scales and shapes themselves."""
-    safe, errors = natural_errors(x, covariance)
-    value = natural_from_safe(safe)
-    k = safe.size // 3
-    return errors * np.concatenate([value[:k] * (1.0 - value[:k]), value[k:]])
+def response_errors(template: Template, x: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Standard errors of the quantities themselves: weights, scales, shapes."""
+    values, errors = link_errors(template, x, covariance)
+    return errors * template.response_slope(values)
 
 
 def normal_quantile(level: float) -> float:
     """Two-sided standard normal quantile of a confidence level."""
     return NormalDist().inv_cdf(0.5 + level / 2)
-
-
-def natural_slice(curve: str, k: int) -> slice:
-    """Where "weights", "scales" or "shapes" stand among the 3K natural parameters."""
-    at = NATURAL.index(curve)
-    return slice(at * k, (at + 1) * k)
 
 
 def rows_needed(what: str) -> ValueError:
@@ -70,15 +75,3 @@ def rows_needed(what: str) -> ValueError:
         f"{what} needs the rows that were fitted, and a model from a file has none: fit again, or "
         "compute it before saving (a file keeps what was computed)"
     )
-
-
-__all__ = [
-    "NATURAL",
-    "natural_errors",
-    "natural_from_safe",
-    "natural_safe",
-    "natural_slice",
-    "natural_standard_errors",
-    "normal_quantile",
-    "rows_needed",
-]

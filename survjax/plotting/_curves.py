@@ -128,10 +128,11 @@ def plot_hazard(
     ax = start(ax, title="Hazard", x="age ({unit})", y="hazard rate (1 / {unit})", unit=unit)
     fill(ax, t, hazard.limits, level)
     ax.plot(t, hazard.values, color=MODEL, linewidth=3.0, alpha=0.65, label="hazard")
-    n_components = len(getattr(model, "weights_", ()))
     shares: Any = ()
-    if n_components > 1:
+    if len(getattr(model, "weights_", ())) > 1:
         shares = Weibulls.of(model.weights_, model.scales_, model.shapes_).shares(t)
+    elif hasattr(model.lifetime_, "log_membership") and not hasattr(model, "weights_"):
+        shares = model.membership(t, np.ones(t.size)).T
     for k, share in enumerate(shares):
         color = COMPONENTS[k % len(COMPONENTS)]
         style = {"color": color, "linewidth": 1.5, "dashes": (4, 1.5)}

@@ -139,7 +139,8 @@ def title_of(model: Any) -> str:
     """A short name of a fit: "2 Weibull components"."""
     weights = getattr(model, "weights_", None)
     if weights is None:
-        return type(model).__name__
+        lifetime = getattr(model, "lifetime_", model)
+        return type(lifetime).__name__
     return "one Weibull" if len(weights) == 1 else f"{len(weights)} Weibull components"
 
 
