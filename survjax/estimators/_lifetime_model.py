@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -18,15 +19,7 @@ from survjax.estimators._saved_kinds import Distribution
 from survjax.estimators._settings import check_max_shape
 from survjax.inference.maximize import Interior, Settings, search
 from survjax.inference.template import Template
-from survjax.lifetimes import Exponential, Lifetime, LogLogistic, LogNormal, Weibull
-
-#: Families by name.
-FAMILIES: dict[str, type[Lifetime]] = {
-    "weibull": Weibull,
-    "exponential": Exponential,
-    "lognormal": LogNormal,
-    "loglogistic": LogLogistic,
-}
+from survjax.lifetimes import Lifetime, families
 
 
 class LifetimeModel(LifetimeEstimator):
@@ -35,8 +28,9 @@ class LifetimeModel(LifetimeEstimator):
     Parameters
     ----------
     lifetime : str or Lifetime, default "weibull"
-        "weibull", "exponential", "lognormal" or "loglogistic"; or a `Lifetime` of
-        `survjax.lifetimes` or of your own: a family, or a `Mixture` of one or several families.
+        "weibull", "exponential", "lognormal", "loglogistic" (see
+        `survjax.lifetimes.families`); or a `Lifetime` of `survjax.lifetimes` or of your own: a
+        family, or a `Mixture` of one or several families.
         The parameters of a lifetime are no more than first guesses, and only where its family
         does not say itself where to begin.
     resolution : float or "auto", optional
@@ -159,11 +153,12 @@ class LifetimeModel(LifetimeEstimator):
 def template_of(lifetime: Any) -> Template:
     """The template of a family's name or of a lifetime, whose parameters become numbers."""
     if isinstance(lifetime, str):
-        if lifetime not in FAMILIES:
-            known = ", ".join(repr(name) for name in FAMILIES)
-            raise ValueError(f"lifetime must be one of {known}, or a Lifetime, got {lifetime!r}")
-        family = FAMILIES[lifetime]
-        return Template(family(*np.zeros(_n_fields(family))))
+        known = families()
+        if lifetime not in known:
+            names = ", ".join(repr(name) for name in known)
+            raise ValueError(f"lifetime must be one of {names}, or a Lifetime, got {lifetime!r}")
+        family = known[lifetime]
+        return Template(family(*np.zeros(len(dataclasses.fields(family)))))
     if isinstance(lifetime, type) and issubclass(lifetime, Lifetime):
         raise ValueError(
             f"lifetime must be a Lifetime with parameters, such as {lifetime.__name__}(0.0, ...), "
@@ -177,11 +172,6 @@ def template_of(lifetime: Any) -> Template:
     if not values:
         raise ValueError(f"{type(lifetime).__name__} has no parameters to fit")
     return Template(rebuilt(lifetime, values))
-
-
-def _n_fields(family: Any) -> int:
-    """Number of parameters of a family all of whose fields are numbers."""
-    return len(family.__dataclass_fields__)
 
 
 def _named(template: Template, x: np.ndarray) -> str:

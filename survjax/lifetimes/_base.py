@@ -7,13 +7,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
 from survjax._core.numerics import bounded_exp, log1mexp_of_exp
-from survjax._core.pytree import data, pytree
+from survjax._core.pytree import data, parameter_items, pytree, ravel_parameters
 from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
+from survjax.optimize import newton
 
+#: A cumulative hazard that no unit lives through.
+LAST_HAZARD = 60.0
 #: A search in log time that has no bracket yet moves no farther at once.
 LONGEST = 3.0
 
@@ -161,8 +165,15 @@ class Lifetime(ABC):
         # The median sets the scale; its derivative would cancel, so it is held.
         scale = lax.stop_gradient(rest.inverse_cumulative_hazard(jnp.full(age.shape, jnp.log(2.0))))
 
+        # No later time is looked at than one that nothing reaches: a hazard may overflow there, and
+        # its derivatives with it.
+        last = rest.inverse_cumulative_hazard(jnp.full(age.shape, LAST_HAZARD))
+        last = lax.stop_gradient(jnp.where(jnp.isnan(last), jnp.inf, last))
+
         def term(node: jax.Array, weight: jax.Array) -> jax.Array:
-            return weight * jnp.exp(-rest.cumulative_hazard(scale * node))
+            time = scale * node
+            alive = jnp.exp(-rest.cumulative_hazard(jnp.minimum(time, last)))
+            return jnp.where(time < last, weight * alive, 0.0)
 
         nodes, weights = jnp.asarray(HALF_LINE_NODES), jnp.asarray(HALF_LINE_WEIGHTS)
         total = lax.scan(lambda s, nw: (s + term(*nw), None), 0.0 * scale, (nodes, weights))[0]
@@ -178,22 +189,23 @@ class Lifetime(ABC):
 
         Notes
         -----
-        Least squares in log H(times) by `survjax.optimize.newton`, from these parameters. A family
-        overrides it where the answer is a formula.
+        Least squares in log H(times) by `survjax.optimize.newton`, from these parameters, or from
+        the best of those that other units of time would make of them: each parameter whose name
+        begins with `log_` stays, or follows the unit, or its inverse. A family overrides this where
+        the answer is a formula.
         """
-        from survjax._core.pytree import ravel_parameters
-        from survjax.optimize import newton
-
         x, unravel = ravel_parameters(self)
         goal, at = jnp.log(-jnp.log1p(-jnp.asarray(shares))), jnp.asarray(times)
 
         def distance(x: jax.Array) -> jax.Array:
             hazard = unravel(x).cumulative_hazard(at)
             gap = jnp.log(jnp.maximum(hazard, jnp.finfo(hazard.dtype).tiny)) - goal
-            return jnp.sum(jnp.log1p(gap**2)) + 1e-6 * jnp.sum(x**2)
+            return jnp.sum(jnp.log1p(gap**2))
 
-        found = newton(distance, x, tol=1e-3, max_iter=50, max_step=2.0).parameters
-        return unravel(found)
+        starts = x + _unit_changes(self, times)
+        values = jax.vmap(distance)(starts)
+        best = starts[jnp.argmin(jnp.where(jnp.isfinite(values), values, jnp.inf))]
+        return unravel(newton(distance, best, tol=1e-3, max_iter=50, max_step=2.0).parameters)
 
     def step_units(self) -> Lifetime:
         """What each parameter is multiplied by where the length of a step is taken: itself a tree.
@@ -212,6 +224,19 @@ class Lifetime(ABC):
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
         """Draw random lifetimes: H(T) is a unit exponential."""
         return self.inverse_cumulative_hazard(jax.random.exponential(key, shape, dtype=float))
+
+
+def _unit_changes(lifetime: Lifetime, times: Any) -> np.ndarray:
+    """What other units of time, and signs, may add to the parameters: (m, p)."""
+    change = float(np.log(np.median(times)))
+    signs: list[np.ndarray] = []
+    for name, value in parameter_items(lifetime):
+        moves = name.rpartition(".")[2].startswith("log_")
+        for _ in range(int(np.size(value))):
+            signs.append(np.array([0.0, -1.0, 1.0]) if moves and len(signs) < 4 else np.zeros(1))
+    grid = np.stack(np.meshgrid(*signs, indexing="ij"), axis=-1).reshape(-1, len(signs))
+    steps = np.concatenate([share * grid for share in (1.0, 0.75, 0.5)])
+    return change * np.unique(steps, axis=0)
 
 
 @pytree
