@@ -23,11 +23,11 @@ COMPONENTS = {"k", "K", "n_components"}
 
 
 class Source(NamedTuple):
-    """One file: its path below the package, its lines, its syntax tree."""
+    """One file: its path below the package, its lines, the nodes of its syntax tree."""
 
     path: str
     lines: int
-    tree: ast.Module
+    nodes: list[ast.AST]
 
     @property
     def package(self) -> str:
@@ -45,7 +45,7 @@ def sources(folder: Path = PACKAGE) -> list[Source]:
     for path in sorted(folder.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         name = path.relative_to(folder).as_posix()
-        found.append(Source(name, len(text.splitlines()), ast.parse(text)))
+        found.append(Source(name, len(text.splitlines()), list(ast.walk(ast.parse(text)))))
     return found
 
 
@@ -59,7 +59,7 @@ def long_files(files: list[Source]) -> Iterator[str]:
 def long_functions(files: list[Source]) -> Iterator[str]:
     """Functions whose body, without its docstring, is over 60 lines."""
     for file in files:
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 size = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
@@ -80,7 +80,7 @@ def private_imports(files: list[Source]) -> Iterator[str]:
     known = modules(files)
     for file in files:
         seen = set()
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):
@@ -115,7 +115,7 @@ def tests_of_class(files: list[Source]) -> Iterator[str]:
     for file in files:
         if file.path.startswith(TOLD_APART):
             continue
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             asked = known & set(map(last_name, asked_classes(node)))
             if asked:
                 yield file.at(node, f"asks for {', '.join(sorted(asked))}")
@@ -126,7 +126,7 @@ def model_classes(files: list[Source]) -> set[str]:
     roots = ("Lifetime", "Form", "Likelihood", "Moments", "Passes", "Estimator")
     bases: dict[str, set[str]] = {}
     for file in files:
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             if isinstance(node, ast.ClassDef):
                 bases[node.name] = set(map(last_name, node.bases))
     found = {name for name in bases if name.endswith(roots)}
@@ -171,7 +171,7 @@ def last_name(node: ast.AST) -> str:
 def arithmetic_on_positions(files: list[Source]) -> Iterator[str]:
     """Places such as `2 * k`, `k - 1` and `3 * k - 1`, which say where a parameter stands."""
     for file in files:
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             if isinstance(node, ast.BinOp):
                 left, right = node.left, node.right
                 times = isinstance(node.op, ast.Mult) and (
@@ -205,7 +205,7 @@ def bare_any(files: list[Source]) -> Iterator[str]:
 def annotations(files: list[Source]) -> Iterator[tuple[Source, ast.expr]]:
     """Every annotation of a parameter, a return value, a variable or a field."""
     for file in files:
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             found = getattr(node, "annotation", None) or getattr(node, "returns", None)
             if isinstance(found, ast.expr):
                 yield file, found
