@@ -30,7 +30,9 @@ def test_a_fit_finds_what_it_found(name):
     assert list(differences(GOLDEN[name]["fit"], run(name, all_of_it=False)["fit"])) == []
 
 
-@pytest.mark.parametrize("name", marked(CASES, lambda name: name not in ASKED))
+@pytest.mark.parametrize(
+    "name", marked([n for n in CASES if GOLDEN[n]["says"]], lambda name: name not in ASKED)
+)
 def test_a_fitted_model_says_what_it_said(name):
     assert list(differences(GOLDEN[name]["says"], run(name)["says"])) == []
 
