@@ -276,12 +276,10 @@ UNMET = {
 }
 
 
-def cases():
-    for name in PROCEDURES:
-        for change in CHANGES:
-            reason = UNMET.get((name, change))
-            marks = [pytest.mark.xfail(strict=False, reason=reason)] if reason else []
-            yield pytest.param(name, change, marks=marks, id=f"{name}: {change}")
+def case(name, change):
+    reason = UNMET.get((name, change))
+    marks = [pytest.mark.xfail(strict=False, reason=reason)] if reason else []
+    return pytest.param(name, change, marks=marks, id=f"{name}: {change}")
 
 
 @functools.cache
@@ -298,7 +296,9 @@ def run(name, data):
     return np.asarray(times, float), np.asarray(numbers, float)
 
 
-@pytest.mark.parametrize(("name", "change"), cases())
+@pytest.mark.parametrize(
+    ("name", "change"), [case(name, change) for name in PROCEDURES for change in CHANGES]
+)
 def test_what_the_readme_promises_not_to_matter_does_not(name, change):
     times, numbers = found(name, "repeated" if change == "equal rows as a weight" else "once")
     data = CHANGES[change][1]
