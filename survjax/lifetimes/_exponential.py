@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
-from survjax.lifetimes._base import (
-    Lifetime,
+from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._limits import (
     inside_life,
     log_hazard_outside,
     outside_life,

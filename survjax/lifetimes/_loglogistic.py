@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import EXPONENTIAL_NODES, EXPONENTIAL_WEIGHTS
-from survjax.lifetimes._base import (
-    Lifetime,
+from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._limits import (
     inside_life,
     log_hazard_outside,
     outside_life,

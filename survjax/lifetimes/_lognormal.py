@@ -12,14 +12,8 @@ from jax.scipy.special import erfc, erfcx, ndtri
 from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
-from survjax.lifetimes._base import (
-    Lifetime,
-    inside_life,
-    invert,
-    log_hazard_outside,
-    outside_life,
-    with_age_limits,
-)
+from survjax.lifetimes._base import Lifetime, invert
+from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 

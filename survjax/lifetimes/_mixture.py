@@ -11,14 +11,8 @@ from jax.typing import ArrayLike
 
 from survjax._core.numerics import logsumexp
 from survjax._core.pytree import parameter, pytree
-from survjax.lifetimes._base import (
-    Lifetime,
-    inside_life,
-    invert,
-    log_hazard_outside,
-    outside_life,
-    with_age_limits,
-)
+from survjax.lifetimes._base import Lifetime, invert
+from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 
 
 @pytree
@@ -92,8 +86,8 @@ class Mixture(Lifetime):
         The weights of the survivors differ from those at birth: the frail die first.
         """
         # Far out, the component of the lightest tail is left: more so than any number tells.
-        far = jnp.finfo(float).max ** 0.8
-        t = jnp.minimum(jnp.asarray(t, float), far)
+        t = jnp.asarray(t, float)
+        t = jnp.minimum(t, float(jnp.finfo(t.dtype).max) ** 0.8)
         alive = -self._hazards(t)
         alive = alive + self._log_weights_for(alive)
         # Subtract the largest before adding the log hazard: otherwise digits are lost in the tail.
@@ -181,6 +175,7 @@ class Mixture(Lifetime):
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         hazards = self.each(lambda c: c.rough_cumulative_hazard(t))
+        hazards = jnp.minimum(hazards, 0.25 * jnp.finfo(hazards.dtype).max)
         return -logsumexp(self._log_weights_for(hazards) - hazards)
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:

@@ -8,13 +8,8 @@ from jax.typing import ArrayLike
 
 from survjax._core.pytree import data, pytree
 from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
-from survjax.lifetimes._base import (
-    Lifetime,
-    inside_life,
-    log_hazard_outside,
-    outside_life,
-    with_age_limits,
-)
+from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 from survjax.lifetimes._weibull import Weibull
 
 #: Every second node leaves 1e-9 of a mean remaining life, at half the time.

@@ -9,8 +9,8 @@ from jax.typing import ArrayLike
 from survjax._core.numerics import MAX_EXPONENT, bounded_exp, largest_exponent, log1mexp
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import UNIT_NODES, UNIT_WEIGHTS
-from survjax.lifetimes._base import (
-    Lifetime,
+from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._limits import (
     inside_life,
     log_hazard_outside,
     outside_life,

@@ -30,7 +30,7 @@ def test_a_component_of_units_that_never_fail_is_said_to_be_undetermined():
     assert not {"mean_1", "q01", "q10"} & set(model.undetermined_)
 
 
-@pytest.mark.parametrize(("n", "limit"), [(1000, 3.0), (10_000, 2.0), (300, 20.0), (100, 8.0)])
+@pytest.mark.parametrize(("n", "limit"), [(1000, 3.0), (10_000, 2.0), (300, 20.0), (100, 12.0)])
 def test_a_weibull_under_heavy_censoring_gets_no_warning(n, limit):
     life = 40 * np.random.default_rng(5).weibull(2.0, n)
     with warnings.catch_warnings():
