@@ -218,7 +218,7 @@ def pairs(weighting, d):
 
 def areas(d):
     found = cumulative_dynamic_auc(d.t, d.event, d.risk, AT * d.hours, sample_weight=d.weight)
-    return [], np.r_[found.values, found.mean]
+    return [], np.r_[found.auc, found.mean]
 
 
 def groups(d):

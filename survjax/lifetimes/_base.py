@@ -111,7 +111,8 @@ class Lifetime(ABC):
         started, safe = inside_life(t)
         ended = jnp.isposinf(t)
         hazard = jnp.where(started, self.cumulative_hazard(safe), 0.0)
-        return jnp.where(ended, -jnp.inf, self.log_hazard(jnp.where(ended, 1.0, t)) - hazard)
+        value = self.log_hazard(jnp.where(ended, 1.0, t)) - hazard
+        return jnp.where(ended & ~jnp.isnan(value), -jnp.inf, value)
 
     def hazard(self, t: ArrayLike) -> jax.Array:
         """Hazard rate h(t), per unit of time: the rate of failure of units that reached t."""

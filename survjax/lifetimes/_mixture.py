@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -103,7 +104,7 @@ class Mixture(Lifetime):
         alive = alive + self._log_weights_for(alive)
         # With its derivatives: where hazards are large, their squares would drown what is left.
         alive = alive - jnp.max(alive, axis=0)
-        inside = logsumexp(alive + self._log_hazards(safe)[0]) - logsumexp(alive)
+        inside = logsumexp(alive + self._log_hazards(safe, alive)[0]) - logsumexp(alive)
         at_zero, at_end = self._log_hazard_at_zero(t), self.final_log_hazard()
         return jnp.where(started, inside, log_hazard_outside(t, at_zero, at_end))
 
@@ -113,15 +114,17 @@ class Mixture(Lifetime):
         absent = self._log_weights_for(ends) == -jnp.inf
         return jnp.min(jnp.where(absent, jnp.inf, ends), axis=0)
 
-    def _log_hazards(self, t: ArrayLike) -> tuple[jax.Array, float]:
-        """The components' log hazards (K, ...), none above the bound that is returned too.
+    def _log_hazards(self, t: ArrayLike, log_alive: jax.Array) -> tuple[jax.Array, float]:
+        """The components' log hazards (K, ...) within plus and minus a bound, and the bound.
 
-        It is far above any finite log hazard, and far below the hazards of the units that an
-        infinite age has left none of.
+        Of a component that has died out, by the logs of the shares alive, no rate is left that
+        could matter, even where it is infinite.
         """
         rates = self.each(lambda c: c.log_hazard(t))
         most = float(jnp.finfo(rates.dtype).max) ** 0.3
-        return jnp.minimum(rates, most), most
+        rates = jnp.clip(rates, -most, most)
+        gone = log_alive < -0.75 * _least_share(rates.dtype)
+        return jnp.where(gone, jnp.minimum(rates, 0.0), rates), most
 
     def _hazards(self, t: ArrayLike) -> jax.Array:
         """The components' cumulative hazards (K, ...), none of them infinite."""
@@ -130,8 +133,10 @@ class Mixture(Lifetime):
 
     def _log_hazard_at_zero(self, t: jax.Array) -> jax.Array:
         """Zero, finite or infinite according to the shapes, with a gradient that is never NaN."""
-        rate, most = self._log_hazards(jnp.zeros_like(t))
-        rate = rate + self._log_weights_for(rate)
+        start = jnp.zeros_like(t)
+        log_weights = self._log_weights_for(self.each(lambda c: c.cumulative_hazard(start)))
+        rate, most = self._log_hazards(start, log_weights)
+        rate = rate + log_weights
         finite = jnp.abs(rate) < 0.5 * most
         total = jnp.sum(jnp.where(finite, jnp.exp(jnp.where(finite, rate, 0.0)), 0.0), axis=0)
         some = total > 0
@@ -169,8 +174,9 @@ class Mixture(Lifetime):
         aged = tuple(jax.vmap(lambda c: c.given(age))(stack) for stack in stacks)
         log_membership = self.log_membership(age)
         # Logits over a first component that has long died out would be huge and alike, and drown
-        # the others' differences: a share of exp(-100) is as good as none.
-        logits = log_membership[1:] - jnp.maximum(log_membership[:1], -100.0)
+        # the others' differences: so small a share is as good as none, at any rate of failure.
+        least = -_least_share(log_membership.dtype)
+        logits = log_membership[1:] - jnp.maximum(log_membership[:1], least)
         return Mixture(logits, aged if isinstance(self.components, tuple) else aged[0])
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
@@ -192,7 +198,8 @@ class Mixture(Lifetime):
         log_weights = jnp.broadcast_to(held._log_weights_for(each), each.shape)
         main = jnp.take_along_axis(each, jnp.argmax(log_weights, axis=0)[None], axis=0)[0]
         degenerate = (jnp.min(each, axis=0) == 0) & (main == 0) | jnp.isposinf(main)
-        return jnp.where(degenerate & (target > 0), main, life)
+        life = jnp.where(degenerate & (target > 0), main, life)
+        return jnp.where(jnp.any(jnp.isnan(each), axis=0), jnp.nan, life)
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         return self.given(start).inverse_cumulative_hazard(target)
@@ -205,6 +212,11 @@ class Mixture(Lifetime):
     def mean(self) -> jax.Array:
         """The weighted mean of the components' means."""
         return _weighted_sum(self.weights, self.each(lambda c: c.mean()))
+
+
+def _least_share(dtype: Any) -> float:
+    """Minus the log of a share that is none: beyond the logs of all hazards, and of few digits."""
+    return 2000.0 if jnp.finfo(dtype).bits == 64 else 200.0
 
 
 def _weighted_sum(weights: jax.Array, values: jax.Array) -> jax.Array:
