@@ -14,15 +14,17 @@ from survjax._core.recording import has_ties, tabulate
 from survjax._core.validation import as_column, check_events, check_failed, check_times
 from survjax.estimators._certificate import certify
 from survjax.estimators._components import ordered
+from survjax.estimators._determined import warn_undetermined
 from survjax.estimators._fitted import FittedLifetime
 from survjax.estimators._intervals import Intervals
-from survjax.estimators._messages import FitWarning, NoFiniteMaximum, likely_cause
+from survjax.estimators._messages import FitWarning, NoFiniteMaximum, likely_cause, shape_direction
 from survjax.estimators._parameters import Parameters
 from survjax.estimators._plots import Plots
 from survjax.estimators._report import Report
 from survjax.estimators._selection import select
 from survjax.estimators._settings import check_settings
 from survjax.inference.curves import memberships
+from survjax.inference.determined import log_errors
 from survjax.inference.likelihood import contributions
 from survjax.inference.maxima import weigh
 from survjax.inference.maximize import Climb, Interior, Maximum, faults, search, single_weibull
@@ -261,8 +263,8 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         if words:
             raise NoFiniteMaximum(
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
-                f"no finite maximum: {words[0]}, and the shape ran to "
-                f"{np.exp(min(found.x[-1], 700.0)):.3g}. {likely_cause(rows)}"
+                f"no finite maximum: {words[0]}, and {shape_direction(found.x[-1])}. "
+                f"{likely_cause(rows, found.x[-1])}"
             )
         return found
 
@@ -297,7 +299,9 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
                 FitWarning,
                 stacklevel=users_level(),
             )
-        elif self.weights_.size > 1 and rows.interval is None and is_plain(rows):
+            return
+        warn_undetermined(self.parameters_, self.covariance_, self.weights_, rows)
+        if self.weights_.size > 1 and rows.interval is None and is_plain(rows):
             tied = float(np.sum(rows.weight[(rows.event > 0) & (rows.weight > 1)]))
             if tied > 0.5 * self.n_events_ and self.resolution is None:
                 warnings.warn(
@@ -311,6 +315,18 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+
+    @property
+    def undetermined_(self) -> tuple[str, ...]:
+        """Means and percentiles that the data do not determine; empty for most fits.
+
+        `mean_1`, ... are the components' mean lives, `mean` and `q01` to `q99` those of the fleet.
+        One is listed where its 95 % bounds lie a factor of more than 100 to either side, by the
+        standard error of its logarithm (delta method): then it is an extrapolation that says
+        next to nothing. All are listed where a fit has no bounds.
+        """
+        self._check_fitted()
+        return log_errors(self.parameters_, self.covariance_).undetermined()
 
     @double_precision
     def membership(self, ages: Any, event_observed: Any = None) -> np.ndarray:
