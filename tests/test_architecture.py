@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 import survjax
+from tests import counts
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "survjax"
@@ -181,6 +182,64 @@ def test_no_source_file_is_longer_than_400_lines():
     files = [path for folder in ("survjax", "tests", "datasets") for path in walk(ROOT / folder)]
     lengths = {str(path.relative_to(ROOT)): count_lines(path) for path in files}
     assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+# What should become less, as it is today: lower a number when it has fallen, never raise one.
+# `python -m tests.counts` prints these lines, and `python -m tests.counts files` the places.
+MOST = {
+    "files over 300 lines": 13,
+    "functions over 60 lines": 1,
+    "folders over 12 files": 4,
+    "imports of another package's private module": 59,
+    "tests on a model's class": 18,
+    "arithmetic on positions of parameters": 123,
+    "bare Any, percent of annotations": 21.9,
+    "lines of the package": 29536,
+}
+
+
+def test_what_should_become_less_does_not_become_more(request):
+    files = counts.sources()
+    found = counts.count(files)
+    assert found.keys() == MOST.keys()
+    risen = [
+        f"{name}: {number:g}, and at most {MOST[name]:g} before"
+        + "".join(f"\n    {place}" for place in counts.KINDS.get(name, lambda _: ())(files))
+        for name, number in found.items()
+        if number > MOST[name]
+    ]
+    assert risen == [], "\n".join(risen)
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    for name, number in found.items():
+        if terminal and number < MOST[name]:
+            terminal.write_line(f"\n{name}: {number:g} and no longer {MOST[name]:g}: lower MOST")
+
+
+def test_the_counts_see_what_they_count(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "_own.py").write_text("class GammaForm(Form): ...\n" + "x = 1\n" * 300)
+    body = "    a = 1\n" * 61
+    (tmp_path / "outer.py").write_text(
+        "from survjax.inner import _own\n"
+        "from survjax.inner._own import x\n"
+        f"def f(a: Any, k: int) -> list[Any]:\n{body}"
+        "def g(m, k):\n"
+        "    match m:\n"
+        "        case GammaForm(): return 3 * k - 1\n"
+        "    return isinstance(m, (int, GammaForm)) or type(m) is GammaForm or k * 2 or k - 1\n"
+    )
+    for i in range(13):
+        (tmp_path / "inner" / f"part_{i}.py").write_text("")
+    assert counts.count(counts.sources(tmp_path)) == {
+        "files over 300 lines": 1,
+        "functions over 60 lines": 1,
+        "folders over 12 files": 1,
+        "imports of another package's private module": 1,
+        "tests on a model's class": 3,
+        "arithmetic on positions of parameters": 3,
+        "bare Any, percent of annotations": 33.3,
+        "lines of the package": 301 + 68,
+    }
 
 
 def walk(folder: Path) -> Iterator[Path]:

@@ -95,3 +95,71 @@ def test_the_counter_counts(compilations):
     before = compilations.count
     jax.jit(lambda x: x + compilations.count)(1.0)
     assert compilations.count > before
+
+
+def few(n):
+    """Times, ages or shares: fewer than the smallest bucket."""
+    return np.linspace(0.5, 30.0, n)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return WeibullMixture(2).fit(*lives(250))
+
+
+@pytest.fixture(scope="module")
+def fitted_regression():
+    return AcceleratedLifetime().fit(*covariates(250))
+
+
+MIXTURE = {
+    "sample": lambda m, n: m.sample(n),
+    "survival": lambda m, n: m.survival(few(n)),
+    "hazard": lambda m, n: m.hazard(few(n)),
+    "density": lambda m, n: m.density(few(n)),
+    "cumulative_hazard": lambda m, n: m.cumulative_hazard(few(n), ages=3.0),
+    "quantile": lambda m, n: m.quantile(few(n) / 40.0),
+    "mean": lambda m, n: m.mean(ages=few(n)),
+    "predict": lambda m, n: m.predict(few(n)),
+    "predict_rul": lambda m, n: m.predict_rul(few(n)),
+    "predict_interval": lambda m, n: m.predict_interval(few(n)),
+    "failure_probability": lambda m, n: m.failure_probability(few(n), 2.0),
+    "membership": lambda m, n: m.membership(few(n)),
+    "confidence_interval": lambda m, n: m.confidence_interval("survival", few(n)),
+    "score": lambda m, n: m.score(few(n)),
+}
+REGRESSION = {
+    "predict": lambda m, n: m.predict(few(n)[:, None]),
+    "predict_survival of units": lambda m, n: m.predict_survival(few(n)[:, None], [1.0]),
+    "predict_survival at times": lambda m, n: m.predict_survival([[0.5]], few(n)),
+    "predict_quantile": lambda m, n: m.predict_quantile([[0.5]], few(n) / 40.0),
+    "predict_rul": lambda m, n: m.predict_rul(few(n)[:, None], ages=few(n)),
+    "predict_interval": lambda m, n: m.predict_interval(few(n)[:, None]),
+    "failure_probability": lambda m, n: m.failure_probability(few(n)[:, None]),
+    "score": lambda m, n: m.score(few(n)[:, None], few(n)),
+}
+
+
+def compiles_nothing_more(call, model, compilations, sizes):
+    call(model, sizes[0])
+    before = compilations.count
+    for n in sizes[1:]:
+        call(model, n)
+    return compilations.count == before
+
+
+@pytest.mark.parametrize("name", MIXTURE)
+def test_another_number_of_points_compiles_nothing(name, fitted, compilations):
+    assert compiles_nothing_more(MIXTURE[name], fitted, compilations, (20, 1, 17, 21))
+
+
+@pytest.mark.parametrize("name", REGRESSION)
+def test_another_number_of_units_or_times_compiles_nothing(name, fitted_regression, compilations):
+    assert compiles_nothing_more(REGRESSION[name], fitted_regression, compilations, (20, 2, 17, 21))
+
+
+def test_one_seed_draws_the_same_lives_whatever_their_number(fitted):
+    many = fitted.sample(300, random_state=3)
+    np.testing.assert_array_equal(fitted.sample(300, random_state=3), many)
+    np.testing.assert_allclose(fitted.sample(10, random_state=3), many[:10], rtol=1e-14)
+    assert fitted.sample(0).shape == (0,)

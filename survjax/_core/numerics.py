@@ -14,6 +14,11 @@ from jax.typing import ArrayLike
 MAX_EXPONENT = 600.0
 
 
+def largest_exponent(z: jax.Array) -> float:
+    """Where `bounded_exp` goes on linearly, in the precision of z."""
+    return MAX_EXPONENT if jnp.finfo(z.dtype).bits == 64 else MAX_EXPONENT / 8.0
+
+
 def bounded_exp(z: ArrayLike) -> jax.Array:
     """Compute exp(z), and go on linearly in z where that would leave the range of numbers.
 
@@ -21,7 +26,7 @@ def bounded_exp(z: ArrayLike) -> jax.Array:
     their order. The bound suits the precision: 600 in 64 bits, 75 in 32.
     """
     z = jnp.asarray(z)
-    most = MAX_EXPONENT if jnp.finfo(z.dtype).bits == 64 else MAX_EXPONENT / 8.0
+    most = largest_exponent(z)
     return jnp.exp(jnp.minimum(z, most)) * (1.0 + jnp.maximum(z - most, 0.0))
 
 

@@ -22,7 +22,7 @@ from survjax.estimators._saved_fields import (
 from survjax.inference._bootstrap import Bootstrap
 from survjax.inference.local_maxima import LocalMaximum
 from survjax.inference.maxima import Maxima
-from survjax.inference.template import Template, weibull_template
+from survjax.inference.template import Template, natural_parameters, weibull_template
 
 CERTIFICATE = Record(
     Certificate,
@@ -60,14 +60,6 @@ _MAXIMA = Record(
     },
     optional=True,
 )
-
-
-def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, scales and shapes (..., K) from unconstrained vectors (..., p)."""
-    template = weibull_template((x.shape[-1] + 1) // 3)
-    log_scale, log_shape = (x[..., where] for where in template.stacks[0].positions)
-    with np.errstate(over="ignore"):  # an iteration that ran away is told by its faults
-        return np.exp(template.log_weights(x)), np.exp(log_scale), np.exp(log_shape)
 
 
 def ordered(template: Template, found: LocalMaximum) -> tuple[np.ndarray, np.ndarray]:

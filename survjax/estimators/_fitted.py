@@ -16,7 +16,7 @@ from survjax._core.validation import (
 )
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import NotFittedError
-from survjax.inference.curves import evaluate, natural_value
+from survjax.inference.curves import evaluate, natural_value, times_at
 from survjax.inference.maxima import Maxima, bounded
 from survjax.inference.rul import prediction_interval
 
@@ -218,7 +218,7 @@ class FittedLifetime:
             random_state = getattr(self, "random_state", 0)
         rng = random_generator(random_state)
         # The cumulative hazard of a lifetime is a unit exponential.
-        return np.asarray(self.lifetime_.inverse_cumulative_hazard(rng.exponential(size=int(n))))
+        return times_at(self.lifetime_, rng.exponential(size=int(n)))
 
 
 def _array(values: Any, name: str) -> np.ndarray:

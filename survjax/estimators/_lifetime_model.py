@@ -117,10 +117,11 @@ class LifetimeModel(LifetimeEstimator):
         template = template_of(self.lifetime)
         found = search(template, rows, self._settings())
         if found.faults and template.n_components == 1:
+            log_shape = float(np.sum(found.best.x[template.log_shapes]))
             raise NoFiniteMaximum(
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
                 f"no finite maximum: {found.faults[0]}, and the parameters ran to "
-                f"{_named(template, found.best.x)}. {likely_cause(rows)}"
+                f"{_named(template, found.best.x)}. {likely_cause(rows, log_shape)}"
             )
         self._keep(template, rows, found)
 

@@ -8,6 +8,8 @@ import numpy as np
 
 #: Failures whose times differ by less than this share are as good as one time.
 NEARLY_TIED = 1e-7
+#: A log shape this far from zero, without a maximum, is on its way to 0 or infinity.
+RUNAWAY = float(np.log(30.0))
 
 
 class FitWarning(UserWarning):
@@ -22,7 +24,17 @@ class NotFittedError(ValueError, AttributeError):
     """A method was called that needs a fit first."""
 
 
-def likely_cause(rows: Any) -> str:
+def shape_direction(log_shape: float) -> str:
+    """Where the shape of a fit without a maximum was going."""
+    shape = f"{np.exp(np.clip(log_shape, -700.0, 700.0)):.3g}"
+    if log_shape > RUNAWAY:
+        return f"the shape ran toward infinity (it reached {shape})"
+    if log_shape < -RUNAWAY:
+        return f"the shape ran toward 0 (it reached {shape})"
+    return f"the shape stood at {shape} when the search ended"
+
+
+def likely_cause(rows: Any, log_shape: float) -> str:
     """Why one Weibull has no finite maximum on these `Observations`, and what to do."""
     failed = rows.lower[(rows.event > 0) & (rows.weight > 0)]
     spread = float(np.ptp(failed) / failed.max()) if failed.size else 0.0
@@ -35,6 +47,13 @@ def likely_cause(rows: Any) -> str:
         return (
             "This happens where units come under observation just before they fail, so that "
             "next to no running time was seen: check entry"
+        )
+    if log_shape < -RUNAWAY:
+        return (
+            "This happens where all failures may have come at the very beginning of life, long "
+            "before the running times, so that ever flatter shapes fit: a share of the units "
+            "fails at once and the rest never does. Failures with a known earliest time "
+            "(lower > 0), or later failures, are needed"
         )
     if rows.interval is not None and failed.size == 0:
         return (

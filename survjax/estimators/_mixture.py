@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from survjax._core.observations import Observations
 from survjax.estimators._components import MixtureState
+from survjax.estimators._determined import warn_undetermined
 from survjax.estimators._lifetime_estimator import LifetimeEstimator
-from survjax.estimators._messages import NoFiniteMaximum, likely_cause
+from survjax.estimators._messages import NoFiniteMaximum, likely_cause, shape_direction
 from survjax.estimators._selection import select
 from survjax.estimators._settings import check_settings
+from survjax.inference.determined import log_errors
 from survjax.inference.maximize import Interior, Maximum, Settings, search
 from survjax.inference.template import weibull_template
 
@@ -156,11 +156,28 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
             log_shape = float(found.best.x[template.log_shapes][0])
             raise NoFiniteMaximum(
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
-                f"no finite maximum: {found.faults[0]}, and the shape ran to "
-                f"{np.exp(min(log_shape, 700.0)):.3g}. {likely_cause(rows)}"
+                f"no finite maximum: {found.faults[0]}, and {shape_direction(log_shape)}. "
+                f"{likely_cause(rows, log_shape)}"
             )
         return found
 
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+
+    @property
+    def undetermined_(self) -> tuple[str, ...]:
+        """Means and percentiles that the data do not determine; empty for most fits.
+
+        `mean_1`, ... are the components' mean lives, `mean` and `q01` to `q99` those of the fleet.
+        One is listed where its 95 % bounds lie a factor of more than 100 to either side, by the
+        standard error of its logarithm (delta method): then it is an extrapolation that says
+        next to nothing. All are listed where a fit has no bounds.
+        """
+        self._check_fitted()
+        return log_errors(self.parameters_, self.covariance_).undetermined()
+
+    def _warn(self, rows: Observations) -> None:
+        super()._warn(rows)
+        if self.converged_:
+            warn_undetermined(self.parameters_, self.covariance_, self.weights_, rows)

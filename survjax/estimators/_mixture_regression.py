@@ -20,6 +20,7 @@ from survjax._core.validation import (
 from survjax.estimators._accelerated import chosen_columns
 from survjax.estimators._atomic import all_or_nothing
 from survjax.estimators._covariates import column_names
+from survjax.estimators._determined import warn_undetermined
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
 from survjax.estimators._memberships import membership_table
@@ -28,6 +29,7 @@ from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._saved_fields import Number
 from survjax.estimators._settings import PARTS, check_max_shape, check_parts
+from survjax.inference._labels import natural_parameters
 from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
 from survjax.inference.histories import Histories, count, row_weights, whole_lives
 from survjax.inference.likelihood import entropy
@@ -185,7 +187,18 @@ class MixtureRegression(RegressionEstimator):
         self._units = shares @ weight
         self._keep(form, layout, columns, found, rows, x, n_units=n_units)
         self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
+        if self.converged_:
+            self._warn_undetermined(rows)
         return self
+
+    def _warn_undetermined(self, rows: Observations) -> None:
+        """Judge the mixture at the mean covariates, whose parameters are the intercepts."""
+        sizes = [len(item.columns) for item in self._fitted.layout]
+        first = np.cumsum([0, *sizes[:-1]])
+        x, covariance = self._fitted.theta[first], self._fitted.covariance
+        if covariance is not None:
+            weights = natural_parameters(x[None])[0][0]
+            warn_undetermined(x, covariance[np.ix_(first, first)], weights, rows)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -255,6 +268,32 @@ class MixtureRegression(RegressionEstimator):
         if self._units.min() < self.min_component_weight:
             words.append(f"a component holds only {self._units.min():.2g} units")
         return tuple(words[:1])
+
+    def _advice(self, found: RegressionMaximum, rows: Observations) -> str:
+        """Take fewer components, unless a column runs off in every component that it acts on."""
+        ended = super()._advice(found, rows)
+        if self.n_components == 1 or "raise max_iter" in ended:
+            return ended
+        fewer = (
+            f"The {self.n_components} components cannot all be told apart in these data: take "
+            f"fewer components (n_components={self.n_components - 1})"
+        )
+        columns = {
+            name.split(":")[1]
+            for name in self.parameter_names_
+            if ":" in name and not name.endswith(":intercept")
+        }
+        open_ = [word for word in self.certificate_.faults if word.startswith("the data leave")]
+        everywhere = [
+            column
+            for column in columns
+            if all(
+                any(name in word for word in open_)
+                for name in self.parameter_names_
+                if name.startswith("log_scale") and name.endswith(f":{column}")
+            )
+        ]
+        return self._drop_columns() if open_ and everywhere else fewer
 
     def _derive(self, layout: Layout) -> None:
         names = MixtureForm(self.n_components).names

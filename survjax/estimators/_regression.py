@@ -20,7 +20,12 @@ from survjax.estimators._covariates import (
     column_names,
     outlying_words,
 )
-from survjax.estimators._messages import FitWarning, NoFiniteMaximum
+from survjax.estimators._messages import (
+    FitWarning,
+    NoFiniteMaximum,
+    likely_cause,
+    shape_direction,
+)
 from survjax.estimators._parameter_table import ParameterTable
 from survjax.estimators._paths import PathPredictions
 from survjax.estimators._penalty_path import choose_penalty
@@ -231,15 +236,24 @@ class RegressionEstimator(
         if words:
             far = outlying_words(x, column_names(self))
             warnings.warn(
-                f"no proper maximum: {'; '.join(words)}{far}. {self._advice(found)}",
+                f"no proper maximum: {'; '.join(words)}{far}. {self._advice(found, rows)}",
                 FitWarning,
                 stacklevel=users_level(),
             )
 
-    def _advice(self, found: RegressionMaximum) -> str:
+    def _advice(self, found: RegressionMaximum, rows: Observations) -> str:
         """What to do where there is no proper maximum."""
         if found.n_iter >= self.max_iter and found.code != ResultCode.CONVERGED:
             return f"It ended after {found.n_iter} iterations: raise max_iter"
+        if any(word == "the data leave log_shape open" for word in self.certificate_.faults):
+            # Then no column is to blame: lives without covariates have no maximum either.
+            log_shape = self._part("log_shape")[0]
+            direction = shape_direction(log_shape)
+            return f"{direction[0].upper()}{direction[1:]}. {likely_cause(rows, log_shape)}"
+        return self._drop_columns()
+
+    def _drop_columns(self) -> str:
+        """The advice where a column is to blame."""
         drop = "Drop or merge such columns (no failures, or only failures, at some of their values)"
         return drop if self.penalty_ else f"{drop}, or set penalty > 0"
 

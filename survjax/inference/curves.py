@@ -225,3 +225,15 @@ def memberships(mixture: Mixture, ages: np.ndarray, failed: np.ndarray) -> np.nd
     extra = bucket_size(n) - n
     wide = np.pad(ages, (0, extra), constant_values=1.0), np.pad(failed, (0, extra))
     return np.exp(np.asarray(_log_membership(mixture, *wide)))[:, :n]
+
+
+@jax.jit
+def _times_at(lifetime: Lifetime, hazards: jax.Array) -> jax.Array:
+    return lifetime.inverse_cumulative_hazard(hazards)
+
+
+def times_at(lifetime: Lifetime, hazards: np.ndarray) -> np.ndarray:
+    """Times (n,) at which the cumulative hazard reaches each of n values, for any n at once."""
+    n = len(hazards)
+    wide = np.pad(hazards, (0, bucket_size(n) - n), constant_values=1.0)
+    return np.asarray(_times_at(lifetime, wide))[:n]

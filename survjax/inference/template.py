@@ -337,6 +337,14 @@ def weibull_template(n_components: int) -> Template:
     return Template(Mixture(zero[1:], Weibull(zero, zero)))
 
 
+def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, scales and shapes (..., K) from unconstrained vectors (..., p)."""
+    template = weibull_template((x.shape[-1] + 1) // 3)
+    log_scale, log_shape = (x[..., where] for where in template.stacks[0].positions)
+    with np.errstate(over="ignore"):  # an iteration that ran away is told by its faults
+        return np.exp(template.log_weights(x)), np.exp(log_scale), np.exp(log_shape)
+
+
 def _single(stack: Stack, values: np.ndarray) -> Any:
     """One component of a stack, or the lifetime that is no mixture, with parameters (P,)."""
     pieces, start = [], 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,6 +15,14 @@ from jax.typing import ArrayLike
 from survjax._core.numerics import bounded_exp, log1mexp_of_exp
 from survjax._core.pytree import data, parameter_items, pytree, ravel_parameters
 from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
+from survjax.lifetimes._limits import (
+    exp_to_infinity,
+    inside_life,
+    outside_life,
+    outside_targets,
+    times_exp,
+    with_age_limits,
+)
 from survjax.optimize import newton
 
 #: A cumulative hazard that no unit lives through.
@@ -28,9 +37,12 @@ class Lifetime(ABC):
     A new family is a `pytree` dataclass with two methods, `log_hazard` and `cumulative_hazard`,
     which must stay finite at any time, however long after the last unit. A third,
     `log_increment`, has a default that a family overrides where the difference of two cumulative
-    hazards would lose digits. All methods take times t >= 0 of any shape that
-    broadcasts with the parameters, in one unit of time, and return JAX arrays in the caller's
-    precision.
+    hazards would lose digits. All methods take times of any shape that broadcasts with the
+    parameters, in one unit of time, and return JAX arrays in the caller's precision.
+
+    Beyond the times 0 < t < inf they return limits: before time zero the hazard and the density
+    are 0 and the survival is 1; at infinity the survival and the density are 0, and the hazard is
+    its limit. Of NaN, of a share outside of [0, 1] and of a negative age the answer is NaN.
 
     Notes
     -----
@@ -83,6 +95,10 @@ class Lifetime(ABC):
         inside = log1mexp_of_exp(self.log_increment(lower, length))
         return -self.cumulative_hazard(lower) + jnp.where(bounded, inside, 0.0)
 
+    def final_log_hazard(self) -> jax.Array:
+        """Limit of the log hazard as time grows without bound: -inf, finite or inf."""
+        return self.log_hazard(jnp.inf)
+
     def given(self, age: ArrayLike) -> Lifetime:
         """The remaining life of a unit that has reached an age, itself a lifetime."""
         return Conditional(self, age)
@@ -95,12 +111,16 @@ class Lifetime(ABC):
         """Log of the probability density f(t) = h(t) S(t)."""
         # Nothing has failed by time zero, whatever the parameters: where the density begins at
         # infinity, its derivatives must not multiply that by the zero slope of H.
-        started = jnp.asarray(t) > 0
-        return self.log_hazard(t) - jnp.where(started, self.cumulative_hazard(t), 0.0)
+        t = jnp.asarray(t)
+        started, safe = inside_life(t)
+        ended = jnp.isposinf(t)
+        hazard = jnp.where(started, self.cumulative_hazard(safe), 0.0)
+        value = self.log_hazard(jnp.where(ended, 1.0, t)) - hazard
+        return jnp.where(ended & ~jnp.isnan(value), -jnp.inf, value)
 
     def hazard(self, t: ArrayLike) -> jax.Array:
         """Hazard rate h(t), per unit of time: the rate of failure of units that reached t."""
-        return jnp.exp(self.log_hazard(t))
+        return exp_to_infinity(self.log_hazard(t))
 
     def survival(self, t: ArrayLike) -> jax.Array:
         """P(T > t)."""
@@ -112,11 +132,14 @@ class Lifetime(ABC):
 
     def density(self, t: ArrayLike) -> jax.Array:
         """Probability density f(t), per unit of time."""
-        return jnp.exp(self.log_density(t))
+        return exp_to_infinity(self.log_density(t))
 
     def quantile(self, q: ArrayLike) -> jax.Array:
-        """The time by which a share q of units has failed, 0 <= q < 1."""
-        return self.inverse_cumulative_hazard(-jnp.log1p(-jnp.asarray(q)))
+        """The time by which a share q of units has failed, 0 <= q <= 1; NaN for other q."""
+        q = jnp.asarray(q)
+        share = (q >= 0) & (q < 1)
+        life = self.inverse_cumulative_hazard(-jnp.log1p(-jnp.where(share, q, 0.5)))
+        return jnp.where(share | jnp.isnan(life), life, jnp.where(q == 1, jnp.inf, jnp.nan))
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         """The time at which H reaches a positive target, by a bracketed search in log time."""
@@ -158,6 +181,7 @@ class Lifetime(ABC):
         """Mean life, the integral of the survival."""
         return self.residual_mean(0.0)
 
+    @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """Mean remaining life of a unit that has reached an age: integral of S(age+s)/S(age)."""
         age = jnp.asarray(age)
@@ -264,14 +288,38 @@ class Conditional(Lifetime):
     base: Lifetime
     age: ArrayLike = data()
 
+    def _reached(self, function: Callable[[jax.Array], jax.Array], limit: Any) -> jax.Array:
+        """A function of ages 0 <= age < inf, completed by its limit at infinity; else NaN."""
+        age = jnp.asarray(self.age)
+        usual = (age >= 0) & (age < jnp.inf)
+        value = function(jnp.where(usual, age, 0.0))
+        return jnp.where(usual, value, jnp.where(age > 0, limit, jnp.nan))
+
+    def final_log_hazard(self) -> jax.Array:
+        limit = self.base.final_log_hazard()
+        return self._reached(lambda age: limit + 0.0 * age, limit)
+
     def log_hazard(self, t: ArrayLike) -> jax.Array:
-        return self.base.log_hazard(self.age + jnp.asarray(t))
+        t = jnp.asarray(t)
+        last = self.base.final_log_hazard()
+        before = t < 0
+        value = self._reached(
+            lambda age: self.base.log_hazard(age + jnp.where(before, 0.0, t)),
+            jnp.where(jnp.isnan(t), jnp.nan, last),
+        )
+        return jnp.where(before & ~jnp.isnan(jnp.asarray(self.age)), -jnp.inf, value)
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)
-        moved = t > 0
-        increment = self.base.increment(self.age, jnp.where(moved, t, 1.0))
-        return jnp.where(moved, increment, 0.0)
+        moved, safe = inside_life(t)
+        # At an infinite age the hazard is constant: its limit.
+        constant = times_exp(safe, self.base.final_log_hazard())
+        increment = self._reached(lambda age: self.base.increment(age, safe), constant)
+        nothing = jnp.where(self._known_age(), 0.0, jnp.nan)
+        return jnp.where(moved, increment, outside_life(t) + nothing)
+
+    def _known_age(self) -> jax.Array:
+        return jnp.asarray(self.age) >= 0
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         return self.base.log_increment(self.age + jnp.asarray(start), length)
@@ -281,10 +329,17 @@ class Conditional(Lifetime):
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         rough = self.base.rough_cumulative_hazard
-        return rough(self.age + jnp.asarray(t)) - rough(self.age)
+        t = jnp.asarray(t)
+        constant = times_exp(t, self.base.final_log_hazard())
+        return self._reached(lambda age: rough(age + t) - rough(age), constant)
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
-        return self.base.inverse_increment(self.age, target)
+        target = jnp.asarray(target)
+        inside, safe = inside_life(target)
+        constant = times_exp(safe, -self.base.final_log_hazard())
+        life = self._reached(lambda age: self.base.inverse_increment(age, safe), constant)
+        nothing = jnp.where(self._known_age(), 0.0, jnp.nan)
+        return jnp.where(inside, life, outside_targets(target) + nothing)
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         return self.base.inverse_increment(self.age + jnp.asarray(start), target)
@@ -292,8 +347,10 @@ class Conditional(Lifetime):
     def given(self, age: ArrayLike) -> Lifetime:
         return self.base.given(self.age + jnp.asarray(age))
 
+    @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
-        return self.base.residual_mean(self.age + jnp.asarray(age))
+        total = jnp.asarray(self.age) + age
+        return jnp.where(self._known_age(), self.base.residual_mean(total), jnp.nan)
 
 
 def invert(lifetime: Lifetime, target: jax.Array, low: Any, high: Any) -> jax.Array:
@@ -310,7 +367,7 @@ def invert(lifetime: Lifetime, target: jax.Array, low: Any, high: Any) -> jax.Ar
     t = search(held, lax.stop_gradient(target), *bracket, power=0.375)
     t = _log_step(held, lax.stop_gradient(target), t)
     t = _newton_step(lifetime, held, target, t)
-    return jnp.where(target > 0, jnp.where(jnp.isposinf(target), jnp.inf, t), 0.0)
+    return jnp.where((target > 0) & (target < jnp.inf), t, outside_targets(target))
 
 
 def _log_step(held: Lifetime, target: jax.Array, t: jax.Array) -> jax.Array:

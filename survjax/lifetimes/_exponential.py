@@ -9,6 +9,13 @@ from jax.typing import ArrayLike
 
 from survjax._core.numerics import bounded_exp
 from survjax._core.pytree import parameter, pytree
+from survjax.lifetimes._limits import (
+    inside_life,
+    log_hazard_outside,
+    outside_life,
+    outside_targets,
+    with_age_limits,
+)
 from survjax.lifetimes._location_scale import LocationScale
 
 
@@ -52,19 +59,27 @@ class Exponential(LocationScale):
     def standard_quantile(share: np.ndarray) -> np.ndarray:
         return np.log(-np.log1p(-share))
 
+    def final_log_hazard(self) -> jax.Array:
+        return -jnp.asarray(self.log_scale)
+
     def log_hazard(self, t: ArrayLike) -> jax.Array:
-        return jnp.broadcast_to(
-            -self.log_scale, jnp.broadcast_shapes(jnp.shape(t), jnp.shape(self.log_scale))
-        )
+        t = jnp.asarray(t)
+        rate = -jnp.asarray(self.log_scale)
+        return jnp.where(t >= 0, rate, log_hazard_outside(t, rate))
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
-        return jnp.asarray(t) / self.scale
+        t = jnp.asarray(t)
+        inside, safe = inside_life(t)
+        return jnp.where(inside, safe / self.scale, outside_life(t))
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         return jnp.log(jnp.asarray(length)) - self.log_scale + 0.0 * jnp.asarray(start)
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
-        return jnp.asarray(target) * self.scale
+        target = jnp.asarray(target)
+        inside, safe = inside_life(target)
+        return jnp.where(inside, safe * self.scale, outside_targets(target))
 
+    @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         return self.scale + 0.0 * jnp.asarray(age)

@@ -11,6 +11,13 @@ from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import EXPONENTIAL_NODES, EXPONENTIAL_WEIGHTS
+from survjax.lifetimes._limits import (
+    inside_life,
+    log_hazard_outside,
+    outside_life,
+    outside_targets,
+    with_age_limits,
+)
 from survjax.lifetimes._location_scale import LocationScale
 
 
@@ -88,11 +95,13 @@ class LogLogistic(LocationScale):
         return np.log(share) - np.log1p(-share)
 
     def _z(self, t: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Whether t > 0, log t made finite, and shape (log t - log scale)."""
-        t = jnp.asarray(t)
-        positive = t > 0
-        log_t = jnp.log(jnp.where(positive, t, 1.0))
-        return positive, log_t, self.shape * (log_t - self.log_scale)
+        """Whether 0 < t < inf, log t made finite, and shape (log t - log scale)."""
+        inside, safe = inside_life(jnp.asarray(t))
+        log_t = jnp.log(safe)
+        return inside, log_t, self.shape * (log_t - self.log_scale)
+
+    def final_log_hazard(self) -> jax.Array:
+        return jnp.full(jnp.broadcast_shapes(self.scale.shape, self.shape.shape), -jnp.inf)
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         positive, log_t, z = self._z(t)
@@ -100,11 +109,11 @@ class LogLogistic(LocationScale):
         at_zero = jnp.where(
             self.shape < 1.0, jnp.inf, jnp.where(self.shape > 1.0, -jnp.inf, -self.log_scale)
         )
-        return jnp.where(positive, inside, at_zero)
+        return jnp.where(positive, inside, log_hazard_outside(jnp.asarray(t), at_zero))
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         positive, _, z = self._z(t)
-        return jnp.where(positive, softplus(z), 0.0)
+        return jnp.where(positive, softplus(z), outside_life(jnp.asarray(t)))
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         """Log of log(1 + F(start) ((stop / start)^shape - 1)): no difference of large numbers."""
@@ -126,16 +135,16 @@ class LogLogistic(LocationScale):
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         target = jnp.asarray(target)
-        positive = target > 0
-        z = _log_expm1(jnp.where(positive, target, 1.0))
-        return jnp.where(positive, jnp.exp(self.log_scale + z / self.shape), 0.0)
+        inside, safe = inside_life(target)
+        z = _log_expm1(safe)
+        return jnp.where(inside, jnp.exp(self.log_scale + z / self.shape), outside_targets(target))
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         """start ((1 + (exp(target) - 1) / F(start))^(1/shape) - 1), without cancellation."""
         target = jnp.asarray(target)
-        positive = target > 0
-        log_life = self._log_remaining(start, jnp.where(positive, target, 1.0))
-        return jnp.where(positive, jnp.exp(log_life), 0.0)
+        inside, safe = inside_life(target)
+        log_life = self._log_remaining(start, safe)
+        return jnp.where(inside, jnp.exp(log_life), outside_targets(target))
 
     def _log_remaining(self, start: ArrayLike, target: jax.Array) -> jax.Array:
         """Log of `inverse_increment` for positive targets: nothing overflows on the way."""
@@ -152,6 +161,7 @@ class LogLogistic(LocationScale):
         rest = jnp.where(left, jnp.log1p(-jnp.where(left, share, 0.0)), -jnp.inf)
         return jnp.where(old, aged, new + rest)
 
+    @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """E s(U) over a unit exponential U, s the remaining life; infinite for shapes up to one.
 

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import invert
+from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 from survjax.lifetimes._location_scale import LocationScale
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -111,20 +112,22 @@ class LogNormal(LocationScale):
         return np.array(found).reshape(np.shape(share))
 
     def _z(self, t: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Whether t > 0, log t made finite, and (log t - log scale) / sigma."""
-        t = jnp.asarray(t)
-        positive = t > 0
-        log_t = jnp.log(jnp.where(positive, t, 1.0))
-        return positive, log_t, self.shape * (log_t - self.log_scale)
+        """Whether 0 < t < inf, log t made finite, and (log t - log scale) / sigma."""
+        inside, safe = inside_life(jnp.asarray(t))
+        log_t = jnp.log(safe)
+        return inside, log_t, self.shape * (log_t - self.log_scale)
+
+    def final_log_hazard(self) -> jax.Array:
+        return jnp.full(jnp.broadcast_shapes(self.scale.shape, self.shape.shape), -jnp.inf)
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         positive, log_t, z = self._z(t)
         inside = self.log_shape - log_t - 0.5 * z * z - LOG_SQRT_2PI - log_upper_tail(z)
-        return jnp.where(positive, inside, -jnp.inf)
+        return jnp.where(positive, inside, log_hazard_outside(jnp.asarray(t), -jnp.inf))
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         positive, _, z = self._z(t)
-        return jnp.where(positive, -log_upper_tail(z), 0.0)
+        return jnp.where(positive, -log_upper_tail(z), outside_life(jnp.asarray(t)))
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         start, length = jnp.asarray(start), jnp.asarray(length)
@@ -141,7 +144,7 @@ class LogNormal(LocationScale):
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         target = jnp.asarray(target)
-        goal = lax.stop_gradient(jnp.where(target > 0, target, 1.0))
+        goal = lax.stop_gradient(inside_life(target)[1])
         late = goal > 0.5
         tail = jnp.exp(-jnp.clip(goal, 0.5, 650.0))
         z = jnp.where(late, -ndtri(tail), ndtri(-jnp.expm1(-jnp.minimum(goal, 0.5))))
@@ -149,12 +152,18 @@ class LogNormal(LocationScale):
         point = jnp.exp(lax.stop_gradient(self.log_scale + z / self.shape))
         return invert(self, target, 0.999 * point, 1.001 * point)
 
+    @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """age (exp(...) - 1) from the partial expectation, on the log scale."""
         age = jnp.asarray(age)
         positive, log_age, z = self._z(age)
         partial = self.log_scale + 0.5 * self.sigma**2 + log_upper_tail(z - self.sigma)
-        aged = jnp.where(positive, age, 1.0) * jnp.expm1(partial - log_upper_tail(z) - log_age)
+        log_end = partial - log_upper_tail(z)
+        # Far above the age the difference loses nothing, and the quotient could overflow.
+        near = log_end - log_age < 1.0
+        start = jnp.where(positive, age, 1.0)
+        aged = start * jnp.expm1(jnp.where(near, log_end - log_age, 0.0))
+        aged = jnp.where(near, aged, jnp.exp(log_end) - start)
         return jnp.where(positive, aged, self.mean())
 
     def mean(self) -> jax.Array:

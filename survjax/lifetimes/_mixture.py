@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from jax.typing import ArrayLike
 from survjax._core.numerics import logsumexp
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime, invert
+from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 
 
 @pytree
@@ -84,7 +86,10 @@ class Mixture(Lifetime):
 
         The weights of the survivors differ from those at birth: the frail die first.
         """
-        alive = -self.each(lambda c: c.cumulative_hazard(t))
+        # Far out, the component of the lightest tail is left: more so than any number tells.
+        t = jnp.asarray(t, float)
+        t = jnp.minimum(t, float(jnp.finfo(t.dtype).max) ** 0.8)
+        alive = -self._hazards(t)
         alive = alive + self._log_weights_for(alive)
         # Subtract the largest before adding the log hazard: otherwise digits are lost in the tail.
         alive = alive - jnp.max(alive, axis=0)
@@ -94,34 +99,64 @@ class Mixture(Lifetime):
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)
-        positive = t > 0
-        safe = jnp.where(positive, t, 1.0)
-        alive = -self.each(lambda c: c.cumulative_hazard(safe))
+        started, safe = inside_life(t)
+        alive = -self._hazards(safe)
         alive = alive + self._log_weights_for(alive)
         # With its derivatives: where hazards are large, their squares would drown what is left.
         alive = alive - jnp.max(alive, axis=0)
-        inside = logsumexp(alive + self.each(lambda c: c.log_hazard(safe))) - logsumexp(alive)
-        return jnp.where(positive, inside, self._log_hazard_at_zero(t))
+        inside = logsumexp(alive + self._log_hazards(safe, alive)[0]) - logsumexp(alive)
+        at_zero, at_end = self._log_hazard_at_zero(t), self.final_log_hazard()
+        return jnp.where(started, inside, log_hazard_outside(t, at_zero, at_end))
+
+    def final_log_hazard(self) -> jax.Array:
+        """That of the component whose hazard ends lowest: its units outlive all others."""
+        ends = self.each(lambda c: c.final_log_hazard())
+        absent = self._log_weights_for(ends) == -jnp.inf
+        return jnp.min(jnp.where(absent, jnp.inf, ends), axis=0)
+
+    def _log_hazards(self, t: ArrayLike, log_alive: jax.Array) -> tuple[jax.Array, float]:
+        """The components' log hazards (K, ...) within plus and minus a bound, and the bound.
+
+        Of a component that has died out, by the logs of the shares alive, no rate is left that
+        could matter, even where it is infinite.
+        """
+        rates = self.each(lambda c: c.log_hazard(t))
+        most = float(jnp.finfo(rates.dtype).max) ** 0.3
+        rates = jnp.clip(rates, -most, most)
+        gone = log_alive < -0.75 * _least_share(rates.dtype)
+        return jnp.where(gone, jnp.minimum(rates, 0.0), rates), most
+
+    def _hazards(self, t: ArrayLike) -> jax.Array:
+        """The components' cumulative hazards (K, ...), none of them infinite."""
+        hazards = self.each(lambda c: c.cumulative_hazard(t))
+        return jnp.minimum(hazards, 0.25 * jnp.finfo(hazards.dtype).max)
 
     def _log_hazard_at_zero(self, t: jax.Array) -> jax.Array:
         """Zero, finite or infinite according to the shapes, with a gradient that is never NaN."""
-        rate = self.each(lambda c: c.log_hazard(jnp.zeros_like(t)))
-        rate = rate + self._log_weights_for(rate)
-        finite = jnp.isfinite(rate)
+        start = jnp.zeros_like(t)
+        log_weights = self._log_weights_for(self.each(lambda c: c.cumulative_hazard(start)))
+        rate, most = self._log_hazards(start, log_weights)
+        rate = rate + log_weights
+        finite = jnp.abs(rate) < 0.5 * most
         total = jnp.sum(jnp.where(finite, jnp.exp(jnp.where(finite, rate, 0.0)), 0.0), axis=0)
         some = total > 0
         log_total = jnp.where(some, jnp.log(jnp.where(some, total, 1.0)), -jnp.inf)
-        return jnp.where(jnp.any(rate == jnp.inf, axis=0), jnp.inf, log_total)
+        at_zero = jnp.where(jnp.any(rate > 0.5 * most, axis=0), jnp.inf, log_total)
+        return jnp.where(jnp.any(jnp.isnan(rate), axis=0), jnp.nan, at_zero)
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
-        hazards = self.each(lambda c: c.cumulative_hazard(t))
+        t = jnp.asarray(t)
+        started, safe = inside_life(t)
+        hazards = self._hazards(safe)
         log_weights = self._log_weights_for(hazards)
         failed = jnp.sum(jnp.exp(log_weights) * -jnp.expm1(-hazards), axis=0)
         early = failed < 0.25
         # Early on, 1 - (sum of weights near 1) would leave only rounding: add failed shares.
-        return jnp.where(
-            early, -jnp.log1p(-jnp.where(early, failed, 0.0)), -logsumexp(log_weights - hazards)
-        )
+        early_hazard = -jnp.log1p(-jnp.where(early, failed, 0.0))
+        inside = jnp.where(early, early_hazard, -logsumexp(log_weights - hazards))
+        # Of a NaN age nothing is known, not even at time zero.
+        known = jnp.where(jnp.isnan(inside), jnp.nan, outside_life(t))
+        return jnp.where(started, inside, known)
 
     def log_interval_probability(self, lower: ArrayLike, upper: ArrayLike) -> jax.Array:
         inside = self.each(lambda c: c.log_interval_probability(lower, upper))
@@ -139,28 +174,40 @@ class Mixture(Lifetime):
         aged = tuple(jax.vmap(lambda c: c.given(age))(stack) for stack in stacks)
         log_membership = self.log_membership(age)
         # Logits over a first component that has long died out would be huge and alike, and drown
-        # the others' differences: a share of exp(-100) is as good as none.
-        logits = log_membership[1:] - jnp.maximum(log_membership[:1], -100.0)
+        # the others' differences: so small a share is as good as none, at any rate of failure.
+        least = -_least_share(log_membership.dtype)
+        logits = log_membership[1:] - jnp.maximum(log_membership[:1], least)
         return Mixture(logits, aged if isinstance(self.components, tuple) else aged[0])
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         hazards = self.each(lambda c: c.rough_cumulative_hazard(t))
+        hazards = jnp.minimum(hazards, 0.25 * jnp.finfo(hazards.dtype).max)
         return -logsumexp(self._log_weights_for(hazards) - hazards)
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         # The components' own solutions bracket the mixture's.
         target = jnp.asarray(target)
         held: Mixture = jax.tree.map(lax.stop_gradient, self)
-        goal = lax.stop_gradient(target)
+        goal = lax.stop_gradient(inside_life(target)[1])
         each = held.each(lambda c: c.inverse_cumulative_hazard(goal))
-        return invert(self, target, jnp.min(each, axis=0), jnp.max(each, axis=0))
+        limits = jnp.finfo(each.dtype)
+        low = jnp.clip(jnp.min(each, axis=0), limits.tiny, 0.25 * limits.max)
+        high = jnp.clip(jnp.max(each, axis=0), limits.tiny, 0.25 * limits.max)
+        life = invert(self, target, low, high)
+        # At an infinite age all components that are left end alike: at once, or never.
+        log_weights = jnp.broadcast_to(held._log_weights_for(each), each.shape)
+        main = jnp.take_along_axis(each, jnp.argmax(log_weights, axis=0)[None], axis=0)[0]
+        degenerate = (jnp.min(each, axis=0) == 0) & (main == 0) | jnp.isposinf(main)
+        life = jnp.where(degenerate & (target > 0), main, life)
+        return jnp.where(jnp.any(jnp.isnan(each), axis=0), jnp.nan, life)
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         return self.given(start).inverse_cumulative_hazard(target)
 
+    @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         means = self.each(lambda c: c.residual_mean(age))
-        return jnp.sum(jnp.exp(self.log_membership(age)) * means, axis=0)
+        return _weighted_sum(jnp.exp(self.log_membership(age)), means)
 
     def step_units(self) -> Lifetime:
         """Logits count as they are, components in their own units."""
@@ -175,5 +222,14 @@ class Mixture(Lifetime):
 
     def mean(self) -> jax.Array:
         """The weighted mean of the components' means."""
-        means = self.each(lambda c: c.mean())
-        return jnp.sum(self.weights * means, axis=0)
+        return _weighted_sum(self.weights, self.each(lambda c: c.mean()))
+
+
+def _least_share(dtype: Any) -> float:
+    """Minus the log of a share that is none: beyond the logs of all hazards, and of few digits."""
+    return 2000.0 if jnp.finfo(dtype).bits == 64 else 200.0
+
+
+def _weighted_sum(weights: jax.Array, values: jax.Array) -> jax.Array:
+    """Sum over components (K, ...), where one of weight zero may have an infinite value."""
+    return jnp.sum(weights * jnp.where(weights > 0, values, 0.0), axis=0)

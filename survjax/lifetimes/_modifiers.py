@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from survjax._core.pytree import data, pytree
 from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
 from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 from survjax.lifetimes._weibull import Weibull
 
 #: Every second node leaves 1e-9 of a mean remaining life, at half the time.
@@ -51,8 +52,13 @@ class ProportionalHazards(Lifetime):
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         return jnp.asarray(self.log_ratio) + self.base.log_hazard(t)
 
+    def final_log_hazard(self) -> jax.Array:
+        return jnp.asarray(self.log_ratio) + self.base.final_log_hazard()
+
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
-        return self.ratio * self.base.cumulative_hazard(t)
+        t = jnp.asarray(t)
+        inside, safe = inside_life(t)
+        return jnp.where(inside, self.ratio * self.base.cumulative_hazard(safe), outside_life(t))
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         return jnp.asarray(self.log_ratio) + self.base.log_increment(start, length)
@@ -66,6 +72,7 @@ class ProportionalHazards(Lifetime):
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         return self.base.inverse_increment(start, jnp.asarray(target) / self.ratio)
 
+    @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         if isinstance(self.base, Weibull):
             # A Weibull with its hazard scaled is a Weibull, whose mean is cheap.
@@ -120,10 +127,18 @@ class Accelerated(Lifetime):
         return jnp.exp(jnp.asarray(self.log_factor))
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
-        return self.base.log_hazard(jnp.asarray(t) / self.factor) - self.log_factor
+        t = jnp.asarray(t)
+        started = (t >= 0) & (t < jnp.inf)
+        inside = self.base.log_hazard(jnp.where(started, t, 1.0) / self.factor) - self.log_factor
+        return jnp.where(started, inside, log_hazard_outside(t, 0.0, self.final_log_hazard()))
+
+    def final_log_hazard(self) -> jax.Array:
+        return self.base.final_log_hazard() - jnp.asarray(self.log_factor)
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
-        return self.base.cumulative_hazard(jnp.asarray(t) / self.factor)
+        t = jnp.asarray(t)
+        inside, safe = inside_life(t)
+        return jnp.where(inside, self.base.cumulative_hazard(safe / self.factor), outside_life(t))
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         factor = self.factor
@@ -138,5 +153,6 @@ class Accelerated(Lifetime):
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         return self.factor * self.base.inverse_increment(jnp.asarray(start) / self.factor, target)
 
+    @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         return self.factor * self.base.residual_mean(jnp.asarray(age) / self.factor)

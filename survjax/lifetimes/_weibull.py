@@ -7,9 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import MAX_EXPONENT, bounded_exp, log1mexp
+from survjax._core.numerics import MAX_EXPONENT, bounded_exp, largest_exponent, log1mexp
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import UNIT_NODES, UNIT_WEIGHTS
+from survjax.lifetimes._limits import (
+    inside_life,
+    log_hazard_outside,
+    outside_life,
+    outside_targets,
+    with_age_limits,
+)
 from survjax.lifetimes._location_scale import LocationScale
 
 #: Of the series of the life before an age: z^17 / 17! is 3e-15 of it at z = 1.
@@ -72,22 +79,28 @@ class Weibull(LocationScale):
         return np.log(-np.log1p(-share))
 
     def _log_time(self, t: ArrayLike) -> tuple[jax.Array, jax.Array]:
-        """Whether t > 0, and a log that is finite everywhere."""
-        t = jnp.asarray(t)
-        positive = t > 0
-        return positive, jnp.log(jnp.where(positive, t, 1.0))
+        """Whether 0 < t < inf, and a log that is finite everywhere."""
+        inside, safe = inside_life(jnp.asarray(t))
+        return inside, jnp.log(safe)
+
+    def _log_hazard_limit(self, rises: float, falls: float) -> jax.Array:
+        """Limit of the log hazard where the powers of time vanish or explode, by the shape."""
+        level = jnp.where(self.shape > 1.0, rises, -jnp.asarray(self.log_scale))
+        return jnp.where(self.shape < 1.0, falls, level)
+
+    def final_log_hazard(self) -> jax.Array:
+        return self._log_hazard_limit(jnp.inf, -jnp.inf)
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         positive, log_t = self._log_time(t)
         inside = self.log_shape - log_t + self.shape * (log_t - self.log_scale)
-        at_zero = jnp.where(
-            self.shape < 1.0, jnp.inf, jnp.where(self.shape > 1.0, -jnp.inf, -self.log_scale)
-        )
-        return jnp.where(positive, inside, at_zero)
+        at_zero, at_end = self._log_hazard_limit(-jnp.inf, jnp.inf), self.final_log_hazard()
+        return jnp.where(positive, inside, log_hazard_outside(jnp.asarray(t), at_zero, at_end))
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         positive, log_t = self._log_time(t)
-        return jnp.where(positive, bounded_exp(self.shape * (log_t - self.log_scale)), 0.0)
+        inside = bounded_exp(self.shape * (log_t - self.log_scale))
+        return jnp.where(positive, inside, outside_life(jnp.asarray(t)))
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         start, length = jnp.asarray(start), jnp.asarray(length)
@@ -101,7 +114,7 @@ class Weibull(LocationScale):
         tiny = self.log_hazard(jnp.where(aged, start, 1.0)) + self._log_time(length)[1]
         increment = z + jnp.where(aged, share, 0.0)
         increment = jnp.where(aged & ~grown, tiny, increment)
-        return jnp.where(length > 0, increment, -jnp.inf)
+        return jnp.where(length < jnp.inf, jnp.where(length > 0, increment, -jnp.inf), length)
 
     def increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         """H(start) expm1(shape log(1 + length / start)) where that is a difference of likes."""
@@ -110,11 +123,19 @@ class Weibull(LocationScale):
         aged = start > 0
         growth = self.shape * jnp.log1p(length / jnp.where(aged, start, length + (length == 0)))
         close = aged & (growth < 1.0)
-        return jnp.where(close, before * jnp.expm1(jnp.where(close, growth, 1.0)), after - before)
+        growth = jnp.expm1(jnp.where(close, growth, 1.0))
+        difference = jnp.where(close, before * growth, after - before)
+        # Where H itself has left the range of numbers, its increment may not have.
+        _, log_start = self._log_time(start)
+        z = self.shape * (log_start - self.log_scale)
+        far = close & (z > largest_exponent(z)) & (growth > 0)
+        beyond = bounded_exp(jnp.where(far, z, 0.0) + jnp.log(jnp.where(far, growth, 1.0)))
+        return jnp.where(far, beyond, difference)
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         positive, log_target = self._log_time(target)
-        return jnp.where(positive, jnp.exp(self.log_scale + log_target / self.shape), 0.0)
+        inside = jnp.exp(self.log_scale + log_target / self.shape)
+        return jnp.where(positive, inside, outside_targets(jnp.asarray(target)))
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         """start (1 + target / H(start))^(1/shape) - start, without cancellation."""
@@ -125,9 +146,14 @@ class Weibull(LocationScale):
         old = positive & (z > -60.0)
         ratio = target * jnp.exp(-jnp.where(old, jnp.minimum(z, MAX_EXPONENT), 0.0))
         aged = jnp.where(old, start, 1.0) * jnp.expm1(jnp.log1p(ratio) / self.shape)
+        # Far out the hazard no longer changes over the life that is left.
+        far = old & (z > largest_exponent(z))
+        rate = jnp.where(far, self.log_shape - log_start + z, 0.0)
+        aged = jnp.where(far, target * jnp.exp(-rate), aged)
         new = self.inverse_cumulative_hazard(target)
         return jnp.where(old, aged, jnp.maximum(new - jnp.where(old, 0.0, start), 0.0))
 
+    @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """Mean remaining life at an age: scale / shape exp(z) Gamma(1 / shape, z), z = H(age).
 
@@ -142,7 +168,10 @@ class Weibull(LocationScale):
         few = jnp.where(positive, jnp.exp(jnp.minimum(log_z, 0.0)), 0.0)
         new = jnp.exp(few) * (self.mean() - before * self._share_before(few))
         old = jnp.where(young, 1.0, before) * self._share_beyond(jnp.where(young, 0.0, log_z))
-        return jnp.where(young, new, old)
+        # Far out the hazard no longer changes over the life that is left.
+        far = positive & (log_z > largest_exponent(log_z))
+        rate = jnp.where(far, self.log_shape - log_age + log_z, 0.0)
+        return jnp.where(far, jnp.exp(-rate), jnp.where(young, new, old))
 
     def _share_before(self, z: jax.Array) -> jax.Array:
         """Integral of the survival before an age, over that age, where 0 <= z = H(age) <= 1."""

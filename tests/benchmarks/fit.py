@@ -123,6 +123,31 @@ def remaining_life(n: int = 100_000) -> str:
     return table([f"{n:,} units", "s"], rows)
 
 
+def kinds_of_rows(sizes: tuple[int, ...], repeats: int) -> str:
+    """Late entry and intervals, over plain rows of the same number in the same run."""
+    rows = []
+    for n in sizes:
+        durations, events = fleet(n)
+        rng = np.random.default_rng(5)
+        # Half came under observation late; failures are found at inspections, each at its own.
+        entry = np.where(rng.random(n) < 0.5, durations * rng.random(n), 0.0)
+        lower = np.where(events, durations * rng.uniform(0.8, 1.0, n), durations)
+        upper = np.where(events, durations * rng.uniform(1.0, 1.2, n), np.inf)
+        for k in (1, 2):
+            model = WeibullMixture(k)
+            runs = {
+                "plain": partial(model.fit, durations, events),
+                "late entry": partial(model.fit, durations, events, entry=entry),
+                "intervals": partial(model.fit_interval, lower, upper),
+                "both": partial(model.fit_interval, lower, upper, entry=0.8 * entry),
+            }
+            t = in_turn(runs, repeats)
+            ratios = [f"{t[name] / t['plain']:.1f}" for name in list(runs)[1:]]
+            rows.append([f"{n:,}", f"{k}", f"{1e3 * t['plain']:.1f}", *ratios])
+    head = ["n", "components", "plain rows, ms", "late entry / plain", "intervals / plain"]
+    return table([*head, "both / plain"], rows)
+
+
 ONE, TWO = (f"from survjax import WeibullMixture; WeibullMixture({k}).fit(t, e)" for k in (1, 2))
 CACHE = "import survjax; survjax.enable_compile_cache(FOLDER); "
 COLD = {
@@ -199,11 +224,16 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into the docs")
     parser.add_argument("--peers", action="store_true", help="also time installed peers")
     parser.add_argument("--quick", action="store_true", help="small sizes only")
+    parser.add_argument("--kinds", action="store_true", help="only the kinds of rows")
     chosen = parser.parse_args()
+    if chosen.kinds:
+        print(kinds_of_rows((1_000, 100_000), 3))
+        return
     large = () if chosen.quick else (1_000_000,)
     parts = [
         "## Whole fits\n\n`python -m tests.benchmarks.fit`; " + machine() + ".",
         mixtures((1_000, 100_000, *large)),
+        kinds_of_rows((1_000, 100_000), 5),
         singles((100_000,) if chosen.quick else (1_000_000, 10_000_000)),
         remaining_life(),
         first_fits(),

@@ -21,10 +21,13 @@ from survjax import (
     DeepWeibullMixture,
     MixtureRegression,
     ScaledHazard,
+    WeibullMixture,
+    survival_target,
 )
 from tests.benchmarks.measure import in_turn, machine, table, write_section
 
 N_COLUMNS = 10
+KINDS = ("late entry", "intervals")
 
 
 def fleet(n: int, seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +95,60 @@ def accelerated(sizes: tuple[int, ...], repeats: int) -> str:
         )
     head = ["Weibull AFT, n", "whole fit, ms", "Newton by hand, ms", "fit / hand", "in CPU time"]
     return table(head, rows)
+
+
+def kinds_of_rows(sizes: tuple[int, ...], repeats: int) -> str:
+    """Each family, late entry and intervals, over plain Weibull rows of the same number."""
+    rows = []
+    for n in sizes:
+        x, y = fleet(n)
+        rng = np.random.default_rng(11)
+        entry = np.where(rng.random(n) < 0.5, y[:, 0] * rng.random(n), 0.0)
+        failed = y[:, 1] > 0
+        lower = np.where(failed, y[:, 0] * rng.uniform(0.8, 1.0, n), y[:, 0])
+        upper = np.where(failed, y[:, 0] * rng.uniform(1.0, 1.2, n), np.inf)
+        bounds = survival_target(lower, upper)
+        runs = {
+            (family, kind): partial(AcceleratedLifetime(family).fit, x, target, entry=late)
+            for family in ("weibull", "lognormal", "loglogistic", "exponential")
+            for kind, target, late in (
+                ("plain", y, None),
+                ("late entry", y, entry),
+                ("intervals", bounds, None),
+            )
+        }
+        t = in_turn(runs, repeats)
+        plain = t["weibull", "plain"]
+        for family in dict.fromkeys(family for family, _ in runs):
+            ratios = [f"{t[family, kind] / plain:.1f}" for kind in ("plain", *KINDS)]
+            rows.append([f"{n:,}", family, f"{1e3 * t[family, 'plain']:.1f}", *ratios])
+    head = ["n", "family", "plain rows, ms", "plain / plain Weibull", "late entry / plain Weibull"]
+    return table([*head, "intervals / plain Weibull"], rows)
+
+
+def hidden_kinds(n: int, seed: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    """Columns (n, 10) and (duration, event) of two kinds of units; columns move both."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, N_COLUMNS))
+    weak = rng.random(n) < 1.0 / (1.0 + np.exp(1.0 - 0.8 * x[:, 0]))
+    lives = np.where(weak, 6.0 * rng.weibull(1.2, n), 40.0 * rng.weibull(3.5, n))
+    lives *= np.exp(x @ np.linspace(-0.1, 0.1, N_COLUMNS))
+    limits = rng.uniform(10, 110, n)
+    return x, np.column_stack([np.minimum(lives, limits), lives <= limits])
+
+
+def mixtures(n: int, repeats: int) -> str:
+    """Regressions with hidden kinds, over a Weibull AFT of the same rows in the same run."""
+    x, y = hidden_kinds(n)
+    models = {
+        "AcceleratedLifetime()": AcceleratedLifetime(),
+        "ScaledHazard(WeibullMixture(2))": ScaledHazard(WeibullMixture(2)),
+        "MixtureRegression(2)": MixtureRegression(2),
+    }
+    t = in_turn({name: partial(model.fit, x, y) for name, model in models.items()}, repeats)
+    plain = t["AcceleratedLifetime()"]
+    rows = [[name, f"{1e3 * taken:.0f}", f"{taken / plain:.1f}"] for name, taken in t.items()]
+    return table([f"{n:,} rows, ten columns", "whole fit, ms", "over AcceleratedLifetime()"], rows)
 
 
 def predictions(n: int = 100_000) -> str:
@@ -172,12 +229,18 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into the docs")
     parser.add_argument("--peers", action="store_true", help="also time installed peers")
     parser.add_argument("--quick", action="store_true", help="small sizes only")
+    parser.add_argument("--kinds", action="store_true", help="only families and kinds of rows")
     chosen = parser.parse_args()
+    if chosen.kinds:
+        print(kinds_of_rows((1_000, 100_000), 3), mixtures(100_000, 1), sep="\n\n")
+        return
     sizes = (100_000,) if chosen.quick else (100_000, 1_000_000)
     parts = [
         "## Regressions\n\n`python -m tests.benchmarks.regression --peers`; " + machine() + ". Ten "
         "columns, 30 % of the units still running.",
         accelerated(sizes, 5),
+        kinds_of_rows((1_000, 100_000), 5),
+        mixtures(100_000, 3),
         cox(sizes, 5, chosen.peers),
         predictions(),
     ]

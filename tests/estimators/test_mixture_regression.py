@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from survjax import MixtureRegression, WeibullMixture
+from survjax import FitWarning, MixtureRegression, WeibullMixture
 from survjax._core.precision import double_precision
 from survjax.inference.regression_curves import memberships
 
@@ -137,3 +137,13 @@ def test_a_penalty_is_chosen_by_what_was_held_out():
     bound = MixtureRegression(2, n_starts=2, penalty="cv").fit(x, y, unit=np.arange(600))
     assert bound.penalty_ == fitted.penalty_
     np.testing.assert_allclose(bound.penalty_path_["score"], path["score"], rtol=1e-6)
+
+
+def test_where_one_population_is_split_in_two_the_advice_is_to_take_fewer_components():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 1))
+    life = np.exp(0.4 * x[:, 0]) * 10.0 * rng.weibull(2.0, 60)
+    with pytest.warns(FitWarning, match=r"take fewer components \(n_components=1\)") as told:
+        model = MixtureRegression(2, n_starts=3).fit(x, life)
+    assert not model.converged_
+    assert "merge such columns" not in str(told[0].message)

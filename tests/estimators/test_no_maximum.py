@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from survjax import FitWarning, NoFiniteMaximum, WeibullMixture
+from survjax import (
+    AcceleratedLifetime,
+    FitWarning,
+    NoFiniteMaximum,
+    WeibullMixture,
+    survival_target,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +47,33 @@ def test_more_components_than_rows_are_refused_at_once():
         WeibullMixture(40).fit(life)
     chosen = WeibullMixture("bic", max_components=9).fit(life[:3])
     assert list(chosen.selection_["n_components"]) == [1, 2, 3]
+
+
+INF = np.inf
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "direction", "cause"),
+    [
+        ([0, 0, 0, 3, 4, 5, 9], [7, 8, 2, INF, INF, INF, INF], "toward 0", "ever flatter shapes"),
+        ([0, 0, 3, 4], [1, 2, INF, INF], "toward 0", "ever flatter shapes"),
+        ([2, 3, 1], [5, 6, 4], "toward infinity", "ever steeper shapes"),
+        ([5, 6, 3, 4], [7, 8, INF, INF], "toward infinity", "ever steeper shapes"),
+        ([3, 3, 3], [3, 3, 3], "toward infinity", "share one time"),
+        ([1, 2, 3], [INF, INF, 3], "toward infinity", "none was seen before the longest"),
+        ([0, 0], [3, 4], "stood at", "intervals of all failures overlap"),
+    ],
+)
+def test_the_message_names_the_direction_in_which_the_shape_ran(lower, upper, direction, cause):
+    with pytest.raises(NoFiniteMaximum, match=f"the shape .*{direction}") as told:
+        WeibullMixture(1).fit_interval(lower, upper)
+    assert cause in str(told.value)
+
+
+def test_a_regression_on_lives_without_a_maximum_blames_no_column():
+    lower, upper = np.array([5.0, 6, 3, 4]), np.array([7.0, 8, INF, INF])
+    with pytest.warns(FitWarning, match="The shape ran toward infinity .* ever steeper") as told:
+        AcceleratedLifetime().fit(
+            np.array([[0.0], [1.0], [2.0], [0.0]]), survival_target(lower, upper)
+        )
+    assert "merge such columns" not in str(told[0].message)
