@@ -113,8 +113,9 @@ class Correction:
     @classmethod
     def none(cls, size: int) -> Correction:
         """Nothing, for vectors of a size."""
-        zero = np.zeros(size)
-        return cls(zero, np.zeros(()), zero, np.zeros((size, size)), zero, zero)
+        # An array each: callers fill in some of them.
+        point, gradient, penalty, reference = np.zeros((4, size))
+        return cls(point, np.zeros(()), gradient, np.zeros((size, size)), penalty, reference)
 
 
 def _corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, Any, Any]:
