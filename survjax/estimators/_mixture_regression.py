@@ -29,7 +29,7 @@ from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._saved_fields import Number
 from survjax.estimators._settings import PARTS, check_max_shape, check_parts
-from survjax.inference._labels import natural_parameters
+from survjax.inference.template import natural_parameters
 from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
 from survjax.inference.histories import Histories, count, row_weights, whole_lives
 from survjax.inference.likelihood import entropy
