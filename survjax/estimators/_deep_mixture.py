@@ -28,6 +28,7 @@ from survjax.estimators._memberships import membership_table
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._paths import PathPredictions
 from survjax.estimators._target import check_survival_y
+from survjax.estimators._unnamed_units import MIXED, warn_of_unnamed_units
 from survjax.inference.curves import natural_value
 from survjax.inference.deep_mixture import train_members
 from survjax.inference.deep_mixture_curves import (
@@ -206,6 +207,8 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
             )
         if rows.n_rows == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
+        if unit is None:
+            warn_of_unnamed_units(rows, x, MIXED)
         histories = None if unit is None else Histories.from_rows(rows, unit)
         lives, first = rows, slice(None)
         if histories is not None:

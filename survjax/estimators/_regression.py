@@ -26,6 +26,7 @@ from survjax.estimators._paths import PathPredictions
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._saved_regression import SavedRegression
 from survjax.estimators._target import check_survival_y
+from survjax.estimators._unnamed_units import warn_of_unnamed_units
 from survjax.inference.forms import Form, Layout
 from survjax.inference.histories import Histories, HistoryLikelihood, count, row_weights
 from survjax.inference.penalties import Penalty, RegressionMaximum
@@ -50,6 +51,8 @@ class RegressionEstimator(
 
     #: Whether rows of one unit depend on each other (accelerated life, mixtures).
     _histories_bind = True
+    #: What becomes of a fit that takes each row of a history for a unit.
+    _rows_as_units = "effects and bounds are wrong"
 
     penalty: Any
     penalty_: float
@@ -98,7 +101,8 @@ class RegressionEstimator(
         unit : array-like of shape (n,), optional
             Which unit each row belongs to, where covariates change with time: a row then says
             that the unit had them from its `entry` to its duration, and the event marks its
-            failure at the end of its last row.
+            failure at the end of its last row. Without it each row is a unit; a `FitWarning`
+            says so where many rows end exactly where others enter.
 
         Returns
         -------
@@ -114,6 +118,8 @@ class RegressionEstimator(
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
+        if unit is None:
+            warn_of_unnamed_units(rows, x, self._rows_as_units)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit)
         else:
