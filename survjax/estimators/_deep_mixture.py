@@ -16,6 +16,7 @@ from survjax.estimators._covariates import check_covariates
 from survjax.estimators._deep_saved import SavedDeepMixture
 from survjax.estimators._deep_training import (
     best_of_each,
+    by_content,
     check_settings,
     history_table,
     member_weights,
@@ -210,17 +211,18 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
         if unit is None:
             warn_of_unnamed_units(rows, x, MIXED)
         histories = None if unit is None else Histories.from_rows(rows, unit)
-        lives, first = rows, slice(None)
-        if histories is not None:
-            lives, first = whole_lives(histories), histories.order[histories.first_rows]
+        taught, seen, units = by_content(rows, x, unit)
+        lives, first = taught, slice(None)
+        if units is not None:
+            lives, first = whole_lives(units), units.order[units.first_rows]
         weight, held = member_weights(self, lives, how.seed)
-        columns = Columns.of(x, row_weights(rows, histories))
-        z = (x - columns.center) / columns.scale
+        columns = Columns.of(seen, row_weights(taught, units))
+        z = (seen - columns.center) / columns.scale
         base = plain_mixtures(lives, weight, self.n_components)
         # In training a unit of the usual weight counts as one.
-        share = weight / lives.weight[lives.weight > 0].mean()
+        share = weight / lives.weight.mean()
         trained = train_members(
-            network, histories or rows, z, share, held, base, self.n_restarts, how
+            network, units or taught, z, share, held, base, self.n_restarts, how
         )
         kept, parameters = best_of_each(trained, self.n_members, self.n_restarts, held is not None)
         order = component_order(network, parameters, z[first])

@@ -106,7 +106,11 @@ def test_ages_heaped_on_whole_years_are_not_taken_for_histories():
 
 def test_the_shipped_pumps_are_not_taken_for_histories():
     pumps = load_pumps()
-    for per, low, high in ((1, np.array, np.array), (1, np.floor, np.ceil), (12, np.floor, np.ceil)):
+    for per, low, high in (
+        (1, np.array, np.array),
+        (1, np.floor, np.ceil),
+        (12, np.floor, np.ceil),
+    ):
         assert found(low(pumps["entry"] * per), high(pumps["age"] * per), pumps["failed"]) is None
 
 
