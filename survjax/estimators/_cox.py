@@ -32,7 +32,7 @@ from survjax.estimators._cox_saved import SavedCox
 from survjax.estimators._cox_units import cox_histories, units_of_cox, warn_of_rows_as_units
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
-from survjax.estimators._target import SurvivalTarget, check_survival_y
+from survjax.estimators._target import SurvivalTarget, check_survival_y, warn_of_events_in_x
 from survjax.inference.metrics import concordance
 from survjax.inference.partial_likelihood import (
     CoxFit,
@@ -237,6 +237,8 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
             )
         if target.durations.shape[0] != x.shape[0]:
             raise ValueError(f"X has {x.shape[0]} rows but y has {target.durations.shape[0]}")
+        if reset:
+            warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
         return x, target
 
     def _penalty(

@@ -28,7 +28,7 @@ from survjax.estimators._frames import frame
 from survjax.estimators._memberships import membership_table
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._paths import PathPredictions
-from survjax.estimators._target import check_survival_y
+from survjax.estimators._target import check_survival_y, warn_of_events_in_x
 from survjax.estimators._unnamed_units import MIXED, warn_of_unnamed_units
 from survjax.inference.curves import natural_value
 from survjax.inference.deep_mixture import train_members
@@ -248,9 +248,12 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
     ) -> tuple[Observations, np.ndarray]:
         """Covariates and rows of one length."""
         x = check_covariates(self, X, reset=reset)
-        rows = check_survival_y(y).observations(entry, sample_weight)
+        target = check_survival_y(y)
+        rows = target.observations(entry, sample_weight)
         if rows.n_rows != x.shape[0]:
             raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
+        if reset:
+            warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
         return rows, x
 
     def _curves(

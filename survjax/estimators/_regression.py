@@ -25,7 +25,7 @@ from survjax.estimators._parameter_table import ParameterTable
 from survjax.estimators._paths import PathPredictions
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._saved_regression import SavedRegression
-from survjax.estimators._target import check_survival_y
+from survjax.estimators._target import check_survival_y, warn_of_events_in_x
 from survjax.estimators._unnamed_units import warn_of_unnamed_units
 from survjax.inference.forms import Form, Layout
 from survjax.inference.histories import Histories, HistoryLikelihood, count, row_weights
@@ -135,9 +135,12 @@ class RegressionEstimator(
     ) -> tuple[Observations, np.ndarray]:
         """Covariates and rows of one length."""
         x = check_covariates(self, X, reset=reset)
-        rows = check_survival_y(y).observations(entry, sample_weight, **self._rounding())
+        target = check_survival_y(y)
+        rows = target.observations(entry, sample_weight, **self._rounding())
         if rows.n_rows != x.shape[0]:
             raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
+        if reset:
+            warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
         return rows, x
 
     def _rounding(self) -> dict[str, Any]:
