@@ -76,7 +76,8 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
     max_shape : float, default 60
         Bound of every shape: steeper components are collapses on single times.
     random_state : int, RandomState instance or None, default 0
-        Samples, beginnings and batches follow from it.
+        Samples, beginnings and batches follow from it; they are drawn for rows in the order of what
+        they hold, equal ones as one with a weight, so that the order of rows changes nothing.
 
     Attributes
     ----------
