@@ -23,6 +23,7 @@ from survjax.estimators._plots import Plots
 from survjax.estimators._report import Report
 from survjax.estimators._selection import select
 from survjax.estimators._settings import check_settings
+from survjax.estimators._unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
 from survjax.inference.curves import memberships
 from survjax.inference.determined import log_errors
 from survjax.inference.likelihood import contributions
@@ -166,7 +167,10 @@ class WeibullMixture(Parameters, FittedLifetime, Intervals, Report, Plots):
         """
         if entry is None and sample_weight is None and not isinstance(durations, Observations):
             durations, event_observed, sample_weight = _counted(durations, event_observed)
-        return self._fit(self._rows_of(durations, event_observed, entry, sample_weight))
+        rows = self._rows_of(durations, event_observed, entry, sample_weight)
+        if rows is not durations and self.n_components != 1:
+            warn_of_unnamed_units(rows, None, COUNTS, ONE_ROW)
+        return self._fit(rows)
 
     def _rows_of(
         self, durations: Any, event_observed: Any, entry: Any, sample_weight: Any
