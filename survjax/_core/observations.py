@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
 
+from survjax._core.callers import users_level
+from survjax._core.event_names import is_event_column
 from survjax._core.pytree import data, pytree
 from survjax._core.recording import check_rounding, recording_intervals
 from survjax._core.tables import Columns
@@ -199,6 +202,12 @@ class Observations:
             Columns of truncation bounds and weights.
         resolution, rounding
             As in `from_durations`.
+
+        Warns
+        -----
+        UserWarning
+            Where no event column is named, so that every row counts as a failure, and one that is
+            called like an event holds 0 and 1.
         """
         column = Columns(frame)
         limits = {
@@ -207,6 +216,8 @@ class Observations:
             "sample_weight": column(weight),
         }
         if duration is not None and lower is None and upper is None:
+            if event is None:
+                _ask_for_event(column, [duration, entry, exit, weight])
             return cls.from_durations(
                 column(duration), column(event), resolution=resolution, rounding=rounding, **limits
             )
@@ -314,3 +325,17 @@ class Observations:
     def without_padding(self) -> Observations:
         """Only the rows that have weight."""
         return self if self.weight.all() else self.take(np.flatnonzero(self.weight))
+
+
+def _ask_for_event(column: Columns, used: list[str | None]) -> None:
+    """Warn where a column that nobody named looks like the events."""
+    for name in column.names:
+        values = None if name in used else column(name)
+        if values is not None and is_event_column(name, values):
+            warnings.warn(
+                f"every one of the {values.size} rows counts as a failure, since event= is not "
+                f"given: did you mean event={name!r}?",
+                UserWarning,
+                stacklevel=users_level(),
+            )
+            return

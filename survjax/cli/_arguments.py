@@ -82,7 +82,14 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("columns (--duration, or --lower and --upper, is required)")
     add = group.add_argument
     add("--duration", metavar="COL", help="time to failure, or time survived so far")
-    add("--event", metavar="COL", help="1 or true: failed; 0 or false: not (default: all failed)")
+    add(
+        "--event", metavar="COL",
+        help="1, true or yes: failed; 0, false or no: not (default: all failed)",
+    )  # fmt: skip
+    add(
+        "--failed-value", metavar="WORD", action="append", default=[],
+        help="what --event holds for a failure, if something else; may be repeated",
+    )  # fmt: skip
     add("--lower", metavar="COL", help="with --upper: the unit failed after this age ...")
     add("--upper", metavar="COL", help="... and by this one; empty where it still runs")
     add("--entry", metavar="COL", help="age at which the unit came under observation")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from survjax.cli._errors import Refused, printable, quoted
+from survjax.cli._flags import FLAGS, WORDS
 from survjax.cli._reading import Table
 
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nat", "#n/a", "-", ".", "?"))
-FLAGS = {"1": True, "0": False, "true": True, "false": False, "1.0": True, "0.0": False}
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def needed_columns(arguments: argparse.Namespace) -> dict[str, str]:
             raise Refused("--resolution goes with --duration: bounds already say how wide they are")
     elif any(bound is not None for bound in bounds):
         raise Refused("name either --duration, or --lower and --upper, not both")
+    if arguments.failed_value and arguments.event is None:
+        raise Refused("--failed-value goes with --event COL, whose value for a failure it is")
     roles = ("duration", "event", "lower", "upper", "entry", "weight", "in_service", "id")
     found = {role: getattr(arguments, role) for role in roles}
     return {role: column for role, column in found.items() if column is not None}
@@ -74,7 +76,7 @@ def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespa
     check = Checker(table, roles, arguments.decimal)
     if "duration" in roles:
         lower = check.numbers("duration")
-        failed = check.flags("event") if "event" in roles else np.ones(table.n_rows, bool)
+        failed = check.failed(arguments.failed_value)
         check.rule("duration", lower >= 0, "is negative, {cell},", "durations start at 0")
         if arguments.resolution is None or arguments.rounding == "up":
             why = "a failed unit needs a positive duration"
@@ -172,15 +174,40 @@ class Checker:
             good = (cells == 0) | (cells == 1)
             values = cells == 1
         else:
-            read = [FLAGS.get(cell.strip().lower()) for cell in cells]
+            known = FLAGS | WORDS
+            read = [known.get(cell.strip().lower()) for cell in cells]
             empty = np.array([cell.strip().lower() in MISSING for cell in cells])
             good = np.array([flag is not None for flag in read])
             values = np.array([bool(flag) for flag in read])
         meaning = "failed, 0 = not" if role == "event" else "still runs, 0 = not"
-        advice = f"write 1 = {meaning} (or true, false)"
+        advice = f"write 1 = {meaning} (or true, false, yes, no)"
         self.fail(role, np.flatnonzero(empty), "has no value", advice)
+        if role == "event":
+            advice += ", or pass the word for a failure as --failed-value"
         self.fail(role, np.flatnonzero(~good), "holds {cell}", advice)
         return values
+
+    def failed(self, words: Sequence[str]) -> np.ndarray:
+        """Which units failed: those whose event is one of the words, if any; all without events."""
+        if "event" not in self.roles:
+            return np.ones(self.table.n_rows, bool)
+        if not words:
+            return self.flags("event")
+        cells = self.cells("event")
+        if isinstance(cells, np.ndarray):
+            cells = ["" if cell != cell else f"{cell:.15g}" for cell in cells.tolist()]
+        cells = [cell.strip() for cell in cells]
+        empty = np.array([cell.lower() in MISSING and cell not in words for cell in cells])
+        self.fail("event", np.flatnonzero(empty), "has no value", "fill or drop such rows")
+        there = Counter(cells)
+        for word in words:
+            if word not in there:
+                listed = ", ".join(printable(cell, 20) for cell, _ in there.most_common(5))
+                raise Refused(
+                    f"column {quoted(self.roles['event'])} nowhere holds --failed-value "
+                    f"{quoted(word)}: it holds {listed}{', ...' if len(there) > 5 else ''}"
+                )
+        return np.array([cell in words for cell in cells])
 
     def entry(self, age: np.ndarray, later: np.ndarray) -> np.ndarray:
         """Entry ages, below the ages they lead to; an empty cell is a unit watched from new.

@@ -11,6 +11,7 @@ import numpy as np
 
 from survjax.cli._columns import Checker, Units, check_units, needed_columns
 from survjax.cli._covariates import named_covariates, read_covariates
+from survjax.cli._flags import all_failed
 from survjax.cli._reading import read_table
 from survjax.cli._session import Session
 
@@ -25,13 +26,17 @@ def fit(session: Session) -> int:
     names = named_covariates(arguments.covariates, roles)
     session.begin(f"reading {arguments.file}")
     needed = list(dict.fromkeys([*roles.values(), *names]))
-    table = read_table(Path(arguments.file), needed, arguments.separator, arguments.encoding)
+    forgotten = "duration" in roles and "event" not in roles
+    how = arguments.separator, arguments.encoding, forgotten
+    table = read_table(Path(arguments.file), needed, *how)
     units = check_units(table, roles, arguments)
     covariates = None
     if names:
         covariates = read_covariates(Checker(table, dict(roles), arguments.decimal), names)
     for note in (*table.notes, *units.notes, *(covariates.notes if covariates else ())):
         session.note("note", note)
+    if forgotten:
+        session.note("note", all_failed(table.n_rows, table.flags))
     session.results.open()
     session.begin("loading JAX")
     if covariates is not None:

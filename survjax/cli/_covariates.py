@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from survjax.cli._columns import FLAGS, MISSING, Checker
+from survjax.cli._columns import MISSING, Checker
 from survjax.cli._errors import Refused, printable, quoted
+from survjax.cli._flags import FLAGS
 
 #: Text with more different values than this is no group that an effect can be fitted to.
 MOST_LEVELS = 12
@@ -139,6 +140,12 @@ def _levels(check: Checker, name: str, cells: Sequence[str]) -> list[str]:
     empty = np.flatnonzero([word.lower() in MISSING for word in words])
     check.fail(name, empty, "has no value", "fill or drop rows without one")
     counts = Counter(words)
+    commas = [word for word in counts if "," in word]
+    if check.decimal == "." and commas and all(_is_number(word, ",") for word in counts):
+        raise Refused(
+            f"column {quoted(name)} holds text, {quoted(commas[0])}: pass --decimal , if commas "
+            "are decimal marks"
+        )
     if len(counts) > MOST_LEVELS and all(DATE.match(word) for word in counts):
         raise Refused(
             f"column {quoted(name)} holds dates, such as {quoted(words[0])}: an effect needs "

@@ -12,11 +12,13 @@ import csv
 import difflib
 import io
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from survjax.cli._errors import Refused, printable, quoted
+from survjax.cli._flags import LeftOver, holds_flags
 
 #: What other files begin with, and what to do with them.
 FOREIGN = {
@@ -44,22 +46,29 @@ class Table:
     n_rows : int
     notes : tuple of str
         What the user should know about how the file was read.
+    flags : tuple of str
+        Other columns that hold flags and nothing else, if they were asked for.
     """
 
     columns: dict[str, Any]
     places: Callable[[int], str]
     n_rows: int
     notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 def read_table(
-    path: Path, needed: Sequence[str], separator: str | None = None, encoding: str = "utf-8"
+    path: Path,
+    needed: Sequence[str],
+    separator: str | None = None,
+    encoding: str = "utf-8",
+    flags: bool = False,
 ) -> Table:
-    """Read the needed columns of a CSV or Parquet file."""
+    """Read the needed columns of a CSV or Parquet file; `flags` asks for names of flag columns."""
     raw = _read_bytes(path)
     if raw.startswith(b"PAR1"):
-        return _read_parquet(path, raw, needed)
-    return _read_csv(path, _decode(path, raw, encoding), needed, separator)
+        return _read_parquet(path, raw, needed, flags)
+    return _read_csv(path, _decode(path, raw, encoding), needed, separator, flags)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -111,7 +120,9 @@ def _decode(path: Path, raw: bytes, encoding: str) -> str:
     return text
 
 
-def _read_csv(path: Path, text: str, needed: Sequence[str], separator: str | None) -> Table:
+def _read_csv(
+    path: Path, text: str, needed: Sequence[str], separator: str | None, flags: bool
+) -> Table:
     """Read the needed columns of CSV text."""
     name = quoted(path)
     separator, notes = (separator, ()) if separator else _find_separator(name, text, needed)
@@ -122,6 +133,7 @@ def _read_csv(path: Path, text: str, needed: Sequence[str], separator: str | Non
         where = [_position(column, header, name) for column in needed]
         cells: list[list[str]] = [[] for _ in needed]
         width = len(header)
+        others = LeftOver(header, where if flags else range(width))
         for row in reader:
             if len(row) != width:
                 if not row:
@@ -134,13 +146,15 @@ def _read_csv(path: Path, text: str, needed: Sequence[str], separator: str | Non
                     )
             for column, i in zip(cells, where, strict=True):
                 column.append(row[i])
+            if others.seen:
+                others.see(row)
             lines.append(reader.line_num)
     except csv.Error as error:
         raise Refused(f"{name} is not CSV in line {reader.line_num}: {error}") from None
     if not lines:
         raise Refused(f"{name} has column names and no rows")
     columns = dict(zip(needed, cells, strict=True))
-    return Table(columns, lambda row: f"line {lines[row]}", len(lines), notes)
+    return Table(columns, lambda row: f"line {lines[row]}", len(lines), notes, others.names())
 
 
 def _header(reader: Any, name: str) -> list[str]:
@@ -184,7 +198,7 @@ def _position(wanted: str, header: Sequence[str], name: str) -> int:
     raise Refused(f"{name} has no column {quoted(wanted)}{hint}; it has {listed}")
 
 
-def _read_parquet(path: Path, raw: bytes, needed: Sequence[str]) -> Table:
+def _read_parquet(path: Path, raw: bytes, needed: Sequence[str], flags: bool) -> Table:
     """Read the needed columns of a Parquet file."""
     name = quoted(path)
     try:
@@ -200,13 +214,25 @@ def _read_parquet(path: Path, raw: bytes, needed: Sequence[str]) -> Table:
         where = [_position(column, header, name) for column in needed]
         columns = {c: file.read(columns=[header[i]]) for c, i in zip(needed, where, strict=True)}
         cells = {c: _arrow_cells(table.column(0), c) for c, table in columns.items()}
+        found = _arrow_flags(file, set(where)) if flags else ()
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         line = printable(str(error).splitlines()[0] if str(error) else type(error).__name__, 120)
         raise Refused(f"{name} is a damaged Parquet file: {line}") from None
     n = file.metadata.num_rows
     if n == 0:
         raise Refused(f"{name} has column names and no rows")
-    return Table(cells, lambda row: f"row {row + 1}", n)
+    return Table(cells, lambda row: f"row {row + 1}", n, flags=found)
+
+
+def _arrow_flags(file: Any, used: set[int]) -> tuple[str, ...]:
+    """Names of columns that no option names and that hold flags."""
+    found = []
+    for i, name in enumerate(file.schema_arrow.names):
+        if i not in used and file.schema_arrow.names.count(name) == 1:
+            with suppress(Refused):  # what has no cells to read holds no flags
+                if holds_flags(_arrow_cells(file.read(columns=[name]).column(0), name)):
+                    found.append(name)
+    return tuple(found)
 
 
 def _arrow_cells(column: Any, name: str) -> Any:

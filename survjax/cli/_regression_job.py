@@ -18,6 +18,7 @@ from survjax.cli._columns import Units
 from survjax.cli._covariates import Covariates, refusal_of_fit
 from survjax.cli._errors import Refused, printable, quoted
 from survjax.cli._job import keep_programs, note_width, write
+from survjax.cli._numbers import plain
 from survjax.cli._report import QUANTILES, Remaining, between, choice, table
 from survjax.cli._session import Session, in_words_of_options
 from survjax.plotting import plot_effects, plot_partial_survival, save
@@ -134,7 +135,8 @@ def _summary(model: Any, tried: dict[int, Any], asked: int | str) -> Iterator[st
     what = "1 Weibull" if k == 1 else f"{k} Weibull components"
     yield (
         f"{what} with covariates: log-likelihood {model.log_likelihood_:.3f}, "
-        f"BIC {model.bic_:.2f}, {model.n_units_:g} units, {model.n_events_:g} failures"
+        f"BIC {model.bic_:.2f}, {plain(model.n_units_, 6)} units, "
+        f"{plain(model.n_events_, 6)} failures"
     )
     if isinstance(asked, str):
         values = ((k, value_of(one, asked), one.converged_) for k, one in tried.items())
@@ -150,7 +152,7 @@ def _effects(model: Any, level: float) -> Iterator[str]:
         yield f"factors on {words_of(name)}, per unit of each covariate:"
         rows = found[[str(label).startswith(f"{name}:") for label in found.index]]
         body = [
-            [printable(label.split(":", 1)[1], 30), f"{row.ratio:.4g}",
+            [printable(label.split(":", 1)[1], 30), plain(row.ratio),
              between(np.exp(row.lower), np.exp(row.upper)),
              "" if np.isnan(row.p_value) else f"{row.p_value:.2g}"]
             for label, row in zip(rows.index, rows.itertuples(), strict=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from survjax.cli._columns import Units
 from survjax.cli._errors import printable
+from survjax.cli._numbers import plain
 from survjax.cli._writing import escaped_column
 from survjax.plotting._data import grid, title_of
 
@@ -31,19 +32,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def between(lower: float, upper: float) -> str:
     """Bounds in words; a fit that is no maximum has none."""
-    return "none" if np.isnan(lower) or np.isnan(upper) else f"{lower:.4g} to {upper:.4g}"
+    return "none" if np.isnan(lower) or np.isnan(upper) else f"{plain(lower)} to {plain(upper)}"
 
 
 def components(model: Any, unit: str | None) -> Iterator[str]:
     """The fitted components."""
     yield (
         f"{title_of(model)}: log-likelihood {model.log_likelihood_:.3f}, BIC {model.bic_:.2f}, "
-        f"{model.n_units_:g} units, {model.n_events_:g} failures"
+        f"{plain(model.n_units_, 6)} units, {plain(model.n_events_, 6)} failures"
     )
     medians = model.scales_ * np.log(2.0) ** (1.0 / model.shapes_)
     rows = [
         [str(k + 1), f"{100 * model.weights_[k]:.1f}%", f"{model.shapes_[k]:.3f}",
-         f"{model.scales_[k]:.5g}", f"{medians[k]:.5g}"]
+         plain(model.scales_[k], 5), plain(medians[k], 5)]
         for k in range(model.weights_.size)
     ]  # fmt: skip
     of = f" ({printable(unit, 20)})" if unit else ""
@@ -116,7 +117,7 @@ class Remaining:
         self.names = [units.names[row] for row in self.rows]
         self.title = units.title
         self.ages = units.lower[self.rows]
-        self.level, self.horizon = level, horizon
+        self.level, self.horizon, self.weight = level, horizon, units.weight
 
     def columns(self) -> dict[str, Sequence[str]]:
         """The columns of rul.csv, as text."""
@@ -135,20 +136,27 @@ class Remaining:
             yield "no unit is still running: rul.csv has no rows"
             return
         of = f", {printable(unit, 20)}" if unit else ""
-        count = "1 unit" if n == 1 else f"{n} units"
+        count = self._count(n)
         which = f"; the {SHOWN} shortest:" if n > SHOWN else ":"
         yield f"remaining life of {count} still running{of}{which}"
         low, high = f"{100 * self.level:g}% bounds", "10% fail by"
         head = ["unit", "age", "mean", low, high, "50% by", "90% by"]
         if self.horizon is not None:
-            head.append(f"P(fails in {self.horizon:g})")
+            head.append(f"P(fails in {plain(self.horizon, 6)})")
         order = np.argsort(self.columns_of["mean"], kind="stable")[:SHOWN]
         yield from table(head, [self._row(i, len(head)) for i in order])
 
+    def _count(self, n: int) -> str:
+        """How many units run; rows stand for other numbers of them where they have weights."""
+        if self.weight is None:
+            return "1 unit" if n == 1 else f"{n} units"
+        units = plain(float(self.weight[self.rows].sum()), 6)
+        return f"{units} unit{'' if units == '1' else 's'} in {n} row{'' if n == 1 else 's'}"
+
     def _row(self, i: int, length: int) -> list[str]:
         """One unit's line."""
-        value = {name: f"{column[i]:.4g}" for name, column in self.columns_of.items()}
-        cells = [printable(self.names[i], 24), f"{self.ages[i]:.5g}", value["mean"]]
+        value = {name: plain(column[i]) for name, column in self.columns_of.items()}
+        cells = [printable(self.names[i], 24), plain(self.ages[i], 5), value["mean"]]
         cells += [between(*(float(self.columns_of[f"mean_{end}"][i]) for end in ENDS))]
         cells += [value["q10"], value["q50"], value["q90"]]
         return (cells + [value.get("failure_probability", "")])[:length]

@@ -104,6 +104,11 @@ class Session:
 
 def in_words_of_options(text: str) -> str:
     """Messages name arguments of Python; here they are options."""
+    text = re.sub(
+        r"Pass unit= .*",
+        "Give one row for each unit, or fit in Python, where fit takes unit=",
+        text,
+    )
     return re.sub(r"\b(resolution|rounding)=", r"--\1 ", text)
 
 

@@ -13,6 +13,7 @@ from survjax._core.validation import check_length, check_times
 from survjax.estimators._covariates import check_covariates, column_names
 from survjax.estimators._frames import frame
 from survjax.estimators._regression import RegressionEstimator
+from survjax.estimators._unnamed_units import COUNTS
 from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, Predictor
 from survjax.inference.histories import Histories
 from survjax.inference.nonparametric._log_rank import label
@@ -107,6 +108,15 @@ class AcceleratedLifetime(RegressionEstimator):
             raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {self.family!r}")
         if self.family == "exponential" and self.shape_on is not None:
             raise ValueError("an exponential lifetime has no shape: leave shape_on=None")
+
+    @property
+    def _rows_as_units(self) -> str:  # type: ignore[override]
+        if self.family == "exponential":  # its hazards are proportional too
+            return COUNTS
+        return (
+            "each is then taken to have lived under its own covariates from age zero on, so that "
+            "effects and bounds are wrong"
+        )
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         p = x.shape[1]

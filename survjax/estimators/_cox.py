@@ -29,10 +29,10 @@ from survjax.estimators._cox_diagnostics import CoxDiagnostics
 from survjax.estimators._cox_paths import CoxPaths
 from survjax.estimators._cox_penalty import choose_penalty, path_table
 from survjax.estimators._cox_saved import SavedCox
-from survjax.estimators._cox_units import cox_histories, units_of_cox
+from survjax.estimators._cox_units import cox_histories, units_of_cox, warn_of_rows_as_units
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
-from survjax.estimators._target import SurvivalTarget, check_survival_y
+from survjax.estimators._target import SurvivalTarget, check_survival_y, warn_of_events_in_x
 from survjax.inference.metrics import concordance
 from survjax.inference.partial_likelihood import (
     CoxFit,
@@ -197,6 +197,8 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         if x.shape[0] == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
         counted, n_units = weight, float(weight.sum())
+        if unit is None and cluster is None and (self.robust or self.penalty != 0):
+            warn_of_rows_as_units(target, x, entry, self.robust)
         if unit is not None:
             histories, cluster = units_of_cox(unit, target, entry, weight, cluster, self.robust)
             # Together, the rows of a unit count as one.
@@ -235,6 +237,8 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
             )
         if target.durations.shape[0] != x.shape[0]:
             raise ValueError(f"X has {x.shape[0]} rows but y has {target.durations.shape[0]}")
+        if reset:
+            warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
         return x, target
 
     def _penalty(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.content import content_folds
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._target import SurvivalTarget
@@ -63,7 +64,7 @@ def choose_penalty(
     varies = spread > 0
     slope = null.climb.start_gradient * null.sets.scale / np.where(varies, spread, 1.0)
     grid = penalty_grid(slope, varies.astype(float), weight.sum(), l1_ratio)
-    fold = _folds(everyone.size if groups is None else groups)
+    fold = _folds(target, x, rows, groups)
     scores = np.zeros((FOLDS, grid.size))
     for k in range(FOLDS):
         inside = np.flatnonzero(fold != k)
@@ -84,10 +85,14 @@ def choose_penalty(
     return float(grid[int(np.argmax(mean))]), table
 
 
-def _folds(units: Any) -> np.ndarray:
-    """A part for each row; the units are given by their number, or by a label for each row."""
-    code = np.arange(units) if isinstance(units, int) else np.unique(units, return_inverse=True)[1]
-    return np.random.default_rng(0).permutation(code.max() + 1)[code] % FOLDS
+def _folds(target: SurvivalTarget, x: np.ndarray, rows: dict[str, Any], groups: Any) -> np.ndarray:
+    """A fold for each row by what it holds, the same for all rows of a group and for equal ones."""
+    others = list(x.T)
+    if rows["strata"] is not None:
+        others.append(np.unique(rows["strata"], return_inverse=True)[1])
+    stop, event, weight = target.durations, target.event * 1.0, rows["sample_weight"]
+    start = np.zeros(stop.size) if rows["entry"] is None else rows["entry"]
+    return content_folds(start, stop, event, others, weight, groups, FOLDS)
 
 
 def path_table(table: dict[str, np.ndarray], names: list[str]) -> Any:

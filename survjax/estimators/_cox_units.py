@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.observations import Observations
 from survjax._core.truncation import check_truncation
 from survjax._core.validation import check_length
 from survjax.estimators._target import SurvivalTarget
+from survjax.estimators._unnamed_units import warn_of_unnamed_units
 from survjax.inference.histories import Histories
 
 
@@ -40,3 +42,14 @@ def units_of_cox(
             f"rows of unit {name!r} lie in several clusters: a cluster must hold whole units"
         )
     return histories, cluster
+
+
+def warn_of_rows_as_units(target: SurvivalTarget, x: np.ndarray, entry: Any, robust: bool) -> None:
+    """Warn where rows look like histories, and the sandwich or a penalty takes them for units."""
+    if entry is None:
+        return
+    rows = Observations.from_durations(target.durations, target.event, entry=entry)
+    consequence = "the penalty counts, and its folds split, rows instead of units"
+    if robust:
+        consequence = "robust standard errors take rows for independent"
+    warn_of_unnamed_units(rows, x, consequence)

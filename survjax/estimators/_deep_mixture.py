@@ -16,6 +16,7 @@ from survjax.estimators._covariates import check_covariates
 from survjax.estimators._deep_saved import SavedDeepMixture
 from survjax.estimators._deep_training import (
     best_of_each,
+    by_content,
     check_settings,
     history_table,
     member_weights,
@@ -27,7 +28,8 @@ from survjax.estimators._frames import frame
 from survjax.estimators._memberships import membership_table
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._paths import PathPredictions
-from survjax.estimators._target import check_survival_y
+from survjax.estimators._target import check_survival_y, warn_of_events_in_x
+from survjax.estimators._unnamed_units import MIXED, warn_of_unnamed_units
 from survjax.inference.curves import natural_value
 from survjax.inference.deep_mixture import train_members
 from survjax.inference.deep_mixture_curves import (
@@ -74,7 +76,8 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
     max_shape : float, default 60
         Bound of every shape: steeper components are collapses on single times.
     random_state : int, RandomState instance or None, default 0
-        Samples, beginnings and batches follow from it.
+        Samples, beginnings and batches follow from it; they are drawn for rows in the order of what
+        they hold, equal ones as one with a weight, so that the order of rows changes nothing.
 
     Attributes
     ----------
@@ -206,18 +209,21 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
             )
         if rows.n_rows == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
+        if unit is None:
+            warn_of_unnamed_units(rows, x, MIXED)
         histories = None if unit is None else Histories.from_rows(rows, unit)
-        lives, first = rows, slice(None)
-        if histories is not None:
-            lives, first = whole_lives(histories), histories.order[histories.first_rows]
+        taught, seen, units = by_content(rows, x, unit)
+        lives, first = taught, slice(None)
+        if units is not None:
+            lives, first = whole_lives(units), units.order[units.first_rows]
         weight, held = member_weights(self, lives, how.seed)
-        columns = Columns.of(x, row_weights(rows, histories))
-        z = (x - columns.center) / columns.scale
+        columns = Columns.of(seen, row_weights(taught, units))
+        z = (seen - columns.center) / columns.scale
         base = plain_mixtures(lives, weight, self.n_components)
         # In training a unit of the usual weight counts as one.
-        share = weight / lives.weight[lives.weight > 0].mean()
+        share = weight / lives.weight.mean()
         trained = train_members(
-            network, histories or rows, z, share, held, base, self.n_restarts, how
+            network, units or taught, z, share, held, base, self.n_restarts, how
         )
         kept, parameters = best_of_each(trained, self.n_members, self.n_restarts, held is not None)
         order = component_order(network, parameters, z[first])
@@ -243,9 +249,12 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
     ) -> tuple[Observations, np.ndarray]:
         """Covariates and rows of one length."""
         x = check_covariates(self, X, reset=reset)
-        rows = check_survival_y(y).observations(entry, sample_weight)
+        target = check_survival_y(y)
+        rows = target.observations(entry, sample_weight)
         if rows.n_rows != x.shape[0]:
             raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
+        if reset:
+            warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
         return rows, x
 
     def _curves(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from survjax._core.content import content_ranks, group_ranks, runs
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_fraction, check_positive
@@ -16,6 +18,7 @@ from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._settings import PARTS, check_parts
 from survjax.inference._bootstrap import nearby_maxima
 from survjax.inference.deep_mixture import MixtureNetwork, Training, pick
+from survjax.inference.histories import Histories
 from survjax.inference.regression_fit import location_start
 from survjax.optimize._network import make_network
 from survjax.optimize._training import RATES, Trained, check_optimizer
@@ -91,6 +94,49 @@ def plain_mixtures(rows: Observations, weight: np.ndarray, k: int) -> np.ndarray
     )
 
 
+def by_content(
+    rows: Observations, x: np.ndarray, unit: Any
+) -> tuple[Observations, np.ndarray, Histories | None]:
+    """Rows that differ, or units that do, in the order of what they hold, with their weights.
+
+    Samples and batches are drawn for places in this order: they stay the same where rows are
+    reordered, or where equal ones are collapsed into one with a weight.
+    """
+    held = np.flatnonzero(rows.weight > 0)
+    rows, x = rows.take(held), x[held]
+    if unit is not None:
+        return _units_by_content(rows, x, np.unique(np.asarray(unit)[held], return_inverse=True)[1])
+    ranks = content_ranks(_columns(rows, x))
+    first = np.unique(ranks, return_index=True)[1]
+    return rows.take(first).reweighted(np.bincount(ranks, rows.weight)), x[first], None
+
+
+def _units_by_content(
+    rows: Observations, x: np.ndarray, code: np.ndarray
+) -> tuple[Observations, np.ndarray, Histories]:
+    """The same for units; those with equal rows are one, and cuts where nothing changes go."""
+    unit_weight = np.empty(int(code.max()) + 1)
+    unit_weight[code] = rows.weight
+    start = np.zeros(rows.n_rows) if rows.entry is None else rows.entry
+    first, last = runs(code, start, rows.lower, rows.event, list(x.T))
+    code, rows, x = code[last], dataclasses.replace(rows.take(last), entry=start[first]), x[last]
+    ranks = content_ranks(_columns(rows, x))
+    place = group_ranks(ranks, code)
+    kept = np.zeros(place.size, bool)
+    kept[np.unique(place, return_index=True)[1]] = True
+    some = np.flatnonzero(kept[code])
+    some = some[np.argsort(ranks[some], kind="stable")]
+    label = place[code[some]]
+    rows, x = rows.take(some).reweighted(np.bincount(place, unit_weight)[label]), x[some]
+    return rows, x, Histories.from_rows(rows, label)
+
+
+def _columns(rows: Observations, x: np.ndarray) -> list[np.ndarray]:
+    """All that rows hold but their weights."""
+    names = ("lower", "event", "upper", "interval", "entry", "exit")
+    return [v for v in (getattr(rows, name) for name in names) if v is not None] + list(x.T)
+
+
 def member_weights(
     model: Any, rows: Observations, seed: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -134,12 +180,13 @@ def _bootstrap(rows: Observations, random: Any) -> tuple[np.ndarray, np.ndarray]
 
 
 def _split(rows: Observations, fraction: float, random: Any) -> np.ndarray:
-    """True for a random share of the rows, of failures and of others alike."""
+    """True for rows that stand for a random share of the units, of failures and others alike."""
     held = np.zeros(rows.n_rows, bool)
     for kind in (True, False):
-        some = np.flatnonzero((_failed(rows) > 0) == kind)
-        count = int(np.ceil(fraction * some.size))
-        held[random.permutation(some)[:count]] = True
+        some = random.permutation(np.flatnonzero((_failed(rows) > 0) == kind))
+        weight = rows.weight[some]
+        before = np.cumsum(weight) - weight
+        held[some[before < fraction * weight.sum()]] = True
     return held
 
 

@@ -184,7 +184,8 @@ class Intervals(FittedState):
             fit, from where it came under observation until it is censored; censoring times that
             failures hid come from the reverse Kaplan-Meier curve.
         random_state : int or numpy.random.Generator, optional
-            The estimator's own by default.
+            The estimator's own by default. With one seed, replicates depend on the order of the
+            rows that were fitted.
 
         Returns
         -------

@@ -21,6 +21,7 @@ from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._parameters import Parameters
 from survjax.estimators._plots import Plots
 from survjax.estimators._report import Report
+from survjax.estimators._unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
 from survjax.inference.curves import memberships
 from survjax.inference.likelihood import contributions
 from survjax.inference.maxima import weigh
@@ -34,6 +35,11 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Plots):
 
     resolution: float | str | None
     rounding: str
+
+    @property
+    @abstractmethod
+    def _has_components(self) -> bool:
+        """Whether the lifetime is a mixture of several."""
 
     @abstractmethod
     def _maximize(self, rows: Observations) -> None:
@@ -74,7 +80,10 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Plots):
         """
         if entry is None and sample_weight is None and not isinstance(durations, Observations):
             durations, event_observed, sample_weight = _counted(durations, event_observed)
-        return self._fit(self._rows_of(durations, event_observed, entry, sample_weight))
+        rows = self._rows_of(durations, event_observed, entry, sample_weight)
+        if rows is not durations and self._has_components:
+            warn_of_unnamed_units(rows, None, COUNTS, ONE_ROW)
+        return self._fit(rows)
 
     def _rows_of(
         self, durations: Any, event_observed: Any, entry: Any, sample_weight: Any

@@ -19,7 +19,7 @@ from survjax.estimators._saved_kinds import Distribution
 from survjax.estimators._settings import check_max_shape
 from survjax.inference.maximize import Interior, Settings, search
 from survjax.inference.template import Template
-from survjax.lifetimes import Lifetime, families
+from survjax.lifetimes import Lifetime, Mixture, families
 
 
 class LifetimeModel(LifetimeEstimator):
@@ -112,6 +112,10 @@ class LifetimeModel(LifetimeEstimator):
         self.max_shape = max_shape
         self.min_component_weight = min_component_weight
         self.random_state = random_state
+
+    @property
+    def _has_components(self) -> bool:
+        return isinstance(self.lifetime, Mixture)
 
     def _maximize(self, rows: Observations) -> None:
         template = template_of(self.lifetime)

@@ -116,6 +116,10 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         self.min_component_weight = min_component_weight
         self.random_state = random_state
 
+    @property
+    def _has_components(self) -> bool:
+        return self.n_components != 1
+
     def _maximize(self, rows: Observations) -> None:
         if isinstance(self.n_components, str):
             select(self, rows)

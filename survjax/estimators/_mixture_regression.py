@@ -29,7 +29,7 @@ from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._saved_fields import Number
 from survjax.estimators._settings import PARTS, check_max_shape, check_parts
-from survjax.inference.template import natural_parameters
+from survjax.estimators._unnamed_units import MIXED, warn_of_unnamed_units
 from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
 from survjax.inference.histories import Histories, count, row_weights, whole_lives
 from survjax.inference.likelihood import entropy
@@ -39,6 +39,7 @@ from survjax.inference.mixture_starts import (
 )
 from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression_curves import membership_logits, memberships
+from survjax.inference.template import natural_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +102,7 @@ class MixtureRegression(RegressionEstimator):
     (3, 2)
     """
 
+    _rows_as_units = MIXED
     _saved: ClassVar[Mapping[str, Any]] = {**RegressionEstimator._saved, "icl_": Number()}
 
     def __init__(
@@ -157,6 +159,8 @@ class MixtureRegression(RegressionEstimator):
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
+        if unit is None:
+            warn_of_unnamed_units(rows, x, self._rows_as_units)
         known = None if component is None else self._known(component, rows.n_rows)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit, known)

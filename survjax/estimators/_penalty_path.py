@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.content import content_folds
 from survjax._core.observations import Observations
 from survjax.estimators._covariates import column_names
 from survjax.estimators._frames import frame
@@ -105,7 +106,7 @@ def choose_penalty(
     gradient = whole.likelihood(null_point)[1]
     grid = penalty_grid(gradient, marks, whole.n_units, model.l1_ratio)
     scores = np.zeros((FOLDS, grid.size))
-    fold = folds(rows.n_rows, unit)
+    fold = folds(rows, x, unit)
     for k in range(FOLDS):
         inside = whole.take(np.flatnonzero(fold != k))
         outside = dataclasses.replace(whole.take(np.flatnonzero(fold == k)), component=None)
@@ -128,7 +129,11 @@ def choose_penalty(
     model.penalty_path_ = frame(table | dict(zip(labels, effects.T, strict=True)))
 
 
-def folds(n: int, unit: Any) -> np.ndarray:
-    """A fold for each of n rows, the same for all rows of a unit."""
-    groups = np.arange(n) if unit is None else np.unique(unit, return_inverse=True)[1]
-    return np.random.default_rng(0).permutation(groups.max() + 1)[groups] % FOLDS
+def folds(rows: Observations, x: np.ndarray, unit: Any) -> np.ndarray:
+    """A fold for each row by what it holds, the same for all rows of a unit and for equal ones."""
+    n = rows.n_rows
+    names = ("upper", "interval", "exit")
+    others = [v for v in (getattr(rows, name) for name in names) if v is not None]
+    start = np.zeros(n) if rows.entry is None else rows.entry
+    failed = rows.event if rows.interval is None else rows.event + rows.interval
+    return content_folds(start, rows.lower, failed, [*others, *x.T], rows.weight, unit, FOLDS)

@@ -30,7 +30,8 @@ from survjax.estimators._parameter_table import ParameterTable
 from survjax.estimators._paths import PathPredictions
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._saved_regression import SavedRegression
-from survjax.estimators._target import check_survival_y
+from survjax.estimators._target import check_survival_y, warn_of_events_in_x
+from survjax.estimators._unnamed_units import warn_of_unnamed_units
 from survjax.inference.forms import Form, Layout
 from survjax.inference.histories import Histories, HistoryLikelihood, count, row_weights
 from survjax.inference.penalties import Penalty, RegressionMaximum
@@ -55,6 +56,8 @@ class RegressionEstimator(
 
     #: Whether rows of one unit depend on each other (accelerated life, mixtures).
     _histories_bind = True
+    #: What becomes of a fit that takes each row of a history for a unit.
+    _rows_as_units = "effects and bounds are wrong"
 
     penalty: Any
     penalty_: float
@@ -103,7 +106,8 @@ class RegressionEstimator(
         unit : array-like of shape (n,), optional
             Which unit each row belongs to, where covariates change with time: a row then says
             that the unit had them from its `entry` to its duration, and the event marks its
-            failure at the end of its last row.
+            failure at the end of its last row. Without it each row is a unit; a `FitWarning`
+            says so where many rows end exactly where others enter.
 
         Returns
         -------
@@ -119,6 +123,8 @@ class RegressionEstimator(
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
+        if unit is None:
+            warn_of_unnamed_units(rows, x, self._rows_as_units)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit)
         else:
@@ -134,9 +140,12 @@ class RegressionEstimator(
     ) -> tuple[Observations, np.ndarray]:
         """Covariates and rows of one length."""
         x = check_covariates(self, X, reset=reset)
-        rows = check_survival_y(y).observations(entry, sample_weight, **self._rounding())
+        target = check_survival_y(y)
+        rows = target.observations(entry, sample_weight, **self._rounding())
         if rows.n_rows != x.shape[0]:
             raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
+        if reset:
+            warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
         return rows, x
 
     def _rounding(self) -> dict[str, Any]:

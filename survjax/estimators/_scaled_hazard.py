@@ -13,6 +13,7 @@ from survjax._core.pytree import in_double, parameter_names, ravel_parameters
 from survjax._core.validation import check_flag
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._regression import RegressionEstimator
+from survjax.estimators._unnamed_units import COUNTS
 from survjax.inference.forms import Form, Layout, Predictor, ScaledForm
 from survjax.inference.histories import Histories, count, row_weights
 from survjax.inference.penalties import RegressionMaximum
@@ -76,6 +77,7 @@ class ScaledHazard(RegressionEstimator):
     """
 
     _histories_bind = False
+    _rows_as_units = COUNTS
 
     def __init__(
         self,

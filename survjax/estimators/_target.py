@@ -11,9 +11,11 @@ from narwhals.exceptions import DuplicateError
 from sklearn.exceptions import DataConversionWarning
 
 from survjax._core.callers import users_level
+from survjax._core.event_names import is_event_column
 from survjax._core.observations import Observations
 from survjax._core.validation import as_floats, check_events, check_length, missing
 from survjax.estimators._covariates import repeated
+from survjax.estimators._messages import FitWarning
 
 
 class SurvivalTarget(NamedTuple):
@@ -27,11 +29,14 @@ class SurvivalTarget(NamedTuple):
         True where the failure was seen exactly.
     upper : array of shape (n,) or None
         Upper bounds (inf: still running), where failures are known by intervals.
+    events_given : bool
+        False where y held durations alone, so that all count as failures.
     """
 
     durations: np.ndarray
     event: np.ndarray
     upper: np.ndarray | None = None
+    events_given: bool = True
 
     def observations(
         self, entry: Any = None, sample_weight: Any = None, **rounding: Any
@@ -120,7 +125,8 @@ def check_survival_y(y: Any) -> SurvivalTarget:
             f"array, got an array of shape {array.shape}"
         )
     _no_missing(array)
-    return SurvivalTarget(as_floats(array, "y"), np.ones(array.shape[0], bool))
+    everyone = np.ones(array.shape[0], bool)
+    return SurvivalTarget(as_floats(array, "y"), everyone, events_given=False)
 
 
 def _no_missing(array: np.ndarray) -> None:
@@ -188,3 +194,24 @@ def _from_fields(fields: dict[str, np.ndarray]) -> SurvivalTarget:
     durations = as_floats(fields[name], f"{name} in y")
     events = check_events(fields[flags[0]], durations.shape[0], f"{flags[0]} in y")
     return SurvivalTarget(durations, events)
+
+
+def warn_of_events_in_x(names: Any, x: np.ndarray, target: SurvivalTarget) -> None:
+    """Warn where y holds durations alone, and a column of X looks like their events.
+
+    Parameters
+    ----------
+    names : sequence of str or None
+        Of the columns of x, where they have any.
+    """
+    if target.events_given or names is None:
+        return
+    found = [str(n) for n, column in zip(names, x.T, strict=True) if is_event_column(n, column)]
+    if found:
+        warnings.warn(
+            f"y holds durations alone, so that all {target.durations.size} rows count as failures, "
+            f"while column {found[0]!r} of X holds 0 and 1: if it says which units failed, pass "
+            "it in y, such as numpy.column_stack([durations, failed]), and leave it out of X",
+            FitWarning,
+            stacklevel=users_level(),
+        )

@@ -48,7 +48,10 @@ BROKEN = {
     "infinite": (GOOD.replace("2.5", "inf"), "'age' is not finite, 'inf', in line 3"),
     "negative": (GOOD.replace("2.5", "-2.5"), "'age' is negative, '-2.5', in line 3"),
     "zero": (GOOD.replace("2.5", "0"), "'age' is 0 for a failed unit in line 3"),
-    "yes": (GOOD.replace("1.5,1", "1.5,yes"), "'failed' holds 'yes' in line 2: write 1 = failed"),
+    "word": (
+        GOOD.replace("1.5,1", "1.5,dead"),
+        "'failed' holds 'dead' in line 2: write 1 = failed",
+    ),
     "one or two": (GOOD.replace(",0\n", ",2\n"), "'failed' holds '2' in line 4"),
     "no event": (GOOD.replace(",0\n", ",\n"), "'failed' has no value in line 4"),
     "escape codes": (GOOD.replace("2.5", "\x1b[31m2"), r"'\x1b[31m2'"),

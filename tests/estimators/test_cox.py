@@ -225,7 +225,12 @@ def test_a_penalty_is_chosen_by_the_partial_likelihood_of_units_held_out(l1_rati
     assert path["score"].max() > path["score"][0] + 0.05
     # By hand: what the units of each fold add to the log partial likelihood of all.
     scores, row = [], path["score"].idxmax()
-    fold = np.random.default_rng(0).permutation(200) % 5
+    fold, shuffled = np.empty(200, int), np.random.default_rng(0).permutation(200)
+    # In turn, failures first, in a random order of their places among sorted rows.
+    rows = sorted(range(200), key=lambda unit: (*y[unit], *x.iloc[unit]))
+    place = {unit: number for number, unit in enumerate(rows)}
+    order = sorted(range(200), key=lambda unit: (y[unit, 1] == 0, shuffled[place[unit]]))
+    fold[order] = np.arange(200) % 5
     for k in range(5):
         inside = fold != k
         part = fit_cox(

@@ -11,10 +11,11 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 
 import survjax
 from survjax import DeepWeibullMixture, MixtureRegression
+from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.estimators._deep_training import check_settings, member_weights
+from survjax.estimators._deep_training import by_content, check_settings, member_weights
 from survjax.inference.deep_mixture_curves import predictors_of_members
-from survjax.inference.histories import Histories, whole_lives
+from survjax.inference.histories import whole_lives
 
 SMALL = {"layers": (4,), "n_members": 2, "max_epochs": 15, "batch_size": 64}
 
@@ -195,9 +196,11 @@ def test_units_of_very_different_lengths_share_batches():
 def test_units_are_left_out_whole():
     x, y, more = varied(120, 2)
     fitted = DeepWeibullMixture(2, **SMALL | {"n_members": 1}).fit(x, y, **more)
-    lives = whole_lives(Histories.of(more["unit"], more["entry"], *y.T, np.ones(len(y))))
+    rows = Observations.from_durations(*y.T, entry=more["entry"])
+    _, _, units = by_content(rows, x, more["unit"])
+    lives = whole_lives(units)
     _, (held,) = member_weights(fitted, lives, check_settings(fitted)[1].seed)
-    inside = held[more["unit"]] > 0
+    inside = np.isin(more["unit"], more["unit"][np.isin(y[:, 0], lives.lower[held > 0])])
     assert 20 < held.sum() < 30 and np.unique(more["unit"][inside]).size == held.sum()
     some = {name: column[inside] for name, column in more.items()}
     left_out = fitted.score(x[inside], y[inside], **some)

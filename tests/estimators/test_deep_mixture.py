@@ -156,7 +156,7 @@ def test_each_member_begins_with_the_mixture_of_its_own_sample():
     x, y = straight(0)
     still = {"learning_rate": 1e-9, "weight_decay": 0.0, "max_epochs": 1}
     model = DeepWeibullMixture(2, layers=(), n_members=3, **still).fit(x, y)
-    rows = Observations.from_durations(*y.T)
+    rows = Observations.from_durations(*y[np.argsort(y[:, 0])].T)
     weight, _ = member_weights(model, rows, check_settings(model)[1].seed)
     assert np.array_equal(weight, np.round(weight)) and 180 < weight[0].sum() < 300
     base = model._ensemble.parameters["base"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from survjax import AcceleratedLifetime, MixtureRegression, ScaledHazard
+from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax.estimators._penalty_path import folds
 from survjax.estimators._target import check_survival_y
@@ -91,8 +92,10 @@ def test_histories_in_rows_are_penalized_as_units_in_one_row(fleet, model):
 
 
 def test_no_unit_is_in_two_folds():
-    unit = np.random.default_rng(0).integers(0, 50, 400).astype(str)
-    found = folds(400, unit)
+    rng = np.random.default_rng(0)
+    unit = rng.integers(0, 50, 400).astype(str)
+    rows = Observations.from_durations(rng.weibull(2.0, 400))
+    found = folds(rows, rng.normal(size=(400, 2)), unit)
     assert all(len(set(found[unit == name])) == 1 for name in unit)
     assert set(found) == set(range(5))
 
