@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from mpmath import mp, mpf
 
+from survjax.lifetimes import Mixture, Weibull
+
 
 @dataclass(frozen=True)
 class Oracle:
@@ -80,6 +82,12 @@ class Oracle:
         if event:
             return mp.log(self.density(lower)) - seen
         return mp.log(self.survival(lower)) - seen
+
+
+def weibulls(x):
+    """The library's mixture of the same vector (3K - 1,), which may be traced."""
+    k = (x.shape[-1] + 1) // 3
+    return Mixture(x[: k - 1], Weibull(x[k - 1 : 2 * k - 1], x[2 * k - 1 :]))
 
 
 def random_vectors(rng, k, n, spread=1.0):

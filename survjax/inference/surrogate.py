@@ -13,8 +13,19 @@ import dataclasses
 import numpy as np
 
 from survjax.inference.last_step import SAFETY
-from survjax.inference.local_maxima import ARRIVED, Correction, Limits, LocalMaximum, Maximizer
+from survjax.inference.local_maxima import (
+    ARRIVED,
+    FIRST_STEP,
+    MAX_STEP,
+    Correction,
+    Limits,
+    LocalMaximum,
+    Maximizer,
+)
 from survjax.inference.objective import Derivatives, Objective
+from survjax.inference.template import Template
+from survjax.optimize import ResultCode
+from survjax.optimize.newton import advance, init
 
 __all__ = ["maximize_on_all_rows"]
 
@@ -31,26 +42,28 @@ def maximize_on_all_rows(
 ) -> LocalMaximum:
     """Go from a maximum on few rows to that on all, with the help of the few.
 
-    The decrement of the answer is what the few rows may have misjudged, if that is more.
+    The decrement of the answer is what the few rows may have misjudged, if that is more. Where
+    the few rows lead nowhere better, Newton's method goes on from the best point without them.
     """
-    x, best, n_evaluations = start.x, -np.inf, 0
-    end = start
+    x, point, best, n_evaluations = start.x, start.x, -np.inf, 0
+    end = None
     while n_evaluations < MOST_EVALUATIONS:
         exact = objective(x)
         n_evaluations += 1
         if not (np.isfinite(exact[2]).all() and exact[0] > best):
-            # No progress that rounding would show: the point before is the answer.
             break
-        best = exact[0]
+        point, best = x, exact[0]
         correction = _lacking(few, x, exact)
-        end = few(x[None], limits, correction)[0]
-        if end.code not in ARRIVED:
+        there = few(x[None], limits, correction)[0]
+        if there.code not in ARRIVED:
             break
-        left, wrong = _misjudged(correction, exact, end, n_units)
+        left, wrong = _misjudged(correction, exact, there, n_units)
         if SAFETY * left <= float(limits.tol) and SAFETY * wrong <= HESSIAN_TOLERANCE:
-            end = dataclasses.replace(end, decrement=max(end.decrement, left))
+            end = dataclasses.replace(there, decrement=max(there.decrement, left))
             break
-        x = end.x
+        x = there.x
+    if end is None:
+        end = _without_help(objective, few.template, point, limits)
     path = end.path if start.path is None or end.path is None else _joined(start.path, end.path)
     return dataclasses.replace(
         end,
@@ -58,6 +71,32 @@ def maximize_on_all_rows(
         start=start.start,
         n_agreeing=start.n_agreeing,
         path=path,
+    )
+
+
+def _without_help(
+    objective: Objective, template: Template, x: np.ndarray, limits: Limits
+) -> LocalMaximum:
+    """Newton's iterations from x (p,) on all rows alone."""
+    state, path = init(x, FIRST_STEP), []
+    while state.code == ResultCode.RUNNING:
+        value, gradient, hessian = objective(state.trial)
+        given = np.float64(-value), -gradient, -hessian
+        state = advance(state, *given, tol=limits.tol, max_iter=limits.max_iter, max_step=MAX_STEP)
+        path.append(state.x)
+        log_weight = template.log_weights(state.x).min()
+        steep = np.log(template.shapes(state.x).max()) > limits.log_shape
+        if state.code == ResultCode.RUNNING and (steep or log_weight < limits.log_weight):
+            state = dataclasses.replace(state, code=np.asarray(int(ResultCode.STALLED)))
+    return LocalMaximum(
+        state.x,
+        -float(state.value),
+        -state.gradient,
+        -state.hessian,
+        float(state.decrement),
+        int(state.n_iter),
+        int(state.code),
+        path=np.stack(path),
     )
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from survjax import FitWarning, NoFiniteMaximum, Observations, WeibullMixture
 from survjax._core.precision import double_precision
+from survjax._core.truncation_rows import with_truncation_rows
 from survjax.inference.likelihood import derivatives
+from survjax.inference.local_maxima import padded
 from survjax.lifetimes import Exponential, LogLogistic, LogNormal
 from survjax.optimize import newton
 from tests.references import results, rows_of
@@ -88,7 +90,7 @@ def family_fit(rows, family=Exponential, log_shape=()):
         return -value, -gradient, -hessian
 
     start = family(np.log(rows.weight @ rows.lower / rows.n_events), *log_shape)
-    return newton(None, start, derivatives=negative, args=(rows.padded(512),))
+    return newton(None, start, derivatives=negative, args=(padded(with_truncation_rows(rows)),))
 
 
 @pytest.mark.parametrize("case", TRUNCATED)

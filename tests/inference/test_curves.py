@@ -6,9 +6,8 @@ from mpmath import mp, mpf
 from scipy import stats
 
 from survjax._core.precision import double_precision
-from survjax.inference.batches import weibulls
 from survjax.inference.curves import bounds, evaluate, memberships, natural_value
-from tests.oracle import Oracle
+from tests.oracle import Oracle, weibulls
 
 evaluate, memberships = double_precision(evaluate), double_precision(memberships)
 X = np.array([0.3, 1.2, 3.6, -0.2, 1.1])

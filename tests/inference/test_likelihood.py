@@ -10,11 +10,12 @@ from mpmath import mp, mpf
 
 from survjax import Observations
 from survjax._core.precision import double_precision
-from survjax.inference.likelihood import BLOCK, derivatives, log_likelihood
-from survjax.inference.maximize import weibulls
+from survjax._core.truncation_rows import with_truncation_rows
+from survjax.inference.likelihood import BLOCK, derivatives
+from survjax.inference.local_maxima import padded
 from survjax.inference.row_derivatives import log_contributions
 from survjax.lifetimes import Exponential, Mixture, Weibull
-from tests.oracle import Oracle
+from tests.oracle import Oracle, weibulls
 
 VECTORS = {
     1: np.array([np.log(30.0), np.log(1.7)]),
@@ -67,13 +68,18 @@ def exact_row(oracle, lower, upper, entry, exit):
 
 
 contributions = jax.jit(lambda x, rows: log_contributions(weibulls(x), rows))
-pass_ = jax.jit(lambda x, rows: derivatives(weibulls(x), rows))
+compiled_pass = jax.jit(lambda x, rows: derivatives(weibulls(x), rows))
 by_autodiff = jax.jit(
     lambda x, rows: (
-        jax.grad(lambda x: log_likelihood(weibulls(x), rows))(x),
-        jax.hessian(lambda x: log_likelihood(weibulls(x), rows))(x),
+        jax.grad(lambda x: rows.weight @ log_contributions(weibulls(x), rows))(x),
+        jax.hessian(lambda x: rows.weight @ log_contributions(weibulls(x), rows))(x),
     )
 )
+
+
+def pass_(x, rows):
+    """Value, gradient and Hessian, truncation as rows of negative weight."""
+    return compiled_pass(x, padded(with_truncation_rows(rows)))
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -137,7 +143,7 @@ def test_a_family_without_written_out_derivatives_takes_the_general_way():
     )
     value, gradient, hessian = pass_(np.array([0.4, *np.log([5.0, 40.0]), 0.0, 0.0]), rows)
     for life, kept in ((rates, [0, 1, 2]), (two, [0, 1, 2, 4])):
-        found = jax.jit(derivatives)(life, rows)
+        found = jax.jit(derivatives)(life, padded(with_truncation_rows(rows)))
         assert float(found[0]) == pytest.approx(float(value), rel=1e-13)
         np.testing.assert_allclose(found[1], gradient[np.array(kept)], rtol=1e-10)
         np.testing.assert_allclose(found[2], hessian[np.ix_(kept, kept)], rtol=1e-9, atol=1e-9)

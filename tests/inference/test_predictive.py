@@ -7,9 +7,9 @@ from scipy import integrate, stats
 
 from survjax import WeibullMixture
 from survjax._core.precision import double_precision
-from survjax.inference.batches import weibulls
 from survjax.inference.predictive import center, centers
 from survjax.inference.rul import prediction_interval
+from tests.oracle import weibulls
 
 
 def failed_share(y, error):

@@ -5,11 +5,12 @@ import pytest
 
 from survjax import Observations
 from survjax._core.precision import double_precision
-from survjax.inference.climbs import Rules
-from survjax.inference.clusters import Crowds
-from survjax.inference.lanes import ascend
-from survjax.inference.small_passes import SmallPasses
+from survjax.inference.local_maxima import Maximizer
+from survjax.inference.maximize import Settings
+from survjax.inference.scan_statistic import Crowds
 from survjax.inference.starts import (
+    canonical,
+    different,
     expectation_maximization,
     failed_share,
     guesses,
@@ -18,6 +19,7 @@ from survjax.inference.starts import (
     weibull_start,
 )
 from survjax.inference.summaries import _edges, condense
+from survjax.inference.template import weibull_template
 
 
 def samples():
@@ -192,7 +194,29 @@ def test_a_hundred_rows_place_the_maximum_of_a_thousand():
     life = np.where(rng.random(1000) < 0.4, 5 * rng.weibull(0.8, 1000), 40 * rng.weibull(3.0, 1000))
     rows = Observations.from_durations(np.minimum(life, 50.0), life < 50.0)
     start = np.array([[0.4, np.log(5.0), np.log(40.0), np.log(0.8), np.log(3.0)]])
-    rules = Rules(0.0, 0.0, 60.0, 1.5, 1000.0, 1e-9, 100)
-    few = ascend(SmallPasses(condense(rows, 128)), start, 1, rules)[0]
-    _, gradient, hessian = (part[0] for part in SmallPasses(rows)(few.x[None]))
-    assert np.sqrt(gradient @ np.linalg.solve(-hessian, gradient)) < 2e-3
+    template, limits = weibull_template(2), Settings().limits(2, 1000.0)
+    few = Maximizer(template, condense(rows, 128))(start, limits)[0]
+    there = Maximizer(template, rows).at(few.x[None])[0]
+    assert np.sqrt(there.gradient @ np.linalg.solve(-there.hessian, there.gradient)) < 2e-3
+
+
+def test_canonical_points_do_not_depend_on_the_order_of_components():
+    template = weibull_template(3)
+    x = np.array([0.4, -0.7, 3.7, 1.6, 3.1, 1.1, -0.2, 1.8])
+    orders = np.array([[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+    points = canonical(np.stack([template.reordering(order) @ x for order in orders]))
+    np.testing.assert_allclose(points, np.tile(points[0], (3, 1)), atol=1e-12)
+    logs = np.exp(template.log_weights(x)), x[2:5], x[5:]
+    by_median = [1, 2, 0]
+    np.testing.assert_allclose(np.exp(points[0, :3]), logs[0][by_median], rtol=1e-12)
+    np.testing.assert_allclose(points[0, 3:6], logs[1][by_median], rtol=1e-12)
+    np.testing.assert_allclose(points[0, 6:], logs[2][by_median], rtol=1e-12)
+
+
+def test_of_starts_that_are_close_one_is_kept_whatever_the_order_of_components():
+    x = np.array([0.4, np.log(5.0), np.log(40.0), np.log(0.8), np.log(3.0)])
+    swapped = weibull_template(2).reordering(np.array([1, 0])) @ x
+    # A scale counts in units of its component's spread: the steeper, the shorter.
+    moved = np.array([0.0, 0.0, 0.1, 0.0, 0.0])
+    starts = np.stack([x, swapped, x + 0.01, x + moved, x + 0.3])
+    np.testing.assert_array_equal(different(starts), starts[[0, 3, 4]])
