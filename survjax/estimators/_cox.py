@@ -215,6 +215,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         found = fit_cox(target.durations, target.event, x, penalty=penalty, **rows)
         self._refuse_collinear(found, x)
         self._keep(found, cluster, n_units, x)
+        self._given = {name: rows[name] for name in ("entry", "sample_weight")}
         return self
 
     def _check_parameters(self) -> None:
