@@ -10,7 +10,7 @@ from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.truncation import check_truncation
 from survjax._core.validation import check_length, check_times
-from survjax.estimators._covariates import check_covariates, column_names
+from survjax.estimators._covariates import check_covariates, chosen_columns, column_names
 from survjax.estimators._frames import frame
 from survjax.estimators._regression import RegressionEstimator
 from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, Predictor
@@ -40,6 +40,9 @@ class AcceleratedLifetime(RegressionEstimator):
         those of a normal prior on b; a lasso's take the choice of columns as given.
     l1_ratio : float, default 0
         0 is ridge, 1 is the lasso, in between is the elastic net.
+    unpenalized : None, "all" or sequence, default None
+        Columns (names, or positions counted from zero) that the penalty leaves as they are, such
+        as a treatment whose effect must not be shrunk, in whatever parameter depends on them.
     tol : float, default 1e-9
         Newton decrement at which to stop: the distance left, in standard errors.
     max_iter : int, default 100
@@ -91,6 +94,7 @@ class AcceleratedLifetime(RegressionEstimator):
         shape_on: Any = None,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
+        unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
     ) -> None:
@@ -98,6 +102,7 @@ class AcceleratedLifetime(RegressionEstimator):
         self.shape_on = shape_on
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
 
@@ -162,26 +167,3 @@ class AcceleratedLifetime(RegressionEstimator):
         found = frame({"effective_age": used * np.exp(eta[rows.last_rows])})
         found.index = label(unit, stop.size, "unit")[0]
         return found
-
-
-def chosen_columns(chosen: Any, names: list[str], what: str) -> tuple[int, ...]:
-    """Positions, counted from one, of columns given by name or position."""
-    if chosen is None:
-        return ()
-    if isinstance(chosen, str) and chosen == "all":
-        return tuple(range(1, len(names) + 1))
-    if isinstance(chosen, (str, int, np.integer)):
-        chosen = [chosen]
-    if not np.iterable(chosen):
-        raise ValueError(f"{what} must list names or positions of columns, got {chosen!r}")
-    found = []
-    for item in chosen:
-        if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
-            if not 0 <= item < len(names):
-                raise ValueError(f"{what}: there is no column {item}, only 0 to {len(names) - 1}")
-            found.append(int(item) + 1)
-        elif item in names:
-            found.append(names.index(item) + 1)
-        else:
-            raise ValueError(f"{what}: no column {item!r}, the columns are {', '.join(names)}")
-    return tuple(sorted(set(found)))

@@ -17,9 +17,8 @@ from survjax._core.validation import (
     check_positive,
     random_generator,
 )
-from survjax.estimators._accelerated import chosen_columns
 from survjax.estimators._atomic import all_or_nothing
-from survjax.estimators._covariates import column_names
+from survjax.estimators._covariates import chosen_columns, column_names
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
 from survjax.estimators._memberships import membership_table
@@ -59,7 +58,7 @@ class MixtureRegression(RegressionEstimator):
         Steeper components are collapses on single times, not answers.
     min_component_weight : float, default 1.5
         Expected units that each component must hold.
-    penalty, l1_ratio
+    penalty, l1_ratio, unpenalized
         As in `AcceleratedLifetime`; "cv" follows one maximum of each fold along the path, from
         the mixture without covariates on.
     tol, max_iter
@@ -111,6 +110,7 @@ class MixtureRegression(RegressionEstimator):
         min_component_weight: float = 1.5,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
+        unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 200,
         random_state: int = 0,
@@ -122,6 +122,7 @@ class MixtureRegression(RegressionEstimator):
         self.min_component_weight = min_component_weight
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
@@ -155,6 +156,7 @@ class MixtureRegression(RegressionEstimator):
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
+        self._unpenalized_columns()
         known = None if component is None else self._known(component, rows.n_rows)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit, known)

@@ -16,6 +16,7 @@ from survjax.estimators._atomic import all_or_nothing
 from survjax.estimators._certificate import Certificate
 from survjax.estimators._covariates import (
     check_covariates,
+    chosen_columns,
     collinear_message,
     column_names,
     outlying_words,
@@ -54,6 +55,7 @@ class RegressionEstimator(
     penalty: Any
     penalty_: float
     l1_ratio: float
+    unpenalized: Any
     tol: float
     max_iter: int
 
@@ -114,6 +116,7 @@ class RegressionEstimator(
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
+        self._unpenalized_columns()
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit)
         else:
@@ -176,16 +179,29 @@ class RegressionEstimator(
             )
         if rows.n_rows == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
-        groups = collinear(x, rows.weight) if self.penalty_ == 0 else []
+        # What a penalty counts may depend on other columns.
+        free = np.arange(x.shape[1]) if self.penalty_ == 0 else self._unpenalized_columns()
+        groups = [free[group].tolist() for group in collinear(x[:, free], rows.weight)]
         if groups:
-            raise ValueError(collinear_message(groups, column_names(self)))
+            remedy = "penalize them" if self.penalty_ else "set penalty > 0"
+            raise ValueError(collinear_message(groups, column_names(self), remedy=remedy))
+
+    def _unpenalized_columns(self) -> np.ndarray:
+        """Positions of the columns that the penalty leaves as they are."""
+        found = chosen_columns(self.unpenalized, column_names(self), "unpenalized")
+        return np.array(found, int) - 1
+
+    def _penalized(self, layout: Layout) -> np.ndarray:
+        """1.0 for each coefficient (P,) that the penalty counts: no intercept, no shared shape."""
+        free = set((self._unpenalized_columns() + 1).tolist())
+        every = (j for item in layout for j in item.columns)
+        return np.array([float(j > 0 and j not in free) for j in every])
 
     def _penalty(self, layout: Layout, n_units: float) -> Penalty | None:
-        """The penalty on the coefficients of covariates, not on intercepts or shapes."""
+        """The penalty on the coefficients of covariates, as `penalty_` says."""
         if not self.penalty_:
             return None
-        marks = np.array([float(j > 0) for item in layout for j in item.columns])
-        amount = self.penalty_ * n_units * marks
+        amount = self.penalty_ * n_units * self._penalized(layout)
         return Penalty((1.0 - self.l1_ratio) * amount, self.l1_ratio * amount)
 
     def _keep(
@@ -241,7 +257,9 @@ class RegressionEstimator(
         if found.n_iter >= self.max_iter and found.code != ResultCode.CONVERGED:
             return f"It ended after {found.n_iter} iterations: raise max_iter"
         drop = "Drop or merge such columns (no failures, or only failures, at some of their values)"
-        return drop if self.penalty_ else f"{drop}, or set penalty > 0"
+        if not self.penalty_:
+            return f"{drop}, or set penalty > 0"
+        return f"{drop}, or penalize them" if self._unpenalized_columns().size else drop
 
     def _set(
         self, form: Form, layout: Layout, columns: Columns, theta: np.ndarray, inside: np.ndarray

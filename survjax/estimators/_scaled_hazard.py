@@ -42,7 +42,7 @@ class ScaledHazard(RegressionEstimator):
         Measure covariates from their means, so that the base is the hazard of the average
         asset. False measures from zero. With one Weibull both are the same model; a mixture
         times a constant is not a mixture, so there they differ.
-    penalty, l1_ratio, tol, max_iter
+    penalty, l1_ratio, unpenalized, tol, max_iter
         As in `AcceleratedLifetime`; a lasso needs the joint fit.
 
     Attributes
@@ -85,6 +85,7 @@ class ScaledHazard(RegressionEstimator):
         center: bool = True,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
+        unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
     ) -> None:
@@ -93,6 +94,7 @@ class ScaledHazard(RegressionEstimator):
         self.center = center
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
 
