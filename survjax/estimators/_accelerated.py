@@ -9,7 +9,7 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.truncation import check_truncation
-from survjax._core.validation import check_length, check_times
+from survjax._core.validation import check_length, check_offset, check_times
 from survjax.estimators._covariates import check_covariates, chosen_columns, column_names
 from survjax.estimators._frames import frame
 from survjax.estimators._regression import RegressionEstimator
@@ -114,9 +114,10 @@ class AcceleratedLifetime(RegressionEstimator):
             raise ValueError("an exponential lifetime has no shape: leave shape_on=None")
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
-        p = x.shape[1]
-        layout = [Predictor("log_scale", tuple(range(p + 1)))]
+        p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
+        layout = [Predictor("log_scale", tuple(range(p + 1)), offset=known)]
         log_scale, log_shape = location_start(rows)
+        log_scale -= float(x[:, p:].mean(axis=0).sum())
         start = [log_scale, *[0.0] * p]
         if self.family != "exponential":
             more = chosen_columns(self.shape_on, column_names(self), "shape_on")
@@ -136,14 +137,16 @@ class AcceleratedLifetime(RegressionEstimator):
             self.shape_ = float(np.exp(self._part("log_shape")[0]))
 
     @double_precision
-    def effective_ages(self, X: Any, durations: Any, *, unit: Any, entry: Any) -> pd.DataFrame:
+    def effective_ages(
+        self, X: Any, durations: Any, *, unit: Any, entry: Any, offset: Any = None
+    ) -> pd.DataFrame:
         """Age of each unit under its present covariates that has used as much of its life.
 
         After a varied past, `predict_rul(X_now, ages)` wants this age.
 
         Parameters
         ----------
-        X, durations, unit, entry
+        X, durations, unit, entry, offset
             Histories as in `fit`: rows of covariates held from entry to the duration.
 
         Returns
@@ -160,7 +163,8 @@ class AcceleratedLifetime(RegressionEstimator):
         rows = Histories.of(unit, start, stop, np.zeros(stop.size), np.ones(stop.size))
         coefficients = self._part("log_scale")
         effects = np.array([coefficients[j + 1] for j in range(x.shape[1])])
-        eta = coefficients[0] + x[rows.order] @ effects
+        known = 0.0 if offset is None else check_offset(offset, x.shape[0])[rows.order]
+        eta = coefficients[0] + x[rows.order] @ effects + known
         first = rows.first_rows
         used = np.add.reduceat((rows.stop - rows.start) * np.exp(-eta), first)
         used = used + rows.start[first] * np.exp(-eta[first])

@@ -98,6 +98,7 @@ class MixtureRegression(RegressionEstimator):
     (3, 2)
     """
 
+    _takes_offset = False
     _saved: ClassVar[Mapping[str, Any]] = {**RegressionEstimator._saved, "icl_": Number()}
 
     def __init__(

@@ -27,7 +27,7 @@ from survjax.estimators._paths import PathPredictions
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._saved_regression import SavedRegression
 from survjax.estimators._target import check_survival_y
-from survjax.inference.forms import Form, Layout
+from survjax.inference.forms import Form, Layout, without_offset
 from survjax.inference.histories import Histories, HistoryLikelihood, count, row_weights
 from survjax.inference.penalties import Penalty, RegressionMaximum
 from survjax.inference.regression import Columns, log_likelihoods, weighted_total
@@ -51,6 +51,7 @@ class RegressionEstimator(
 
     #: Whether rows of one unit depend on each other (accelerated life, mixtures).
     _histories_bind = True
+    _takes_offset = True
 
     penalty: Any
     penalty_: float
@@ -81,7 +82,14 @@ class RegressionEstimator(
     @double_precision
     @all_or_nothing
     def fit(
-        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+        unit: Any = None,
+        offset: Any = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
 
@@ -101,6 +109,9 @@ class RegressionEstimator(
             Which unit each row belongs to, where covariates change with time: a row then says
             that the unit had them from its `entry` to its duration, and the event marks its
             failure at the end of its last row.
+        offset : array-like of shape (n,), optional
+            Known part of each row's log scale (of its log hazard, for `ScaledHazard`): it is added
+            to x'b as it is. Predictions have an `offset` of their own, 0 by default.
 
         Returns
         -------
@@ -116,6 +127,7 @@ class RegressionEstimator(
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
+        x = self._with_offset(x, offset)
         self._unpenalized_columns()
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit)
@@ -169,7 +181,8 @@ class RegressionEstimator(
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         """How columns are centered and scaled inside."""
-        return Columns.of(x, weight, exact=self.penalty_ > 0)
+        found = Columns.of(x[:, : self.n_features_in_], weight, exact=self.penalty_ > 0)
+        return found.with_offset() if x.shape[1] > self.n_features_in_ else found
 
     def _check_data(self, rows: Observations, x: np.ndarray) -> None:
         """Refuse data without failures, and columns that say the same."""
@@ -180,7 +193,8 @@ class RegressionEstimator(
         if rows.n_rows == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
         # What a penalty counts may depend on other columns.
-        free = np.arange(x.shape[1]) if self.penalty_ == 0 else self._unpenalized_columns()
+        every = np.arange(self.n_features_in_)
+        free = every if self.penalty_ == 0 else self._unpenalized_columns()
         groups = [free[group].tolist() for group in collinear(x[:, free], rows.weight)]
         if groups:
             remedy = "penalize them" if self.penalty_ else "set penalty > 0"
@@ -245,7 +259,7 @@ class RegressionEstimator(
         self.converged_ = not words
         self.certificate_ = _certify(some, words, rows.n_units)
         if words:
-            far = outlying_words(x, column_names(self))
+            far = outlying_words(x[:, : self.n_features_in_], column_names(self))
             warnings.warn(
                 f"no proper maximum: {'; '.join(words)}{far}. {self._advice(found)}",
                 FitWarning,
@@ -265,6 +279,9 @@ class RegressionEstimator(
         self, form: Form, layout: Layout, columns: Columns, theta: np.ndarray, inside: np.ndarray
     ) -> None:
         """Keep the standardized answer for predictions, and the natural one for people."""
+        if layout[0].offset:
+            layout = without_offset(layout)
+            columns = Columns(columns.center[:-1], columns.scale[:-1])
         self._fitted = FittedForm(form, layout, theta, inside, columns)
         change = to_natural(layout, columns)
         self.parameters_ = change @ theta
@@ -305,27 +322,29 @@ class RegressionEstimator(
 
     def _score_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> float:
         """Mean log-likelihood per unit."""
-        fitted = self._fitted
+        fitted = self._fitted.reading(x)
         likelihood = HistoryLikelihood(fitted.form, fitted.layout, histories, x, fitted.columns)
         return likelihood.mean(fitted.theta)
 
     @double_precision
     def score(
-        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+        unit: Any = None,
+        offset: Any = None,
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
         rows, x = self._checked(X, y, entry, sample_weight, reset=False)
+        x = self._with_offset(x, offset)
         if unit is not None:
             return self._score_histories(Histories.from_rows(rows, unit), rows, x)
-        terms = log_likelihoods(
-            self._fitted.form,
-            self._fitted.layout,
-            self._fitted.theta,
-            rows,
-            x,
-            self._fitted.columns,
-        )
+        fitted = self._fitted.reading(x)
+        terms = log_likelihoods(fitted.form, fitted.layout, fitted.theta, rows, x, fitted.columns)
         return weighted_total(terms, rows.weight) / float(rows.weight.sum())
 
 

@@ -13,7 +13,6 @@ from survjax.inference.nonparametric._rows import (
     Floats,
     Rows,
     check_lifetimes,
-    merge_rounding,
     risk_table,
 )
 from survjax.inference.partial_likelihood._derivatives import curvature, denominate, pulls
@@ -187,17 +186,14 @@ def _all_rows(fit: CoxFit, entry: ArrayLike | None, sample_weight: ArrayLike | N
     n, sets = fit.durations.size, fit.sets
     event = np.zeros(n, dtype=bool)
     event[sets.order[fit.failures.rows]] = True
-    rows = check_lifetimes(fit.durations, event, entry, sample_weight, merge=False)
+    rows = check_lifetimes(fit.durations, event, entry, sample_weight)
     other = rows.weight[sets.order] != sets.weight
     if other.any():
         raise ValueError(
             f"sample_weight must be what the fit was given, but {np.count_nonzero(other)} rows "
             f"differ, the first of them row {sets.order[other].min()}: pass the same weights"
         )
-    if rows.entry is None:
-        return Rows(merge_rounding(rows.durations), event, None, rows.weight)
-    times, ages = np.split(merge_rounding(np.concatenate([rows.durations, rows.entry])), 2)
-    return Rows(times, event, ages, rows.weight)
+    return rows
 
 
 def _ranks(rows: Rows) -> Floats:
