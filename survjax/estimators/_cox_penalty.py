@@ -148,9 +148,9 @@ def fit_penalized(
     )
 
 
-@np.errstate(divide="ignore", invalid="ignore")
+@np.errstate(all="ignore")
 def _fit(*args: Any, **kwargs: Any) -> CoxFit:
-    """As `fit_cox`: where an unpenalized effect runs off, its variance is no number."""
+    """As `fit_cox`: where an unpenalized effect runs off, steps overflow and are taken back."""
     return fit_cox(*args, **kwargs)
 
 

@@ -138,6 +138,7 @@ class MixtureRegression(RegressionEstimator):
         entry: Any = None,
         sample_weight: Any = None,
         unit: Any = None,
+        offset: Any = None,
         component: Any = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
@@ -147,6 +148,8 @@ class MixtureRegression(RegressionEstimator):
         X, y, entry, sample_weight, unit
             As in `AcceleratedLifetime.fit`. One hidden component produces all rows of a unit;
             its weights depend on the covariates of the unit's first row.
+        offset : None
+            A mixture takes none: an error.
         component : array-like of shape (n,), optional
             The component of units where it is known, counted from zero; -1 (or missing) where
             it is not.
@@ -157,6 +160,7 @@ class MixtureRegression(RegressionEstimator):
         """
         self._check_parameters()
         rows, x = self._checked(X, y, entry, sample_weight)
+        self._with_offset(x, offset)
         self._unpenalized_columns()
         known = None if component is None else self._known(component, rows.n_rows)
         if self.penalty == "cv":

@@ -216,5 +216,7 @@ def test_offsets_that_make_no_sense_are_one_clear_error():
     mixture = MixtureRegression(1).fit(X, Y)
     with pytest.raises(ValueError, match="MixtureRegression takes no offset: AcceleratedLifetime"):
         mixture.predict(X, offset=OFFSET)
+    with pytest.raises(ValueError, match="MixtureRegression takes no offset: AcceleratedLifetime"):
+        MixtureRegression(1).fit(X, Y, offset=OFFSET)
     with pytest.raises(TypeError, match="offset"):
         DeepWeibullMixture().fit(X, Y, offset=OFFSET)
