@@ -21,13 +21,18 @@ from survjax._core.validation import (
 from survjax.estimators._atomic import all_or_nothing
 from survjax.estimators._covariates import (
     check_covariates,
-    collinear_message,
     column_names,
     outlying_words,
 )
 from survjax.estimators._cox_diagnostics import CoxDiagnostics
 from survjax.estimators._cox_paths import CoxPaths
-from survjax.estimators._cox_penalty import choose_penalty, path_table
+from survjax.estimators._cox_penalty import (
+    choose_penalty,
+    fit_penalized,
+    path_table,
+    penalty_factor,
+    refuse_collinear,
+)
 from survjax.estimators._cox_saved import SavedCox
 from survjax.estimators._cox_units import cox_histories, units_of_cox, warn_of_rows_as_units
 from survjax.estimators._frames import frame
@@ -58,6 +63,9 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         units over five folds (of units or clusters, where `fit` is given them).
     l1_ratio : float, default 0
         0 is ridge, 1 is the lasso, and between them is the elastic net.
+    unpenalized : None, "all" or sequence, default None
+        Columns (names, or positions counted from zero) that the penalty leaves as they are, such
+        as a treatment whose effect must not be shrunk.
     robust : bool, default False
         Standard errors that hold where the hazards are not quite proportional (Lin and Wei
         1989), by unit where `fit` is given units. They are always used where it is given
@@ -119,6 +127,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         ties: str = "efron",
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
+        unpenalized: Any = None,
         robust: bool = False,
         tol: float = 1e-9,
         max_iter: int = 100,
@@ -126,6 +135,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         self.ties = ties
         self.penalty: Any = penalty
         self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
         self.robust = robust
         self.tol = tol
         self.max_iter = max_iter
@@ -214,9 +224,13 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         }
         groups = unit if cluster is None else cluster
         penalty = self._penalty(target, x, rows, counted, groups)
-        found = fit_cox(target.durations, target.event, x, penalty=penalty, **rows)
-        self._refuse_collinear(found, x)
+        if penalty is None:
+            found = fit_cox(target.durations, target.event, x, **rows)
+            refuse_collinear(found, x, column_names(self))
+        else:
+            found = fit_penalized(target, x, penalty, rows, column_names(self))
         self._keep(found, cluster, n_units, x)
+        self._given = {name: rows[name] for name in ("entry", "sample_weight")}
         return self
 
     def _check_parameters(self) -> None:
@@ -251,6 +265,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
     ) -> Penalty | None:
         """Per unit, and on effects of one standard deviation; `weight` is what rows count."""
         self.__dict__.pop("penalty_path_", None)
+        factor = penalty_factor(self.unpenalized, column_names(self))
         if self.penalty == 0:
             self.penalty_ = 0.0
             return None
@@ -260,20 +275,12 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         away = away / np.where(largest > 0, largest, 1.0)
         spread = largest * np.sqrt(weight @ away**2 / weight.sum())
         if self.penalty == "cv":
-            self.penalty_, table = choose_penalty(
-                target, x, spread, rows, weight, self.l1_ratio, groups
-            )
+            each = Penalty(1.0, self.l1_ratio, factor, spread)
+            self.penalty_, table = choose_penalty(target, x, each, rows, weight, groups)
             self.penalty_path_ = path_table(table, column_names(self))
         else:
             self.penalty_ = float(self.penalty)
-        return Penalty(self.penalty_ * weight.sum(), self.l1_ratio, unit=spread)
-
-    def _refuse_collinear(self, found: CoxFit, x: np.ndarray) -> None:
-        repeated = np.flatnonzero(found.climb.aliased)
-        if repeated.size and not self.penalty_:
-            groups = [[j, *found.repeats(j).tolist()] for j in repeated.tolist()]
-            varying = np.flatnonzero(np.ptp(x, axis=0) > 0).tolist()
-            raise ValueError(collinear_message(groups, column_names(self), varying))
+        return Penalty(self.penalty_ * weight.sum(), self.l1_ratio, factor, spread)
 
     def _keep(self, found: CoxFit, cluster: Any, n_units: float, x: np.ndarray) -> None:
         """Set the fitted attributes."""
@@ -296,10 +303,11 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         path = found.climb.path
         self.history_ = frame({"log_likelihood": path}).rename_axis(index="iteration")
         if endless:
+            remedy = "penalize them" if self.penalty_ else "set penalty > 0"
             words = "; ".join(f"{name!r} runs off to infinity" for name in endless[:5])
             _warn(
                 f"no proper maximum: {words}. Drop or merge such columns (no failures, or only "
-                "failures, at some of their values), or set penalty > 0"
+                f"failures, at some of their values), or {remedy}"
             )
         elif not found.converged:
             short = f"{found.climb.decrement:.3g} standard errors short of the maximum"
