@@ -11,8 +11,8 @@ from survjax.inference.nonparametric._product_limit import (
     censoring_curve,
     kaplan_meier,
     nelson_aalen,
-    restricted_mean,
 )
+from survjax.inference.nonparametric._restricted_mean import restricted_mean
 from survjax.inference.nonparametric._step import StepCurve
 from survjax.inference.nonparametric._turnbull import turnbull
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from survjax.inference.nonparametric._risk_table import interval_sums
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints
 
 __all__ = ["Ranges", "solve_increments"]
@@ -49,10 +50,7 @@ def solve_increments(rows: Ranges) -> Floats:
     Returns the increments (m,), infinite where nobody is known to have outlived a place
     of mass.
     """
-    entered = np.bincount(rows.begin, rows.weight, rows.size + 1)
-    left = np.bincount(rows.first, rows.weight, rows.size + 1)
-    surviving = np.cumsum(entered - left)[: rows.size]
-    surviving[surviving <= 1e-12 * rows.weight.sum()] = 0.0
+    surviving = interval_sums(rows.begin, rows.first, rows.weight, rows.size)
     doomed = surviving == 0
     # A row that may have failed at a doomed place is explained in full by it.
     crossed = np.concatenate([[0], np.cumsum(doomed)])

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_length, missing
-from survjax.inference.nonparametric._rows import (
-    Floats,
-    Ints,
-    Rows,
-    check_lifetimes,
-    risk_table,
-    weight_from,
-)
+from survjax.inference.nonparametric._risk_table import Placed, place
+from survjax.inference.nonparametric._rows import Floats, Ints, Lives, check_lives
 
 __all__ = ["LogRank", "log_rank"]
 
+#: The weights by which differences at an event time are added up.
+WEIGHTINGS = ("logrank", "gehan-breslow", "tarone-ware", "peto", "fleming-harrington")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class LogRank:
     """Outcome of a log-rank test.
 
@@ -30,13 +28,15 @@ class LogRank:
     statistic : float
         Chi-squared statistic.
     df : int
-        Its degrees of freedom.
+        Its degrees of freedom: the number of groups, less one for each set of groups that are
+        compared with each other and with no group outside the set.
     p_value : float
         P(a statistic at least as large, if all groups fail alike).
     groups : tuple
         The k groups, sorted.
     observed, expected : ndarray of shape (k,)
-        (Weighted) failures in each group, and those expected if all failed alike.
+        Failures in each group, and those expected if all failed alike, each times the weight of
+        its event time.
     variance : ndarray of shape (k, k)
         Covariance of ``observed - expected``.
     """
@@ -49,6 +49,14 @@ class LogRank:
     expected: Floats
     variance: Floats
 
+    def __repr__(self) -> str:
+        names = ", ".join(repr(name) for name in self.groups[:4])
+        names += f", ... ({len(self.groups)} groups)" if len(self.groups) > 4 else ""
+        return (
+            f"<LogRank: statistic {self.statistic:.5g}, df {self.df}, p-value "
+            f"{self.p_value:.4g}; groups {names}>"
+        )
+
 
 def log_rank(
     durations: ArrayLike,
@@ -58,13 +66,15 @@ def log_rank(
     strata: ArrayLike | None = None,
     entry: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
-    rho: float = 0.0,
+    weighting: str = "logrank",
+    p: float = 0.0,
+    q: float = 0.0,
 ) -> LogRank:
     """Test whether two or more groups have the same hazard.
 
     At each event time the failures are compared with a fair share of them for each group,
-    ``d n_g / n``; differences add up with weights ``S(t-)^rho``, S the pooled Kaplan-Meier
-    curve, and their hypergeometric covariances with the squares.
+    ``d n_g / n``; differences add up with a weight for each time, and their hypergeometric
+    covariances with its square.
 
     Parameters
     ----------
@@ -73,18 +83,38 @@ def log_rank(
     groups : array-like of shape (n,)
         The group of each unit: numbers or labels.
     strata : array-like of shape (n,), optional
-        Groups are compared within each stratum only, and the differences added up.
-    rho : float
-        0 for the log-rank test, 1 for Peto and Peto's, which looks at early failures.
+        Groups are compared within each stratum only, and the differences added up. The weights
+        of the times are those of each stratum.
+    weighting : {"logrank", "gehan-breslow", "tarone-ware", "peto", "fleming-harrington"}
+        Weight of an event time s, with n at risk just before it and S the pooled Kaplan-Meier
+        curve:
+
+        * "logrank": 1, best where hazards are proportional;
+        * "gehan-breslow": n, the generalized Wilcoxon test, which looks at early failures;
+        * "tarone-ware": sqrt(n);
+        * "peto": Peto and Peto's estimate of survival, ``prod over r <= s of (1 - d_r / (n_r +
+          1))``, which depends less on censoring than n does;
+        * "fleming-harrington": ``S(s-)^p (1 - S(s-))^q``. With p = 1, q = 0 it is the variant of
+          Peto's test that R's `survdiff` computes with ``rho=1``.
+    p, q : float
+        Of "fleming-harrington", also called rho and gamma; at least 0. Large p looks at early
+        differences, large q at late ones.
 
     Returns
     -------
     LogRank
 
+    Raises
+    ------
+    ValueError
+        If no two groups were at risk together at a failure that left someone running: then the
+        differences have no variance, and there is nothing to compare.
+
     References
     ----------
-    Mantel (1966), Cancer Chemotherapy Reports 50; Harrington and Fleming (1982),
-    Biometrika 69, for the weights.
+    Mantel (1966), Cancer Chemotherapy Reports 50; Gehan (1965), Biometrika 52; Breslow (1970),
+    Biometrika 57; Tarone and Ware (1977), Biometrika 64; Peto and Peto (1972), JRSS A 135;
+    Harrington and Fleming (1982), Biometrika 69; Klein and Moeschberger (2003), section 7.3.
 
     Examples
     --------
@@ -92,64 +122,141 @@ def log_rank(
     >>> round(result.statistic, 4), result.df, round(result.p_value, 4)
     (0.899, 1, 0.343)
     """
-    rows = check_lifetimes(durations, event_observed, entry, sample_weight)
+    check_weighting(weighting, p, q)
+    rows = check_lives(durations, event_observed, entry, sample_weight)
     names, group = label(groups, rows.durations.size, "groups")
     if len(names) < 2:
         raise ValueError(f"groups has only one value, {names[0]!r}: a test needs at least two")
-    stratum = np.zeros(group.size, dtype=np.int64)
-    if strata is not None:
-        _, stratum = label(strata, group.size, "strata")
+    stratum = None if strata is None else label(strata, group.size, "strata")[1]
+    return compare(rows, names, group, stratum, weighting, p, q)
+
+
+def check_weighting(weighting: str, p: float, q: float) -> None:
+    """Refuse weights that have no meaning."""
+    if weighting not in WEIGHTINGS:
+        raise ValueError(f"weighting must be one of {', '.join(WEIGHTINGS)}, got {weighting!r}")
+    for name, value in (("p", p), ("q", q)):
+        if not (np.isscalar(value) and np.isreal(value) and 0 <= value < np.inf):
+            raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
+    if weighting != "fleming-harrington" and (p or q):
+        raise ValueError(f'p and q belong to "fleming-harrington", got weighting={weighting!r}')
+
+
+def compare(
+    rows: Lives,
+    names: list[Hashable],
+    group: Ints,
+    stratum: Ints | None,
+    weighting: str,
+    p: float,
+    q: float,
+) -> LogRank:
+    """Compare checked rows of numbered groups."""
     k = len(names)
-    observed, expected, variance = np.zeros(k), np.zeros(k), np.zeros((k, k))
-    order = np.argsort(stratum, kind="stable")
-    for part in np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1):
-        sums = _compare(_take(rows, part), group[part], k, rho)
-        observed, expected, variance = (
-            observed + sums[0],
-            expected + sums[1],
-            variance + sums[2],
-        )
-    used = expected > 0
-    if np.count_nonzero(used) < 2:
+    totals = np.zeros(k), np.zeros(k), np.zeros(k), np.zeros((k, k))
+    for part in _strata(stratum, group.size):
+        some = _take(rows, part)
+        if some is None:
+            continue
+        placed = place(some, some.event_observed)
+        for total, own in zip(totals, _sums(placed, group[part], k, weighting, p, q), strict=True):
+            total += own
+    observed, expected, difference, variance = totals
+    statistic, df = _quadratic_form(difference, variance)
+    if np.count_nonzero(expected > 0) < 2:
         raise ValueError("fewer than two groups were at risk when units failed: nothing to compare")
-    difference = (observed - expected)[used][1:]
-    block = variance[np.ix_(used, used)][1:, 1:]
-    statistic = float(difference @ np.linalg.solve(block, difference))
-    df = int(np.count_nonzero(used)) - 1
+    if df == 0:
+        raise ValueError(
+            "no two groups can be compared: whenever a unit failed, only one group was at risk, or "
+            "all at risk failed, so that the differences have no variance"
+        )
     from scipy.special import chdtrc  # slow to load, and no fit needs it
 
     p_value = float(chdtrc(df, statistic))
     return LogRank(statistic, df, p_value, tuple(names), observed, expected, variance)
 
 
-def _take(rows: Rows, part: Ints) -> Rows:
+def _strata(stratum: Ints | None, size: int) -> list[Any]:
+    """The rows of each stratum."""
+    if stratum is None:
+        return [slice(None)]
+    order = np.argsort(stratum, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1)
+
+
+def _take(rows: Lives, part: Any) -> Lives | None:
+    """Some of the rows; None where none of them has weight."""
     entry = None if rows.entry is None else rows.entry[part]
-    return Rows(rows.durations[part], rows.event_observed[part], entry, rows.weight[part])
+    weight = None if rows.weight is None else rows.weight[part]
+    if weight is not None and not weight.any():
+        return None
+    return Lives(rows.durations[part], rows.event_observed[part], entry, weight)
 
 
-def _compare(rows: Rows, group: Ints, k: int, rho: float) -> tuple[Floats, Floats, Floats]:
-    """Return observed and expected failures of each group, and the covariance."""
-    times, failing, at_risk = risk_table(rows)
-    survival = np.cumprod(np.maximum(at_risk - failing, 0.0) / at_risk)
-    weight = np.concatenate([[1.0], survival])[:-1] ** rho
-    hypergeometric = np.ones_like(at_risk)
-    several = at_risk > 1
-    left = np.maximum(at_risk - failing, 0.0)
-    hypergeometric[several] = np.minimum(left[several] / (at_risk[several] - 1.0), 1.0)
-    scale = weight**2 * hypergeometric * failing
-    share = np.empty((k, times.size))
-    observed = np.zeros(k)
-    for g in range(k):
-        mine = group == g
-        part = _take(rows, np.flatnonzero(mine))
-        share[g] = weight_from(part.durations, part.weight, times)
-        if part.entry is not None:
-            share[g] -= weight_from(part.entry, part.weight, times)
-        spot, own, _ = risk_table(part)
-        observed[g] = np.sum(weight[np.searchsorted(times, spot)] * own)
-    share /= at_risk
-    expected = share @ (weight * failing)
-    return observed, expected, np.diag(share @ scale) - (share * scale) @ share.T
+def _sums(
+    placed: Placed, group: Ints, k: int, weighting: str, p: float, q: float
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return observed and expected failures of each group, their difference, its covariance."""
+    failing, left = placed.failing(group, k), placed.left(group, k)
+    risk, d, alive = failing + left, failing.sum(axis=0), left.sum(axis=0)
+    n = d + alive
+    weight = _weights(d, alive, weighting, p, q)
+    share = risk / n
+    # Of all failures and survivors at once: each group's are compared with every other's, so that
+    # a group alone at risk differs from itself by nothing.
+    difference = (failing * (n - risk) - (d - failing) * risk) @ (weight / n)
+    hypergeometric = np.ones_like(n)
+    several = n > 1
+    hypergeometric[several] = np.minimum(alive[several] / (n[several] - 1.0), 1.0)
+    scale = np.where(alive > 0, weight**2 * hypergeometric * d, 0.0)
+    covariance = -(share * scale) @ share.T
+    np.fill_diagonal(covariance, 0.0)
+    np.fill_diagonal(covariance, -covariance.sum(axis=1))
+    return failing @ weight, share @ (weight * d), difference, covariance
+
+
+def _weights(d: Floats, alive: Floats, weighting: str, p: float, q: float) -> Floats:
+    """Weight of each event time, with d failing and the others left alive."""
+    n = d + alive
+    if weighting == "gehan-breslow":
+        return n
+    if weighting == "tarone-ware":
+        return np.sqrt(n)
+    if weighting == "peto":
+        return np.cumprod((alive + 1.0) / (n + 1.0))
+    if weighting == "fleming-harrington":
+        before = np.concatenate([[1.0], np.cumprod(alive / n)])[: n.size]
+        return before**p * (1.0 - before) ** q
+    return np.ones_like(n)
+
+
+def _quadratic_form(difference: Floats, variance: Floats) -> tuple[float, int]:
+    """Return ``u' V^- u`` and the rank of V.
+
+    V is minus the weights of a graph: groups are joined where they were at risk together. Each
+    connected set of groups has one dependent row, whichever is left out.
+    """
+    joined = variance < 0
+    statistic, rank = 0.0, 0
+    for part in _connected(joined):
+        # The group with the largest variance is left out: the rest is best determined.
+        rest = np.delete(part, np.argmax(np.diag(variance)[part]))
+        size = np.sqrt(np.diag(variance)[rest])
+        if rest.size == 0:
+            continue
+        block = variance[np.ix_(rest, rest)] / np.outer(size, size)
+        scaled = difference[rest] / size
+        statistic += float(scaled @ np.linalg.solve(block, scaled))
+        rank += rest.size
+    return statistic, rank
+
+
+def _connected(joined: np.ndarray) -> list[Ints]:
+    """Return the members of each connected set of a graph."""
+    number = np.arange(joined.shape[0])
+    for i, j in np.argwhere(joined):
+        number[number == number[j]] = number[i]
+    return [np.flatnonzero(number == value) for value in np.unique(number)]
 
 
 def label(values: ArrayLike, size: int, name: str) -> tuple[list[Hashable], Ints]:
