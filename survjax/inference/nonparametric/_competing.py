@@ -176,9 +176,10 @@ def _incidence(
     before = np.concatenate([[1.0], survival.values])[:-1]
     steps = before * own / table.at_risk
     values, variance = np.cumsum(steps), _variance(before, steps, own, table)
-    # While no other cause has struck, it is what survival lacks of 1, to the last digit.
+    # While no other cause has struck it is what survival lacks of 1: exactly 1 where nobody is
+    # left. A small share has more digits as a sum.
     alone = np.cumsum(others) == 0
-    values = np.minimum(np.where(alone, 1.0 - survival.values, values), 1.0)
+    values = np.minimum(np.where(alone & (values > 0.5), 1.0 - survival.values, values), 1.0)
     return values, np.where(alone, survival.variance, variance)
 
 

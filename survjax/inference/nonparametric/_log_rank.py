@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,41 @@ from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_length, missing
 from survjax.inference.nonparametric._risk_table import Placed, place
-from survjax.inference.nonparametric._rows import Floats, Ints, Lives, check_lives
+from survjax.inference.nonparametric._rows import (
+    Floats,
+    Ints,
+    Lives,
+    check_lives,
+    merge_rounding,
+)
 
-__all__ = ["LogRank", "log_rank"]
+__all__ = ["LogRank", "label", "log_rank", "log_rank_pairs"]
 
 #: The weights by which differences at an event time are added up.
 WEIGHTINGS = ("logrank", "gehan-breslow", "tarone-ware", "peto", "fleming-harrington")
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """How the differences at each event time are weighted."""
+
+    name: str
+    p: float
+    q: float
+
+    def weights(self, d: Floats, alive: Floats) -> Floats:
+        """Weight of each event time, with d failing and the others left alive."""
+        n = d + alive
+        if self.name == "gehan-breslow":
+            return n
+        if self.name == "tarone-ware":
+            return np.sqrt(n)
+        if self.name == "peto":
+            return np.cumprod((alive + 1.0) / (n + 1.0))
+        if self.name == "fleming-harrington":
+            before = np.concatenate([[1.0], np.cumprod(alive / n)])[: n.size]
+            return before**self.p * (1.0 - before) ** self.q
+        return np.ones_like(n)
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,16 +152,87 @@ def log_rank(
     >>> round(result.statistic, 4), result.df, round(result.p_value, 4)
     (0.899, 1, 0.343)
     """
-    check_weighting(weighting, p, q)
+    settings = _check_weighting(weighting, p, q)
+    rows, names, group, stratum = _check_groups(
+        durations, event_observed, groups, strata, entry, sample_weight
+    )
+    result = _compare(rows, names, group, stratum, settings)
+    if result is None:
+        raise ValueError(
+            "fewer than two groups were at risk when units failed and others ran on: nothing to "
+            "compare, the differences have no variance"
+        )
+    return result
+
+
+def log_rank_pairs(
+    durations: ArrayLike,
+    event_observed: ArrayLike | None = None,
+    *,
+    groups: ArrayLike,
+    strata: ArrayLike | None = None,
+    entry: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    weighting: str = "logrank",
+    p: float = 0.0,
+    q: float = 0.0,
+) -> tuple[list[Hashable], list[LogRank | None]]:
+    """Test each pair of groups by the rows of these two only.
+
+    Parameters
+    ----------
+    durations, event_observed, groups, strata, entry, sample_weight, weighting, p, q
+        As in :func:`log_rank`.
+
+    Returns
+    -------
+    groups : list
+        Sorted.
+    results : list of LogRank or None
+        In the order of `itertools.combinations(groups, 2)`; None for a pair that was never at risk
+        together at a failure that left someone running.
+
+    Examples
+    --------
+    >>> names, results = log_rank_pairs([2, 3, 9, 4, 8, 12], groups=["a", "b", "c"] * 2)
+    >>> [result.groups for result in results]
+    [('a', 'b'), ('a', 'c'), ('b', 'c')]
+    """
+    settings = _check_weighting(weighting, p, q)
+    rows, names, group, stratum = _check_groups(
+        durations, event_observed, groups, strata, entry, sample_weight
+    )
+    results = []
+    for pair in combinations(range(len(names)), 2):
+        part = np.flatnonzero(np.isin(group, pair))
+        some = _take(rows, part)
+        own = None if stratum is None else stratum[part]
+        both = [names[i] for i in pair]
+        number = (group[part] == pair[1]).astype(np.int64)
+        results.append(None if some is None else _compare(some, both, number, own, settings))
+    return names, results
+
+
+def _check_groups(
+    durations: ArrayLike,
+    event_observed: ArrayLike | None,
+    groups: ArrayLike,
+    strata: ArrayLike | None,
+    entry: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+) -> tuple[Lives, list[Hashable], Ints, Ints | None]:
+    """Return rows, the names of the groups, and numbers of each row's group and stratum."""
     rows = check_lives(durations, event_observed, entry, sample_weight)
+    if rows.entry is None:  # one rule for all strata and pairs
+        rows = replace(rows, durations=merge_rounding(rows.durations))
     names, group = label(groups, rows.durations.size, "groups")
     if len(names) < 2:
         raise ValueError(f"groups has only one value, {names[0]!r}: a test needs at least two")
     stratum = None if strata is None else label(strata, group.size, "strata")[1]
-    return compare(rows, names, group, stratum, weighting, p, q)
+    return rows, names, group, stratum
 
 
-def check_weighting(weighting: str, p: float, q: float) -> None:
+def _check_weighting(weighting: str, p: float, q: float) -> Weighting:
     """Refuse weights that have no meaning."""
     if weighting not in WEIGHTINGS:
         raise ValueError(f"weighting must be one of {', '.join(WEIGHTINGS)}, got {weighting!r}")
@@ -140,36 +241,25 @@ def check_weighting(weighting: str, p: float, q: float) -> None:
             raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
     if weighting != "fleming-harrington" and (p or q):
         raise ValueError(f'p and q belong to "fleming-harrington", got weighting={weighting!r}')
+    return Weighting(weighting, float(p), float(q))
 
 
-def compare(
-    rows: Lives,
-    names: list[Hashable],
-    group: Ints,
-    stratum: Ints | None,
-    weighting: str,
-    p: float,
-    q: float,
-) -> LogRank:
-    """Compare checked rows of numbered groups."""
+def _compare(
+    rows: Lives, names: list[Hashable], group: Ints, stratum: Ints | None, settings: Weighting
+) -> LogRank | None:
+    """Compare checked rows of numbered groups; None where nothing can be compared."""
     k = len(names)
     totals = np.zeros(k), np.zeros(k), np.zeros(k), np.zeros((k, k))
     for part in _strata(stratum, group.size):
         some = _take(rows, part)
-        if some is None:
-            continue
-        placed = place(some, some.event_observed)
-        for total, own in zip(totals, _sums(placed, group[part], k, weighting, p, q), strict=True):
-            total += own
+        if some is not None:
+            found = _sums(place(some, some.event_observed), group[part], k, settings)
+            for total, own in zip(totals, found, strict=True):
+                total += own
     observed, expected, difference, variance = totals
     statistic, df = _quadratic_form(difference, variance)
-    if np.count_nonzero(expected > 0) < 2:
-        raise ValueError("fewer than two groups were at risk when units failed: nothing to compare")
     if df == 0:
-        raise ValueError(
-            "no two groups can be compared: whenever a unit failed, only one group was at risk, or "
-            "all at risk failed, so that the differences have no variance"
-        )
+        return None
     from scipy.special import chdtrc  # slow to load, and no fit needs it
 
     p_value = float(chdtrc(df, statistic))
@@ -194,13 +284,13 @@ def _take(rows: Lives, part: Any) -> Lives | None:
 
 
 def _sums(
-    placed: Placed, group: Ints, k: int, weighting: str, p: float, q: float
+    placed: Placed, group: Ints, k: int, settings: Weighting
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Return observed and expected failures of each group, their difference, its covariance."""
     failing, left = placed.failing(group, k), placed.left(group, k)
     risk, d, alive = failing + left, failing.sum(axis=0), left.sum(axis=0)
     n = d + alive
-    weight = _weights(d, alive, weighting, p, q)
+    weight = settings.weights(d, alive)
     share = risk / n
     # Of all failures and survivors at once: each group's are compared with every other's, so that
     # a group alone at risk differs from itself by nothing.
@@ -213,21 +303,6 @@ def _sums(
     np.fill_diagonal(covariance, 0.0)
     np.fill_diagonal(covariance, -covariance.sum(axis=1))
     return failing @ weight, share @ (weight * d), difference, covariance
-
-
-def _weights(d: Floats, alive: Floats, weighting: str, p: float, q: float) -> Floats:
-    """Weight of each event time, with d failing and the others left alive."""
-    n = d + alive
-    if weighting == "gehan-breslow":
-        return n
-    if weighting == "tarone-ware":
-        return np.sqrt(n)
-    if weighting == "peto":
-        return np.cumprod((alive + 1.0) / (n + 1.0))
-    if weighting == "fleming-harrington":
-        before = np.concatenate([[1.0], np.cumprod(alive / n)])[: n.size]
-        return before**p * (1.0 - before) ** q
-    return np.ones_like(n)
 
 
 def _quadratic_form(difference: Floats, variance: Floats) -> tuple[float, int]:
