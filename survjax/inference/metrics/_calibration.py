@@ -15,7 +15,7 @@ from survjax.inference.metrics._weights import (
     on_durations,
 )
 from survjax.inference.nonparametric import StepCurve, kaplan_meier
-from survjax.inference.nonparametric._rows import Floats, check_lifetimes
+from survjax.inference.nonparametric._rows import Floats, check_lifetimes, merge_rounding
 
 __all__ = ["Calibration", "Coverage", "calibration", "interval_coverage"]
 
@@ -213,8 +213,9 @@ def interval_coverage(
     low, high = as_floats(lower, "lower"), as_floats(upper, "upper")
     check_length(low, rows.durations.size, "lower")
     check_length(high, rows.durations.size, "upper")
-    check_rows(low, low <= high, "lower", "at most upper", "swap or repair these bounds")
     low, high = on_durations(rows, low), on_durations(rows, high)
+    low, high = np.split(merge_rounding(np.concatenate([low, high])), 2)
+    check_rows(low, low <= high, "lower", "at most upper", "swap or repair these bounds")
     curve = known_curve(rows, censoring)
     counts = rows.weight > 0
     above = counts & (rows.durations > high)

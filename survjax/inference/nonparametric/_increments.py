@@ -61,10 +61,31 @@ def solve_increments(rows: Ranges) -> Floats:
         places = _distinct_places(first, last, surviving)
         first = np.searchsorted(places, first)
         last = np.searchsorted(places, last, side="right") - 1
-        key, where = np.unique(first * places.size + last, return_inverse=True)
-        weight = np.bincount(where, rows.weight[free], key.size)
-        problem = _Problem(key // places.size, key % places.size, weight, surviving[places])
-        theta[places] = np.where(doomed[places], np.inf, _minimize(problem))
+        found = _solve_places(first, last, rows.weight[free], surviving[places])
+        theta[places] = np.where(doomed[places], np.inf, found)
+    return theta
+
+
+def _solve_places(first: Ints, last: Ints, weight: Floats, surviving: Floats) -> Floats:
+    """Return the increments at places that rows tell apart.
+
+    A place that lies in no longer range stands alone: with s surviving and f failing there, its
+    increment is log(1 + f / s). The others are found together.
+    """
+    m, wide = surviving.size, last > first
+    rise = np.bincount(first[wide], minlength=m + 1) - np.bincount(last[wide] + 1, minlength=m + 1)
+    shared = np.cumsum(rise)[:m] > 0
+    failing = np.bincount(first[~wide], weight[~wide], m)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nobody survives: the place is doomed
+        theta = np.log1p(failing / surviving)
+    if np.any(shared):
+        number = np.cumsum(shared) - 1
+        inside = shared[first]
+        first, last = number[first[inside]], number[last[inside]]
+        size = int(np.count_nonzero(shared))
+        key, where = np.unique(first * size + last, return_inverse=True)
+        total = np.bincount(where, weight[inside], key.size)
+        theta[shared] = _minimize(_Problem(key // size, key % size, total, surviving[shared]))
     return theta
 
 

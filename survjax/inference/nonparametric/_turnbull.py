@@ -112,12 +112,12 @@ def _check_intervals(
     high = check_times(upper, "upper", zero=True, infinite=True)
     check_length(high, low.size, "upper")
     weight = check_weights(sample_weight, low.size)
-    check_rows(low, low <= high, "lower", "at most upper", "swap or correct these bounds")
     begin = np.zeros(0) if entry is None else check_ages(entry, "entry", low.size)
     end = np.zeros(0) if exit is None else check_ages(exit, "exit", low.size, infinite=True)
     parts = [low, high, begin, end]
     cuts = np.cumsum([part.size for part in parts])[:-1]
     low, high, begin, end = np.split(merge_rounding(np.concatenate(parts)), cuts)
+    check_rows(low, low <= high, "lower", "at most upper", "swap or correct these bounds")
     exact = low == high
     if entry is not None:
         good = (begin < high) | ((begin == 0) & (high == 0))
