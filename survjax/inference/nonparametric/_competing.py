@@ -78,8 +78,14 @@ class CumulativeIncidence:
         """
         from survjax.plotting import plot_steps
 
+        fresh = ax is None
         for cause, curve in self.curves.items():
             ax = plot_steps(curve, ax, unit=unit, label=str(cause))
+        if ax is None:
+            raise ValueError("no unit failed of any cause: there is no curve to draw")
+        if fresh:
+            ax.set_title("Cumulative incidence", loc="left", fontsize="large")
+            ax.set_ylabel("share failed")
         return ax
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.validation import check_length, missing
+from survjax._core.validation import check_length, check_positive, missing
 from survjax.inference.nonparametric._risk_table import Placed, place
 from survjax.inference.nonparametric._rows import (
     Floats,
@@ -236,12 +236,10 @@ def _check_weighting(weighting: str, p: float, q: float) -> Weighting:
     """Refuse weights that have no meaning."""
     if weighting not in WEIGHTINGS:
         raise ValueError(f"weighting must be one of {', '.join(WEIGHTINGS)}, got {weighting!r}")
-    for name, value in (("p", p), ("q", q)):
-        if not (np.isscalar(value) and np.isreal(value) and 0 <= value < np.inf):
-            raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
+    powers = check_positive(p, "p", zero=True), check_positive(q, "q", zero=True)
     if weighting != "fleming-harrington" and (p or q):
         raise ValueError(f'p and q belong to "fleming-harrington", got weighting={weighting!r}')
-    return Weighting(weighting, float(p), float(q))
+    return Weighting(weighting, *powers)
 
 
 def _compare(

@@ -72,9 +72,9 @@ class Placed:
                 part = self.first[mine], stay[mine], self.weight[mine]
                 table[g] = interval_sums(*part, m)
             return table
-        table = np.bincount(code * (m + 1) + stay, self.weight, size * (m + 1))
+        count = np.bincount(code * (m + 1) + stay, self.weight, size * (m + 1))
         # Summed from the last time down: the few rows of the tail keep all their digits.
-        return np.cumsum(table.reshape(size, m + 1)[:, :0:-1], axis=1)[:, ::-1]
+        return np.cumsum(count.reshape(size, m + 1)[:, :0:-1], axis=1)[:, ::-1]
 
     def _codes(self, group: Ints | None) -> Ints:
         return np.zeros_like(self.last) if group is None else group[self.order]

@@ -133,10 +133,10 @@ def test_concordance_counts_pairs(rows, horizon, how, late, stratified):
                 data.time[j] == data.time[i] and not data.event[j]
             )
             inside = horizon is None or data.time[i] < horizon
-            if data.event[i] and later and inside and entry[j] < data.time[i]:
-                if strata[i] == strata[j]:
-                    order = int(np.sign(data.score[i] - data.score[j]))
-                    counts[order] += data.weight[i] * data.weight[j]
+            meets = strata[i] == strata[j] and entry[j] < data.time[i]
+            if data.event[i] and later and inside and meets:
+                order = int(np.sign(data.score[i] - data.score[j]))
+                counts[order] += data.weight[i] * data.weight[j]
     options = {
         "horizon": None if horizon is None else TENTHS[how](horizon),
         "entry": np.where(data.entry == 0, 0.0, data.entries) if late else None,

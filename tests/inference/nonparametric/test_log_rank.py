@@ -277,8 +277,8 @@ def test_pairs_that_never_met_are_unknown():
     ("options", "message"),
     [
         ({"weighting": "wilcoxon"}, "weighting must be one of logrank, gehan-breslow"),
-        ({"weighting": "fleming-harrington", "p": -1}, "p must be a number of at least 0, got -1"),
-        ({"weighting": "fleming-harrington", "q": np.nan}, "q must be a number of at least 0"),
+        ({"weighting": "fleming-harrington", "p": -1}, "p must be a finite number at least zero, got -1"),
+        ({"weighting": "fleming-harrington", "q": np.nan}, "q must be a finite number at least zero"),
         ({"p": 1}, 'p and q belong to "fleming-harrington"'),
     ],
 )
