@@ -185,7 +185,8 @@ def censoring_curve(
 def survival_curve(table: RiskTable, level: float, transform: str) -> StepCurve:
     """Multiply up the conditional survivals; bounds are computed when they are asked for."""
     at_risk = table.at_risk
-    values = np.cumprod(table.left / at_risk)
+    values = table.left / at_risk
+    np.cumprod(values, out=values)
     spread = Greenwood(values, table, normal_quantile(level), transform)
     check_transform(transform)
     later: Any = spread
@@ -198,7 +199,7 @@ def survival_curve(table: RiskTable, level: float, transform: str) -> StepCurve:
         events=table.failing,
         variance=later.variance,
         end=table.end,
-        complete=bool(np.any(table.left == 0)),
+        complete=bool(table.left.min(initial=np.inf) == 0),
     )
 
 

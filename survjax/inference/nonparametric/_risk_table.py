@@ -17,6 +17,8 @@ __all__ = ["Placed", "RiskTable", "censoring_table", "interval_sums", "place", "
 
 #: Sums of whole numbers below this are exact, and so are their differences.
 EXACT = 2.0**53
+#: The first bit of a number: flipped, it puts whole numbers into the order of signed ones.
+SIGN = np.uint64(1 << 63)
 
 
 @dataclass(frozen=True)
@@ -105,29 +107,31 @@ def _table(placed: Placed) -> RiskTable:
 
 def _count(rows: Lives, seen: Bools) -> RiskTable:
     """Count rows without weights from one sort of the durations, and one of the entries."""
-    # The bits of numbers from 0 up are in the order of the numbers, and their sign is free:
-    # times and events are sorted together, failures first.
+    # The bits of numbers from 0 up are in the order of the numbers, and their sign is free: times
+    # and events are sorted together, failures first. Signed integers are sorted faster than others.
     keys = rows.durations.view(np.uint64) << np.uint64(1)
     keys |= ~seen
-    keys.sort()
-    index = np.flatnonzero((keys & np.uint64(1)) == 0)
+    keys ^= SIGN
+    keys.view(np.int64).sort()
+    censored = keys.astype(np.uint8)
+    censored &= 1
+    index = np.flatnonzero(censored == 0)
+    keys ^= SIGN
     keys >>= np.uint64(1)
     line = keys.view(np.float64)
-    n, end = line.size, float(line[-1])
     if rows.entry is None:
         merged = merge_in_order(line)
         if merged is not line:
             line, index = merged, np.searchsorted(merged, merged[index])
-            end = float(line[-1])
-    times = line[index]
+    times, end = line[index], float(line[-1])
     fresh = times[1:] != times[:-1]
     if fresh.all():
         failing = np.ones(times.size)
+        left = np.subtract(line.size - 1, index, dtype=np.float64)
     else:
         first = np.flatnonzero(np.concatenate([[True], fresh]))
         failing = np.diff(first, append=times.size).astype(np.float64)
-        times, index = times[first], index[first]
-    left = n - index - failing
+        times, left = times[first], line.size - index[first] - failing
     if rows.entry is not None:
         late = np.sort(rows.entry[np.isfinite(rows.entry)])
         left -= late.size - np.searchsorted(late, times)
@@ -166,7 +170,13 @@ def place(rows: Lives, seen: Bools, leaving: Bools | None = None) -> Placed:
 
 def _entered(times: Floats, entry: Floats | None, order: Ints) -> Ints | None:
     """Number of event times up to each row's entry, which it was not at risk at."""
-    return None if entry is None else np.searchsorted(times, entry[order], side="right")
+    if entry is None:
+        return None
+    ages = entry[order]
+    by_age = np.argsort(ages)  # a search for sorted values walks memory once
+    number = np.empty(ages.size, dtype=np.int64)
+    number[by_age] = np.searchsorted(times, ages[by_age], side="right")
+    return number
 
 
 def interval_sums(first: Ints, stop: Ints, weight: Floats, size: int) -> Floats:
