@@ -126,7 +126,7 @@ def concordance(
     check_side(censoring_at)
     counted = rows.event_observed & (rows.weight > 0)
     if horizon is not None:
-        if not (np.isscalar(horizon) and horizon > 0):  # NaN is refused too
+        if not horizon > 0:  # NaN is refused too
             raise ValueError(f"horizon must be a positive number, got {horizon!r}")
         counted &= rows.durations < on_durations(rows, np.array(horizon))
     pull = np.where(counted, rows.weight, 0.0)

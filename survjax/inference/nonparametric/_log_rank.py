@@ -306,30 +306,22 @@ def _sums(
 def _quadratic_form(difference: Floats, variance: Floats) -> tuple[float, int]:
     """Return ``u' V^- u`` and the rank of V.
 
-    V is minus the weights of a graph: groups are joined where they were at risk together. Each
-    connected set of groups has one dependent row, whichever is left out.
+    Off its diagonal V is minus the weights of a graph that joins groups at risk together, and its
+    rows add up to 0. So Gaussian elimination needs no subtraction (Grassmann, Taksar and Heyman
+    1985, for Markov chains): a group leaves its part to its neighbors, the last one of each
+    connected set adds nothing, and no small link is lost beside a large one.
     """
-    joined = variance < 0
+    link, u = np.maximum(-variance, 0.0), difference.copy()
     statistic, rank = 0.0, 0
-    for part in _connected(joined):
-        # The group with the largest variance is left out: the rest is best determined.
-        rest = np.delete(part, np.argmax(np.diag(variance)[part]))
-        size = np.sqrt(np.diag(variance)[rest])
-        if rest.size == 0:
-            continue
-        block = variance[np.ix_(rest, rest)] / np.outer(size, size)
-        scaled = difference[rest] / size
-        statistic += float(scaled @ np.linalg.solve(block, scaled))
-        rank += rest.size
+    for g in range(u.size - 1):
+        own = link[g, g + 1 :].copy()
+        total = own.sum()
+        if total > 0:
+            statistic += float(u[g] ** 2 / total)
+            rank += 1
+            u[g + 1 :] += u[g] * (own / total)
+            link[g + 1 :, g + 1 :] += np.outer(own, own / total)
     return statistic, rank
-
-
-def _connected(joined: np.ndarray) -> list[Ints]:
-    """Return the members of each connected set of a graph."""
-    number = np.arange(joined.shape[0])
-    for i, j in np.argwhere(joined):
-        number[number == number[j]] = number[i]
-    return [np.flatnonzero(number == value) for value in np.unique(number)]
 
 
 def label(values: ArrayLike, size: int, name: str) -> tuple[list[Hashable], Ints]:

@@ -138,7 +138,8 @@ def nelson_aalen(
     variance = np.cumsum(failing / at_risk**2)
     half = normal_quantile(level) * np.sqrt(variance)
     if transform == "log":
-        lower, upper = values * np.exp(-half / values), values * np.exp(half / values)
+        with np.errstate(over="ignore"):  # a factor of infinity is a bound of infinity
+            lower, upper = values * np.exp(-half / values), values * np.exp(half / values)
     elif transform == "plain":
         lower, upper = np.maximum(values - half, 0.0), values + half
     else:
@@ -274,7 +275,10 @@ def survival_bounds(
     if transform == "plain":
         return np.maximum(values * (1 - z * error), 0.0), np.minimum(values * (1 + z * error), 1.0)
     if transform == "log":
-        return values * np.exp(-z * error), np.minimum(values * np.exp(z * error), 1.0)
+        with np.errstate(over="ignore"):
+            factor = np.exp(z * error)
+        upper = np.multiply(values, factor, where=values > 0, out=np.zeros_like(values))
+        return values / factor, np.minimum(upper, 1.0)
     inside = (values > 0) & (values < 1)
     logs = np.log(np.where(inside, values, 0.5))
     with np.errstate(over="ignore"):  # a stretch of infinity is a bound of 0 and one of 1

@@ -40,7 +40,7 @@ def restricted_mean(curve: StepCurve, horizon: float) -> tuple[float, float]:
     >>> restricted_mean(kaplan_meier([2.0, 4.0], [True, False]), 5.0)
     (nan, nan)
     """
-    if not (np.isscalar(horizon) and np.isfinite(horizon) and horizon > 0):
+    if not (np.isfinite(horizon) and horizon > 0):
         raise ValueError(f"horizon must be positive and finite, got {horizon!r}.")
     if curve.initial != 1.0:
         raise ValueError("restricted_mean needs a survival curve, such as kaplan_meier's.")

@@ -13,7 +13,15 @@ import numpy as np
 
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints, Lives, merge_in_order
 
-__all__ = ["Placed", "RiskTable", "censoring_table", "interval_sums", "place", "risk_table"]
+__all__ = [
+    "Placed",
+    "RiskTable",
+    "censoring_table",
+    "interval_sums",
+    "place",
+    "range_sums",
+    "risk_table",
+]
 
 #: Sums of whole numbers below this are exact, and so are their differences.
 EXACT = 2.0**53
@@ -210,3 +218,22 @@ def interval_sums(first: Ints, stop: Ints, weight: Floats, size: int) -> Floats:
     while levels:
         total = np.repeat(total, 2) + levels.pop()
     return total[:size]
+
+
+def range_sums(values: Floats, first: Ints, stop: Ints) -> Floats:
+    """Add up ``values[first:stop]`` for each range, by the same tree.
+
+    Differences of cumulative sums would lose the digits of small ranges beside large ones.
+    """
+    width = 1 << max(values.size - 1, 0).bit_length()
+    level = np.concatenate([values, np.zeros(width - values.size)])
+    total, low, high = np.zeros(first.size), first, stop
+    while True:
+        live = low < high
+        odd, odd_high = live & (low & 1 == 1), live & (high & 1 == 1)
+        total[odd] += level[low[odd]]
+        total[odd_high] += level[high[odd_high] - 1]
+        if level.size == 1:
+            return total
+        low, high = (low + 1) >> 1, high >> 1
+        level = level[0::2] + level[1::2]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from survjax._core.callers import users_level
 from survjax._core.validation import check_length, check_rows, check_times, check_weights
 from survjax.inference.nonparametric._increments import Ranges, solve_increments
-from survjax.inference.nonparametric._risk_table import interval_sums
+from survjax.inference.nonparametric._risk_table import interval_sums, range_sums
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints, check_ages, merge_rounding
 from survjax.inference.nonparametric._step import StepCurve
 
@@ -247,22 +247,13 @@ def _expectations(theta: Floats, rows: Ranges) -> tuple[Floats, Floats, Floats, 
     first, last, weight = rows.first[failed], rows.last[failed], rows.weight[failed]
     finite = np.where(np.isinf(theta), 0.0, theta)
     ended = np.concatenate([[0], np.cumsum(np.isinf(theta))])
-    span = np.where(ended[last + 1] > ended[first], np.inf, _range_sums(finite, first, last + 1))
+    span = np.where(ended[last + 1] > ended[first], np.inf, range_sums(finite, first, last + 1))
     chance = survival[first] * -np.expm1(-span)
     share = np.where(chance > 0, weight / np.where(chance > 0, chance, 1.0), 0.0)
     events = mass * interval_sums(first, last + 1, share, rows.size)
     # A row outlived no such place while it was watched.
-    lived = rows.weight @ _range_sums(finite, rows.begin, rows.first)
+    lived = rows.weight @ range_sums(finite, rows.begin, rows.first)
     return mass, survival, events, float(weight @ np.log(-np.expm1(-span)) - lived)
-
-
-def _range_sums(values: Floats, first: Ints, stop: Ints) -> Floats:
-    """Add up ``values[first:stop]`` for each range; a range of one place keeps its digits."""
-    heights = np.concatenate([[0.0], np.cumsum(values)])
-    sums = heights[stop] - heights[first]
-    single = stop == first + 1
-    sums[single] = values[first[single]]
-    return sums
 
 
 def _curve(

@@ -14,7 +14,7 @@ from survjax.inference.nonparametric import (
     restricted_mean,
     turnbull,
 )
-from survjax.inference.nonparametric._risk_table import interval_sums
+from survjax.inference.nonparametric._risk_table import interval_sums, range_sums
 
 
 def test_beyond_the_end_of_follow_up_every_curve_is_unknown():
@@ -122,6 +122,18 @@ def test_sums_over_intervals_only_add():
             inside = (first <= np.arange(size)[:, None]) & (np.arange(size)[:, None] < stop)
             expected = [np.sort(weight[row]).sum() for row in inside]
             np.testing.assert_allclose(interval_sums(first, stop, weight, size), expected, 1e-13)
+        values = 10.0 ** rng.uniform(-20, 20, size)
+        expected = [values[a:b].sum() for a, b in zip(first, stop, strict=True)]
+        np.testing.assert_allclose(range_sums(values, first, stop), expected, 1e-13)
+
+
+def test_bounds_of_tiny_weights_are_wide_and_no_overflow():
+    options = {"sample_weight": [1e-9, 1e-9, 1e-9]}
+    upper = nelson_aalen([1, 2, 3], **options).upper
+    assert np.isinf(upper).all()
+    for transform in ("log", "log-log", "plain"):
+        curve = kaplan_meier([1, 2, 3], transform=transform, **options)
+        assert curve.upper.tolist() == [1, 1, 1] and curve.lower.tolist() == [0, 0, 0]
 
 
 def test_results_are_shown_in_a_line():

@@ -249,6 +249,22 @@ def test_weights_of_very_different_sizes_keep_their_digits():
     assert large.statistic == pytest.approx(small.statistic, rel=1e-12)
 
 
+def test_pairs_of_groups_with_a_weak_link_keep_their_digits():
+    # Two strata of two groups each, and a third where one of each meet, 1e-20 of the weight.
+    rng = np.random.default_rng(5)
+    time, half = rng.integers(1, 9, 60), np.repeat([0, 1], 30)
+    groups = 2 * half + rng.integers(0, 2, 60)
+    apart = log_rank(time, groups=groups, strata=half)
+    joined = log_rank(
+        [*time, 1, 2],
+        groups=[*groups, 1, 2],
+        strata=[*half, 2, 2],
+        sample_weight=[*np.ones(60), 1e-20, 1e-20],
+    )
+    assert (apart.df, joined.df) == (2, 3)
+    assert joined.statistic == pytest.approx(apart.statistic, rel=1e-9)
+
+
 def test_holm_and_bonferroni_adjust_for_the_pairs_that_were_tested():
     # p.adjust(p, "holm") and "bonferroni" of R, for p = c(0.01, 0.04, 0.03)
     from survjax.estimators._pairwise_log_rank import adjusted
@@ -277,8 +293,14 @@ def test_pairs_that_never_met_are_unknown():
     ("options", "message"),
     [
         ({"weighting": "wilcoxon"}, "weighting must be one of logrank, gehan-breslow"),
-        ({"weighting": "fleming-harrington", "p": -1}, "p must be a finite number at least zero, got -1"),
-        ({"weighting": "fleming-harrington", "q": np.nan}, "q must be a finite number at least zero"),
+        (
+            {"weighting": "fleming-harrington", "p": -1},
+            "p must be a finite number at least zero, got -1",
+        ),
+        (
+            {"weighting": "fleming-harrington", "q": np.nan},
+            "q must be a finite number at least zero",
+        ),
         ({"p": 1}, 'p and q belong to "fleming-harrington"'),
     ],
 )
