@@ -155,8 +155,9 @@ def _minimize(problem: _Problem) -> Floats:
         step = target - theta
         fall = -float(gradient @ step)
         if fall <= TOLERANCE * problem.weight.sum():
-            # Rounding of the value hides a fall this small; the step is still an improvement.
-            return target
+            # Rounding of the value hides a fall this small; the step is still an improvement,
+            # unless it leaves a row of tiny weight without any mass.
+            return target if np.isfinite(problem.value(target)) else theta
         length, reached = 1.0, problem.value(target)
         while reached > value - 1e-4 * length * fall and length > 1e-10:
             length *= 0.5

@@ -124,3 +124,17 @@ def test_the_small_mass_of_a_late_age_keeps_its_digits_under_right_truncation():
     weight = [1e14, 1e14, 1.0]
     curve = turnbull([1, 2, 3], [1, 2, 3], exit=[9, 9, 9], sample_weight=weight)
     np.testing.assert_allclose(curve.values, [0.5, 0.5e-14, 0], rtol=1e-9)
+
+
+def test_no_row_of_tiny_weight_is_left_without_mass():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        lower = rng.integers(0, 8, 15).astype(float)
+        upper = lower + rng.integers(0, 4, 15)
+        options = {
+            "exit": upper + rng.integers(0, 4, 15),
+            "sample_weight": 10.0 ** rng.uniform(-10, 10, 15),
+        }
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="the curve ")
+            assert np.isfinite(turnbull(lower, upper, **options).log_likelihood)
