@@ -119,7 +119,7 @@ class _Problem:
 
     def value(self, theta: Floats) -> float:
         spans = self.spans(theta)
-        if np.any(spans <= 0):
+        if not np.all(spans > 0):  # also where a span is no number
             return np.inf
         return float(self.surviving @ theta - self.weight @ np.log(-np.expm1(-spans)))
 
@@ -181,7 +181,7 @@ def _start(problem: _Problem) -> Floats:
         place = int(ends[place + 1])
     counted = np.concatenate([[0], np.cumsum(used)])
     share = problem.weight / (counted[problem.last + 1] - counted[problem.first])
-    failing = problem.spread(share)
+    failing = interval_sums(problem.first, problem.last + 1, share, size)
     return np.where(used, failing / np.where(used, problem.surviving + failing, 1.0), 0.0)
 
 
