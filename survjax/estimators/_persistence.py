@@ -52,6 +52,8 @@ class Persistent:
 
     #: Fitted attributes and their kinds (`survjax.estimators._saved_fields`).
     _saved: ClassVar[Mapping[str, Any]] = {}
+    #: Hyper-parameters that files of older versions lack, and what they were then.
+    _added_parameters: ClassVar[Mapping[str, Any]] = {}
 
     def _rebuild(self) -> None:
         """Set what follows from the saved attributes; raise ValueError if they disagree."""
@@ -190,6 +192,8 @@ def restore(content: Any) -> Any:
 def _parameters(cls: Any, given: Any) -> dict[str, Any]:
     """Hyper-parameters: exactly those of the class, each of a plain type."""
     wanted = set(cls().get_params(deep=False))
+    if isinstance(given, dict):
+        given = {**getattr(cls, "_added_parameters", {}), **given}
     if not isinstance(given, dict) or set(given) != wanted:
         raise ValueError(f"its parameters must be {', '.join(sorted(wanted))}")
     return {key: _from_plain(value, f"parameters.{key}") for key, value in given.items()}
