@@ -232,3 +232,15 @@ def test_times_asked_for_are_those_of_the_data_up_to_rounding():
     at, after = model.predict_survival([[0.0]], [0.3, 0.5], level=None).iloc[0]
     assert at == after < 1
     assert np.isfinite(model.failure_probability([[0.0]], ages=[0.3], horizon=1.7).iloc[0, 0])
+
+
+def test_tests_with_fewer_clusters_than_columns_have_the_degrees_of_freedom_of_the_clusters():
+    rng = np.random.default_rng(5)
+    x, life = rng.normal(size=(60, 4)), rng.exponential(size=60)
+    model = CoxPH().fit(x, life, cluster=np.arange(60) % 3)
+    tests = model.tests()
+    # Influences add up to zero: three clusters have two directions.
+    assert tests.loc["wald", "df"] == 2
+    assert tests.loc["robust_score", "df"] <= 3
+    assert tests.loc["likelihood_ratio", "df"] == 4
+    assert np.isfinite(tests["p_value"]).all()

@@ -35,6 +35,10 @@ from survjax.inference.partial_likelihood._segments import Risks, cut_drifts
 __all__ = ["CoxFit", "Test", "fit_cox"]
 
 
+#: Eigenvalues of a correlation matrix below this share of the largest one are rounding errors.
+RANK = 1e-13
+
+
 @dataclass(frozen=True)
 class Test:
     """A chi-squared test.
@@ -54,6 +58,18 @@ class Test:
 def chi_squared(statistic: float, df: int) -> Test:
     """Return the test of a statistic that is chi-squared if nothing is there."""
     return Test(float(statistic), int(df), float(chdtrc(df, max(statistic, 0.0))))
+
+
+def quadratic_test(slope: Floats, spread: Floats) -> Test:
+    """Return the test of ``slope' spread^-1 slope``, spread scaled to a diagonal of ones.
+
+    Its degrees of freedom are the rank: few clusters, say, have no more to tell.
+    """
+    if slope.size == 0:
+        return chi_squared(0.0, 0)
+    values, vectors = np.linalg.eigh(spread)
+    real = values > RANK * values[-1]
+    return chi_squared(np.sum((vectors.T @ slope)[real] ** 2 / values[real]), int(real.sum()))
 
 
 @dataclass(frozen=True)
@@ -149,8 +165,8 @@ class CoxFit:
         """Test all coefficients at once, by the slope at zero (the log-rank test if one group)."""
         keep = ~self.climb.aliased
         slope, bend = self.climb.start_gradient[keep], -self.climb.start_hessian
-        bend = bend[np.ix_(keep, keep)]
-        return chi_squared(slope @ np.linalg.solve(bend, slope), self._df)
+        unit = np.sqrt(np.diag(bend)[keep])
+        return quadratic_test(slope / unit, bend[np.ix_(keep, keep)] / np.outer(unit, unit))
 
     def wald_test(self, covariance: Floats | None = None) -> Test:
         """Test all finite coefficients at once, by their distance from zero.
@@ -158,11 +174,10 @@ class CoxFit:
         With the robust covariance, if one is given, it is a robust test.
         """
         spread = self.covariance if covariance is None else covariance
-        known = np.isfinite(self.coef) & np.isfinite(np.diag(spread))
+        known = np.isfinite(self.coef) & (np.diag(spread) > 0)
         error = np.sqrt(np.diag(spread)[known])
         z = self.coef[known] / error
-        bend = spread[np.ix_(known, known)] / np.outer(error, error)
-        return chi_squared(z @ np.linalg.solve(bend, z), int(known.sum()))
+        return quadratic_test(z, spread[np.ix_(known, known)] / np.outer(error, error))
 
     @property
     def _df(self) -> int:
@@ -312,12 +327,11 @@ def _covariance(end: Climb, scale: Floats, penalty: Penalty) -> Floats:
     if known.size == 0 or np.any(l1 > 0):
         return covariance
     bend = np.diag(l2) - end.hessian
-    if np.any(end.infinite):
-        # In the limit nothing may be left to tell the others by.
-        start = l2 - np.diag(end.start_hessian)
-        known = known[independent_columns(bend[np.ix_(known, known)], start[known])]
-        if known.size == 0:
-            return covariance
+    # Where others run away, nothing may be left to tell the rest by.
+    start = l2 - np.diag(end.start_hessian)
+    known = known[independent_columns(bend[np.ix_(known, known)], start[known])]
+    if known.size == 0:
+        return covariance
     bend = bend[np.ix_(known, known)]
     size = np.sqrt(np.diag(bend))
     inverse = np.linalg.inv(bend / np.outer(size, size)) / np.outer(size, size)

@@ -11,7 +11,7 @@ from survjax.inference.nonparametric._log_rank import label
 from survjax.inference.nonparametric._rows import Floats
 from survjax.inference.partial_likelihood._baseline import mean_pull
 from survjax.inference.partial_likelihood._derivatives import Tied, tied_sums
-from survjax.inference.partial_likelihood._fit import CoxFit, Test, chi_squared
+from survjax.inference.partial_likelihood._fit import CoxFit, Test, quadratic_test
 
 __all__ = [
     "deviance_residuals",
@@ -35,11 +35,21 @@ def martingale_residuals(fit: CoxFit) -> Floats:
     ----------
     fit : CoxFit
     """
+    return _failed(fit) - expected_failures(fit)
+
+
+def _failed(fit: CoxFit) -> Floats:
+    """Return 1 for each row of the data that failed, else 0: (n,)."""
+    return fit.sets.by_data(fit.sets.event, fit.durations.size)
+
+
+def expected_failures(fit: CoxFit) -> Floats:
+    """Return the cumulative hazard that one unit of weight of each row passed: (n,)."""
     sets, failures = fit.sets, fit.failures
     expected = sets.passed(fit.pull.a)
     if failures.tied is not None:
         expected[failures.rows] -= fit.pull.b[failures.at]
-    return sets.by_data(sets.event - expected * fit.risk / sets.weight, fit.durations.size)
+    return sets.by_data(expected * fit.risk / sets.weight, fit.durations.size)
 
 
 def deviance_residuals(fit: CoxFit) -> Floats:
@@ -51,9 +61,11 @@ def deviance_residuals(fit: CoxFit) -> Floats:
     ----------
     fit : CoxFit
     """
-    m = martingale_residuals(fit)
-    event = fit.sets.by_data(fit.sets.event, m.size) > 0
-    surplus = np.where(event, np.log(np.where(event, 1.0 - m, 1.0)), 0.0)
+    event, expected = _failed(fit), expected_failures(fit)
+    m = event - expected
+    # d - M is what was expected, which a difference would lose where it is small.
+    with np.errstate(divide="ignore"):
+        surplus = np.where(event > 0, np.log(np.where(event > 0, expected, 1.0)), 0.0)
     return np.sign(m) * np.sqrt(np.maximum(-2.0 * (m + surplus), 0.0))
 
 
@@ -195,8 +207,7 @@ def robust_score_test(
     # Columns in units of their own spread, so that none is lost beside another.
     size = np.maximum(np.sqrt(np.sum(slopes**2, axis=0)), 1e-300)
     slopes, total = slopes / size, (_weights(null) @ scores) / size
-    statistic = total @ np.linalg.pinv(slopes.T @ slopes, hermitian=True) @ total
-    return chi_squared(statistic, int(np.count_nonzero(keep)))
+    return quadratic_test(total, slopes.T @ slopes)
 
 
 def schoenfeld_residuals(fit: CoxFit, *, scaled: bool = False) -> tuple[Floats, Floats]:

@@ -30,7 +30,7 @@ def risk_sets(time, event, entry, strata, weight, ties, weights="counts"):
             rows = np.flatnonzero(own & (entry < t) & (time >= t))
             failed = np.isin(rows, np.flatnonzero(event & (time == t)))
             total = weight[rows[failed]].sum()
-            m = int(round(total)) if weights == "counts" else int(failed.sum())
+            m = round(total) if weights == "counts" else int(failed.sum())
             if ties == "breslow":
                 shares, amounts = np.zeros(1), np.array([total])
             else:
