@@ -44,6 +44,8 @@ class Steps:
         old = (self.hazard, self.spread, self.mean)
         if all(part is not None for part in new) and all(part is None for part in old):
             log_steps, log_spreads, means, origin = (np.asarray(part) for part in new)
+            if not (np.all(log_steps < np.inf) and np.all(log_spreads < np.inf)):
+                raise ValueError("_steps must have steps that are numbers")
             return HazardTable(times, log_steps, log_spreads, means, theta, root, origin)
         if any(part is None for part in old) or any(part is not None for part in new):
             raise ValueError("_steps must hold log_steps, log_spreads, means and origin")

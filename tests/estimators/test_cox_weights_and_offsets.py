@@ -15,12 +15,14 @@ The numbers are those of this script, with survival 3 (`digits = 13`):
     f <- coxph(Surv(t,e)~x+z+offset(o), d, ties="breslow"); coef(f); f$loglik
 """
 
+import json
 import warnings
 
 import numpy as np
 import pytest
 
 from survjax import CoxPH, load
+from survjax.estimators._persistence import checksum, document
 from survjax.inference.partial_likelihood import baseline_hazard
 from survjax.inference.partial_likelihood._ties import terms_of
 
@@ -183,6 +185,34 @@ def test_weights_and_offsets_outlive_saving(tmp_path):
         m.predict_survival(X, [2.0, 6.0], ages=1.0, offset=OFFSET) for m in (again, model)
     )
     np.testing.assert_array_equal(found, expected)
+
+
+def test_files_of_the_first_version_are_still_read(tmp_path):
+    model = CoxPH().fit(X, Y, strata=STRATA)
+    content = document(model)
+    # They kept sums of steps at the center of all covariates, and knew of no kinds of weights.
+    del content["parameters"]["weights"]
+    for i, one in enumerate(content["fitted"]["_steps"]):
+        table = model._table(i)
+        rise = np.exp(table.log_steps - table.origin @ table.theta)
+        for name in ("log_steps", "log_spreads", "means", "origin"):
+            del one[name]
+        one["hazard"] = np.append(0.0, np.cumsum(rise)).tolist()
+        spread = np.exp(table.log_spreads - 2.0 * table.origin @ table.theta)
+        one["spread"] = np.append(0.0, np.cumsum(spread)).tolist()
+        means = (table.means + table.origin[:, None]) * rise
+        one["mean"] = np.insert(np.cumsum(means, axis=1), 0, 0.0, axis=1).tolist()
+    content["sha256"] = checksum(content)
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    again = load(tmp_path / "old.json")
+    assert again.get_params()["weights"] == "sampling"
+    found, expected = (
+        m.predict_survival(X, [1.0, 2.0], ages=0.5, strata=STRATA) for m in (again, model)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    again.save(tmp_path / "new.json")
+    once_more = load(tmp_path / "new.json").predict_survival(X, [1.0, 2.0], ages=0.5, strata=STRATA)
+    np.testing.assert_array_equal(once_more, found)
 
 
 def test_predictions_of_units_older_than_every_failure_are_unknown():
