@@ -103,7 +103,7 @@ class HazardTable:
         top = top if np.isfinite(top) else 0.0
         rise = np.exp(self.log_steps - top)
         spread = np.exp(self.log_spreads - 2.0 * top)
-        return top, *(summed(part) for part in (rise, spread, self.means * rise))
+        return top, summed(rise), summed(spread), summed(self.means * rise)
 
     def between(self, until: Ints, since: Ints) -> tuple[Floats, Floats, Floats]:
         """Return log A, U / A^2 and M / A of the steps from `since` to `until`.

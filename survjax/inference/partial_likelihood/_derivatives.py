@@ -332,7 +332,7 @@ def _leaving(sets: RiskSets, risk: Floats) -> Floats | None:
     """Sum r x over the rows that leave at each failure time: (p, G)."""
     if sets.leaving is None:
         return None
-    return np.stack([sets.left(risk * line) for line in sets.x])
+    return np.stack([np.asarray(sets.left(risk * line)) for line in sets.x])
 
 
 def _cumulate(terms: Floats, start: Ints) -> Floats:

@@ -224,7 +224,7 @@ def _order(rows: Rows, stratum: Ints | None) -> tuple[Ints, Floats, Floats | Non
             good[order[empty]] = False
             advice = "these rows are empty but for rounding: drop them, or correct their times"
             rule = "below the row's duration by more than rounding"
-            check_rows(rows.entry, good, "entry", rule, advice)
+            check_rows(np.asarray(rows.entry), good, "entry", rule, advice)
         entry = entry[::-1]
     order, times = order[::-1], times[::-1]
     if stratum is not None:
