@@ -35,8 +35,8 @@ class CoxDiagnostics:
 
     _cox: CoxFit
     _robust: bool
-    _cluster: Any
     _given: dict[str, Any]
+    _groups: dict[str, Any]
     covariance_: np.ndarray
     parameter_names_: tuple[str, ...]
 
@@ -61,7 +61,7 @@ class CoxDiagnostics:
             "score": fit.score_test(),
         }
         if robust:
-            found["robust_score"] = robust_score_test(fit, self._cluster)
+            found["robust_score"] = robust_score_test(fit, **self._groups)
         columns = {key: [getattr(t, key) for t in found.values()] for key in vars(found["wald"])}
         return frame(columns, names=list(found))
 
@@ -107,8 +107,10 @@ class CoxDiagnostics:
         ----------
         kind : {"martingale", "deviance", "score", "influence", "schoenfeld", \
 "scaled_schoenfeld"}, default "martingale"
-            "influence" is about how much each row moves each coefficient (dfbeta). The
-            Schoenfeld residuals are those of failures, in the order of their times.
+            All are per unit of weight: where weights are counts, of one of the equal rows that a
+            row stands for. "influence" is about how much that moves each coefficient (dfbeta);
+            leaving out the whole row moves it by its weight times as much. The Schoenfeld
+            residuals are those of failures, in the order of their times.
 
         Returns
         -------

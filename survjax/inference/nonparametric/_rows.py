@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.times import merge_rounding, merge_sorted
 from survjax._core.validation import (
     check_events,
     check_length,
@@ -31,11 +32,6 @@ __all__ = [
     "merge_sorted",
     "nearest_equal",
 ]
-
-#: Two times closer than this share of their size may be one time plus rounding.
-TIE_TOLERANCE = 1e-9
-#: Rounding noise must be this much smaller than the next wider gap to be believed.
-TIE_VOID = 1e3
 
 
 @dataclass(frozen=True)
@@ -127,7 +123,8 @@ def merge_with_entry(times: Floats, ages: Floats) -> tuple[Floats, Floats]:
     line = np.sort(both)
     if merge_in_order(line) is line:  # nothing to merge: most often
         return times, ages
-    times, ages = np.split(merge_rounding(both), 2)
+    lengths = times - np.maximum(ages, 0.0)
+    times, ages = np.split(merge_rounding(both, lengths), 2)
     advice = "they are equal up to rounding: drop these rows"
     check_rows(ages, ages < times, "entry", "below the unit's duration", advice)
     return times, ages
@@ -167,37 +164,3 @@ def merge_in_order(times: Floats) -> Floats:
     if np.array_equal(times[:64], np.rint(times[:64])) and np.array_equal(times, np.rint(times)):
         return times
     return merge_sorted(times)
-
-
-def merge_rounding(times: Floats) -> Floats:
-    """Return times in which values that differ by rounding only are made equal.
-
-    0.1 + 0.2 and 0.3 are one time to whoever recorded them. Values within 1e-9 of
-    each other (relative) are merged to the smallest, but only where such gaps are at
-    least a thousand times narrower than every wider gap: the gaps of truly continuous
-    times fill the scale without that void, and whole numbers are never merged.
-    """
-    if np.array_equal(times, np.rint(times)):
-        return times
-    order = np.argsort(times, kind="stable")
-    merged = np.empty_like(times)
-    merged[order] = merge_sorted(times[order])
-    return merged
-
-
-def merge_sorted(times: Floats) -> Floats:
-    """Do the same to times that are sorted already."""
-    size = np.maximum(np.abs(times[1:]), np.finfo(float).tiny)
-    with np.errstate(invalid="ignore"):
-        gaps = np.diff(times) / size
-    noise = np.unique(gaps[(gaps > 0) & (gaps <= TIE_TOLERANCE)])
-    if noise.size == 0:
-        return times
-    wider = np.min(gaps, where=gaps > TIE_TOLERANCE, initial=np.inf)
-    void = np.append(noise[1:], wider) >= TIE_VOID * noise
-    if not np.any(void):
-        return times
-    limit = noise[void][-1]
-    # Infinite ends (no entry, still running) have gaps that are no number: they never merge.
-    first = np.flatnonzero(np.concatenate([[True], ~(gaps <= limit)]))
-    return np.repeat(times[first], np.diff(np.append(first, times.size)))
