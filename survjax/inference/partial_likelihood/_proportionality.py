@@ -8,13 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_rows
-from survjax.inference.nonparametric._product_limit import product_limit
-from survjax.inference.nonparametric._rows import (
-    Floats,
-    Rows,
-    check_lifetimes,
-    risk_table,
-)
+from survjax.inference.nonparametric._product_limit import survival_curve
+from survjax.inference.nonparametric._risk_table import risk_table
+from survjax.inference.nonparametric._rows import Floats, Rows, check_lifetimes
 from survjax.inference.partial_likelihood._derivatives import curvature, denominate, pulls
 from survjax.inference.partial_likelihood._fit import CoxFit, Test, chi_squared
 
@@ -174,7 +170,7 @@ def _clock(
     if transform == "rank":
         clock = _ranks(rows)
     else:
-        curve = product_limit(*risk_table(rows), 0.95, "plain")
+        curve = survival_curve(risk_table(rows), 0.95, "plain")
         clock = 1.0 - curve.before(rows.durations)
     failures, found = fit.failures, np.empty(times.size)
     found[failures.at] = clock[fit.sets.order[failures.rows]]
