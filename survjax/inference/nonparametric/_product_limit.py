@@ -25,7 +25,6 @@ __all__ = [
     "kaplan_meier",
     "nelson_aalen",
     "normal_quantile",
-    "product_limit",
     "survival_bounds",
     "survival_curve",
     "warn_of_late_entries",
@@ -202,15 +201,6 @@ def survival_curve(table: RiskTable, level: float, transform: str) -> StepCurve:
         end=table.end,
         complete=bool(table.left.min(initial=np.inf) == 0),
     )
-
-
-def product_limit(
-    times: Floats, failing: Floats, at_risk: Floats, level: float, transform: str
-) -> StepCurve:
-    """Multiply up the conditional survivals and put bounds around the product."""
-    left = np.maximum(at_risk - failing, 0.0)
-    left[left <= 1e-12 * at_risk] = 0.0
-    return survival_curve(RiskTable(times, failing, left, np.inf), level, transform)
 
 
 @dataclass(frozen=True)
