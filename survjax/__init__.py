@@ -45,6 +45,7 @@ _PUBLIC: dict[str, str] = {
     "log_rank": "survjax.inference.nonparametric",
     "log_score": "survjax.inference.metrics",
     "nelson_aalen": "survjax.inference.nonparametric",
+    "pairwise_log_rank": "survjax.estimators._pairwise_log_rank",
     "survival_scorer": "survjax.estimators._scorers",
     "survival_target": "survjax.estimators._target",
     "turnbull": "survjax.inference.nonparametric",

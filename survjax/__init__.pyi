@@ -16,6 +16,7 @@ from survjax.estimators._lifetime_model import LifetimeModel as LifetimeModel
 from survjax.estimators._messages import FitWarning as FitWarning
 from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum
 from survjax.estimators._mixture_regression import MixtureRegression as MixtureRegression
+from survjax.estimators._pairwise_log_rank import pairwise_log_rank as pairwise_log_rank
 from survjax.estimators._scaled_hazard import ScaledHazard as ScaledHazard
 from survjax.estimators._scorers import survival_scorer as survival_scorer
 from survjax.estimators._target import survival_target as survival_target

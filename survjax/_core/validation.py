@@ -145,6 +145,17 @@ def check_events(
     return array == 1
 
 
+def check_offset(values: Any, n: int, name: str = "offset") -> np.ndarray:
+    """Check the known part of a linear predictor: one finite number for each of n rows."""
+    array = as_floats(values, name)
+    if array.shape[0] != n:
+        raise ValueError(
+            f"{name} must have one entry for each of the {n} rows of X, got {array.shape[0]}"
+        )
+    check_rows(array, np.isfinite(array), name, "finite", "drop or correct these rows")
+    return array
+
+
 def check_failed(event_observed: Any, ages: np.ndarray) -> np.ndarray:
     """Which units failed at their ages: none by default, and none at age zero."""
     failed = check_events(event_observed, ages.size, default=False)

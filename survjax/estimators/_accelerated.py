@@ -9,8 +9,8 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.truncation import check_truncation
-from survjax._core.validation import check_length, check_times
-from survjax.estimators._covariates import check_covariates, column_names
+from survjax._core.validation import check_length, check_offset, check_times
+from survjax.estimators._covariates import check_covariates, chosen_columns, column_names
 from survjax.estimators._frames import frame
 from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._unnamed_units import COUNTS
@@ -41,6 +41,9 @@ class AcceleratedLifetime(RegressionEstimator):
         those of a normal prior on b; a lasso's take the choice of columns as given.
     l1_ratio : float, default 0
         0 is ridge, 1 is the lasso, in between is the elastic net.
+    unpenalized : None, "all" or sequence, default None
+        Columns (names, or positions counted from zero) that the penalty leaves as they are, such
+        as a treatment whose effect must not be shrunk, in whatever parameter depends on them.
     tol : float, default 1e-9
         Newton decrement at which to stop: the distance left, in standard errors.
     max_iter : int, default 100
@@ -92,6 +95,7 @@ class AcceleratedLifetime(RegressionEstimator):
         shape_on: Any = None,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
+        unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
     ) -> None:
@@ -99,6 +103,7 @@ class AcceleratedLifetime(RegressionEstimator):
         self.shape_on = shape_on
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
 
@@ -119,9 +124,10 @@ class AcceleratedLifetime(RegressionEstimator):
         )
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
-        p = x.shape[1]
-        layout = [Predictor("log_scale", tuple(range(p + 1)))]
+        p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
+        layout = [Predictor("log_scale", tuple(range(p + 1)), offset=known)]
         log_scale, log_shape = location_start(rows)
+        log_scale -= float(x[:, p:].mean(axis=0).sum())
         start = [log_scale, *[0.0] * p]
         if self.family != "exponential":
             more = chosen_columns(self.shape_on, column_names(self), "shape_on")
@@ -141,14 +147,16 @@ class AcceleratedLifetime(RegressionEstimator):
             self.shape_ = float(np.exp(self._part("log_shape")[0]))
 
     @double_precision
-    def effective_ages(self, X: Any, durations: Any, *, unit: Any, entry: Any) -> pd.DataFrame:
+    def effective_ages(
+        self, X: Any, durations: Any, *, unit: Any, entry: Any, offset: Any = None
+    ) -> pd.DataFrame:
         """Age of each unit under its present covariates that has used as much of its life.
 
         After a varied past, `predict_rul(X_now, ages)` wants this age.
 
         Parameters
         ----------
-        X, durations, unit, entry
+        X, durations, unit, entry, offset
             Histories as in `fit`: rows of covariates held from entry to the duration.
 
         Returns
@@ -165,33 +173,11 @@ class AcceleratedLifetime(RegressionEstimator):
         rows = Histories.of(unit, start, stop, np.zeros(stop.size), np.ones(stop.size))
         coefficients = self._part("log_scale")
         effects = np.array([coefficients[j + 1] for j in range(x.shape[1])])
-        eta = coefficients[0] + x[rows.order] @ effects
+        known = 0.0 if offset is None else check_offset(offset, x.shape[0])[rows.order]
+        eta = coefficients[0] + x[rows.order] @ effects + known
         first = rows.first_rows
         used = np.add.reduceat((rows.stop - rows.start) * np.exp(-eta), first)
         used = used + rows.start[first] * np.exp(-eta[first])
         found = frame({"effective_age": used * np.exp(eta[rows.last_rows])})
         found.index = label(unit, stop.size, "unit")[0]
         return found
-
-
-def chosen_columns(chosen: Any, names: list[str], what: str) -> tuple[int, ...]:
-    """Positions, counted from one, of columns given by name or position."""
-    if chosen is None:
-        return ()
-    if isinstance(chosen, str) and chosen == "all":
-        return tuple(range(1, len(names) + 1))
-    if isinstance(chosen, (str, int, np.integer)):
-        chosen = [chosen]
-    if not np.iterable(chosen):
-        raise ValueError(f"{what} must list names or positions of columns, got {chosen!r}")
-    found = []
-    for item in chosen:
-        if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
-            if not 0 <= item < len(names):
-                raise ValueError(f"{what}: there is no column {item}, only 0 to {len(names) - 1}")
-            found.append(int(item) + 1)
-        elif item in names:
-            found.append(names.index(item) + 1)
-        else:
-            raise ValueError(f"{what}: no column {item!r}, the columns are {', '.join(names)}")
-    return tuple(sorted(set(found)))

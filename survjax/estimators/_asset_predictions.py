@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_per_unit, check_shares, check_times
+from survjax._core.validation import check_offset, check_per_unit, check_shares, check_times
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import curve_frame, frame
@@ -28,32 +28,46 @@ class AssetPredictions:
     """
 
     _fitted: FittedForm
+    #: Whether a known part may be added to the first predictor.
+    _takes_offset = False
 
     def _check_fitted(self) -> None:
         check_is_fitted(self)
 
-    def _assets(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Checked covariates, and one age for each asset."""
+    def _assets(self, X: Any, ages: Any, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Checked covariates (and the offset as a last column), and one age for each asset."""
         self._check_fitted()
-        x = check_covariates(self, X, reset=False)
+        x = self._with_offset(check_covariates(self, X, reset=False), offset)
         given = 0.0 if ages is None else ages
         return x, check_per_unit(given, x.shape[0], "ages", zero=True)
+
+    def _with_offset(self, x: np.ndarray, offset: Any) -> np.ndarray:
+        """Covariates with a checked offset as their last column, if one is given."""
+        if offset is None:
+            return x
+        if not self._takes_offset:
+            raise ValueError(
+                f"{type(self).__name__} takes no offset: AcceleratedLifetime and ScaledHazard do"
+            )
+        return np.column_stack([x, check_offset(offset, x.shape[0])])
 
     def _curves(
         self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Safe values and standard errors (len(curves), n); none are asked for without a level."""
-        fitted = self._fitted if level is not None else self._fitted._replace(covariance=None)
+        fitted = self._fitted.reading(x)
+        if level is None:
+            fitted = fitted._replace(covariance=None)
         return evaluate(fitted, curves, t, x, ages)
 
     def _interval(
         self, x: np.ndarray, ages: np.ndarray, level: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Where realized remaining lives fall with chance `level`: (n,), (n,)."""
-        return prediction_interval(self._fitted, x, ages, level)
+        return prediction_interval(self._fitted.reading(x), x, ages, level)
 
     @double_precision
-    def predict(self, X: Any, ages: Any = None) -> np.ndarray:
+    def predict(self, X: Any, ages: Any = None, offset: Any = None) -> np.ndarray:
         """Mean life of each asset, or mean remaining life at `ages`.
 
         Parameters
@@ -62,19 +76,26 @@ class AssetPredictions:
             Covariates.
         ages : array-like of shape (n,) or float, optional
             Time each asset has survived.
+        offset : array-like of shape (n,), optional
+            Known part of each asset's log scale (log hazard), as in `fit`; 0 by default.
 
         Returns
         -------
         array of shape (n,)
             In the unit of the durations; infinite where the family has no mean.
         """
-        x, ages = self._assets(X, ages)
+        x, ages = self._assets(X, ages, offset)
         values, _ = self._curves(("mean",), np.zeros((1, x.shape[0])), x, ages, None)
         return natural_value("mean", values[0])
 
     @double_precision
     def predict_survival(
-        self, X: Any, times: Any, ages: Any = None, level: float | None = 0.95
+        self,
+        X: Any,
+        times: Any,
+        ages: Any = None,
+        level: float | None = 0.95,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """Chance of each asset to run on, at each of several times.
 
@@ -88,6 +109,8 @@ class AssetPredictions:
             Time each asset has survived.
         level : float or None, default 0.95
             Of the confidence bounds; None leaves them out.
+        offset : array-like of shape (n,), optional
+            As in `predict`.
 
         Returns
         -------
@@ -96,7 +119,7 @@ class AssetPredictions:
             `upper`, so that `found["survival"]` is the table of chances. With `level=None`,
             that table itself.
         """
-        x, ages = self._assets(X, ages)
+        x, ages = self._assets(X, ages, offset)
         t = check_times(np.atleast_1d(np.asarray(times)), "times", zero=True)
         level = None if level is None else check_level(level)
         wide = np.repeat(t[:, None], x.shape[0], axis=1)
@@ -109,13 +132,18 @@ class AssetPredictions:
 
     @double_precision
     def predict_quantile(
-        self, X: Any, quantiles: Any = (0.1, 0.5, 0.9), ages: Any = None, level: float = 0.95
+        self,
+        X: Any,
+        quantiles: Any = (0.1, 0.5, 0.9),
+        ages: Any = None,
+        level: float = 0.95,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """Times by which given shares of assets like each have failed, with bounds.
 
         Parameters
         ----------
-        X, ages, level
+        X, ages, level, offset
             As in `predict_rul`.
         quantiles : sequence of float, default (0.1, 0.5, 0.9)
             Shares failed.
@@ -125,11 +153,16 @@ class AssetPredictions:
         DataFrame
             `q10, q10_lower, q10_upper, q50, ...`, one row an asset.
         """
-        return self._rul(X, ages, quantiles, level, mean=False)
+        return self._rul(X, ages, quantiles, level, offset, mean=False)
 
     @double_precision
     def predict_rul(
-        self, X: Any, ages: Any = None, quantiles: Any = (0.1, 0.5, 0.9), level: float = 0.95
+        self,
+        X: Any,
+        ages: Any = None,
+        quantiles: Any = (0.1, 0.5, 0.9),
+        level: float = 0.95,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """Remaining useful life of each asset, with confidence bounds.
 
@@ -144,16 +177,20 @@ class AssetPredictions:
         level : float, default 0.95
             Of the bounds, which carry the uncertainty of the fit. They bound the mean and the
             quantiles, not one asset's realized life: `predict_interval` does that.
+        offset : array-like of shape (n,), optional
+            As in `predict`.
 
         Returns
         -------
         DataFrame
             One row an asset: `mean, mean_lower, mean_upper, q10, q10_lower, ...`
         """
-        return self._rul(X, ages, quantiles, level, mean=True)
+        return self._rul(X, ages, quantiles, level, offset, mean=True)
 
-    def _rul(self, X: Any, ages: Any, quantiles: Any, level: float, mean: bool) -> pd.DataFrame:
-        x, ages = self._assets(X, ages)
+    def _rul(
+        self, X: Any, ages: Any, quantiles: Any, level: float, offset: Any, mean: bool
+    ) -> pd.DataFrame:
+        x, ages = self._assets(X, ages, offset)
         check_level(level)
         q, names = check_shares(quantiles)
         curves = (*("mean",) * mean, *("quantile",) * q.size)
@@ -197,12 +234,14 @@ class AssetPredictions:
         return natural_value("quantile", low), natural_value("quantile", high)
 
     @double_precision
-    def predict_interval(self, X: Any, ages: Any = None, level: float = 0.95) -> pd.DataFrame:
+    def predict_interval(
+        self, X: Any, ages: Any = None, level: float = 0.95, offset: Any = None
+    ) -> pd.DataFrame:
         """Where the realized (remaining) life of each asset will fall.
 
         Parameters
         ----------
-        X, ages
+        X, ages, offset
             As in `predict_rul`.
         level : float, default 0.95
             Chance that the interval holds the life that comes true: the spread of lives and the
@@ -213,19 +252,24 @@ class AssetPredictions:
         DataFrame
             Columns `lower` and `upper`, one row an asset.
         """
-        x, ages = self._assets(X, ages)
+        x, ages = self._assets(X, ages, offset)
         low, high = self._interval(x, ages, check_level(level))
         return frame({"lower": low, "upper": high}, like=X)
 
     @double_precision
     def failure_probability(
-        self, X: Any, ages: Any = None, horizon: Any = 1.0, level: float = 0.95
+        self,
+        X: Any,
+        ages: Any = None,
+        horizon: Any = 1.0,
+        level: float = 0.95,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """P(an asset fails within the horizon, given that it reached its age), with bounds.
 
         Parameters
         ----------
-        X, ages, level
+        X, ages, level, offset
             As in `predict_rul`.
         horizon : float or array-like of shape (n,), default 1
             Time ahead, in the unit of the durations.
@@ -235,7 +279,7 @@ class AssetPredictions:
         DataFrame
             `failure_probability, lower, upper`, one row an asset.
         """
-        x, ages = self._assets(X, ages)
+        x, ages = self._assets(X, ages, offset)
         t = check_per_unit(horizon, ages.size, "horizon", zero=True)
         level = check_level(level)
         values, errors = self._curves(("cdf",), t[None], x, ages, level)

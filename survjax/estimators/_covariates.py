@@ -204,8 +204,34 @@ def column_names(estimator: Any) -> list[str]:
     return [str(name) for name in names]
 
 
+def chosen_columns(chosen: Any, names: list[str], what: str) -> tuple[int, ...]:
+    """Positions, counted from one, of columns given by name or position."""
+    if chosen is None:
+        return ()
+    if isinstance(chosen, str) and chosen == "all":
+        return tuple(range(1, len(names) + 1))
+    if isinstance(chosen, (str, int, np.integer)):
+        chosen = [chosen]
+    if not np.iterable(chosen):
+        raise ValueError(f"{what} must list names or positions of columns, got {chosen!r}")
+    found = []
+    for item in chosen:
+        if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
+            if not 0 <= item < len(names):
+                raise ValueError(f"{what}: there is no column {item}, only 0 to {len(names) - 1}")
+            found.append(int(item) + 1)
+        elif item in names:
+            found.append(names.index(item) + 1)
+        else:
+            raise ValueError(f"{what}: no column {item!r}, the columns are {', '.join(names)}")
+    return tuple(sorted(set(found)))
+
+
 def collinear_message(
-    groups: list[list[int]], names: list[str], varying: Collection[int] = ()
+    groups: list[list[int]],
+    names: list[str],
+    varying: Collection[int] = (),
+    remedy: str = "set penalty > 0",
 ) -> str:
     """Say which columns depend on which others; `varying` ones are constant where it counts."""
     words = []
@@ -220,7 +246,7 @@ def collinear_message(
     more = f" (and {len(groups) - 5} more)" if len(groups) > 5 else ""
     return (
         f"collinear columns: {'; '.join(words)}{more}. Their coefficients cannot be told apart: "
-        "drop them (OneHotEncoder(drop='first'), VarianceThreshold), or set penalty > 0"
+        f"drop them (OneHotEncoder(drop='first'), VarianceThreshold), or {remedy}"
     )
 
 

@@ -21,13 +21,19 @@ from survjax._core.validation import (
 from survjax.estimators._atomic import all_or_nothing
 from survjax.estimators._covariates import (
     check_covariates,
-    collinear_message,
     column_names,
     outlying_words,
 )
 from survjax.estimators._cox_diagnostics import CoxDiagnostics
 from survjax.estimators._cox_paths import CoxPaths
-from survjax.estimators._cox_penalty import choose_penalty, path_table
+from survjax.estimators._cox_penalty import (
+    choose_penalty,
+    fit_penalized,
+    path_table,
+    penalty_factor,
+    refuse_collinear,
+)
+from survjax.estimators._cox_predictions import offsets
 from survjax.estimators._cox_saved import SavedCox
 from survjax.estimators._cox_units import cox_histories, units_of_cox, warn_of_rows_as_units
 from survjax.estimators._frames import frame
@@ -41,6 +47,7 @@ from survjax.inference.partial_likelihood import (
     robust_covariance,
 )
 from survjax.inference.partial_likelihood._baseline import step_curve
+from survjax.inference.partial_likelihood._fit import check_offset
 from survjax.inference.regression import means
 
 
@@ -51,6 +58,12 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
     ----------
     ties : {"efron", "breslow"}, default "efron"
         How failures at one time are taken.
+    weights : {"counts", "sampling"}, default "counts"
+        What `sample_weight` is. "counts": a row of weight 3 is three equal rows, in estimates,
+        robust errors and ties; weights of tied failures must then be whole numbers, unless ties
+        are Breslow's. "sampling": importances of any size, such as the inverse of a chance to be
+        drawn; as in R and lifelines, tied failures have their mean weight, and robust errors,
+        which such weights need, count a row once.
     penalty : float or "cv", default 0
         Subtracts ``penalty * sum(l1_ratio |b| + (1 - l1_ratio) b^2 / 2)`` per unit from the log
         partial likelihood, b being the effects of one standard deviation of each column. "cv"
@@ -58,6 +71,9 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         units over five folds (of units or clusters, where `fit` is given them).
     l1_ratio : float, default 0
         0 is ridge, 1 is the lasso, and between them is the elastic net.
+    unpenalized : None, "all" or sequence, default None
+        Columns (names, or positions counted from zero) that the penalty leaves as they are, such
+        as a treatment whose effect must not be shrunk.
     robust : bool, default False
         Standard errors that hold where the hazards are not quite proportional (Lin and Wei
         1989), by unit where `fit` is given units. They are always used where it is given
@@ -81,7 +97,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
     aic_ : float
         2 p - 2 log partial likelihood.
     baseline_ : StepCurve, or dict of StepCurve by stratum
-        Cumulative hazard where all columns have their means (`feature_means_`).
+        Cumulative hazard where all columns have their means (`feature_means_`), and no offset.
     penalty_, penalty_path_ : float, DataFrame
         The penalty used, and what was compared (`penalty, score, error`, coefficients) by "cv".
     n_iter_, converged_ : int, bool
@@ -117,15 +133,19 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         self,
         *,
         ties: str = "efron",
+        weights: str = "counts",
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
+        unpenalized: Any = None,
         robust: bool = False,
         tol: float = 1e-9,
         max_iter: int = 100,
     ) -> None:
         self.ties = ties
+        self.weights = weights
         self.penalty: Any = penalty
         self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
         self.robust = robust
         self.tol = tol
         self.max_iter = max_iter
@@ -149,6 +169,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         strata: Any = None,
         cluster: Any = None,
         unit: Any = None,
+        offset: Any = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
 
@@ -163,7 +184,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
             Age at which each row came under observation. A unit whose covariates change is
             several rows, each from its entry to its duration.
         sample_weight : array-like of shape (n,), optional
-            How many units each row stands for.
+            How many units each row stands for, or what it counts: see `weights`.
         strata : array-like of shape (n,), optional
             Groups with baselines of their own.
         cluster : array-like of shape (n,), optional
@@ -174,6 +195,8 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
             was not watched), and it fails once, at the end of its last row. Units are then what
             is counted, split into folds, and clustered by `robust=True`; the estimate is the
             same without. For units that fail several times, name them as clusters instead.
+        offset : array-like of shape (n,), optional
+            Known part of each row's log hazard: hazard(t | x) = h0(t) exp(x'b + offset).
 
         Returns
         -------
@@ -199,8 +222,9 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         counted, n_units = weight, float(weight.sum())
         if unit is None and cluster is None and (self.robust or self.penalty != 0):
             warn_of_rows_as_units(target, x, entry, self.robust)
+        groups: dict[str, Any] = {} if cluster is None else {"cluster": cluster}
         if unit is not None:
-            histories, cluster = units_of_cox(unit, target, entry, weight, cluster, self.robust)
+            histories, groups = units_of_cox(unit, target, entry, weight, cluster, self.robust)
             # Together, the rows of a unit count as one.
             counted, n_units = histories.row_weight, histories.n_units
         self.feature_means_ = means(x, counted)
@@ -208,15 +232,21 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
             "entry": None if entry is None else check_times(entry, "entry", zero=True),
             "sample_weight": weight,
             "strata": None if strata is None else np.asarray(strata),
+            "offset": None if offset is None else check_offset(offset, x.shape[0]),
             "ties": self.ties,
+            "weights": self.weights,
             "max_iter": self.max_iter,
             "tol": self.tol,
         }
-        groups = unit if cluster is None else cluster
-        penalty = self._penalty(target, x, rows, counted, groups)
-        found = fit_cox(target.durations, target.event, x, penalty=penalty, **rows)
-        self._refuse_collinear(found, x)
-        self._keep(found, cluster, n_units, x)
+        whole = groups.get("cluster", unit)
+        penalty = self._penalty(target, x, rows, counted, whole)
+        if penalty is None:
+            found = fit_cox(target.durations, target.event, x, **rows)
+            refuse_collinear(found, x, column_names(self))
+        else:
+            found = fit_penalized(target, x, penalty, rows, column_names(self))
+        self._keep(found, groups, n_units, x)
+        self._given = {name: rows[name] for name in ("entry", "sample_weight")}
         return self
 
     def _check_parameters(self) -> None:
@@ -251,6 +281,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
     ) -> Penalty | None:
         """Per unit, and on effects of one standard deviation; `weight` is what rows count."""
         self.__dict__.pop("penalty_path_", None)
+        factor = penalty_factor(self.unpenalized, column_names(self))
         if self.penalty == 0:
             self.penalty_ = 0.0
             return None
@@ -260,30 +291,22 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         away = away / np.where(largest > 0, largest, 1.0)
         spread = largest * np.sqrt(weight @ away**2 / weight.sum())
         if self.penalty == "cv":
-            self.penalty_, table = choose_penalty(
-                target, x, spread, rows, weight, self.l1_ratio, groups
-            )
+            each = Penalty(1.0, self.l1_ratio, factor, spread)
+            self.penalty_, table = choose_penalty(target, x, each, rows, weight, groups)
             self.penalty_path_ = path_table(table, column_names(self))
         else:
             self.penalty_ = float(self.penalty)
-        return Penalty(self.penalty_ * weight.sum(), self.l1_ratio, unit=spread)
+        return Penalty(self.penalty_ * weight.sum(), self.l1_ratio, factor, spread)
 
-    def _refuse_collinear(self, found: CoxFit, x: np.ndarray) -> None:
-        repeated = np.flatnonzero(found.climb.aliased)
-        if repeated.size and not self.penalty_:
-            groups = [[j, *found.repeats(j).tolist()] for j in repeated.tolist()]
-            varying = np.flatnonzero(np.ptp(x, axis=0) > 0).tolist()
-            raise ValueError(collinear_message(groups, column_names(self), varying))
-
-    def _keep(self, found: CoxFit, cluster: Any, n_units: float, x: np.ndarray) -> None:
+    def _keep(self, found: CoxFit, groups: dict[str, Any], n_units: float, x: np.ndarray) -> None:
         """Set the fitted attributes."""
         self._cox = found
         self.__dict__.pop("_tables", None)
         self.coef_ = np.where(found.climb.aliased, 0.0, found.coef)
         self.covariance_ = found.covariance
-        self._robust, self._cluster = self.robust or cluster is not None, cluster
+        self._robust, self._groups = self.robust or bool(groups), groups
         if self._robust:
-            self.covariance_ = robust_covariance(found, cluster)
+            self.covariance_ = robust_covariance(found, **groups)
         self.parameters_ = self.coef_
         self.parameter_names_ = tuple(column_names(self))
         self.log_likelihood_ = found.log_likelihood
@@ -296,14 +319,16 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         path = found.climb.path
         self.history_ = frame({"log_likelihood": path}).rename_axis(index="iteration")
         if endless:
+            remedy = "penalize them" if self.penalty_ else "set penalty > 0"
             words = "; ".join(f"{name!r} runs off to infinity" for name in endless[:5])
             _warn(
                 f"no proper maximum: {words}. Drop or merge such columns (no failures, or only "
-                "failures, at some of their values), or set penalty > 0"
+                f"failures, at some of their values), or {remedy}"
             )
         elif not found.converged:
             short = f"{found.climb.decrement:.3g} standard errors short of the maximum"
-            advice = "raise max_iter" if found.n_iter >= self.max_iter else "set penalty > 0"
+            cut = found.n_iter >= self.max_iter
+            advice = "raise max_iter" if cut else "no step raises the likelihood any further"
             far = outlying_words(x, column_names(self))
             _warn(f"stopped after {found.n_iter} Newton steps, {short}{far or ': ' + advice}")
 
@@ -333,12 +358,13 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         sample_weight: Any = None,
         strata: Any = None,
         unit: Any = None,
+        offset: Any = None,
     ) -> float:
         """Concordance of the risks with the failures (Harrell's); 0.5 is a guess.
 
         Parameters
         ----------
-        X, y, entry, sample_weight, strata, unit
+        X, y, entry, sample_weight, strata, unit, offset
             As in `fit`. With strata, units are compared within each, as R does. A failure is
             compared with those that run at that time, by the covariates that they have then:
             units are only checked.
@@ -350,7 +376,7 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         found = concordance(
             target.durations,
             target.event,
-            self._risk(x),
+            self._risk(x) + offsets(offset, x.shape[0]),
             entry=entry,
             sample_weight=sample_weight,
             strata=strata,

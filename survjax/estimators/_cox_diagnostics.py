@@ -35,7 +35,8 @@ class CoxDiagnostics:
 
     _cox: CoxFit
     _robust: bool
-    _cluster: Any
+    _given: dict[str, Any]
+    _groups: dict[str, Any]
     covariance_: np.ndarray
     parameter_names_: tuple[str, ...]
 
@@ -60,7 +61,7 @@ class CoxDiagnostics:
             "score": fit.score_test(),
         }
         if robust:
-            found["robust_score"] = robust_score_test(fit, self._cluster)
+            found["robust_score"] = robust_score_test(fit, **self._groups)
         columns = {key: [getattr(t, key) for t in found.values()] for key in vars(found["wald"])}
         return frame(columns, names=list(found))
 
@@ -70,16 +71,27 @@ class CoxDiagnostics:
         Parameters
         ----------
         transform : {"km", "rank", "log", "identity"}, default "km"
-            The clock against which a drift is looked for.
+            The clock against which a drift is looked for: one minus the Kaplan-Meier curve of
+            all rows (strata together, just before each failure), the ranks of the times among
+            the ends of all rows, the log of the times, or the times. Rows count by their weight.
 
         Returns
         -------
         DataFrame
             One row a column of X and a last one, "overall"; `statistic, df, p_value`. Small
-            p-values say that the hazards are not proportional.
+            p-values say that the hazards are not proportional. NaN where a column has no
+            estimate, or where the failures cannot tell its drift. Under a penalty the p-values
+            are approximate.
+
+        Raises
+        ------
+        ValueError
+            Where no drift can be told, such as with failures at one time only.
         """
         self._check_fitted()
-        found = proportionality_test(self._cox, transform)
+        # A model read from a file has no rows, and says so.
+        given = getattr(self, "_given", {})
+        found = proportionality_test(self._cox, transform, **given)
         total = found.overall
         columns = {
             "statistic": [*found.statistic, total.statistic],
@@ -95,8 +107,10 @@ class CoxDiagnostics:
         ----------
         kind : {"martingale", "deviance", "score", "influence", "schoenfeld", \
 "scaled_schoenfeld"}, default "martingale"
-            "influence" is about how much each row moves each coefficient (dfbeta). The
-            Schoenfeld residuals are those of failures, in the order of their times.
+            All are per unit of weight: where weights are counts, of one of the equal rows that a
+            row stands for. "influence" is about how much that moves each coefficient (dfbeta);
+            leaving out the whole row moves it by its weight times as much. The Schoenfeld
+            residuals are those of failures, in the order of their times.
 
         Returns
         -------

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from survjax.estimators._covariates import check_covariates, column_names
-from survjax.estimators._cox_predictions import CoxPredictions, bounds_within
+from survjax.estimators._cox_predictions import CoxPredictions, bounds_within, offsets
 from survjax.estimators._fitted import check_level
 from survjax.estimators._paths import PathPrediction, check_plan, path_tables
 from survjax.inference.partial_likelihood import follow_path
@@ -24,6 +24,7 @@ class CoxPaths(CoxPredictions):
         age: float | None = None,
         level: float = 0.95,
         strata: Any = None,
+        offset: Any = None,
     ) -> PathPrediction:
         """Remaining life of one unit along a plan of covariates, such as load A or load B.
 
@@ -40,12 +41,15 @@ class CoxPaths(CoxPredictions):
         strata : label, or array-like of shape (m,), optional
             Stratum of the unit (in each stretch), where the model was fitted with strata.
 
+        offset : array-like of shape (m,), optional
+            Known part of the log hazard in each stretch, as in `fit`; 0 by default.
+
         Returns
         -------
         PathPrediction
-            Survival at each edge; the mean time that the unit runs within the plan (its
-            `horizon`), NaN where the plan reaches beyond the last failure; and the gradient of
-            that mean in the plan.
+            Survival at each edge, NaN beyond the last failure; the mean time that the unit runs
+            within the plan (its `horizon`), NaN where the plan reaches beyond the last failure;
+            and the gradient of that mean in the plan.
         """
         self._check_fitted()
         level = check_level(level)
@@ -58,7 +62,9 @@ class CoxPaths(CoxPredictions):
             for row in rows:
                 tables[row] = table
         sets = self._cox.sets
-        found = follow_path(tables, (x - sets.center) / sets.scale, times - times[0] + begin)
+        z = (x - sets.center) / sets.scale
+        known = offsets(offset, x.shape[0])
+        found = follow_path(tables, z, times - times[0] + begin, known)
         gradient = found.gradient / sets.scale
         curve = (found.log_hazard, found.error)
         survival, slopes = path_tables(column_names(self), times, *curve, gradient, level)

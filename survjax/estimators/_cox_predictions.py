@@ -16,6 +16,7 @@ from survjax.estimators._parameter_table import ParameterTable
 from survjax.inference.curves import natural_value
 from survjax.inference.nonparametric._product_limit import normal_quantile
 from survjax.inference.partial_likelihood import CoxFit, HazardTable, hazard_table
+from survjax.inference.partial_likelihood._fit import check_offset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,21 +44,24 @@ class CoxPredictions(ParameterTable):
             risk += coefficient * column
         return risk
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, offset: Any = None) -> np.ndarray:
         """Risk score of each unit: the log of its hazard over that where all columns are zero.
 
         Parameters
         ----------
         X : array-like of shape (n, p)
             Covariates.
+        offset : array-like of shape (n,), optional
+            Known part of each unit's log hazard, as in `fit`; 0 by default.
 
         Returns
         -------
         array of shape (n,)
-            X @ coef_; higher is worse.
+            X @ coef_ + offset; higher is worse.
         """
         self._check_fitted()
-        return self._risk(check_covariates(self, X, reset=False))
+        x = check_covariates(self, X, reset=False)
+        return self._risk(x) + offsets(offset, x.shape[0])
 
     def predict_survival(
         self,
@@ -66,6 +70,7 @@ class CoxPredictions(ParameterTable):
         ages: Any = None,
         level: float | None = 0.95,
         strata: Any = None,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """Chance of each unit to run on, at each of several times.
 
@@ -74,28 +79,31 @@ class CoxPredictions(ParameterTable):
         X : array-like of shape (n, p)
             Covariates. A frame keeps its index.
         times : array-like of shape (m,)
-            Times from birth, or from `ages` on. Beyond the last failure the curve stays level.
+            Times from birth, or from `ages` on.
         ages : array-like of shape (n,), optional
             Time each unit has survived.
         level : float or None, default 0.95
             Of the confidence bounds; None leaves them out.
         strata : array-like of shape (n,), optional
             Stratum of each unit, where the model was fitted with strata.
+        offset : array-like of shape (n,), optional
+            Known part of each unit's log hazard, as in `fit`; 0 by default.
 
         Returns
         -------
         DataFrame
             One row a unit; columns are pairs (what, time) with `survival`, `lower` and `upper`,
             so that `found["survival"]` is the table of chances. With `level=None`, that table
-            itself.
+            itself. NaN where a time lies beyond the last failure (of the unit's stratum), of
+            which the model knows nothing.
         """
         z, ages = self._units(X, ages)
+        known_part = offsets(offset, z.shape[0])
         t = check_times(np.atleast_1d(np.asarray(times)), "times", zero=True)
         value, error = np.empty((2, z.shape[0], t.size))
         for table, rows in self._by_stratum(strata, z.shape[0]):
-            until = table.place(ages[rows, None] + t)
-            since = table.place(ages[rows, None])
-            value[rows], error[rows] = table.log_hazard(z[rows], until, since)
+            found = self._ahead(table, z[rows], ages[rows], t, known_part[rows])
+            value[rows], error[rows] = found
         parts = {"survival": natural_value("survival", value)}
         if level is not None:
             reach = normal_quantile(check_level(level)) * error
@@ -110,12 +118,13 @@ class CoxPredictions(ParameterTable):
         ages: Any = None,
         level: float = 0.95,
         strata: Any = None,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """Times by which given shares of units like each have failed, with bounds.
 
         Parameters
         ----------
-        X, ages, level, strata
+        X, ages, level, strata, offset
             As in `predict_survival`. With `ages`, times are remaining lives.
         quantiles : sequence of float, default (0.1, 0.5, 0.9)
             Shares failed.
@@ -124,9 +133,11 @@ class CoxPredictions(ParameterTable):
         -------
         DataFrame
             `q10, q10_lower, q10_upper, q50, ...`, one row a unit; inf where the failures that
-            were observed end before that share is reached.
+            were observed end before that share is reached, NaN where they end before the unit's
+            age.
         """
         z, ages = self._units(X, ages)
+        known_part = offsets(offset, z.shape[0])
         reach = normal_quantile(check_level(level))
         shares, names = check_shares(quantiles)
         columns: dict[str, np.ndarray] = {}
@@ -135,8 +146,10 @@ class CoxPredictions(ParameterTable):
                 found = np.empty(z.shape[0])
                 for table, rows in self._by_stratum(strata, z.shape[0]):
                     since = table.place(ages[rows, None])
-                    place = table.quantile(z[rows], since, -np.log1p(-share), side)
-                    found[rows] = np.append(table.times, np.inf)[place - 1] - ages[rows]
+                    target = np.log(-np.log1p(-share)) - known_part[rows]
+                    place = table.quantile(z[rows], since, target, side)
+                    times = np.append(table.times, np.inf)[place - 1] - ages[rows]
+                    found[rows] = np.where(ages[rows] < table.last, times, np.nan)
                 columns[name + suffix] = found
         return frame(columns, like=X)
 
@@ -148,6 +161,7 @@ class CoxPredictions(ParameterTable):
         level: float = 0.95,
         strata: Any = None,
         horizon: Any = None,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """Remaining useful life of each unit: quantiles with confidence bounds.
 
@@ -156,7 +170,7 @@ class CoxPredictions(ParameterTable):
 
         Parameters
         ----------
-        X, ages, quantiles, level, strata
+        X, ages, quantiles, level, strata, offset
             As in `predict_quantile`.
         horizon : float or array-like of shape (n,), optional
             Adds the restricted mean: the mean time that a unit runs within this time ahead.
@@ -168,14 +182,17 @@ class CoxPredictions(ParameterTable):
             `restricted_mean, restricted_mean_lower, restricted_mean_upper` before them, NaN where
             the horizon reaches beyond the last failure (of the unit's stratum).
         """
-        table = self.predict_quantile(X, quantiles, ages, level, strata)
+        table = self.predict_quantile(X, quantiles, ages, level, strata, offset)
         if horizon is None:
             return table
         z, ages = self._units(X, ages)
+        known_part = offsets(offset, z.shape[0])
         ahead = check_per_unit(horizon, ages.size, "horizon")
         mean, error = np.empty((2, z.shape[0]))
         for hazards, rows in self._by_stratum(strata, z.shape[0]):
-            mean[rows], error[rows] = hazards.restricted_mean(z[rows], ages[rows], ahead[rows])
+            mean[rows], error[rows] = hazards.restricted_mean(
+                z[rows], ages[rows], ahead[rows], known_part[rows]
+            )
         sides = bounds_within(ahead, mean, error, check_level(level))
         parts = zip(("", "_lower", "_upper"), (mean, *sides), strict=True)
         found = {f"restricted_mean{suffix}": part for suffix, part in parts}
@@ -188,12 +205,13 @@ class CoxPredictions(ParameterTable):
         horizon: Any = 1.0,
         level: float = 0.95,
         strata: Any = None,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """P(a unit fails within the horizon, given that it reached its age), with bounds.
 
         Parameters
         ----------
-        X, ages, level, strata
+        X, ages, level, strata, offset
             As in `predict_survival`.
         horizon : float or array-like of shape (n,), default 1
             Time ahead, in the unit of the durations.
@@ -205,19 +223,32 @@ class CoxPredictions(ParameterTable):
             beyond the last failure (of the unit's stratum), of which the model knows nothing.
         """
         z, ages = self._units(X, ages)
+        known_part = offsets(offset, z.shape[0])
         ahead = check_per_unit(horizon, ages.size, "horizon", zero=True)
         value, error = np.empty((2, z.shape[0]))
         for table, rows in self._by_stratum(strata, z.shape[0]):
-            stop = ages[rows] + ahead[rows]
-            until, since = table.place(stop[:, None]), table.place(ages[rows, None])
-            found = table.log_hazard(z[rows], until, since)
-            known = stop <= table.times[-1]
-            value[rows], error[rows] = (np.where(known, part[:, 0], np.nan) for part in found)
+            found = self._ahead(table, z[rows], ages[rows], ahead[rows, None], known_part[rows])
+            value[rows], error[rows] = (part[:, 0] for part in found)
         reach = normal_quantile(check_level(level)) * error
         names = ("failure_probability", "lower", "upper")
         ends = (value, value - reach, value + reach)
         parts = zip(names, ends, strict=True)
         return frame({name: natural_value("cdf", part) for name, part in parts}, like=X)
+
+    def _ahead(
+        self,
+        table: HazardTable,
+        z: np.ndarray,
+        ages: np.ndarray,
+        ahead: np.ndarray,
+        offset: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log hazards over times ahead, and errors; NaN beyond the last failure: both (n, m)."""
+        stop = ages[:, None] + ahead
+        found, error = table.log_hazard(z, table.place(stop), table.place(ages[:, None]))
+        # In no time nothing happens, at any age.
+        known = table.knows(stop) | (ahead == 0.0)
+        return np.where(known, found + offset[:, None], np.nan), np.where(known, error, np.nan)
 
     def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""
@@ -255,6 +286,11 @@ class CoxPredictions(ParameterTable):
         if number not in tables:
             tables[number] = hazard_table(self._cox, number, self.covariance_)
         return tables[number]
+
+
+def offsets(offset: Any, n: int) -> np.ndarray:
+    """Known parts of n log hazards; zeros by default."""
+    return np.zeros(n) if offset is None else check_offset(offset, n)
 
 
 def bounds_within(horizon: Any, mean: Any, error: Any, level: float) -> tuple[Any, Any]:

@@ -19,14 +19,42 @@ from survjax.inference.partial_likelihood._baseline import failure_counts
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
-    """The baseline of one stratum: `HazardTable` without what all strata share."""
+    """The baseline of one stratum: `HazardTable` without what all strata share.
+
+    The first versions kept sums of steps (`hazard`, `spread`, `mean`) instead of steps.
+    """
 
     times: np.ndarray
-    hazard: np.ndarray
-    spread: np.ndarray
-    mean: np.ndarray
     at_risk: np.ndarray
     failed: np.ndarray
+    log_steps: np.ndarray | None = None
+    log_spreads: np.ndarray | None = None
+    means: np.ndarray | None = None
+    origin: np.ndarray | None = None
+    hazard: np.ndarray | None = None
+    spread: np.ndarray | None = None
+    mean: np.ndarray | None = None
+
+    def table(self, theta: np.ndarray, root: np.ndarray) -> HazardTable:
+        """Lay out the hazards, checked; ValueError where they cannot be those of a fit."""
+        times = self.times
+        if times.size and not (times[0] >= 0 and np.all(np.diff(times) > 0)):
+            raise ValueError("_steps must have increasing times, from zero on")
+        new = (self.log_steps, self.log_spreads, self.means, self.origin)
+        old = (self.hazard, self.spread, self.mean)
+        if all(part is not None for part in new) and all(part is None for part in old):
+            log_steps, log_spreads, means, origin = (np.asarray(part) for part in new)
+            if not (np.all(log_steps < np.inf) and np.all(log_spreads < np.inf)):
+                raise ValueError("_steps must have steps that are numbers")
+            return HazardTable(times, log_steps, log_spreads, means, theta, root, origin)
+        if any(part is None for part in old) or any(part is not None for part in new):
+            raise ValueError("_steps must hold log_steps, log_spreads, means and origin")
+        hazard, spread, mean = (np.asarray(part) for part in old)
+        if hazard.size != times.size + 1 or np.any(np.diff(hazard) < 0):
+            raise ValueError("_steps must have increasing times and hazards, from zero on")
+        if hazard[0] != 0 or spread[0] != 0 or np.any(np.diff(spread) < 0):
+            raise ValueError("_steps must begin at zero")
+        return HazardTable.from_cumulative(times, hazard, spread, mean, theta, root)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +90,8 @@ class SavedCox(Persistent):
     _table: Callable[[int], HazardTable]
     _check_parameters: Callable[[], None]
 
+    #: Files of the first versions do not say what weights were: they were importances.
+    _added_parameters: ClassVar[Mapping[str, Any]] = {"weights": "sampling"}
     _saved: ClassVar[Mapping[str, Any]] = {
         "coef_": Floats(("columns",), finite=False),
         "covariance_": Floats(("columns", "columns"), finite=False),
@@ -76,9 +106,13 @@ class SavedCox(Persistent):
                 Steps,
                 {
                     "times": Floats(("steps",)),
-                    "hazard": Floats(("places",)),
-                    "spread": Floats(("places",)),
-                    "mean": Floats(("columns", "places")),
+                    "log_steps": Floats(("steps",), finite=False, optional=True),
+                    "log_spreads": Floats(("steps",), finite=False, optional=True),
+                    "means": Floats(("columns", "steps"), optional=True),
+                    "origin": Floats(("columns",), optional=True),
+                    "hazard": Floats(("places",), optional=True),
+                    "spread": Floats(("places",), optional=True),
+                    "mean": Floats(("columns", "places"), optional=True),
                     "at_risk": Floats(("steps",)),
                     "failed": Floats(("steps",)),
                 },
@@ -112,7 +146,7 @@ class SavedCox(Persistent):
             "_root": tables[0].root,
             "_strata": self._cox.strata,
             "_steps": [
-                Steps(t.times, t.hazard, t.spread, t.mean, *self._counts(i))
+                Steps(t.times, *self._counts(i), t.log_steps, t.log_spreads, t.means, t.origin)
                 for i, t in enumerate(tables)
             ],
         }
@@ -126,21 +160,11 @@ class SavedCox(Persistent):
         theta, root, strata, steps = parts
         if len(strata) != len(steps):
             raise ValueError(f"{len(strata)} strata do not have {len(steps)} baselines")
-        for one in steps:
-            n = one.times.size
-            rising = n == 0 or (one.times[0] >= 0 and np.all(np.diff(one.times) > 0))
-            if one.hazard.size != n + 1 or not rising or np.any(np.diff(one.hazard) < 0):
-                raise ValueError("_steps must have increasing times and hazards, from zero on")
-            if one.hazard[0] != 0 or one.spread[0] != 0 or np.any(np.diff(one.spread) < 0):
-                raise ValueError("_steps must begin at zero")
         working = theta / columns.scale
         finite = np.isfinite(self.coef_)
         derived_agrees("coef_", self.coef_[finite], working[finite])
         counts = tuple((one.at_risk, one.failed) for one in steps)
         self._cox = StoredCox(working, columns.center, columns.scale, strata, counts)
-        self._tables = {
-            i: HazardTable(one.times, one.hazard, one.spread, one.mean, theta, root)
-            for i, one in enumerate(steps)
-        }
+        self._tables = {i: one.table(theta, root) for i, one in enumerate(steps)}
         self.parameters_ = self.coef_
         self.history_: Any = inside["history_"].rename_axis(index="iteration")

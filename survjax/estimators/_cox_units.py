@@ -24,15 +24,15 @@ def cox_histories(unit: Any, target: SurvivalTarget, entry: Any, weight: np.ndar
 
 def units_of_cox(
     unit: Any, target: SurvivalTarget, entry: Any, weight: np.ndarray, cluster: Any, robust: bool
-) -> tuple[Histories, Any]:
-    """Rows by unit, and the clusters.
+) -> tuple[Histories, dict[str, Any]]:
+    """Rows by unit, and the `cluster` or `unit` labels of robust errors, if there are any.
 
     Units are the clusters of robust errors, where there are no others. Other errors need none:
     what the rows of one unit add to the slope is a martingale along its life.
     """
     histories = cox_histories(unit, target, entry, weight)
     if cluster is None:
-        return histories, np.asarray(unit) if robust else None
+        return histories, {"unit": np.asarray(unit)} if robust else {}
     check_length(np.asarray(cluster), weight.size, "cluster")
     labels = np.unique(np.asarray(cluster), return_inverse=True)[1][histories.order]
     split = (np.diff(labels) != 0) & (np.diff(histories.unit) == 0)
@@ -41,7 +41,7 @@ def units_of_cox(
         raise ValueError(
             f"rows of unit {name!r} lie in several clusters: a cluster must hold whole units"
         )
-    return histories, cluster
+    return histories, {"cluster": cluster}
 
 
 def warn_of_rows_as_units(target: SurvivalTarget, x: np.ndarray, entry: Any, robust: bool) -> None:

@@ -8,6 +8,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 
+from survjax._core.times import merge_rounding
 from survjax._core.validation import as_floats, check_events, check_rows
 
 #: Columns of the result, which covariates must not be named like.
@@ -120,6 +121,11 @@ def _clock(
     if len(set(held.values())) > 1:
         words = ", ".join(f"{label} holds {what}" for label, what in held.items())
         raise ValueError(f"times must all be of one kind, got: {words}. Convert them to one")
+    if stop.dtype.kind == "f":
+        # Readings at the end of a life, but for rounding, are no rows of it.
+        cuts = np.cumsum([begin.size, stop.size])
+        merged = merge_rounding(np.concatenate([begin, stop, read]), stop - begin)
+        begin, stop, read = np.split(merged, cuts)
     wrong = ~(stop > begin)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])

@@ -17,9 +17,8 @@ from survjax._core.validation import (
     check_positive,
     random_generator,
 )
-from survjax.estimators._accelerated import chosen_columns
 from survjax.estimators._atomic import all_or_nothing
-from survjax.estimators._covariates import column_names
+from survjax.estimators._covariates import chosen_columns, column_names
 from survjax.estimators._determined import warn_undetermined
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
@@ -62,7 +61,7 @@ class MixtureRegression(RegressionEstimator):
         Steeper components are collapses on single times, not answers.
     min_component_weight : float, default 1.5
         Expected units that each component must hold.
-    penalty, l1_ratio
+    penalty, l1_ratio, unpenalized
         As in `AcceleratedLifetime`; "cv" follows one maximum of each fold along the path, from
         the mixture without covariates on.
     tol, max_iter
@@ -103,6 +102,7 @@ class MixtureRegression(RegressionEstimator):
     """
 
     _rows_as_units = MIXED
+    _takes_offset = False
     _saved: ClassVar[Mapping[str, Any]] = {**RegressionEstimator._saved, "icl_": Number()}
 
     def __init__(
@@ -115,6 +115,7 @@ class MixtureRegression(RegressionEstimator):
         min_component_weight: float = 1.5,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
+        unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 200,
         random_state: int = 0,
@@ -126,6 +127,7 @@ class MixtureRegression(RegressionEstimator):
         self.min_component_weight = min_component_weight
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
@@ -140,6 +142,7 @@ class MixtureRegression(RegressionEstimator):
         entry: Any = None,
         sample_weight: Any = None,
         unit: Any = None,
+        offset: Any = None,
         component: Any = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
@@ -149,6 +152,8 @@ class MixtureRegression(RegressionEstimator):
         X, y, entry, sample_weight, unit
             As in `AcceleratedLifetime.fit`. One hidden component produces all rows of a unit;
             its weights depend on the covariates of the unit's first row.
+        offset : None
+            A mixture takes none: an error.
         component : array-like of shape (n,), optional
             The component of units where it is known, counted from zero; -1 (or missing) where
             it is not.
@@ -161,6 +166,8 @@ class MixtureRegression(RegressionEstimator):
         rows, x = self._checked(X, y, entry, sample_weight)
         if unit is None:
             warn_of_unnamed_units(rows, x, self._rows_as_units)
+        self._with_offset(x, offset)
+        self._unpenalized_columns()
         known = None if component is None else self._known(component, rows.n_rows)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit, known)

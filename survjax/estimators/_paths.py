@@ -85,11 +85,18 @@ class PathPredictions(AssetPredictions):
         self, x: np.ndarray, times: np.ndarray, age: float, level: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log hazards at the later edges and the log mean, errors for `level`, and a gradient."""
-        return along(self._fitted, x, times, age)
+        values, errors, gradient = along(self._fitted.reading(x), x, times, age)
+        return values, errors, gradient[:, : self._fitted.columns.center.size]
 
     @double_precision
     def predict_path(
-        self, X: Any, edges: Any, *, age: float | None = None, level: float = 0.95
+        self,
+        X: Any,
+        edges: Any,
+        *,
+        age: float | None = None,
+        level: float = 0.95,
+        offset: Any = None,
     ) -> PathPrediction:
         """Remaining life of one asset along a plan of covariates, such as load A or load B.
 
@@ -104,6 +111,8 @@ class PathPredictions(AssetPredictions):
             past: its `effective_ages`.
         level : float, default 0.95
             Of the bounds.
+        offset : array-like of shape (m,), optional
+            Known part of the log scale (log hazard) in each stretch, as in `predict`.
 
         Returns
         -------
@@ -111,7 +120,7 @@ class PathPredictions(AssetPredictions):
             Survival at each edge, the mean remaining life, and its gradient in the plan.
         """
         self._check_fitted()
-        x = check_covariates(self, X, reset=False)
+        x = self._with_offset(check_covariates(self, X, reset=False), offset)
         times, begin = check_plan(edges, x.shape[0], age)
         values, errors, gradient = self._along(x, times, begin, check_level(level))
         names, curve = column_names(self), (values[:-1], errors[:-1])

@@ -23,9 +23,14 @@ from survjax.inference.histories import (
 )
 from survjax.inference.penalties import Penalty, penalty_grid
 from survjax.inference.regression import Columns, log_likelihoods, weighted_total
-from survjax.inference.regression_fit import climb, likelihood_of
+from survjax.inference.regression_fit import climb, intercepts_of, likelihood_of
 
 FOLDS = 5
+#: Where every column with an effect is left as it is.
+NOTHING_TO_CHOOSE = (
+    "penalty='cv' has nothing to choose: no column is penalized. Leave some out of unpenalized, or "
+    "set penalty=0"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +104,9 @@ def choose_penalty(
     columns = model._columns(x, row_weights(rows, histories))
     names = None if unit is None else np.asarray(unit)
     whole = _Problem(model, form, layout, columns, rows, x, names, component)
-    marks = np.array([float(j > 0) for item in layout for j in item.columns])
+    marks = model._penalized(layout)
+    if not marks.any() and model._unpenalized_columns().size:
+        raise ValueError(NOTHING_TO_CHOOSE)
     held = Penalty(1e8 * whole.n_units * marks, 0 * marks)
     null = climb(whole.likelihood, start, 1e-6, model.max_iter, held)
     null_point = np.where(marks > 0, 0.0, null.theta)
@@ -118,7 +125,8 @@ def choose_penalty(
     with np.errstate(invalid="ignore"):
         error = scores.std(axis=0, ddof=1) / np.sqrt(FOLDS)
     table = {"penalty": grid, "score": scores.mean(axis=0), "error": error}
-    effects = np.array([theta[marks > 0] for theta in whole.path(grid, marks, null_point)])
+    slopes = ~intercepts_of(layout)
+    effects = np.array([theta[slopes] for theta in whole.path(grid, marks, null_point)])
     columns_of = column_names(model)
     labels = [
         columns_of[j - 1] if item is layout[0] else f"{item.name}:{columns_of[j - 1]}"

@@ -44,6 +44,8 @@ CLASSES: dict[str, str] = {
     "DeepWeibullMixture": "survjax.estimators._deep_mixture",
     "CoxPH": "survjax.estimators._cox",
 }
+#: Hyper-parameters that came after the first files were written.
+ADDED = {"unpenalized"}
 LARGEST_FILE = 64 * 2**20
 _KEYS = ("format", "schema", "class", "version", "parameters", "fitted", "sha256")
 
@@ -53,6 +55,8 @@ class Persistent:
 
     #: Fitted attributes and their kinds (`survjax.estimators._saved_fields`).
     _saved: ClassVar[Mapping[str, Any]] = {}
+    #: Hyper-parameters that files of older versions lack, and what they were then.
+    _added_parameters: ClassVar[Mapping[str, Any]] = {}
 
     def _rebuild(self) -> None:
         """Set what follows from the saved attributes; raise ValueError if they disagree."""
@@ -189,9 +193,15 @@ def restore(content: Any) -> Any:
 
 
 def _parameters(cls: Any, given: Any) -> dict[str, Any]:
-    """Hyper-parameters: exactly those of the class, each of a plain type."""
+    """Hyper-parameters: those of the class, each of a plain type.
+
+    One that a file of an earlier version does not have keeps its default, which is what that
+    version did.
+    """
     wanted = set(cls().get_params(deep=False))
-    if not isinstance(given, dict) or set(given) != wanted:
+    if isinstance(given, dict):
+        given = {**getattr(cls, "_added_parameters", {}), **given}
+    if not isinstance(given, dict) or set(given) - wanted or wanted - set(given) - ADDED:
         raise ValueError(f"its parameters must be {', '.join(sorted(wanted))}")
     return {key: _from_plain(value, f"parameters.{key}") for key, value in given.items()}
 

@@ -16,6 +16,7 @@ from survjax.estimators._atomic import all_or_nothing
 from survjax.estimators._certificate import Certificate
 from survjax.estimators._covariates import (
     check_covariates,
+    chosen_columns,
     collinear_message,
     column_names,
     outlying_words,
@@ -32,7 +33,7 @@ from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._saved_regression import SavedRegression
 from survjax.estimators._target import check_survival_y, warn_of_events_in_x
 from survjax.estimators._unnamed_units import warn_of_unnamed_units
-from survjax.inference.forms import Form, Layout
+from survjax.inference.forms import Form, Layout, without_offset
 from survjax.inference.histories import Histories, HistoryLikelihood, count, row_weights
 from survjax.inference.penalties import Penalty, RegressionMaximum
 from survjax.inference.regression import Columns, log_likelihoods, weighted_total
@@ -58,10 +59,12 @@ class RegressionEstimator(
     _histories_bind = True
     #: What becomes of a fit that takes each row of a history for a unit.
     _rows_as_units = "effects and bounds are wrong"
+    _takes_offset = True
 
     penalty: Any
     penalty_: float
     l1_ratio: float
+    unpenalized: Any
     tol: float
     max_iter: int
 
@@ -87,7 +90,14 @@ class RegressionEstimator(
     @double_precision
     @all_or_nothing
     def fit(
-        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+        unit: Any = None,
+        offset: Any = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
 
@@ -108,6 +118,9 @@ class RegressionEstimator(
             that the unit had them from its `entry` to its duration, and the event marks its
             failure at the end of its last row. Without it each row is a unit; a `FitWarning`
             says so where many rows end exactly where others enter.
+        offset : array-like of shape (n,), optional
+            Known part of each row's log scale (of its log hazard, for `ScaledHazard`): it is added
+            to x'b as it is. Predictions have an `offset` of their own, 0 by default.
 
         Returns
         -------
@@ -125,6 +138,8 @@ class RegressionEstimator(
         rows, x = self._checked(X, y, entry, sample_weight)
         if unit is None:
             warn_of_unnamed_units(rows, x, self._rows_as_units)
+        x = self._with_offset(x, offset)
+        self._unpenalized_columns()
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit)
         else:
@@ -180,7 +195,8 @@ class RegressionEstimator(
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         """How columns are centered and scaled inside."""
-        return Columns.of(x, weight, exact=self.penalty_ > 0)
+        found = Columns.of(x[:, : self.n_features_in_], weight, exact=self.penalty_ > 0)
+        return found.with_offset() if x.shape[1] > self.n_features_in_ else found
 
     def _check_data(self, rows: Observations, x: np.ndarray) -> None:
         """Refuse data without failures, and columns that say the same."""
@@ -190,16 +206,30 @@ class RegressionEstimator(
             )
         if rows.n_rows == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
-        groups = collinear(x, rows.weight) if self.penalty_ == 0 else []
+        # What a penalty counts may depend on other columns.
+        every = np.arange(self.n_features_in_)
+        free = every if self.penalty_ == 0 else self._unpenalized_columns()
+        groups = [free[group].tolist() for group in collinear(x[:, free], rows.weight)]
         if groups:
-            raise ValueError(collinear_message(groups, column_names(self)))
+            remedy = "penalize them" if self.penalty_ else "set penalty > 0"
+            raise ValueError(collinear_message(groups, column_names(self), remedy=remedy))
+
+    def _unpenalized_columns(self) -> np.ndarray:
+        """Positions of the columns that the penalty leaves as they are."""
+        found = chosen_columns(self.unpenalized, column_names(self), "unpenalized")
+        return np.array(found, int) - 1
+
+    def _penalized(self, layout: Layout) -> np.ndarray:
+        """1.0 for each coefficient (P,) that the penalty counts: no intercept, no shared shape."""
+        free = set((self._unpenalized_columns() + 1).tolist())
+        every = (j for item in layout for j in item.columns)
+        return np.array([float(j > 0 and j not in free) for j in every])
 
     def _penalty(self, layout: Layout, n_units: float) -> Penalty | None:
-        """The penalty on the coefficients of covariates, not on intercepts or shapes."""
+        """The penalty on the coefficients of covariates, as `penalty_` says."""
         if not self.penalty_:
             return None
-        marks = np.array([float(j > 0) for item in layout for j in item.columns])
-        amount = self.penalty_ * n_units * marks
+        amount = self.penalty_ * n_units * self._penalized(layout)
         return Penalty((1.0 - self.l1_ratio) * amount, self.l1_ratio * amount)
 
     def _keep(
@@ -243,7 +273,7 @@ class RegressionEstimator(
         self.converged_ = not words
         self.certificate_ = _certify(some, words, rows.n_units)
         if words:
-            far = outlying_words(x, column_names(self))
+            far = outlying_words(x[:, : self.n_features_in_], column_names(self))
             warnings.warn(
                 f"no proper maximum: {'; '.join(words)}{far}. {self._advice(found, rows)}",
                 FitWarning,
@@ -264,12 +294,17 @@ class RegressionEstimator(
     def _drop_columns(self) -> str:
         """The advice where a column is to blame."""
         drop = "Drop or merge such columns (no failures, or only failures, at some of their values)"
-        return drop if self.penalty_ else f"{drop}, or set penalty > 0"
+        if not self.penalty_:
+            return f"{drop}, or set penalty > 0"
+        return f"{drop}, or penalize them" if self._unpenalized_columns().size else drop
 
     def _set(
         self, form: Form, layout: Layout, columns: Columns, theta: np.ndarray, inside: np.ndarray
     ) -> None:
         """Keep the standardized answer for predictions, and the natural one for people."""
+        if layout[0].offset:
+            layout = without_offset(layout)
+            columns = Columns(columns.center[:-1], columns.scale[:-1])
         self._fitted = FittedForm(form, layout, theta, inside, columns)
         change = to_natural(layout, columns)
         self.parameters_ = change @ theta
@@ -310,27 +345,29 @@ class RegressionEstimator(
 
     def _score_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> float:
         """Mean log-likelihood per unit."""
-        fitted = self._fitted
+        fitted = self._fitted.reading(x)
         likelihood = HistoryLikelihood(fitted.form, fitted.layout, histories, x, fitted.columns)
         return likelihood.mean(fitted.theta)
 
     @double_precision
     def score(
-        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+        unit: Any = None,
+        offset: Any = None,
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
         rows, x = self._checked(X, y, entry, sample_weight, reset=False)
+        x = self._with_offset(x, offset)
         if unit is not None:
             return self._score_histories(Histories.from_rows(rows, unit), rows, x)
-        terms = log_likelihoods(
-            self._fitted.form,
-            self._fitted.layout,
-            self._fitted.theta,
-            rows,
-            x,
-            self._fitted.columns,
-        )
+        fitted = self._fitted.reading(x)
+        terms = log_likelihoods(fitted.form, fitted.layout, fitted.theta, rows, x, fitted.columns)
         return weighted_total(terms, rows.weight) / float(rows.weight.sum())
 
 

@@ -43,7 +43,7 @@ class ScaledHazard(RegressionEstimator):
         Measure covariates from their means, so that the base is the hazard of the average
         asset. False measures from zero. With one Weibull both are the same model; a mixture
         times a constant is not a mixture, so there they differ.
-    penalty, l1_ratio, tol, max_iter
+    penalty, l1_ratio, unpenalized, tol, max_iter
         As in `AcceleratedLifetime`; a lasso needs the joint fit.
 
     Attributes
@@ -87,6 +87,7 @@ class ScaledHazard(RegressionEstimator):
         center: bool = True,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
+        unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
     ) -> None:
@@ -95,6 +96,7 @@ class ScaledHazard(RegressionEstimator):
         self.center = center
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
 
@@ -133,14 +135,17 @@ class ScaledHazard(RegressionEstimator):
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         # The base is the hazard at the center: no sample is enough for that.
-        center = means(x, weight) if self.center else np.zeros(x.shape[1])
-        return dataclasses.replace(super()._columns(x, weight), center=center)
+        p = self.n_features_in_
+        center = means(x[:, :p], weight) if self.center else np.zeros(p)
+        found = super()._columns(x, weight)
+        return dataclasses.replace(found, center=np.append(center, found.center[p:]))
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         base, _, _ = self._base(rows)
         vector = np.asarray(ravel_parameters(base)[0])
-        layout = _layout(base, x.shape[1], intercept=False)
-        return ScaledForm(base, held=False), layout, np.concatenate([np.zeros(x.shape[1]), vector])
+        p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
+        layout = _layout(base, p, intercept=False, offset=known)
+        return ScaledForm(base, held=False), layout, np.concatenate([np.zeros(p), vector])
 
     def _form(self, n_predictors: int, base: Any) -> Form:
         if base is None:
@@ -160,7 +165,7 @@ class ScaledHazard(RegressionEstimator):
         self._fit_rows(rows, x, histories)
 
     def _score_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> float:
-        fitted = self._fitted
+        fitted = self._fitted.reading(x)
         terms = log_likelihoods(fitted.form, fitted.layout, fitted.theta, rows, x, fitted.columns)
         return weighted_total(terms, rows.weight) / histories.n_units
 
@@ -170,8 +175,8 @@ class ScaledHazard(RegressionEstimator):
         """The effects and an intercept, given the base; then the errors of both."""
         self._check_data(rows, x)
         base, origin, own = self._base(rows)
-        p, columns = x.shape[1], self._columns(x, row_weights(rows, histories))
-        layout = _layout(base, p, intercept=True)
+        p, columns = self.n_features_in_, self._columns(x, row_weights(rows, histories))
+        layout = _layout(base, p, intercept=True, offset=x.shape[1] > p)
         start = np.zeros(p + 1)
         held = ScaledForm(base, held=True)
         n_units = count(rows, histories)
@@ -216,8 +221,8 @@ class ScaledHazard(RegressionEstimator):
         self.baseline_ = base
 
 
-def _layout(base: Lifetime, p: int, intercept: bool) -> Layout:
+def _layout(base: Lifetime, p: int, intercept: bool, offset: bool) -> Layout:
     """Effects first, then every parameter of the base."""
     columns = tuple(range(0 if intercept else 1, p + 1))
     shared = (Predictor(name, (0,)) for name in parameter_names(base))
-    return (Predictor("log_ratio", columns), *shared)
+    return (Predictor("log_ratio", columns, offset), *shared)

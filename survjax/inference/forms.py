@@ -46,18 +46,32 @@ class Predictor:
     columns : tuple of int
         What it adds up: 0 is the intercept, j the j-th column of X counted from one. (0,) alone
         is a parameter that all rows share.
+    offset : bool
+        Whether it adds the last column of the table as well, whose coefficient is one: a part
+        that is known of each row.
     """
 
     name: str
     columns: tuple[int, ...]
+    offset: bool = False
 
     @property
     def shared(self) -> bool:
         """Whether every row has the same value."""
-        return self.columns == (0,)
+        return self.columns == (0,) and not self.offset
 
 
 Layout = tuple[Predictor, ...]
+
+
+def with_offset(layout: Layout) -> Layout:
+    """The layout whose first predictor adds the last column of the table as it is."""
+    return (dataclasses.replace(layout[0], offset=True), *layout[1:])
+
+
+def without_offset(layout: Layout) -> Layout:
+    """The layout without an offset: what is left to estimate is the same."""
+    return (dataclasses.replace(layout[0], offset=False), *layout[1:])
 
 
 class Form(ABC):

@@ -39,7 +39,7 @@ class HazardMoments:
     ) -> None:
         self.n_units = rows.n_units
         self.at = np.array(layout[0].columns)
-        self.shaped = len(layout) > 1
+        self.shaped, self.offset = len(layout) > 1, layout[0].offset
         rows, x = _with_entries(rows, x)
         (n, p), weight = x.shape, rows.weight
         self.weight = None if np.all(weight == 1.0) else np.ascontiguousarray(weight)
@@ -109,6 +109,8 @@ class HazardMoments:
         wide, q = self.blocks.shape[1] - 1, self.at.size
         shape, line = float(np.exp(theta[-1])) if self.shaped else 1.0, np.zeros(wide)
         line[0], line[self.at + 1] = shape, -shape * theta[:q]
+        if self.offset:
+            line[-1] = -shape
         work = partial(self._moments, line, squares)
         parts = in_parts(work, self.held.size, self.cuts, LIGHT)
         # y has slope -k w in the coefficients and y in log k; each of these slopes has itself as

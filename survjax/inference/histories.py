@@ -18,6 +18,7 @@ import numpy as np
 
 from survjax._core.numerics import bucket_size, logsumexp
 from survjax._core.observations import Observations
+from survjax._core.times import tolerance
 from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, MixtureForm
 from survjax.inference.nonparametric._log_rank import label
 from survjax.inference.regression import Columns, predictors, weighted_total
@@ -72,7 +73,8 @@ class Histories:
         event, weight = event[order], weight[order]
         same = code[1:] == code[:-1]
         between = start[1:] - stop[:-1]
-        wrong = same & ((-between if gaps else np.abs(between)) > 1e-9 * np.abs(stop[:-1]))
+        slack = tolerance(stop[:-1], float(stop.max() - start.min()), stop - start)
+        wrong = same & ((-between if gaps else np.abs(between)) > slack)
         if wrong.any():
             i = int(np.flatnonzero(wrong)[0])
             fill = "" if gaps else "fill gaps with a row of the covariates held then, and "

@@ -87,7 +87,7 @@ def proximal_climb(
         n_iter += 1
         slope = -gradient + ridge * theta
         curvature = _positive(-hessian + np.diag(ridge))
-        aim = _coordinate_descent(theta, slope, curvature, lasso)
+        aim = _minimum(theta, slope, curvature, lasso)
         step = aim - theta
         length = float(np.linalg.norm(step))
         step = step * min(1.0, MAX_STEP / max(length, 1e-300))
@@ -127,10 +127,33 @@ def _positive(matrix: np.ndarray) -> np.ndarray:
     return (vectors * size) @ vectors.T
 
 
+def _minimum(
+    theta: np.ndarray, slope: np.ndarray, curvature: np.ndarray, lasso: np.ndarray
+) -> np.ndarray:
+    """Where the quadratic model plus the lasso is least.
+
+    Coefficients without a lasso follow from the others by a linear system, whatever their
+    correlations: one coordinate after the other, an intercept and an unpenalized column would
+    creep along the valley between them.
+    """
+    free, held = np.flatnonzero(lasso == 0), np.flatnonzero(lasso > 0)
+    cross = curvature[np.ix_(free, held)]
+    # One system for the slopes and for what a step of the held ones asks of the free ones.
+    sides = np.column_stack([slope[free], cross])
+    answer = np.linalg.solve(curvature[np.ix_(free, free)], sides)
+    left = curvature[np.ix_(held, held)] - cross.T @ answer[:, 1:]
+    point = theta.copy()
+    point[held] = _coordinate_descent(
+        theta[held], slope[held] - cross.T @ answer[:, 0], left, lasso[held]
+    )
+    point[free] -= answer[:, 0] + answer[:, 1:] @ (point[held] - theta[held])
+    return point
+
+
 def _coordinate_descent(
     theta: np.ndarray, slope: np.ndarray, curvature: np.ndarray, lasso: np.ndarray
 ) -> np.ndarray:
-    """Minimize the quadratic model plus the lasso, one coordinate after the other."""
+    """The same for coefficients that all have a lasso, one after the other."""
     point = theta.copy()
     gradient = slope.copy()
     diagonal = np.diag(curvature)

@@ -24,7 +24,7 @@ from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.truncation_rows import expansion_index, with_truncation_rows
 from survjax.inference._parallel import sum_over_rows
-from survjax.inference.forms import Form, Layout
+from survjax.inference.forms import Form, Layout, Predictor
 from survjax.inference.likelihood import shares
 from survjax.inference.predictor_jets import predictor_jet
 from survjax.inference.row_derivatives import log_contributions
@@ -57,6 +57,10 @@ class Columns:
 
     center: np.ndarray
     scale: np.ndarray
+
+    def with_offset(self) -> Columns:
+        """For tables whose last column is an offset: it is taken as it is."""
+        return Columns(np.append(self.center, 0.0), np.append(self.scale, 1.0))
 
     @classmethod
     def of(cls, x: np.ndarray, weight: np.ndarray, exact: bool = False) -> Columns:
@@ -96,13 +100,13 @@ def predictors(layout: Layout, theta: Any, z: Any) -> tuple[Any, ...]:
     for item in layout:
         part = theta[start : start + len(item.columns)]
         start += len(item.columns)
-        found.append(part[0] if item.shared else _linear(item.columns, part, z))
+        found.append(part[0] if item.shared else _linear(item, part, z))
     return tuple(found)
 
 
-def _linear(columns: tuple[int, ...], part: Any, z: Any) -> Any:
-    full = jnp.zeros(z.shape[1] + 1).at[jnp.array(columns)].set(part)
-    return full[0] + z @ full[1:]
+def _linear(item: Predictor, part: Any, z: Any) -> Any:
+    full = jnp.zeros(z.shape[1] + 1).at[jnp.array(item.columns)].set(part)
+    return full[0] + z @ (full[1:].at[-1].set(1.0) if item.offset else full[1:])
 
 
 @partial(jax.jit, static_argnames=("layout",))

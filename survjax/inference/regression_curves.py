@@ -17,7 +17,7 @@ from jax import lax
 
 from survjax._core.numerics import bucket_size, logsumexp
 from survjax.inference.curves import SAME, safe_value
-from survjax.inference.forms import Form, Layout
+from survjax.inference.forms import Form, Layout, with_offset
 from survjax.inference.predictive import centers, reach
 from survjax.inference.regression import Columns, predictors
 
@@ -33,6 +33,13 @@ class FittedForm(NamedTuple):
     theta: np.ndarray
     covariance: np.ndarray | None
     columns: Columns
+
+    def reading(self, x: np.ndarray) -> FittedForm:
+        """The same for a table x, which may have an offset of the first predictor at its end."""
+        if x.shape[1] == self.columns.center.size:
+            return self
+        layout = with_offset(self.layout)
+        return self._replace(layout=layout, columns=self.columns.with_offset())
 
 
 def _error(layout: Layout, slope: Any, z: Any, covariance: Any) -> Any:

@@ -136,7 +136,7 @@ def fit(
     plain, many = start, rows.n_rows > 4 * START_ROWS
     likelihood = likelihood_of(form, layout, rows, x, columns, component)
     if penalty is None and isinstance(form, AcceleratedForm):
-        start = sloped_start(rows, x, columns, start)
+        start = sloped_start(rows, x, columns, start, layout[0].offset)
     if many:
         size = int(np.clip(rows.n_rows // 16, START_ROWS, 4 * START_ROWS))
         part = sample_rows(rows.weight, size)
@@ -189,17 +189,21 @@ def location_start(rows: Observations) -> tuple[float, float]:
 
 
 def sloped_start(
-    rows: Observations, x: np.ndarray, columns: Columns, start: np.ndarray
+    rows: Observations, x: np.ndarray, columns: Columns, start: np.ndarray, offset: bool = False
 ) -> np.ndarray:
     """A start of an accelerated life with the slopes of a line through the log times.
 
     `start` has none: its scale's intercept and slopes come first, then a shape's intercept, if any.
+    The last column of x may be an offset of the log scale.
     """
     part = sample_rows(rows.weight, SLOPE_ROWS)
     z = (x[part] - columns.center) / columns.scale
     weight = rows.weight[part]
     log_time, event = _log_times(rows.take(part))
-    p = z.shape[1]
+    p, known = x.shape[1], np.zeros(z.shape[0])
+    if offset:
+        p, known, z = p - 1, z[:, -1], z[:, :-1]
+    log_time = log_time - known
     if weight @ event < 2 * p:
         return start
     held = weight * (0.05 + event)

@@ -22,11 +22,13 @@ from survjax.plotting._regression import (
     plot_partial_survival,
 )
 from survjax.plotting._rul import plot_rul
+from survjax.plotting._steps import plot_steps
 from survjax.plotting._style import save
 
 __all__ = [
     "draw",
     "plot_survival",
+    "plot_steps",
     "plot_paper",
     "plot_hazard",
     "plot_rul",

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from survjax.inference.nonparametric import StepCurve
 from survjax.plotting._data import (
+    POINTS,
     Drawn,
     check_fitted,
     curves,
@@ -18,6 +20,7 @@ from survjax.plotting._data import (
     steps,
     title_of,
 )
+from survjax.plotting._steps import plot_steps
 from survjax.plotting._style import COMPONENTS, DATA, MODEL, fill, finish, start
 from survjax.plotting._weibulls import Weibulls
 
@@ -36,7 +39,8 @@ def plot_survival(
     Parameters
     ----------
     model : fitted estimator
-        Such as `WeibullMixture`. One loaded from a file has no rows, hence no steps.
+        Such as `WeibullMixture`. One loaded from a file has no rows, hence no steps. A `StepCurve`,
+        such as `kaplan_meier` returns, is drawn by `plot_steps`.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     times : array-like of shape (n,), optional
@@ -61,6 +65,11 @@ def plot_survival(
     >>> plot_survival(model, unit="years").get_xlabel()
     'age (years)'
     """
+    if isinstance(model, StepCurve):
+        ax = plot_steps(model, ax, unit=unit)
+        t = np.linspace(0.0, model.end if np.isfinite(model.end) else model.times[-1], POINTS + 1)
+        draw_other(ax, t[1:] if times is None else np.sort(times), compare, "survival")
+        return finish(ax, 4)
     check_fitted(model)
     t = grid(model, times)
     survival = curves(model, t, level)["survival"]

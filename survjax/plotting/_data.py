@@ -13,7 +13,12 @@ from survjax.estimators._fitted import check_level
 from survjax.estimators._messages import NotFittedError
 from survjax.inference.curves import evaluate, natural_value
 from survjax.inference.maxima import bounded
-from survjax.inference.nonparametric import StepCurve, kaplan_meier, turnbull
+from survjax.inference.nonparametric import (
+    CumulativeIncidence,
+    StepCurve,
+    kaplan_meier,
+    turnbull,
+)
 from survjax.plotting._style import OTHER
 
 #: Points of a curve. All pictures use one number, so that the curves compile once.
@@ -87,20 +92,23 @@ def steps(model: Any, level: float) -> tuple[StepCurve, str] | None:
     return curve, "Turnbull"
 
 
-def drawn_steps(curve: StepCurve, end: float) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of a step curve from time zero to the end.
+def drawn_steps(
+    curve: StepCurve, end: float, heights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of a step curve, or of its bounds as `heights`, from time zero to the end.
 
     Where a step is known only to lie in an interval, the corner becomes a slope across it.
     """
     finite = np.isfinite(curve.times)
     right = curve.times[finite]
     left = right if curve.starts is None else np.minimum(curve.starts[finite], right)
-    values = np.concatenate([[curve.initial], curve.values[finite]])
+    heights = curve.values if heights is None else heights
+    values = np.concatenate([[curve.initial], heights[finite]])
     times = np.column_stack([left, right]).ravel()
-    heights = np.column_stack([values[:-1], values[1:]]).ravel()
+    corners = np.column_stack([values[:-1], values[1:]]).ravel()
     return (
         np.concatenate([[0.0], times, [max(end, right.max(initial=0.0))]]),
-        np.concatenate([[curve.initial], heights, values[-1:]]),
+        np.concatenate([[curve.initial], corners, values[-1:]]),
     )
 
 
@@ -145,7 +153,10 @@ def title_of(model: Any) -> str:
 
 
 def check_fitted(model: Any) -> None:
-    """Raise where a model has nothing to draw yet."""
+    """Raise where a model has nothing to draw yet, or is a curve that draws itself."""
+    if isinstance(model, StepCurve | CumulativeIncidence):
+        name = type(model).__name__
+        raise ValueError(f"a {name} is no model with a hazard of its own: call its plot() method")
     if not hasattr(model, "lifetime_"):
         name = type(model).__name__
         raise NotFittedError(f"this {name} is not fitted yet: call fit before you draw it")

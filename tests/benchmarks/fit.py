@@ -14,11 +14,11 @@ from functools import partial
 
 import jax
 import numpy as np
+from survjax.inference.passes import Passes
 
 from survjax import WeibullMixture
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.inference.passes import Passes
 from tests.benchmarks.controls import fleet, mixture_by_hand, weibull_by_hand, yardstick
 from tests.benchmarks.measure import in_turn, machine, seconds, table, write_section
 

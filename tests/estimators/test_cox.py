@@ -38,9 +38,8 @@ def test_scikit_learn_checks_pass(estimator, check):
 
 
 def test_weights_mean_repetition_also_with_more_columns_than_rows():
-    # Efron's method takes a weight as importance, Breslow's as repetition.
-    model = CoxPH(penalty=0.1, ties="breslow")
-    check_sample_weight_equivalence_on_dense_data("CoxPH", model)
+    for ties in ("efron", "breslow"):
+        check_sample_weight_equivalence_on_dense_data("CoxPH", CoxPH(penalty=0.1, ties=ties))
 
 
 @pytest.fixture(scope="module")

@@ -161,8 +161,8 @@ HOSTILE = [
     ("cox", "fitted/_strata", [], "must be a list of labels"),
     ("cox", "fitted/_steps", {}, "must be a list"),
     ("cox", "fitted/_steps/0/times/0", -1.0, "increasing times"),
-    ("cox", "fitted/_steps/0/hazard/3", 99.0, "increasing times and hazards"),
-    ("cox", "fitted/_steps/0/mean", [[0.0]], "does not fit the other fields"),
+    ("cox", "fitted/_steps/0/log_steps/3", "nan", "steps that are numbers"),
+    ("cox", "fitted/_steps/0/means", [[0.0]], "does not fit the other fields"),
 ]
 
 

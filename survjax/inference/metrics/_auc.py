@@ -13,6 +13,7 @@ from survjax.inference.metrics._weights import (
     check_times_of,
     inverse_weights,
     known_curve,
+    on_durations,
 )
 from survjax.inference.nonparametric import StepCurve, kaplan_meier
 from survjax.inference.nonparametric._rows import Floats, check_lifetimes
@@ -20,7 +21,7 @@ from survjax.inference.nonparametric._rows import Floats, check_lifetimes
 __all__ = ["DynamicAuc", "cumulative_dynamic_auc"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DynamicAuc:
     """Areas under the curve.
 
@@ -37,6 +38,11 @@ class DynamicAuc:
     times: Floats
     auc: Floats
     mean: float
+
+    def __repr__(self) -> str:
+        ends = " to ".join(f"{t:.6g}" for t in np.unique(self.times[[0, -1]]))
+        count = f"{self.times.size} time{'s' if self.times.size > 1 else ''}"
+        return f"<DynamicAuc: mean {self.mean:.4g} over {count}, {ends}>"
 
 
 def cumulative_dynamic_auc(
@@ -80,9 +86,10 @@ def cumulative_dynamic_auc(
     [1.0, 0.5, 0.6666666666666666]
     """
     rows = check_lifetimes(durations, event_observed, None, sample_weight)
-    grid = check_times_of(times)
+    asked = check_times_of(times)
+    grid = on_durations(rows, asked)
     table = _check_risks(risk, rows.durations.size, grid.size)
-    failed = rows.event_observed & (rows.durations <= grid[-1])
+    failed = rows.event_observed & (rows.weight > 0) & (rows.durations <= grid[-1])
     curve = known_curve(rows, censoring)
     pull = rows.weight * inverse_weights(curve, rows.durations, failed, censoring_at)
     areas = np.empty(grid.size)
@@ -99,7 +106,7 @@ def cumulative_dynamic_auc(
     alive = kaplan_meier(rows.durations, rows.event_observed, sample_weight=rows.weight)(grid)
     share = -np.diff(alive, prepend=1.0)
     mean = float(areas[0]) if grid.size == 1 else float(share @ areas / (1.0 - alive[-1]))
-    return DynamicAuc(grid, areas, mean)
+    return DynamicAuc(asked, areas, mean)
 
 
 def _area(cases: Floats, controls: Floats, group: np.ndarray, t: float) -> float:
@@ -111,7 +118,7 @@ def _area(cases: Floats, controls: Floats, group: np.ndarray, t: float) -> float
     size = int(group[-1]) + 1
     case = np.bincount(group, cases, size)
     control = np.bincount(group, controls, size)
-    below = np.cumsum(control) - control
+    below = np.concatenate([[0.0], np.cumsum(control)[:-1]])
     return float(case @ (below + 0.5 * control)) / total
 
 

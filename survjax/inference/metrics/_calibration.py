@@ -8,14 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.validation import as_floats, check_length, check_rows
-from survjax.inference.metrics._weights import check_scores, inverse_weights, known_curve
+from survjax.inference.metrics._weights import (
+    check_scores,
+    inverse_weights,
+    known_curve,
+    on_durations,
+)
 from survjax.inference.nonparametric import StepCurve, kaplan_meier
-from survjax.inference.nonparametric._rows import Floats, check_lifetimes
+from survjax.inference.nonparametric._rows import Floats, check_lifetimes, merge_rounding
 
 __all__ = ["Calibration", "Coverage", "calibration", "interval_coverage"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calibration:
     """Predicted and observed shares of failures, in groups of like predictions.
 
@@ -26,7 +31,8 @@ class Calibration:
     predicted : ndarray of shape (g,)
         Mean predicted failure probability of each group, increasing.
     observed, lower, upper : ndarray of shape (g,)
-        One minus the group's Kaplan-Meier curve at the time, and its bounds.
+        One minus the group's Kaplan-Meier curve at the time, and its bounds; NaN for a group
+        of which no unit was followed to the time, unless all of it had failed.
     n_units : ndarray of shape (g,)
         Weight of each group.
     """
@@ -38,9 +44,15 @@ class Calibration:
     upper: Floats
     n_units: Floats
 
+    def __repr__(self) -> str:
+        pairs = zip(self.predicted, self.observed, strict=True)
+        shown = ", ".join(f"{p:.3g} -> {o:.3g}" for p, o in list(pairs)[:10])
+        shown += ", ..." if self.predicted.size > 10 else ""
+        return f"<Calibration: by {self.time:.6g}, predicted -> observed: {shown}>"
+
     @property
     def mean_error(self) -> float:
-        """Mean distance between predicted and observed, over units."""
+        """Mean distance between predicted and observed, over units; NaN where some is unknown."""
         return float(self.n_units @ np.abs(self.predicted - self.observed) / self.n_units.sum())
 
 
@@ -79,6 +91,11 @@ def calibration(
     -------
     Calibration
 
+    Raises
+    ------
+    ValueError
+        If a prediction is no probability, or no group is followed to ``time``.
+
     References
     ----------
     Harrell (2015), Regression Modeling Strategies, section 20.11.
@@ -97,11 +114,6 @@ def calibration(
         raise ValueError(f"time must be positive and finite, got {time!r}")
     if n_groups < 1:
         raise ValueError(f"n_groups must be at least 1, got {n_groups!r}")
-    last = rows.durations.max()
-    if time > last and not rows.event_observed[rows.durations == last].all():
-        raise ValueError(
-            f"no unit is followed to time {time:g}, the last one to {last:g}: choose an earlier one"
-        )
     columns = []
     for part in _groups(chance, rows.weight, int(n_groups)):
         weight = rows.weight[part]
@@ -115,7 +127,13 @@ def calibration(
         low, high = curve.bounds(time)
         mean = weight @ chance[part] / weight.sum()
         columns.append((mean, 1 - curve(time), 1 - high, 1 - low, weight.sum()))
-    return Calibration(float(time), *np.array(columns, dtype=np.float64).T)
+    table = np.array(columns, dtype=np.float64).T
+    if np.isnan(table[1]).all():
+        last = rows.durations[rows.weight > 0].max()
+        raise ValueError(
+            f"no unit is followed to time {time:g}, the last one to {last:g}: choose an earlier one"
+        )
+    return Calibration(float(time), *table)
 
 
 def _groups(chance: Floats, weight: Floats, n_groups: int) -> list[np.ndarray]:
@@ -195,10 +213,13 @@ def interval_coverage(
     low, high = as_floats(lower, "lower"), as_floats(upper, "upper")
     check_length(low, rows.durations.size, "lower")
     check_length(high, rows.durations.size, "upper")
+    low, high = on_durations(rows, low), on_durations(rows, high)
+    low, high = np.split(merge_rounding(np.concatenate([low, high])), 2)
     check_rows(low, low <= high, "lower", "at most upper", "swap or repair these bounds")
     curve = known_curve(rows, censoring)
-    above = rows.durations > high
-    failed = rows.event_observed & ~above
+    counts = rows.weight > 0
+    above = counts & (rows.durations > high)
+    failed = counts & rows.event_observed & ~above
     inverse = inverse_weights(curve, rows.durations, failed, "before")
     inverse += inverse_weights(curve, high, above, "at")
     weight = rows.weight * inverse

@@ -13,6 +13,7 @@ from survjax.inference.metrics._weights import (
     check_side,
     inverse_weights,
     known_curve,
+    on_durations,
 )
 from survjax.inference.nonparametric import StepCurve
 from survjax.inference.nonparametric._log_rank import label
@@ -125,11 +126,15 @@ def concordance(
     check_side(censoring_at)
     counted = rows.event_observed & (rows.weight > 0)
     if horizon is not None:
-        counted &= rows.durations < horizon
+        if not horizon > 0:  # NaN is refused too
+            raise ValueError(f"horizon must be a positive number, got {horizon!r}")
+        counted &= rows.durations < on_durations(rows, np.array(horizon))
     pull = np.where(counted, rows.weight, 0.0)
     if weighting == "uno":
         curve = known_curve(rows, censoring)
-        pull = pull * inverse_weights(curve, rows.durations, counted, censoring_at) ** 2
+        advice = "set an earlier horizon"
+        inverse = inverse_weights(curve, rows.durations, counted, censoring_at, advice)
+        pull = pull * inverse**2
     elif weighting != "harrell":
         raise ValueError(f'weighting must be "harrell" or "uno", got {weighting!r}')
     parts = _parts(strata, rows.durations.size)

@@ -10,6 +10,7 @@ from survjax.inference.metrics._weights import (
     check_times_of,
     inverse_weights,
     known_curve,
+    on_durations,
 )
 from survjax.inference.nonparametric import StepCurve
 from survjax.inference.nonparametric._rows import Floats, check_lifetimes
@@ -57,7 +58,8 @@ def brier_score(
     Raises
     ------
     ValueError
-        If a prediction is no probability, or no unit is left uncensored at a time.
+        If a prediction is no probability, if no unit is left uncensored at a time, or if
+        ``censoring`` does not reach as far as a weight is needed.
 
     References
     ----------
@@ -169,13 +171,14 @@ def _parts(
 ) -> tuple[Floats, Floats, float, Floats]:
     """Return weights (n, k) of failed and of running units, the total weight, the predictions."""
     rows = check_lifetimes(durations, event_observed, None, sample_weight)
-    grid = check_times_of(times)
+    grid = on_durations(rows, check_times_of(times))
     table = check_survival(survival, rows.durations.size, grid.size)
-    curve = known_curve(rows, censoring)
-    failed = rows.event_observed & (rows.durations <= grid[-1])
+    curve, counts = known_curve(rows, censoring), rows.weight > 0
+    failed = rows.event_observed & counts & (rows.durations <= grid[-1])
     lost = rows.weight * inverse_weights(curve, rows.durations, failed, censoring_at)
-    running: np.ndarray = rows.durations[:, None] > grid
+    running: np.ndarray = (rows.durations[:, None] > grid) & counts[:, None]
     # Where all have left, nothing is known of those who left running: also where none runs on.
-    kept = inverse_weights(curve, grid, np.ones(grid.size, bool), "at")
+    needed = running.any(axis=0) | (curve(grid) <= 0)
+    kept = inverse_weights(curve, grid, needed, "at")
     by_then = lost[:, None] * (rows.durations[:, None] <= grid)
     return by_then, rows.weight[:, None] * running * kept, float(rows.weight.sum()), table

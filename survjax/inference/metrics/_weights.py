@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from survjax._core.validation import as_floats, check_length, check_rows
 from survjax.inference.nonparametric import StepCurve, censoring_curve
-from survjax.inference.nonparametric._rows import Floats, Rows
+from survjax.inference.nonparametric._rows import Floats, Rows, nearest_equal
 
 __all__ = [
     "check_scores",
@@ -18,6 +18,7 @@ __all__ = [
     "check_times_of",
     "inverse_weights",
     "known_curve",
+    "on_durations",
 ]
 
 
@@ -80,7 +81,18 @@ def check_side(at: str) -> None:
         raise ValueError(f'censoring_at must be "before" or "at", got {at!r}')
 
 
-def inverse_weights(curve: StepCurve, times: Any, needed: np.ndarray, at: str) -> Floats:
+def on_durations(rows: Rows, times: Floats) -> Floats:
+    """Return times, equal to a duration where only rounding sets them apart."""
+    return nearest_equal(np.unique(rows.durations), times)
+
+
+def inverse_weights(
+    curve: StepCurve,
+    times: Any,
+    needed: np.ndarray,
+    at: str,
+    advice: str = "evaluate at earlier times",
+) -> Floats:
     """Return 1 / P(not yet censored) at each time where it is needed, elsewhere 0.
 
     `at="before"` takes the left limit: a unit that fails at t was not censored before t.
@@ -92,6 +104,13 @@ def inverse_weights(curve: StepCurve, times: Any, needed: np.ndarray, at: str) -
         first = np.min(np.broadcast_to(times, lost.shape)[lost])
         raise ValueError(
             f"all units are censored by time {first:g}, where {np.count_nonzero(lost)} rows need a "
-            "weight: evaluate at earlier times, or set a horizon"
+            f"weight: {advice}"
+        )
+    unknown = needed & np.isnan(chance)
+    if np.any(unknown):
+        first = np.min(np.broadcast_to(times, unknown.shape)[unknown])
+        raise ValueError(
+            f"the censoring curve is followed to {curve.end:g}, and {np.count_nonzero(unknown)} "
+            f"rows need a weight beyond, the first at {first:g}: {advice}"
         )
     return np.where(needed, 1.0 / np.where(needed, chance, 1.0), 0.0)

@@ -6,13 +6,13 @@ weights. `turnbull` takes any intervals, `aalen_johansen` several causes of fail
 """
 
 from survjax.inference.nonparametric._competing import CumulativeIncidence, aalen_johansen
-from survjax.inference.nonparametric._log_rank import LogRank, log_rank
+from survjax.inference.nonparametric._log_rank import LogRank, log_rank, log_rank_pairs
 from survjax.inference.nonparametric._product_limit import (
     censoring_curve,
     kaplan_meier,
     nelson_aalen,
-    restricted_mean,
 )
+from survjax.inference.nonparametric._restricted_mean import restricted_mean
 from survjax.inference.nonparametric._step import StepCurve
 from survjax.inference.nonparametric._turnbull import turnbull
 
@@ -24,6 +24,7 @@ __all__ = [
     "turnbull",
     "aalen_johansen",
     "log_rank",
+    "log_rank_pairs",
     "StepCurve",
     "CumulativeIncidence",
     "LogRank",

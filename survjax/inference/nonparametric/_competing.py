@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.validation import check_length
+from survjax._core.validation import check_length, missing
 from survjax.inference.nonparametric._product_limit import (
     normal_quantile,
-    product_limit,
     survival_bounds,
+    survival_curve,
+    warn_of_late_entries,
 )
-from survjax.inference.nonparametric._rows import Floats, check_lifetimes, risk_table
+from survjax.inference.nonparametric._risk_table import RiskTable, place
+from survjax.inference.nonparametric._rows import Floats, Ints, check_lives
 from survjax.inference.nonparametric._step import StepCurve
 
 __all__ = ["CumulativeIncidence", "aalen_johansen"]
 
 
-@dataclass(frozen=True)
+#: What a cause reads as, in lower case, where a missing one or a 0 was turned into text.
+NO_CAUSE = ("0", "0.0", "false", "none", "nan", "na", "n/a", "<na>", "null", "nat")
+
+
+@dataclass(frozen=True, repr=False)
 class CumulativeIncidence:
     """One cumulative incidence curve for each cause, and the survival of all.
 
@@ -42,6 +49,10 @@ class CumulativeIncidence:
     curves: Mapping[Hashable, StepCurve]
     survival: StepCurve
 
+    def __repr__(self) -> str:
+        causes = ", ".join(repr(cause) for cause in self.causes) or "none"
+        return f"<CumulativeIncidence: causes {causes}; survival {self.survival!r}>"
+
     @property
     def causes(self) -> tuple[Hashable, ...]:
         """The causes, sorted."""
@@ -50,6 +61,32 @@ class CumulativeIncidence:
     def __getitem__(self, cause: Hashable) -> StepCurve:
         """Return the curve of one cause."""
         return self.curves[cause]
+
+    def plot(self, ax: Any = None, *, unit: str | None = None) -> Any:
+        """Draw the curve of each cause with its bounds, up to the end of follow-up.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        unit : str, optional
+            Unit of time, for the label of the axis.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from survjax.plotting import plot_steps
+
+        fresh = ax is None
+        for cause, curve in self.curves.items():
+            ax = plot_steps(curve, ax, unit=unit, label=str(cause))
+        if ax is None:
+            raise ValueError("no unit failed of any cause: there is no curve to draw")
+        if fresh:
+            ax.set_title("Cumulative incidence", loc="left", fontsize="large")
+            ax.set_ylabel("share failed")
+        return ax
 
 
 def aalen_johansen(
@@ -72,8 +109,8 @@ def aalen_johansen(
     durations : array-like of shape (n,)
         How long each unit has lasted, in any one unit of time.
     causes : array-like of shape (n,)
-        Why each unit failed: whole numbers or labels. 0, False, None, NaN and "" mean
-        that it still ran.
+        Why each unit failed: whole numbers or labels. 0, False, None, NA, NaN and "" mean
+        that it still ran. Text such as "0" or "nan" is refused: it may be either.
     entry, sample_weight
         As in :func:`~survjax.inference.nonparametric.kaplan_meier`.
     level : float
@@ -85,7 +122,19 @@ def aalen_johansen(
     -------
     CumulativeIncidence
         ``result[cause]`` is the curve of one cause. Its variance is the delta method's for
-        multinomial steps, which is Greenwood's where there is one cause.
+        multinomial steps, which is Greenwood's where there is one cause. Beyond the end of
+        follow-up the curves are NaN, unless all units at risk had failed.
+
+    Warns
+    -----
+    UserWarning
+        As :func:`~survjax.inference.nonparametric.kaplan_meier`, where late entry leaves nobody
+        under observation.
+
+    Raises
+    ------
+    ValueError
+        If a row is missing, negative or infinite, or a cause is text that reads like none.
 
     References
     ----------
@@ -98,54 +147,102 @@ def aalen_johansen(
     [0.25, 0.25, 0.75]
     """
     labels, code = _check_causes(causes, np.size(durations))
-    rows = check_lifetimes(durations, code > 0, entry, sample_weight)
-    times, failing, at_risk = risk_table(rows)
-    survival = product_limit(times, failing, at_risk, level, transform)
-    before = survival.before(times)
+    rows = check_lives(durations, code > 0, entry, sample_weight)
+    placed = place(rows, rows.event_observed)
+    events = placed.failing(code, len(labels) + 1)[1:]
+    table = RiskTable(placed.times, events.sum(axis=0), placed.left()[0], placed.end)
+    survival = survival_curve(table, level, transform)
+    warn_of_late_entries(rows, survival)
     z = normal_quantile(level)
     curves: dict[Hashable, StepCurve] = {}
-    for number, label in enumerate(labels, start=1):
-        spot, own, _ = risk_table(rows, code == number)
-        events = np.zeros_like(failing)
-        events[np.searchsorted(times, spot)] = own
-        values = np.cumsum(before * events / at_risk)
-        variance = _variance(values, before, events, failing, at_risk)
+    for number, label in enumerate(labels):
+        others = np.delete(events, number, axis=0).sum(axis=0)
+        values, variance = _incidence(table, survival, events[number], others)
         error = np.sqrt(variance) / np.where(values > 0, values, 1.0)
         lower, upper = survival_bounds(values, error, z, transform)
         curves[label] = StepCurve(
-            times, values, lower, upper, at_risk, events, variance, initial=0.0
+            times=table.times,
+            values=values,
+            lower=lower,
+            upper=upper,
+            at_risk=table.at_risk,
+            events=events[number],
+            variance=variance,
+            initial=0.0,
+            end=table.end,
+            complete=survival.complete,
         )
     return CumulativeIncidence(curves, survival)
 
 
-def _variance(
-    values: Floats, before: Floats, events: Floats, failing: Floats, at_risk: Floats
-) -> Floats:
-    """Return the variance of a cumulative incidence at each time, by cumulative sums.
+def _incidence(
+    table: RiskTable, survival: StepCurve, own: Floats, others: Floats
+) -> tuple[Floats, Floats]:
+    """Return the incidence of a cause at each event time, and its variance."""
+    before = np.concatenate([[1.0], survival.values])[:-1]
+    steps = before * own / table.at_risk
+    values, variance = np.cumsum(steps), _variance(before, steps, own, table)
+    # While no other cause has struck it is what survival lacks of 1: exactly 1 where nobody is
+    # left. A small share has more digits as a sum.
+    alone = np.cumsum(others) == 0
+    values = np.minimum(np.where(alone & (values > 0.5), 1.0 - survival.values, values), 1.0)
+    return values, np.where(alone, survival.variance, variance)
 
-    With F(t) - F(s) what is still to come after s, it is the sum over s <= t of
+
+def _variance(before: Floats, steps: Floats, own: Floats, table: RiskTable) -> Floats:
+    """Return the variance of a cumulative incidence F at each time.
+
+    It is the sum over s <= t of
 
         (F(t) - F(s))^2 d / (n (n - d)) + S(s-)^2 d_k (n - d_k) / n^3
             - 2 (F(t) - F(s)) S(s-) d_k / n^2.
+
+    As F grows by a step, the sums of (F(t) - F(s)) and of its square grow by multiples of the
+    sums before: all are added up from positive terms, and lose no digits.
     """
-    left = at_risk - failing
-    ended = left <= 0
+    at_risk = table.at_risk
+    ended = table.left == 0
     # After the last unit has failed nothing is still to come, and the first term is 0.
-    spread = np.where(ended, 0.0, failing / (at_risk * np.where(ended, 1.0, left)))
-    cross = before * events / at_risk**2
-    own = before**2 * events * (at_risk - events) / at_risk**3
-    first = values**2 * np.cumsum(spread) - 2 * values * np.cumsum(spread * values)
-    first += np.cumsum(spread * values**2)
-    second = 2 * (values * np.cumsum(cross) - np.cumsum(cross * values))
-    return np.maximum(first + np.cumsum(own) - second, 0.0)
+    spread = np.where(ended, 0.0, table.failing / (at_risk * np.where(ended, 1.0, table.left)))
+    cross = before * own / at_risk**2
+    alone = before**2 * own * ((table.failing - own) + table.left) / at_risk**3
+    zeroth = _sum_before(spread)
+    first = _sum_before(steps * zeroth)
+    second = np.cumsum(2 * steps * first + steps**2 * zeroth)
+    mixed = np.cumsum(steps * _sum_before(cross))
+    return np.maximum(second + np.cumsum(alone) - 2 * mixed, 0.0)
 
 
-def _check_causes(causes: ArrayLike, size: int) -> tuple[list[Hashable], np.ndarray]:
+def _sum_before(terms: Floats) -> Floats:
+    """Add up the terms before each."""
+    return np.concatenate([[0.0], np.cumsum(terms)[:-1]]) if terms.size else terms
+
+
+def _check_causes(causes: ArrayLike, size: int) -> tuple[list[Hashable], Ints]:
     """Return the sorted causes and each row's number of its cause, 0 for none."""
-    array = np.asarray(causes, dtype=object)
+    array = np.asarray(causes)
     check_length(array, size, "causes")
+    if array.dtype.kind in "iufb":
+        struck = (array != 0) & ~missing(array)
+        names, place_of = np.unique(array[struck], return_inverse=True)
+        numbers = np.zeros(size, dtype=np.int64)
+        numbers[struck] = place_of + 1
+        return names.tolist(), numbers
+    array = np.asarray(causes, dtype=object)
     plain = [value.item() if isinstance(value, np.generic) else value for value in array]
-    running = [not value or value != value for value in plain]
+    running = missing(array)
+    for row in np.flatnonzero(~running):
+        value = plain[row]
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if not isinstance(text, str):
+            running[row] = not value
+        elif text.strip().lower() in NO_CAUSE:
+            raise ValueError(
+                f"causes has the text {text!r} in row {row}, which may mean that the unit still "
+                "ran: pass numbers (0 = still running), None for such units, or another name"
+            )
+        else:
+            running[row] = not text.strip()
     found = {value for value, none in zip(plain, running, strict=True) if not none}
     try:
         labels: list[Hashable] = sorted(found)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from survjax.inference.nonparametric._risk_table import interval_sums
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints
 
 __all__ = ["Ranges", "solve_increments"]
@@ -49,10 +50,7 @@ def solve_increments(rows: Ranges) -> Floats:
     Returns the increments (m,), infinite where nobody is known to have outlived a place
     of mass.
     """
-    entered = np.bincount(rows.begin, rows.weight, rows.size + 1)
-    left = np.bincount(rows.first, rows.weight, rows.size + 1)
-    surviving = np.cumsum(entered - left)[: rows.size]
-    surviving[surviving <= 1e-12 * rows.weight.sum()] = 0.0
+    surviving = interval_sums(rows.begin, rows.first, rows.weight, rows.size)
     doomed = surviving == 0
     # A row that may have failed at a doomed place is explained in full by it.
     crossed = np.concatenate([[0], np.cumsum(doomed)])
@@ -63,10 +61,31 @@ def solve_increments(rows: Ranges) -> Floats:
         places = _distinct_places(first, last, surviving)
         first = np.searchsorted(places, first)
         last = np.searchsorted(places, last, side="right") - 1
-        key, where = np.unique(first * places.size + last, return_inverse=True)
-        weight = np.bincount(where, rows.weight[free], key.size)
-        problem = _Problem(key // places.size, key % places.size, weight, surviving[places])
-        theta[places] = np.where(doomed[places], np.inf, _minimize(problem))
+        found = _solve_places(first, last, rows.weight[free], surviving[places])
+        theta[places] = np.where(doomed[places], np.inf, found)
+    return theta
+
+
+def _solve_places(first: Ints, last: Ints, weight: Floats, surviving: Floats) -> Floats:
+    """Return the increments at places that rows tell apart.
+
+    A place that lies in no longer range stands alone: with s surviving and f failing there, its
+    increment is log(1 + f / s). The others are found together.
+    """
+    m, wide = surviving.size, last > first
+    rise = np.bincount(first[wide], minlength=m + 1) - np.bincount(last[wide] + 1, minlength=m + 1)
+    shared = np.cumsum(rise)[:m] > 0
+    failing = np.bincount(first[~wide], weight[~wide], m)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nobody survives: the place is doomed
+        theta = np.log1p(failing / surviving)
+    if np.any(shared):
+        number = np.cumsum(shared) - 1
+        inside = shared[first]
+        first, last = number[first[inside]], number[last[inside]]
+        size = int(np.count_nonzero(shared))
+        key, where = np.unique(first * size + last, return_inverse=True)
+        total = np.bincount(where, weight[inside], key.size)
+        theta[shared] = _minimize(_Problem(key // size, key % size, total, surviving[shared]))
     return theta
 
 
@@ -100,7 +119,7 @@ class _Problem:
 
     def value(self, theta: Floats) -> float:
         spans = self.spans(theta)
-        if np.any(spans <= 0):
+        if not np.all(spans > 0):  # also where a span is no number
             return np.inf
         return float(self.surviving @ theta - self.weight @ np.log(-np.expm1(-spans)))
 
@@ -136,8 +155,9 @@ def _minimize(problem: _Problem) -> Floats:
         step = target - theta
         fall = -float(gradient @ step)
         if fall <= TOLERANCE * problem.weight.sum():
-            # Rounding of the value hides a fall this small; the step is still an improvement.
-            return target
+            # Rounding of the value hides a fall this small; the step is still an improvement,
+            # unless it leaves a row of tiny weight without any mass.
+            return target if np.isfinite(problem.value(target)) else theta
         length, reached = 1.0, problem.value(target)
         while reached > value - 1e-4 * length * fall and length > 1e-10:
             length *= 0.5
@@ -161,7 +181,7 @@ def _start(problem: _Problem) -> Floats:
         place = int(ends[place + 1])
     counted = np.concatenate([[0], np.cumsum(used)])
     share = problem.weight / (counted[problem.last + 1] - counted[problem.first])
-    failing = problem.spread(share)
+    failing = interval_sums(problem.first, problem.last + 1, share, size)
     return np.where(used, failing / np.where(used, problem.surviving + failing, 1.0), 0.0)
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
-from survjax.inference.nonparametric._rows import Floats, check_lifetimes, risk_table
+from survjax.inference.nonparametric._risk_table import (
+    RiskTable,
+    censoring_table,
+    risk_table,
+)
+from survjax.inference.nonparametric._rows import Floats, Lives, check_lives
 from survjax.inference.nonparametric._step import StepCurve
 
 __all__ = [
@@ -17,9 +25,9 @@ __all__ = [
     "kaplan_meier",
     "nelson_aalen",
     "normal_quantile",
-    "product_limit",
-    "restricted_mean",
     "survival_bounds",
+    "survival_curve",
+    "warn_of_late_entries",
 ]
 
 
@@ -58,7 +66,9 @@ def kaplan_meier(
     -------
     StepCurve
         Where the curve has reached 0 the upper bound is the one just before: survival
-        cannot rise, and Greenwood's formula says nothing there.
+        cannot rise, and Greenwood's formula says nothing there. Beyond the end of follow-up,
+        ``curve.end``, the curve is NaN unless it has reached 0. Where late entry leaves nobody
+        under observation for a while it is flat: given survival of that while.
 
     Warns
     -----
@@ -81,17 +91,9 @@ def kaplan_meier(
     >>> curve.times.tolist(), curve.values.tolist()
     ([3.0, 5.0, 8.0], [0.75, 0.5, 0.0])
     """
-    rows = check_lifetimes(durations, event_observed, entry, sample_weight)
-    curve = product_limit(*risk_table(rows), level, transform)
-    ended = curve.times[curve.values == 0]
-    if rows.entry is not None and ended.size and (late := np.sum(rows.entry >= ended[0])):
-        warnings.warn(
-            f"the curve reaches 0 at {ended[0]:g} although {late} of {rows.entry.size} units came "
-            "under observation at that age or later: everyone watched before had failed. Raise "
-            "early entries to where more units are watched, and read the curve as given survival "
-            "to there.",
-            stacklevel=users_level(),
-        )
+    rows = check_lives(durations, event_observed, entry, sample_weight)
+    curve = survival_curve(risk_table(rows), level, transform)
+    warn_of_late_entries(rows, curve)
     return curve
 
 
@@ -116,7 +118,8 @@ def nelson_aalen(
     Returns
     -------
     StepCurve
-        With ``initial`` 0 and Aalen's variance ``sum d_s / n_s^2``.
+        With ``initial`` 0 and Aalen's variance ``sum d_s / n_s^2``. Beyond the end of
+        follow-up it is NaN: a cumulative hazard has no final value.
 
     References
     ----------
@@ -127,18 +130,22 @@ def nelson_aalen(
     >>> nelson_aalen([3, 5, 5, 8], [True, True, False, True]).values.round(4).tolist()
     [0.25, 0.5833, 1.5833]
     """
-    rows = check_lifetimes(durations, event_observed, entry, sample_weight)
-    times, failing, at_risk = risk_table(rows)
+    rows = check_lives(durations, event_observed, entry, sample_weight)
+    table = risk_table(rows)
+    times, failing, at_risk = table.times, table.failing, table.at_risk
     values = np.cumsum(failing / at_risk)
     variance = np.cumsum(failing / at_risk**2)
     half = normal_quantile(level) * np.sqrt(variance)
     if transform == "log":
-        lower, upper = values * np.exp(-half / values), values * np.exp(half / values)
+        with np.errstate(over="ignore"):  # a factor of infinity is a bound of infinity
+            lower, upper = values * np.exp(-half / values), values * np.exp(half / values)
     elif transform == "plain":
         lower, upper = np.maximum(values - half, 0.0), values + half
     else:
         raise ValueError(f'transform must be "log" or "plain", got {transform!r}.')
-    return StepCurve(times, values, lower, upper, at_risk, failing, variance, initial=0.0)
+    return StepCurve(
+        times, values, lower, upper, at_risk, failing, variance, initial=0.0, end=table.end
+    )
 
 
 def censoring_curve(
@@ -163,97 +170,117 @@ def censoring_curve(
     Returns
     -------
     StepCurve
-        Survival curve of the censoring time; ``events`` is the weight censored.
+        Survival curve of the censoring time; ``events`` is the weight censored. Beyond the
+        end of follow-up it is NaN unless it has reached 0.
 
     Examples
     --------
     >>> censoring_curve([3, 5, 5, 8], [True, True, False, False]).values.tolist()
     [0.5, 0.0]
     """
-    rows = check_lifetimes(durations, event_observed, entry, sample_weight)
-    times, censored, at_risk = risk_table(rows, ~rows.event_observed)
-    failed, failing, _ = risk_table(rows)
-    # A failure tied with a censoring happens first, so it is no longer at risk of it.
-    spot = np.searchsorted(failed, times)
-    tied = np.append(failed, np.inf)[spot] == times
-    at_risk = at_risk - np.where(tied, np.append(failing, 0.0)[spot], 0.0)
-    return product_limit(times, censored, at_risk, level, transform)
+    rows = check_lives(durations, event_observed, entry, sample_weight)
+    return survival_curve(censoring_table(rows), level, transform)
 
 
-def restricted_mean(curve: StepCurve, horizon: float) -> tuple[float, float]:
-    """Return the mean of min(lifetime, horizon) and its standard error.
-
-    The area under a survival curve up to ``horizon``; the variance is
-    ``sum A_s^2 d_s / (n_s (n_s - d_s))`` with ``A_s`` the area from s to the horizon.
-
-    Parameters
-    ----------
-    curve : StepCurve
-        From :func:`kaplan_meier`.
-    horizon : float
-        Upper limit, in the unit of the durations; positive and finite.
-
-    Returns
-    -------
-    mean, standard_error : float
-
-    References
-    ----------
-    Irwin (1949), Journal of Hygiene 47; Klein and Moeschberger (2003), section 4.5.
-
-    Examples
-    --------
-    >>> restricted_mean(kaplan_meier([2.0, 4.0]), 3.0)[0]
-    2.5
-    """
-    if not (np.isfinite(horizon) and horizon > 0):
-        raise ValueError(f"horizon must be positive and finite, got {horizon!r}.")
-    if curve.initial != 1.0:
-        raise ValueError("restricted_mean needs a survival curve, such as kaplan_meier's.")
-    inside = curve.times < horizon
-    edges = np.concatenate([[0.0], curve.times[inside], [horizon]])
-    areas = np.diff(edges) * np.concatenate([[1.0], curve.values[inside]])
-    beyond = np.cumsum(areas[::-1])[::-1][1:]
-    failing, left = curve.events[inside], curve.at_risk[inside] - curve.events[inside]
-    # Where everyone at risk fails no area is left, and the term is 0.
-    safe = np.where(beyond > 0, left, 1.0)
-    variance = np.sum(beyond**2 * failing / (curve.at_risk[inside] * safe))
-    return float(np.sum(areas)), float(np.sqrt(variance))
+def survival_curve(table: RiskTable, level: float, transform: str) -> StepCurve:
+    """Multiply up the conditional survivals; bounds are computed when they are asked for."""
+    at_risk = table.at_risk
+    values = table.left / at_risk
+    np.cumprod(values, out=values)
+    spread = Greenwood(values, table, normal_quantile(level), transform)
+    check_transform(transform)
+    later: Any = spread
+    return StepCurve(
+        times=table.times,
+        values=values,
+        lower=later.lower,
+        upper=later.upper,
+        at_risk=at_risk,
+        events=table.failing,
+        variance=later.variance,
+        end=table.end,
+        complete=bool(table.left.min(initial=np.inf) == 0),
+    )
 
 
-def product_limit(
-    times: Floats, failing: Floats, at_risk: Floats, level: float, transform: str
-) -> StepCurve:
-    """Multiply up the conditional survivals and put bounds around the product."""
-    left = np.maximum(at_risk - failing, 0.0)
-    left[left <= 1e-12 * at_risk] = 0.0
-    values = np.cumprod(left / at_risk)
-    alive = values > 0
-    # Greenwood's sum is the variance of log S; it has no value where the curve is 0.
-    greenwood = np.cumsum(np.where(alive, failing / (at_risk * np.where(alive, left, 1.0)), 0.0))
-    lower, upper = survival_bounds(values, np.sqrt(greenwood), normal_quantile(level), transform)
-    ceiling = upper[alive][-1] if np.any(alive) else 1.0
-    upper = np.where(alive, upper, ceiling)
-    lower = np.where(alive, lower, 0.0)
-    variance = values**2 * greenwood
-    return StepCurve(times, values, lower, upper, at_risk, failing, variance)
+@dataclass(frozen=True)
+class Greenwood:
+    """Variance and bounds of a product-limit curve, by Greenwood's formula."""
+
+    values: Floats
+    table: RiskTable
+    z: float
+    transform: str
+
+    @cached_property
+    def log_variance(self) -> Floats:
+        """Variance of log S; it has no value where the curve is 0."""
+        table, alive = self.table, self.values > 0
+        terms = table.failing / (table.at_risk * np.where(alive, table.left, 1.0))
+        return np.cumsum(np.where(alive, terms, 0.0))
+
+    def variance(self) -> Floats:
+        """Variance of S."""
+        return self.values**2 * self.log_variance
+
+    @cached_property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Lower and upper bounds; where the curve is 0, 0 and the last upper bound."""
+        error = np.sqrt(self.log_variance)
+        lower, upper = survival_bounds(self.values, error, self.z, self.transform)
+        alive = self.values > 0
+        ceiling = upper[alive][-1] if np.any(alive) else 1.0
+        return np.where(alive, lower, 0.0), np.where(alive, upper, ceiling)
+
+    def lower(self) -> Floats:
+        """Lower bounds."""
+        return self.bounds[0]
+
+    def upper(self) -> Floats:
+        """Upper bounds."""
+        return self.bounds[1]
+
+
+def warn_of_late_entries(rows: Lives, survival: StepCurve) -> None:
+    """Say where everyone watched had failed before other units came under observation."""
+    if rows.entry is None or not survival.complete:
+        return
+    entry = rows.entry if rows.weight is None else rows.entry[rows.weight > 0]
+    ended = survival.times[np.searchsorted(-survival.values, 0.0)]
+    if late := np.sum(entry >= ended):
+        warnings.warn(
+            f"the curve reaches 0 at {ended:g} although {late} of {entry.size} units came "
+            "under observation at that age or later: everyone watched before had failed. Raise "
+            "early entries to where more units are watched, and read the curve as given survival "
+            "to there.",
+            stacklevel=users_level(),
+        )
 
 
 def survival_bounds(
     values: Floats, error: Floats, z: float, transform: str
 ) -> tuple[Floats, Floats]:
     """Return bounds of S from the standard error of log S, symmetric on one scale."""
+    check_transform(transform)
     if transform == "plain":
         return np.maximum(values * (1 - z * error), 0.0), np.minimum(values * (1 + z * error), 1.0)
     if transform == "log":
-        return values * np.exp(-z * error), np.minimum(values * np.exp(z * error), 1.0)
-    if transform == "log-log":
-        inside = (values > 0) & (values < 1)
-        logs = np.log(np.where(inside, values, 0.5))
+        with np.errstate(over="ignore"):
+            factor = np.exp(z * error)
+        upper = np.multiply(values, factor, where=values > 0, out=np.zeros_like(values))
+        return values / factor, np.minimum(upper, 1.0)
+    inside = (values > 0) & (values < 1)
+    logs = np.log(np.where(inside, values, 0.5))
+    with np.errstate(over="ignore"):  # a stretch of infinity is a bound of 0 and one of 1
         stretch = np.exp(z * error / -logs)
         lower, upper = np.exp(logs * stretch), np.exp(logs / stretch)
-        return np.where(inside, lower, values), np.where(inside, upper, values)
-    raise ValueError(f'transform must be "log-log", "log" or "plain", got {transform!r}.')
+    return np.where(inside, lower, values), np.where(inside, upper, values)
+
+
+def check_transform(transform: str) -> None:
+    """Refuse a scale that bounds are not made on."""
+    if transform not in ("log-log", "log", "plain"):
+        raise ValueError(f'transform must be "log-log", "log" or "plain", got {transform!r}.')
 
 
 def normal_quantile(level: float) -> float:

@@ -1,9 +1,4 @@
-"""Checked rows of observed lifetimes, and the counts every step estimate is made of.
-
-All step estimates (Kaplan-Meier, Nelson-Aalen, Aalen-Johansen, log-rank) need the same
-table: at each distinct event time, how much weight fails and how much is at risk. It
-takes one sort and cumulative sums, O(n log n), and never an n-by-n array.
-"""
+"""Checked rows of observed lifetimes, and which of their times are one time plus rounding."""
 
 from __future__ import annotations
 
@@ -12,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.times import merge_rounding, merge_sorted
 from survjax._core.validation import (
     check_events,
     check_length,
@@ -26,19 +22,16 @@ Bools = np.ndarray
 Ints = np.ndarray
 
 __all__ = [
+    "Lives",
     "Rows",
     "check_ages",
     "check_lifetimes",
+    "check_lives",
+    "merge_in_order",
     "merge_rounding",
     "merge_sorted",
-    "risk_table",
-    "weight_from",
+    "nearest_equal",
 ]
-
-#: Two times closer than this share of their size may be one time plus rounding.
-TIE_TOLERANCE = 1e-9
-#: Rounding noise must be this much smaller than the next wider gap to be believed.
-TIE_VOID = 1e3
 
 
 @dataclass(frozen=True)
@@ -73,6 +66,36 @@ def check_entry(entry: ArrayLike | None, durations: Floats) -> Floats | None:
     return ages
 
 
+@dataclass(frozen=True)
+class Lives:
+    """Checked rows for counting: ``weight`` is None where each row counts once.
+
+    Where there is late entry, times that differ by rounding only are equal. Where there is
+    none they are made so after sorting, which `risk_table` and `place` do.
+    """
+
+    durations: Floats
+    event_observed: Bools
+    entry: Floats | None
+    weight: Floats | None
+
+
+def check_lives(
+    durations: ArrayLike,
+    event_observed: ArrayLike | None = None,
+    entry: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> Lives:
+    """Check right-censored rows."""
+    times = check_times(durations, "durations", zero=True)
+    events = check_events(event_observed, times.size)
+    weight = None if sample_weight is None else check_weights(sample_weight, times.size)
+    ages = check_entry(entry, times)
+    if ages is not None:
+        times, ages = merge_with_entry(times, ages)
+    return Lives(times, events, ages, weight)
+
+
 def check_lifetimes(
     durations: ArrayLike,
     event_observed: ArrayLike | None = None,
@@ -90,63 +113,54 @@ def check_lifetimes(
         return Rows(times, events, ages, weight)
     if ages is None:
         return Rows(merge_rounding(times), events, None, weight)
-    times, ages = np.split(merge_rounding(np.concatenate([times, ages])), 2)
-    advice = "they are equal up to rounding: drop these rows"
-    check_rows(ages, ages < times, "entry", "below the unit's duration", advice)
+    times, ages = merge_with_entry(times, ages)
     return Rows(times, events, ages, weight)
 
 
-def merge_rounding(times: Floats) -> Floats:
-    """Return times in which values that differ by rounding only are made equal.
+def merge_with_entry(times: Floats, ages: Floats) -> tuple[Floats, Floats]:
+    """Make durations and entry ages equal that differ by rounding only."""
+    both = np.concatenate([times, ages])
+    line = np.sort(both)
+    if merge_in_order(line) is line:  # nothing to merge: most often
+        return times, ages
+    lengths = times - np.maximum(ages, 0.0)
+    times, ages = np.split(merge_rounding(both, lengths), 2)
+    advice = "they are equal up to rounding: drop these rows"
+    check_rows(ages, ages < times, "entry", "below the unit's duration", advice)
+    return times, ages
 
-    0.1 + 0.2 and 0.3 are one time to whoever recorded them. Values within 1e-9 of
-    each other (relative) are merged to the smallest, but only where such gaps are at
-    least a thousand times narrower than every wider gap: the gaps of truly continuous
-    times fill the scale without that void, and whole numbers are never merged.
+
+def nearest_equal(times: Floats, asked: ArrayLike) -> Floats:
+    """Return the times asked for, those that differ from one of ``times`` by rounding as that one.
+
+    Parameters
+    ----------
+    times : array of shape (m,)
+        Increasing.
+    asked : array-like of any shape
+        NaN stays NaN.
     """
-    if np.array_equal(times, np.rint(times)):
+    wanted = np.asarray(asked, dtype=np.float64)
+    if times.size == 0 or wanted.size == 0:
+        return wanted
+    number = np.searchsorted(times, wanted)
+    above = times[np.minimum(number, times.size - 1)]
+    if np.array_equal(above, wanted):
+        return wanted
+    below = times[np.maximum(number - 1, 0)]
+    found, low, high = (np.ravel(part) for part in (wanted, below, above))
+    # With the first and the last time, the span is that of all.
+    line = np.concatenate([found, low, high, times[[0, -1]]])
+    merged = np.split(merge_rounding(line)[:-2], 3)
+    with np.errstate(invalid="ignore"):  # infinite times: a difference may be no number
+        lower = np.abs(found - low) <= np.abs(found - high)
+    to_low, to_high = merged[0] == merged[1], merged[0] == merged[2]
+    result = np.where(to_high & ~(to_low & lower), high, np.where(to_low, low, found))
+    return result.reshape(wanted.shape)
+
+
+def merge_in_order(times: Floats) -> Floats:
+    """Merge sorted times that differ by rounding only; the same array where there are none."""
+    if np.array_equal(times[:64], np.rint(times[:64])) and np.array_equal(times, np.rint(times)):
         return times
-    order = np.argsort(times, kind="stable")
-    merged = np.empty_like(times)
-    merged[order] = merge_sorted(times[order])
-    return merged
-
-
-def merge_sorted(times: Floats) -> Floats:
-    """Do the same to times that are sorted already."""
-    size = np.maximum(np.abs(times[1:]), np.finfo(float).tiny)
-    with np.errstate(invalid="ignore"):
-        gaps = np.diff(times) / size
-    noise = np.unique(gaps[(gaps > 0) & (gaps <= TIE_TOLERANCE)])
-    if noise.size == 0:
-        return times
-    wider = np.min(gaps, where=gaps > TIE_TOLERANCE, initial=np.inf)
-    void = np.append(noise[1:], wider) >= TIE_VOID * noise
-    if not np.any(void):
-        return times
-    limit = noise[void][-1]
-    # Infinite ends (no entry, still running) have gaps that are no number: they never merge.
-    first = np.flatnonzero(np.concatenate([[True], ~(gaps <= limit)]))
-    return np.repeat(times[first], np.diff(np.append(first, times.size)))
-
-
-def risk_table(rows: Rows, events: Bools | None = None) -> tuple[Floats, Floats, Floats]:
-    """Return distinct event times, weight failing there, and weight at risk just before.
-
-    A unit is at risk at t when entry < t <= duration. Rows of weight 0 count nowhere.
-    """
-    seen = (rows.event_observed if events is None else events) & (rows.weight > 0)
-    times, where = np.unique(rows.durations[seen], return_inverse=True)
-    failing = np.bincount(where, weights=rows.weight[seen], minlength=times.size).astype(np.float64)
-    at_risk = weight_from(rows.durations, rows.weight, times)
-    if rows.entry is not None:
-        at_risk = at_risk - weight_from(rows.entry, rows.weight, times)
-    return times, failing, at_risk
-
-
-def weight_from(values: Floats, weight: Floats, times: Floats) -> Floats:
-    """Return the total weight of ``values >= t`` for each of ``times``."""
-    order = np.argsort(values, kind="stable")
-    # Summed from the largest time down, the few rows of the tail keep all their digits.
-    tail = np.append(np.cumsum(weight[order][::-1])[::-1], 0.0)
-    return tail[np.searchsorted(values[order], times, side="left")]
+    return merge_sorted(times)

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax.inference.nonparametric._rows import Floats
+from survjax.inference.nonparametric._rows import Floats, nearest_equal
 
 __all__ = ["StepCurve"]
 
 
-@dataclass(frozen=True)
+class OnRequest:
+    """A field that is an array, or a function that computes it when it is first read."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, curve: Any, owner: type | None = None) -> Any:
+        if curve is None:
+            return self
+        value = curve.__dict__[self.name]
+        if callable(value):
+            value = curve.__dict__[self.name] = value()
+        return value
+
+    def __set__(self, curve: Any, value: Floats | Callable[[], Floats]) -> None:
+        curve.__dict__[self.name] = value
+
+
+@dataclass(frozen=True, repr=False)
 class StepCurve:
     """A right-continuous step curve with pointwise confidence bounds.
+
+    Beyond the end of follow-up, when the last unit was seen, nothing is known: the curve, its
+    bounds and its standard error are NaN there. A curve that has reached its final value by then
+    (survival 0, because all units at risk failed) keeps it. Times that differ from one in the
+    data by rounding only, as 0.3 from 0.1 * 3, count as that one.
 
     Parameters
     ----------
@@ -36,6 +60,11 @@ class StepCurve:
         that ends at the time.
     log_likelihood : float, optional
         The maximized log-likelihood, where the estimate is found by maximizing it.
+    end : float
+        End of follow-up: the last time at which any unit was under observation. The default,
+        inf, is for a curve that is known at all times.
+    complete : bool
+        Whether the curve keeps its last value beyond ``end``.
 
     Examples
     --------
@@ -45,6 +74,8 @@ class StepCurve:
     [1.0, 0.75, 0.75, 0.375]
     >>> float(curve.quantile(0.5))
     10.0
+    >>> kaplan_meier([6, 7, 10, 15], [True, True, True, False])([15, 16]).tolist()
+    [0.25, nan]
     """
 
     times: Floats
@@ -57,6 +88,18 @@ class StepCurve:
     initial: float = 1.0
     starts: Floats | None = None
     log_likelihood: float | None = None
+    end: float = np.inf
+    complete: bool = False
+
+    def __repr__(self) -> str:
+        if self.times.size == 0:
+            steps = f"no step, {self.initial:g} throughout"
+        else:
+            count = f"{self.times.size} step{'s' if self.times.size > 1 else ''}"
+            times = " to ".join(f"{t:.6g}" for t in np.unique(self.times[[0, -1]]))
+            steps = f"{count} at {times}, from {self.initial:g} to {self.values[-1]:.4g}"
+        end = f", followed to {self.end:.6g}" if np.isfinite(self.end) else ""
+        return f"<{type(self).__name__}: {steps}{end}>"
 
     def __call__(self, t: ArrayLike) -> Floats:
         """Return the curve at t (right-continuous: a jump at t is included)."""
@@ -72,8 +115,35 @@ class StepCurve:
 
     def standard_error(self, t: ArrayLike) -> Floats:
         """Return the standard error of the curve at t; 0 before the first event."""
-        steps = np.concatenate([[0.0], np.sqrt(self.variance)])
-        return steps[np.searchsorted(self.times, np.asarray(t, dtype=np.float64), side="right")]
+        return self._at(np.sqrt(self.variance), t, "right", 0.0)
+
+    def known_at(self, t: ArrayLike) -> np.ndarray:
+        """Return whether the curve is known at t: not beyond the end of follow-up."""
+        return self._known(self.nearest(t))
+
+    def nearest(self, t: ArrayLike) -> Floats:
+        """Return times, equal to one of the curve's own where only rounding sets them apart."""
+        return nearest_equal(np.array([self.end]), nearest_equal(self.times, t))
+
+    def plot(self, ax: Any = None, *, unit: str | None = None, label: str | None = None) -> Any:
+        """Draw the curve with its bounds, up to the end of follow-up.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        unit : str, optional
+            Unit of time, for the label of the axis.
+        label : str, optional
+            Name of the curve, for the legend.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from survjax.plotting import plot_steps
+
+        return plot_steps(self, ax, unit=unit, label=label)
 
     @property
     def jumps(self) -> Floats:
@@ -81,23 +151,37 @@ class StepCurve:
         return np.abs(np.diff(self.values, prepend=self.initial))
 
     def quantile(self, q: ArrayLike) -> Floats:
-        """Return the time by which a share q has failed; inf where the curve stops short.
+        """Return the time by which a share q has failed.
 
-        Defined for survival curves: the smallest event time with S(t) <= 1 - q.
+        Defined for survival curves: the smallest event time with S(t) <= 1 - q. It is inf where
+        fewer had failed at the end of follow-up: the time lies beyond it.
         """
         return self._crossing(self.values, q)
 
     def quantile_bounds(self, q: ArrayLike) -> tuple[Floats, Floats]:
         """Return confidence bounds of ``quantile(q)``: where the bounds cross 1 - q.
 
-        Source: Brookmeyer and Crowley (1982), by inversion of the pointwise bounds.
+        They are NaN where the curve has no bounds. Source: Brookmeyer and Crowley (1982), by
+        inversion of the pointwise bounds.
         """
         return self._crossing(self.lower, q), self._crossing(self.upper, q)
 
-    def _at(self, values: Floats, t: ArrayLike, side: Literal["left", "right"]) -> Floats:
-        steps = np.concatenate([[self.initial], values])
-        index = np.searchsorted(self.times, np.asarray(t, dtype=np.float64), side=side)
-        return steps[index]
+    def _at(
+        self,
+        values: Floats,
+        t: ArrayLike,
+        side: Literal["left", "right"],
+        initial: float | None = None,
+    ) -> Floats:
+        wanted = self.nearest(t)
+        number = np.searchsorted(self.times, wanted, side=side)
+        found = np.full(wanted.shape, self.initial if initial is None else initial)
+        if values.size:
+            found = np.where(number > 0, values[np.maximum(number - 1, 0)], found)
+        return np.where(self._known(wanted), found, np.nan)[()]
+
+    def _known(self, t: Floats) -> np.ndarray:
+        return (t <= self.end) | (~np.isnan(t) & self.complete)
 
     def _crossing(self, values: Floats, q: ArrayLike) -> Floats:
         share = np.asarray(q, dtype=np.float64)
@@ -109,6 +193,13 @@ class StepCurve:
             raise ValueError(f"q must lie between 0 and 1, got {q!r}.")
         # Products of fractions miss their exact value by some ulp: 0.5 must count as 0.5.
         target = (1.0 - share) + 8 * np.finfo(float).eps
+        if np.isnan(values).any():
+            return np.full(share.shape, np.nan)[()]
         falling = -np.minimum.accumulate(values) if values.size else values
         index = np.searchsorted(falling, -target, side="left")
         return np.append(self.times, np.inf)[index]
+
+
+# Bounds take longer than the curve itself: an estimate may leave them until they are asked for.
+for _name in ("lower", "upper", "variance"):
+    setattr(StepCurve, _name, OnRequest(_name))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from survjax._core.callers import users_level
 from survjax._core.validation import check_length, check_rows, check_times, check_weights
 from survjax.inference.nonparametric._increments import Ranges, solve_increments
+from survjax.inference.nonparametric._risk_table import interval_sums, range_sums
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints, check_ages, merge_rounding
 from survjax.inference.nonparametric._step import StepCurve
 
@@ -50,10 +51,18 @@ def turnbull(
     StepCurve
         One step for each place of mass (an "innermost interval"), at its right end
         ``times``; the mass may lie anywhere from ``starts`` to there, so between the two the
-        curve is an upper limit. ``events`` and ``at_risk`` are expected numbers under the
+        curve is an upper limit. Beyond the last finite bound of any row it is NaN, unless it
+        has reached 0. ``events`` and ``at_risk`` are expected numbers under the
         estimate. The bounds and the variance are NaN: the usual formulas do not hold for
         an estimate that converges at the rate of the cube root (Groeneboom and Wellner
-        1992); use a bootstrap. ``log_likelihood`` is the maximum.
+        1992); use a bootstrap. ``log_likelihood`` is the maximum; where the curve runs out
+        before all units were seen, it is the limit that likelihoods of such curves approach.
+
+    Warns
+    -----
+    UserWarning
+        If truncation leaves the curve no choice but to fall to 0 before, or to stay at 1 until
+        after, times at which other units were known to run or to have failed.
 
     Raises
     ------
@@ -103,12 +112,12 @@ def _check_intervals(
     high = check_times(upper, "upper", zero=True, infinite=True)
     check_length(high, low.size, "upper")
     weight = check_weights(sample_weight, low.size)
-    check_rows(low, low <= high, "lower", "at most upper", "swap or correct these bounds")
     begin = np.zeros(0) if entry is None else check_ages(entry, "entry", low.size)
     end = np.zeros(0) if exit is None else check_ages(exit, "exit", low.size, infinite=True)
     parts = [low, high, begin, end]
     cuts = np.cumsum([part.size for part in parts])[:-1]
     low, high, begin, end = np.split(merge_rounding(np.concatenate(parts)), cuts)
+    check_rows(low, low <= high, "lower", "at most upper", "swap or correct these bounds")
     exact = low == high
     if entry is not None:
         good = (begin < high) | ((begin == 0) & (high == 0))
@@ -187,8 +196,9 @@ def _estimate(rows: _Intervals) -> StepCurve:
             stacklevel=users_level(),
         )
     used = mass > 0
-    hazard = -np.expm1(-theta[used])
-    return _curve(line, start, stop, used, survival[1:], events, events[used] / hazard, loglik)
+    at_risk = events[used] / -np.expm1(-theta[used])
+    ends = line[start[used] // 2], line[stop[used] // 2]
+    return _curve(*ends, survival[1:][used], at_risk, events[used], loglik, _last_seen(rows))
 
 
 def _estimate_reversed(rows: _Intervals) -> StepCurve:
@@ -200,55 +210,73 @@ def _estimate_reversed(rows: _Intervals) -> StepCurve:
     never = np.zeros(left.size, dtype=bool)
     start, stop, theta, ranges = _fit(top - right, top - left, begin, never, rows.weight)
     mass, _, events, loglik = _expectations(theta, ranges)
+    first = (top - stop) // 2
+    doomed = np.flatnonzero(np.isinf(theta))
+    if doomed.size and doomed[0] < np.max(ranges.first, initial=0):
+        warnings.warn(
+            f"the curve stays at 1 until {line[first[doomed[0]]]:g} although units had failed "
+            "before: of those whose exit is late enough to be seen later, none is known to have "
+            "failed before that time. The curve says nothing of earlier times.",
+            stacklevel=users_level(),
+        )
     mass, events = mass[::-1], events[::-1]
-    survival = np.cumsum(mass[::-1])[::-1] - mass
+    beyond = np.append(np.cumsum(mass[::-1])[::-1][1:], 0.0)
     used = mass > 0
     at_risk = np.full(int(used.sum()), np.nan)
-    ends = (top - stop)[::-1], (top - start)[::-1]
-    return _curve(line, *ends, used, survival, events, at_risk, loglik)
+    starts, times = line[first[::-1]], line[((top - start) // 2)[::-1]]
+    parts = starts[used], times[used], beyond[used], at_risk, events[used], loglik
+    return _curve(*parts, _last_seen(rows))
+
+
+def _last_seen(rows: _Intervals) -> float:
+    """The last finite bound of any row."""
+    finite = rows.upper[np.isfinite(rows.upper)]
+    return max(float(rows.lower.max()), float(finite.max(initial=0.0)))
 
 
 def _expectations(theta: Floats, rows: Ranges) -> tuple[Floats, Floats, Floats, float]:
-    """Return mass (m,), survival before and after (m + 1,), expected events, log-likelihood."""
+    """Return mass (m,), survival before and after (m + 1,), expected events, log-likelihood.
+
+    Nobody is known to have outlived a place of infinite hazard. Where some came under
+    observation after it, survival from there on is left as it would be without it.
+    """
     heights = np.concatenate([[0.0], np.cumsum(theta)])
     survival = np.exp(-heights)
     mass = survival[:-1] * -np.expm1(-theta)
     failed = rows.last >= rows.first
     first, last, weight = rows.first[failed], rows.last[failed], rows.weight[failed]
-    with np.errstate(invalid="ignore"):
-        span = heights[last + 1] - heights[first]
-        lived = heights[rows.first] - heights[rows.begin]
-    span = np.where(first == last, theta[first], span)
+    finite = np.where(np.isinf(theta), 0.0, theta)
+    ended = np.concatenate([[0], np.cumsum(np.isinf(theta))])
+    span = np.where(ended[last + 1] > ended[first], np.inf, range_sums(finite, first, last + 1))
     chance = survival[first] * -np.expm1(-span)
     share = np.where(chance > 0, weight / np.where(chance > 0, chance, 1.0), 0.0)
-    rise = np.bincount(first, share, rows.size + 1) - np.bincount(last + 1, share, rows.size + 1)
-    events = mass * np.cumsum(rise)[: rows.size]
-    finite = np.isfinite(lived)
-    loglik = weight @ np.log(-np.expm1(-np.where(np.isnan(span), np.inf, span)))
-    return mass, survival, events, float(loglik - rows.weight[finite] @ lived[finite])
+    events = mass * interval_sums(first, last + 1, share, rows.size)
+    # A row outlived no such place while it was watched.
+    lived = rows.weight @ range_sums(finite, rows.begin, rows.first)
+    return mass, survival, events, float(weight @ np.log(-np.expm1(-span)) - lived)
 
 
 def _curve(
-    line: Floats,
-    start: Ints,
-    stop: Ints,
-    used: Bools,
-    survival: Floats,
-    events: Floats,
+    starts: Floats,
+    times: Floats,
+    values: Floats,
     at_risk: Floats,
-    loglik: float,
+    events: Floats,
+    log_likelihood: float,
+    end: float,
 ) -> StepCurve:
     """Lay the places of positive mass out as a step curve."""
-    values = survival[used]
     unknown = np.full(values.size, np.nan)
     return StepCurve(
-        times=line[stop[used] // 2],
+        times=times,
         values=values,
         lower=unknown,
         upper=unknown,
         at_risk=at_risk,
-        events=events[used],
+        events=events,
         variance=unknown,
-        starts=line[start[used] // 2],
-        log_likelihood=loglik,
+        starts=starts,
+        log_likelihood=log_likelihood,
+        end=end,
+        complete=bool(values.size) and bool(values[-1] == 0),
     )

@@ -65,16 +65,17 @@ def runs_away(sets: RiskSets, failed: Ints, direction: Floats) -> bool:
 
 def largest_at_risk(sets: RiskSets, values: Floats) -> Floats:
     """Return the largest value in each risk set: (G,)."""
-    if sets.leave is None:
+    if sets.leave is None and sets.first.size == 1:
         return np.maximum.accumulate(np.maximum.reduceat(values, sets.start[:-1]))
     # Cover each row's range by two overlapping ranges of a power of two, then halve downward.
-    length = sets.leave - sets.join
+    until = sets.until
+    length = until - sets.join
     power = np.frexp(length)[1] - 1
     table = np.full(sets.n_times, -np.inf)
     for k in range(int(power.max(initial=0)), -1, -1):
         here = power == k
         np.maximum.at(table, sets.join[here], values[here])
-        np.maximum.at(table, sets.leave[here] - 2**k, values[here])
+        np.maximum.at(table, until[here] - 2**k, values[here])
         if k > 0:
             half = 2 ** (k - 1)
             shifted = np.concatenate([np.full(min(half, table.size), -np.inf), table[:-half]])

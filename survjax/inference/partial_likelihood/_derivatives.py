@@ -13,6 +13,8 @@ failure time, and nothing is stored per row but r and A.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,11 +29,37 @@ from survjax.inference._parallel import (
 )
 from survjax.inference.nonparametric._rows import Floats, Ints
 from survjax.inference.partial_likelihood._risk_sets import RiskSets
+from survjax.inference.partial_likelihood._segments import (
+    Risks,
+    cut,
+    lost_digits,
+    places_to_cut,
+    risk_sums,
+)
+from survjax.inference.partial_likelihood._sums import restarted_cumsum
+from survjax.inference.partial_likelihood._ties import (
+    check_method,
+    count_terms,
+    sampling_terms,
+    several,
+)
 
-__all__ = ["Failures", "Pulls", "curvature", "derivatives", "number_failures", "pulls", "risks"]
+__all__ = [
+    "Failures",
+    "Pulls",
+    "curvature",
+    "denominate",
+    "derivatives",
+    "evaluate",
+    "number_failures",
+    "pulls",
+    "risks",
+    "tied_sums",
+    "value",
+]
 
-#: A denominator this much smaller than the largest risk has a square that underflows.
-VANISHED = 1e-150
+#: Rounds of cutting at the places found, before segments are halved as well.
+ROUNDS = 24
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,8 @@ class Failures:
         Failure times with several failures, where Efron's method is used.
     total : ndarray of shape (p,)
         Sum of w x over failures.
+    method : tuple of str
+        The treatment of ties and of weights.
     """
 
     rows: Ints
@@ -78,40 +108,50 @@ class Failures:
     weight: Floats
     share: Floats | None
     total: Floats
+    method: tuple[str, str]
     tied: Tied | None = None
 
 
-def number_failures(sets: RiskSets, ties: str) -> Failures:
+def number_failures(sets: RiskSets, ties: str, weights: str = "counts") -> Failures:
     """Prepare the failures for Efron's or Breslow's treatment of ties."""
-    if ties not in ("efron", "breslow"):
-        raise ValueError(f'ties must be "efron" or "breslow", got {ties!r}')
+    check_method(ties, weights)
+    method = (ties, weights)
     rows = np.flatnonzero(sets.event)
-    at = sets.join[rows]
-    weight = np.bincount(at, sets.weight[rows], sets.n_times)
+    at, own = sets.join[rows], sets.weight[rows]
     total = sum_over_rows(np.where(sets.event, sets.weight, 0.0), sets.x.T)
-    if ties == "breslow" or rows.size == sets.n_times:
-        return Failures(rows, at, None, weight, None, total)
-    count = np.bincount(at, minlength=sets.n_times)
-    place = np.arange(rows.size) - np.searchsorted(at, at)
-    share = place / count[at]
-    several = count[at] > 1
-    tied = Tied(
-        at=np.flatnonzero(count > 1),
-        rows=rows[several],
-        start=np.flatnonzero(np.diff(at[several], prepend=-1)),
-        x=sets.x[:, rows[several]],
+    tied = several(at, own, weights, sets.n_times)
+    if ties == "breslow" or not tied.any():
+        weight = np.bincount(at, own, sets.n_times)
+        return Failures(rows, at, None, weight, None, total, method)
+    if weights == "counts":
+        group, weight, share = count_terms(at, own, sets.order[rows], sets.n_times)
+    else:
+        group, weight, share = sampling_terms(at, own, sets.n_times)
+    among = tied[at]
+    ties_of = Tied(
+        at=np.flatnonzero(tied),
+        rows=rows[among],
+        start=np.flatnonzero(np.diff(at[among], prepend=-1)),
+        x=sets.x[:, rows[among]],
     )
-    return Failures(rows, at, at, (weight / count)[at], share, total, tied)
+    return Failures(rows, at, group, weight, share, total, method, ties_of)
 
 
-def risks(sets: RiskSets, beta: Floats) -> tuple[Floats, Floats, float]:
-    """Return the linear predictor, the weighted risk of each row, and the shift inside exp."""
+def risks(sets: RiskSets, beta: Floats) -> Risks:
+    """Return the log risk of each row next to the largest of its segment, and weighted risks."""
     eta = np.empty(sets.order.size)
     for start in range(0, eta.size, BLOCK):
         part = slice(start, start + BLOCK)
         np.matmul(beta, sets.x[:, part], out=eta[part])
-    shift = float(eta.max())
-    return eta, sets.weight * np.exp(eta - shift), shift
+    if sets.offset is not None:
+        eta += sets.offset
+    if sets.first.size == 1:
+        top = np.array([eta.max()])
+        eta -= top
+    else:
+        top = np.maximum.reduceat(eta, sets.start[sets.first])
+        eta -= sets.by_row(top)
+    return Risks(eta, sets.weight * np.exp(eta), top)
 
 
 @dataclass(frozen=True)
@@ -129,9 +169,11 @@ class Pulls:
     gamma: Floats
 
 
-def denominate(sets: RiskSets, failures: Failures, risk: Floats) -> Floats:
-    """Return the denominator of each term (u,)."""
-    s0 = sets.at_risk(risk)
+def denominate(
+    sets: RiskSets, failures: Failures, risk: Floats, total: Floats | None = None
+) -> Floats:
+    """Return the denominator of each term (u,); `total` is the risk of each risk set, if known."""
+    s0 = sets.at_risk(risk) if total is None else total
     if failures.group is None:
         return s0
     d0 = np.bincount(failures.at, risk[failures.rows], sets.n_times)
@@ -156,29 +198,58 @@ def pulls(failures: Failures, below: Floats, n_times: int, factor: Floats | None
     )
 
 
-def value_of(failures: Failures, sets: RiskSets, eta: Floats, below: Floats, shift: float) -> float:
-    """Return the log partial likelihood; -inf where a denominator is lost to underflow."""
-    if np.any(below <= VANISHED):
-        return -np.inf
-    gain = dot(sets.weight[failures.rows], eta[failures.rows] - shift)
-    return gain - dot(failures.weight, np.log(below))
+class Evaluation(NamedTuple):
+    """What one pass over the rows gives, in a division of segments whose sums keep their digits."""
+
+    sets: RiskSets
+    failures: Failures
+    risk: Risks
+    below: Floats
+    pull: Pulls
+
+
+def evaluate(sets: RiskSets, failures: Failures, beta: Floats) -> Evaluation:
+    """Sum risks over risk sets, in as many segments as exact sums need.
+
+    The division is kept in ``sets.finer`` for the next call.
+    """
+    coarse = sets
+    if sets.finer and sets.finer[0][1].method == failures.method:
+        sets, failures = sets.finer[0]
+    for n_cut in count():
+        found = risks(sets, beta)
+        total, lost = risk_sums(sets, found.risk)
+        at = places_to_cut(sets, total, lost, n_cut > ROUNDS)
+        if at.size == 0:
+            below = denominate(sets, failures, found.risk, total)
+            pull = pulls(failures, below, sets.n_times)
+            at = np.flatnonzero(lost_digits(sets, found, pull.a))
+        if at.size == 0:
+            break
+        sets = cut(sets, at)
+        failures = number_failures(sets, *failures.method)
+    if sets is not coarse:
+        coarse.finer[:] = [(sets, failures)]
+    return Evaluation(sets, failures, found, below, pull)
+
+
+def _value(found: Evaluation) -> float:
+    """Return the log partial likelihood."""
+    sets, rows = found.sets, found.failures.rows
+    gain = dot(sets.weight[rows], found.risk.log[rows])
+    return gain - dot(found.failures.weight, np.log(found.below))
 
 
 def derivatives(sets: RiskSets, failures: Failures, beta: Floats) -> tuple[float, Floats, Floats]:
     """Return the log partial likelihood, its gradient (p,) and its Hessian (p, p)."""
-    eta, risk, shift = risks(sets, beta)
-    below = denominate(sets, failures, risk)
-    result = value_of(failures, sets, eta, below, shift)
-    if not np.isfinite(result):
-        return result, np.full(beta.size, np.nan), np.full((beta.size, beta.size), np.nan)
-    slope, bend = curvature(sets, failures, risk, pulls(failures, below, sets.n_times))
-    return result, failures.total - slope, -bend
+    found = evaluate(sets, failures, beta)
+    slope, bend = curvature(found.sets, found.failures, found.risk.risk, found.pull)
+    return _value(found), found.failures.total - slope, -bend
 
 
 def value(sets: RiskSets, failures: Failures, beta: Floats) -> float:
     """Return the log partial likelihood alone."""
-    eta, risk, shift = risks(sets, beta)
-    return value_of(failures, sets, eta, denominate(sets, failures, risk), shift)
+    return _value(evaluate(sets, failures, beta))
 
 
 def curvature(
@@ -217,41 +288,51 @@ def _sweep(
     def part(begin: int, end: int) -> tuple[Floats, ...]:
         carry, rows_bend, times_bend = np.zeros((p, 1)), np.zeros((p, p)), np.zeros((p, p))
         slope, tilt = np.zeros(p), np.zeros(p)
+        # The times before the first segment that begins in this part lack what earlier parts hold.
+        since, until = np.searchsorted(sets.start, [begin, end])
+        head = np.append(sets.first, until)[np.searchsorted(sets.first, since)]
         for start, stop, g, h in blocks(begin, end, sets.start, size):
             x = sets.x[:, start:stop]
             rows_bend += (x * held[start:stop]) @ x.T
-            s1 = _cumulate(x * risk[start:stop], sets.start[g:h] - start)
-            if leaving is not None:
-                s1 -= np.cumsum(leaving[:, g:h], axis=1)
-            s1 += carry
+            low, high = np.searchsorted(sets.first, [g, h])
+            if low == high:
+                s1 = _cumulate(x * risk[start:stop], sets.start[g:h] - start)
+                if leaving is not None:
+                    s1 -= np.cumsum(leaving[:, g:h], axis=1)
+                s1 += carry
+            else:
+                s1 = np.add.reduceat(x * risk[start:stop], sets.start[g:h] - start, axis=1)
+                if leaving is not None:
+                    s1 -= leaving[:, g:h]
+                if sets.first[low] > g:
+                    s1[:, :1] += carry
+                s1 = restarted_cumsum(s1, np.union1d(0, sets.first[low:high] - g))
             carry = s1[:, -1:].copy()
             pulled = s1 * pull.alpha[g:h]
             times_bend += pulled @ s1.T
-            tilt += pulled.sum(axis=1)
+            tilt += pulled[:, : max(head - g, 0)].sum(axis=1)
             slope += s1 @ pull.a[g:h]
             low, high = np.searchsorted(wanted, [g, h])
             kept[:, low:high] = s1[:, wanted[low:high] - g]
-        g, h = np.searchsorted(sets.start, [begin, end])
-        return carry[:, 0], slope, tilt, rows_bend, times_bend, np.array([g, h])
+        return carry[:, 0], slope, tilt, rows_bend, times_bend, np.array([since, head, until])
 
     slope, bend, before = np.zeros(p), np.zeros((p, p)), np.zeros(p)
     parts = in_parts(part, risk.size, sets.start, LIGHT)
-    for carry, own, tilt, rows_bend, times_bend, (g, h) in parts:
+    for carry, own, tilt, rows_bend, times_bend, (g, h, until) in parts:
         slope += own + before * pull.a[g:h].sum()
         cross = np.outer(tilt, before)
         bend += rows_bend - times_bend - cross - cross.T
         bend -= np.outer(before, before) * pull.alpha[g:h].sum()
         kept[:, slice(*np.searchsorted(wanted, [g, h]))] += before[:, None]
-        before = before + carry
+        before = before + carry if h == until else carry
     return slope, bend, kept
 
 
 def _leaving(sets: RiskSets, risk: Floats) -> Floats | None:
     """Sum r x over the rows that leave at each failure time: (p, G)."""
-    if sets.leave is None:
+    if sets.leaving is None:
         return None
-    rows = [np.bincount(sets.leave, risk * x, sets.n_times + 1)[:-1] for x in sets.x]
-    return np.stack(rows)
+    return np.stack([np.asarray(sets.left(risk * line)) for line in sets.x])
 
 
 def _cumulate(terms: Floats, start: Ints) -> Floats:

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import chdtrc
 
-from survjax._core.validation import check_length, check_rows
+from survjax._core.validation import as_floats, check_length, check_rows
 from survjax.inference.nonparametric._log_rank import label
 from survjax.inference.nonparametric._rows import (
     Floats,
     Ints,
     check_lifetimes,
 )
-from survjax.inference.partial_likelihood._degenerate import combination
+from survjax.inference.partial_likelihood._degenerate import combination, independent_columns
 from survjax.inference.partial_likelihood._derivatives import (
     Failures,
     Pulls,
     denominate,
+    evaluate,
     number_failures,
     pulls,
+    risks,
 )
 from survjax.inference.partial_likelihood._maximize import Climb, climb
 from survjax.inference.partial_likelihood._penalty import Penalty
 from survjax.inference.partial_likelihood._risk_sets import RiskSets, sort_rows
+from survjax.inference.partial_likelihood._segments import Risks, cut_drifts
 
 __all__ = ["CoxFit", "Test", "fit_cox"]
+
+
+#: Eigenvalues of a correlation matrix below this share of the largest one are rounding errors.
+RANK = 1e-13
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,18 @@ def chi_squared(statistic: float, df: int) -> Test:
     return Test(float(statistic), int(df), float(chdtrc(df, max(statistic, 0.0))))
 
 
+def quadratic_test(slope: Floats, spread: Floats) -> Test:
+    """Return the test of ``slope' spread^-1 slope``, spread scaled to a diagonal of ones.
+
+    Its degrees of freedom are the rank: few clusters, say, have no more to tell.
+    """
+    if slope.size == 0:
+        return chi_squared(0.0, 0)
+    values, vectors = np.linalg.eigh(spread)
+    real = values > RANK * values[-1]
+    return chi_squared(np.sum((vectors.T @ slope)[real] ** 2 / values[real]), int(real.sum()))
+
+
 @dataclass(frozen=True)
 class CoxFit:
     """What maximizing the partial likelihood found.
@@ -74,7 +93,8 @@ class CoxFit:
     strata : tuple
         The labels of the strata; one label None without strata.
     sets, failures, climb, penalty, durations
-        The sorted rows and the climb, from which baselines, residuals and tests are made.
+        The sorted rows, in segments whose sums keep their digits at the estimate, and the climb,
+        from which baselines, residuals and tests are made.
     """
 
     coef: Floats
@@ -110,16 +130,32 @@ class CoxFit:
         """Finite coefficients for predictions: 0 for repeated columns, far out for endless ones."""
         return self.climb.theta / self.sets.scale
 
+    @property
+    def weights(self) -> str:
+        """What the weights of rows are: "counts" or "sampling"."""
+        return self.failures.method[1]
+
     @cached_property
+    def risks(self) -> Risks:
+        """Risks of the sorted rows, next to the largest of each segment."""
+        return risks(self.sets, self.climb.theta)
+
+    @property
     def risk(self) -> Floats:
-        """Weight times relative hazard of each sorted row, at the center of the covariates."""
-        return self.sets.weight * np.exp(self.climb.theta @ self.sets.x)
+        """Weight times relative hazard of each sorted row, 1 for the riskiest of its segment."""
+        return self.risks.risk
 
     @cached_property
     def pull(self) -> Pulls:
         """Sums over the terms of each failure time, in the scale of `risk`."""
         below = denominate(self.sets, self.failures, self.risk)
         return pulls(self.failures, below, self.sets.n_times)
+
+    def at(self, theta: Floats) -> CoxFit:
+        """Return the same fit with other standardized coefficients."""
+        found = evaluate(self.sets, self.failures, theta)
+        moved = replace(self.climb, theta=theta)
+        return replace(self, sets=found.sets, failures=found.failures, climb=moved)
 
     def likelihood_ratio_test(self) -> Test:
         """Test all coefficients at once, by the rise of the log partial likelihood."""
@@ -129,8 +165,8 @@ class CoxFit:
         """Test all coefficients at once, by the slope at zero (the log-rank test if one group)."""
         keep = ~self.climb.aliased
         slope, bend = self.climb.start_gradient[keep], -self.climb.start_hessian
-        bend = bend[np.ix_(keep, keep)]
-        return chi_squared(slope @ np.linalg.solve(bend, slope), self._df)
+        unit = np.sqrt(np.diag(bend)[keep])
+        return quadratic_test(slope / unit, bend[np.ix_(keep, keep)] / np.outer(unit, unit))
 
     def wald_test(self, covariance: Floats | None = None) -> Test:
         """Test all finite coefficients at once, by their distance from zero.
@@ -138,11 +174,10 @@ class CoxFit:
         With the robust covariance, if one is given, it is a robust test.
         """
         spread = self.covariance if covariance is None else covariance
-        known = np.isfinite(self.coef) & np.isfinite(np.diag(spread))
+        known = np.isfinite(self.coef) & (np.diag(spread) > 0)
         error = np.sqrt(np.diag(spread)[known])
         z = self.coef[known] / error
-        bend = spread[np.ix_(known, known)] / np.outer(error, error)
-        return chi_squared(z @ np.linalg.solve(bend, z), int(known.sum()))
+        return quadratic_test(z, spread[np.ix_(known, known)] / np.outer(error, error))
 
     @property
     def _df(self) -> int:
@@ -162,7 +197,9 @@ def fit_cox(
     entry: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     strata: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
     ties: str = "efron",
+    weights: str = "counts",
     penalty: Penalty | None = None,
     max_iter: int = 100,
     tol: float = 1e-9,
@@ -183,11 +220,17 @@ def fit_cox(
     entry : array-like of shape (n,), optional
         Time from which each row was under observation.
     sample_weight : array-like of shape (n,), optional
-        Frequencies; fractions are fine.
+        How many equal rows each stands for, or what it counts: see `weights`.
     strata : array-like of shape (n,), optional
         Groups with baseline hazards of their own.
+    offset : array-like of shape (n,), optional
+        Known part of the linear predictor: the hazard is ``h0(t) exp(x'b + offset)``.
     ties : {"efron", "breslow"}
         How failures at one time are taken.
+    weights : {"counts", "sampling"}
+        "counts": a row of weight 3 is three equal rows, tied with each other where it failed. With
+        Efron's method weights of tied failures must then be whole numbers. "sampling": weights are
+        importances of any size; tied failures have their mean weight, as in R.
     penalty : Penalty, optional
         Ridge, lasso or both.
     max_iter : int
@@ -202,7 +245,7 @@ def fit_cox(
     Raises
     ------
     ValueError
-        If a row cannot be, or nothing failed.
+        If a row cannot be, nothing failed, or counts are no whole numbers where they must be.
 
     References
     ----------
@@ -223,10 +266,12 @@ def fit_cox(
         labels, stratum = label(strata, rows.durations.size, "strata")
     if not np.any(rows.event_observed & (rows.weight > 0)):
         raise ValueError("no failure was observed: there is nothing to tell hazards apart by")
-    sets = sort_rows(rows, table, stratum)
-    failures = number_failures(sets, ties)
+    known = None if offset is None else check_offset(offset, rows.durations.size)
+    sets = cut_drifts(sort_rows(rows, table, stratum, known))
+    failures = number_failures(sets, ties, weights)
     penalty = Penalty() if penalty is None else penalty
-    end = climb(sets, failures, ties, penalty, max_iter=max_iter, tol=tol)
+    end = climb(sets, failures, penalty, max_iter=max_iter, tol=tol)
+    found = evaluate(sets, failures, end.theta)
     return CoxFit(
         coef=_coefficients(end, sets.scale),
         covariance=_covariance(end, sets.scale, penalty),
@@ -235,8 +280,8 @@ def fit_cox(
         n=int(np.count_nonzero(rows.weight > 0)),
         n_events=failures.rows.size,
         strata=tuple(labels),
-        sets=sets,
-        failures=failures,
+        sets=found.sets,
+        failures=found.failures,
         climb=end,
         penalty=penalty,
         durations=rows.durations,
@@ -259,6 +304,14 @@ def check_covariates(x: ArrayLike, size: int) -> Floats:
     return table
 
 
+def check_offset(offset: ArrayLike, size: int) -> Floats:
+    """Check a known part of linear predictors: one finite number a row."""
+    known = as_floats(offset, "offset")
+    check_length(known, size, "offset")
+    check_rows(known, np.isfinite(known), "offset", "finite", "fill or drop missing values")
+    return known
+
+
 def _coefficients(end: Climb, scale: Floats) -> Floats:
     coef = np.where(end.infinite != 0, np.inf * np.where(end.infinite < 0, -1, 1), end.theta)
     coef = coef / scale
@@ -273,7 +326,13 @@ def _covariance(end: Climb, scale: Floats, penalty: Penalty) -> Floats:
     known = np.flatnonzero(~end.aliased & (end.infinite == 0))
     if known.size == 0 or np.any(l1 > 0):
         return covariance
-    bend = (np.diag(l2) - end.hessian)[np.ix_(known, known)]
+    bend = np.diag(l2) - end.hessian
+    # Where others run away, nothing may be left to tell the rest by.
+    start = l2 - np.diag(end.start_hessian)
+    known = known[independent_columns(bend[np.ix_(known, known)], start[known])]
+    if known.size == 0:
+        return covariance
+    bend = bend[np.ix_(known, known)]
     size = np.sqrt(np.diag(bend))
     inverse = np.linalg.inv(bend / np.outer(size, size)) / np.outer(size, size)
     covariance[np.ix_(known, known)] = inverse / np.outer(scale[known], scale[known])

@@ -25,8 +25,6 @@ __all__ = ["Climb", "climb"]
 MAX_HALVINGS = 30
 #: Newton's steps toward a limit at infinity shrink what is left by e; so many leave nothing.
 STEPS_TO_THE_LIMIT = 40.0
-#: Linear predictors further apart than this lose digits to underflow.
-LARGEST_SPREAD = 300.0
 #: Rows of the first, rough climb on a part of large data.
 ROUGH_ROWS = 40_000
 #: Relative change of the Hessian that a last step may bring unseen where there are more rows.
@@ -73,7 +71,6 @@ class Climb:
 def climb(
     sets: RiskSets,
     failures: Failures,
-    ties: str,
     penalty: Penalty | Scaled,
     *,
     max_iter: int = 100,
@@ -92,7 +89,7 @@ def climb(
     keep = independent_columns(-null[2] + np.diag(l2 + (l1 > 0)), size)
     theta, current = np.zeros(p), null
     if sets.order.size > 4 * ROUGH_ROWS and np.any(keep):
-        theta = _rough_start(sets, ties, keep, l1, l2)
+        theta = _rough_start(sets, failures.method, keep, l1, l2)
         current = derivatives(sets, failures, theta)
         if not _penalized(current[0], theta, l1, l2) >= null[0]:
             theta, current = np.zeros(p), null
@@ -104,7 +101,8 @@ def climb(
             break
         # The limit lies along the way: go far, then settle the others.
         infinite += np.sign(end.away)
-        theta = end.theta + _far(sets, end.theta, end.away)
+        # So far that nothing is left to gain but what rounding hides.
+        theta = end.theta + STEPS_TO_THE_LIMIT * end.away
         current = derivatives(sets, failures, theta)
     return Climb(
         theta=end.theta,
@@ -121,12 +119,6 @@ def climb(
         infinite=infinite,
         path=np.array(path),
     )
-
-
-def _far(sets: RiskSets, theta: Floats, away: Floats) -> Floats:
-    """Go along a direction until what is left to gain is lost to rounding, or exp underflows."""
-    room = LARGEST_SPREAD - np.ptp(theta @ sets.x)
-    return away * max(min(STEPS_TO_THE_LIMIT, room / np.ptp(away @ sets.x)), 0.0)
 
 
 @dataclass(frozen=True)
@@ -226,7 +218,9 @@ def _penalized(value: float, theta: Floats, l1: Floats, l2: Floats) -> float:
     return value - float(l1 @ np.abs(theta) + 0.5 * l2 @ theta**2)
 
 
-def _rough_start(sets: RiskSets, ties: str, keep: Bools, l1: Floats, l2: Floats) -> Floats:
+def _rough_start(
+    sets: RiskSets, method: tuple[str, str], keep: Bools, l1: Floats, l2: Floats
+) -> Floats:
     """Climb on every k-th row; the rest of the way is a step or two."""
     every = slice(None, None, -(-sets.order.size // ROUGH_ROWS))
     event = sets.event[every]
@@ -236,8 +230,7 @@ def _rough_start(sets: RiskSets, ties: str, keep: Bools, l1: Floats, l2: Floats)
     part = subset(sets, every)
     found = climb(
         part,
-        number_failures(part, ties),
-        ties,
+        number_failures(part, *method),
         Scaled(share * l1, share * l2),
         max_iter=25,
         tol=1e-3,

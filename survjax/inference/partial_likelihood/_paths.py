@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from survjax.inference.nonparametric._rows import Floats, Ints
-from survjax.inference.partial_likelihood._baseline import HazardTable
+from survjax.inference.partial_likelihood._baseline import HazardTable, summed
 
 __all__ = ["CoxPath", "follow_path"]
 
@@ -22,7 +22,7 @@ class CoxPath:
     ----------
     log_hazard, error : ndarray of shape (m,)
         Log of the cumulative hazard at the end of each stretch, and its standard error; -inf and 0
-        before the first failure time.
+        before the first failure time, NaN where the plan is beyond the last failure time.
     mean, mean_error : float
         Mean time that the unit runs within the plan, and its standard error; NaN where the plan
         reaches beyond the last failure time.
@@ -39,33 +39,35 @@ class CoxPath:
 
 @dataclass(frozen=True)
 class _Steps:
-    """The hazard's steps along a plan: A, U and M of a `HazardTable` step by step, in order."""
+    """Steps of a unit's hazard along a plan, in order; `slope` is their pull on coefficients."""
 
     times: Floats
     stretch: Ints
-    hazard: Floats
-    spread: Floats
-    mean: Floats
+    log_rise: Floats
+    log_spread: Floats
+    slope: Floats
 
 
-def _steps(tables: Sequence[HazardTable], edges: Floats) -> _Steps:
+def _steps(tables: Sequence[HazardTable], z: Floats, edges: Floats, offset: Floats) -> _Steps:
     parts = []
     for k, (table, (begin, end)) in enumerate(zip(tables, pairwise(edges), strict=True)):
         since, until = table.place(np.array([begin, end]))
-        every = slice(since, until + 1)
+        steps = slice(since, until)
+        own = z[k] - table.origin
+        eta = own @ table.theta + offset[k]
         parts.append(
             (
-                table.times[since:until],
+                table.times[steps],
                 np.full(until - since, k),
-                np.diff(table.hazard[every]),
-                np.diff(table.spread[every]),
-                np.diff(table.mean[:, every], axis=1),
+                table.log_steps[steps] + eta,
+                table.log_spreads[steps] + 2.0 * eta,
+                own[:, None] - table.means[:, steps],
             )
         )
     return _Steps(*(np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)))
 
 
-def follow_path(tables: Sequence[HazardTable], z: Floats, edges: Floats) -> CoxPath:
+def follow_path(tables: Sequence[HazardTable], z: Floats, edges: Floats, offset: Floats) -> CoxPath:
     """Follow a unit along planned covariates.
 
     Its cumulative hazard is the sum of ``exp(z_k'theta) dA`` over the steps of the baseline, each
@@ -82,39 +84,40 @@ def follow_path(tables: Sequence[HazardTable], z: Floats, edges: Floats) -> CoxP
         Standardized covariates of each stretch.
     edges : ndarray of shape (m + 1,)
         Ages at which stretches begin and end; the unit runs at the first.
+    offset : ndarray of shape (m,)
+        Known part of the log hazard in each stretch.
 
     References
     ----------
     Therneau and Grambsch (2000), Modeling Survival Data, section 10.2.4; Tsiatis (1981).
     """
-    steps, theta, root = _steps(tables, edges), tables[0].theta, tables[0].root
-    ratio = np.exp(z @ theta)[steps.stretch]
-    rise = ratio * steps.hazard
-    moved = ratio * (z.T[:, steps.stretch] * steps.hazard - steps.mean)
+    steps, theta, root = _steps(tables, z, edges, offset), tables[0].theta, tables[0].root
     # At the end of each stretch: after how many steps.
     reached = np.searchsorted(steps.stretch, np.arange(1, len(z) + 1))
-    hazard = _summed(rise)[reached]
-    spread = _summed(ratio**2 * steps.spread)[reached]
-    spread = spread + np.sum((root.T @ _summed(moved)[:, reached]) ** 2, axis=0)
-    some = hazard > 0
-    safe = np.where(some, hazard, 1.0)
-    log_hazard = np.where(some, np.log(safe), -np.inf)
-    error = np.where(some, np.sqrt(spread) / safe, 0.0)
+    log_total = np.append(-np.inf, np.logaddexp.accumulate(steps.log_rise))
+    top = steps.log_rise.max(initial=-np.inf)
+    top = top if np.isfinite(top) else 0.0
+    rise = np.exp(steps.log_rise - top)
+    spread = summed(np.exp(steps.log_spread - 2.0 * top))[reached]
+    spread = spread + np.sum((root.T @ summed(rise * steps.slope)[:, reached]) ** 2, axis=0)
+    log_hazard = log_total[reached]
+    hazard = summed(rise)[reached]
+    error = np.sqrt(spread) / np.where(hazard > 0, hazard, 1.0)
 
-    ends = np.array([table.times[-1] if table.times.size else -np.inf for table in tables])
-    if np.any(edges[1:] > ends * (1 + 1e-12)):
+    known = np.logical_and.accumulate(
+        [bool(table.knows(end)) for table, end in zip(tables, edges[1:], strict=True)]
+    )
+    log_hazard, error = (np.where(known, part, np.nan) for part in (log_hazard, error))
+    if not known.all():
         return CoxPath(log_hazard, error, np.nan, np.nan, np.full(z.shape, np.nan))
-    area = np.exp(-_summed(rise)) * np.diff(np.concatenate([edges[:1], steps.times, edges[-1:]]))
-    # A step lowers the curve from there on.
+    with np.errstate(over="ignore"):
+        rise, variances = np.exp(steps.log_rise), np.exp(steps.log_spread)
+    area = np.exp(-summed(rise)) * np.diff(np.concatenate([edges[:1], steps.times, edges[-1:]]))
+    # A step lowers the curve from there on; one that ends it leaves nothing to lower.
     below = np.cumsum(area[::-1])[::-1][1:]
-    variance = np.sum((ratio * below) ** 2 * steps.spread)
-    variance += np.sum((root.T @ (moved @ below)) ** 2)
-    lost = np.bincount(steps.stretch, below * rise, len(z))
-    gradient = -lost[:, None] * theta
+    lost = below * np.where(below > 0, rise, 0.0)
+    variance = np.sum(below**2 * np.where(below > 0, variances, 0.0))
+    variance += np.sum((root.T @ (steps.slope @ lost)) ** 2)
+    by_stretch = np.bincount(steps.stretch, lost, len(z))
+    gradient = -by_stretch[:, None] * theta
     return CoxPath(log_hazard, error, float(area.sum()), float(np.sqrt(variance)), gradient)
-
-
-def _summed(steps: Floats) -> Floats:
-    """Running sums over steps, from zero on."""
-    zero = np.zeros((*steps.shape[:-1], 1))
-    return np.concatenate([zero, np.cumsum(steps, axis=-1)], axis=-1)

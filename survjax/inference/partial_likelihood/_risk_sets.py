@@ -4,23 +4,26 @@ Only the order of the failures matters. Walk backward in time, stratum after str
 the distinct failure times g = 0 ... G-1 on the way. A row joins the risk set at the first of
 them that it was still running at, and leaves it at the first that it had not yet entered by, so
 a sum over a risk set is a cumulative sum over g, whatever the entries and the strata.
+
+The numbers g are divided into segments, at first one for each stratum. Sums start anew in each
+segment, and each has an origin of its own for covariates and for log risks, since the partial
+likelihood of a segment does not depend on either. `_segments.cut` divides segments further where
+sums would lose digits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from survjax._core.times import merge_rounding, merge_sorted
+from survjax._core.validation import check_rows
 from survjax.inference._parallel import BLOCK, in_parts
-from survjax.inference.nonparametric._rows import (
-    Bools,
-    Floats,
-    Ints,
-    Rows,
-    merge_rounding,
-    merge_sorted,
-)
+from survjax.inference.nonparametric._rows import Bools, Floats, Ints, Rows
+from survjax.inference.partial_likelihood._sums import restarted_cumsum
 
 __all__ = ["RiskSets", "sort_rows", "subset"]
 
@@ -28,6 +31,10 @@ __all__ = ["RiskSets", "sort_rows", "subset"]
 SAMPLE = 20_000
 #: Share of their values drawn in at either end.
 TRIMMED = 0.05
+#: Columns whose spread within segments is less than this share of the whole get a scale of it.
+NARROW = 0.1
+#: A column with less spread than this within segments, next to its whole, is constant there.
+CONSTANT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -37,19 +44,30 @@ class RiskSets:
     Attributes
     ----------
     order : ndarray of shape (n,)
-        Where each sorted row stands in the data.
+        Where each sorted row stands in the data. Rows at risk in several segments of a stratum
+        occur once for each.
     x : ndarray of shape (p, n)
-        Covariates ``(data - center) / scale``, one covariate a line: sums run along memory.
+        Covariates ``(data - center) / scale - origin``, one covariate a line: sums run along
+        memory.
     center, scale : ndarray of shape (p,)
         What units and origins the covariates had.
     weight, event : ndarray of shape (n,)
         Frequencies, and whether the failure was seen.
     join, leave : ndarray of shape (n,)
-        The row is at risk at ``join <= g < leave``; `leave` is None where it is G throughout.
+        The row is at risk at ``join <= g < leave``; `leave` is None where every row stays until
+        its segment ends.
     start : ndarray of shape (G + 1,)
         Rows ``start[g]`` to ``start[g + 1]`` join at g.
     times, stratum : ndarray of shape (G,)
         The failure times, and the number of their stratum.
+    first : ndarray of shape (K,)
+        The first g of each segment.
+    origin : ndarray of shape (p, K)
+        What was subtracted from the standardized covariates of each segment.
+    offset : ndarray of shape (n,) or None
+        Known part of each row's linear predictor.
+    finer : list
+        The division into segments that sums needed last: (RiskSets, Failures), or nothing.
     """
 
     order: Ints
@@ -63,28 +81,87 @@ class RiskSets:
     start: Ints
     times: Floats
     stratum: Ints
+    first: Ints
+    origin: Floats
+    offset: Floats | None = None
+    finer: list[Any] = field(default_factory=list, compare=False)
 
     @property
     def n_times(self) -> int:
-        """Number of distinct failure times, strata apart."""
+        """Number of distinct failure times, strata (and segments) apart."""
         return self.times.size
+
+    @cached_property
+    def segment(self) -> Ints:
+        """Number of the segment of each failure time: (G,)."""
+        return np.repeat(np.arange(self.first.size), np.diff(self.first, append=self.n_times))
+
+    @cached_property
+    def end(self) -> Ints:
+        """Where the segment of each row ends: (n,)."""
+        return np.append(self.first[1:], self.n_times)[self.segment[self.join]]
+
+    @property
+    def until(self) -> Ints:
+        """Where each row is at risk no more: (n,)."""
+        return self.end if self.leave is None else self.leave
+
+    @cached_property
+    def leaving(self) -> Ints | None:
+        """Where rows leave before their segment ends, and G for the others: (n,), or None."""
+        if self.leave is None:
+            return None
+        return np.where(self.leave < self.end, self.leave, self.n_times)
+
+    def by_row(self, values: Floats) -> Floats:
+        """Give each row the value of its segment: (K,) to (n,)."""
+        edges = np.append(self.start[self.first], self.order.size)
+        return np.repeat(values, np.diff(edges))
+
+    def joined(self, values: Floats) -> Floats:
+        """Sum a value of each row (n,) over those that join at each failure time: (G,)."""
+        if values.size == self.n_times:
+            return values
+        return np.add.reduceat(values, self.start[:-1])
+
+    def left(self, values: Floats) -> Floats | None:
+        """Sum a value of each row (n,) over those that leave at each failure time: (G,)."""
+        if self.leaving is None:
+            return None
+        return np.bincount(self.leaving, values, self.n_times + 1)[:-1]
+
+    def covariates_at_risk(self, risk: Floats) -> Floats:
+        """Sum risk x over each risk set: (p, G)."""
+        return np.stack([self.at_risk(risk * line) for line in self.x])
 
     def at_risk(self, values: Floats) -> Floats:
         """Sum a value of each row (n,) over the risk sets: (G,)."""
-        sums = np.add.reduceat(values, self.start[:-1])
-        if self.leave is not None:
-            sums -= np.bincount(self.leave, values, self.n_times + 1)[:-1]
-        return np.cumsum(sums)
+        sums, left = self.joined(values), self.left(values)
+        return restarted_cumsum(sums if left is None else sums - left, self.first)
+
+    def rest(self, amount: Floats) -> Floats:
+        """Sum an amount (..., G) over each failure time and the later ones of its segment."""
+        backward = self.n_times - np.append(self.first[1:], self.n_times)[::-1]
+        return restarted_cumsum(amount[..., ::-1], backward)[..., ::-1]
 
     def passed(self, amount: Floats) -> Floats:
         """Sum an amount per failure time (..., G) over the times each row is at risk: (..., n)."""
-        rest = np.zeros((*amount.shape[:-1], self.n_times + 1))
-        rest[..., :-1] = np.cumsum(amount[..., ::-1], axis=-1)[..., ::-1]
-        since = rest[..., self.join]
-        return since if self.leave is None else since - rest[..., self.leave]
+        rest = self.rest(amount)
+        if self.leaving is None:
+            return rest[..., self.join]
+        rest = np.concatenate([rest, np.zeros((*amount.shape[:-1], 1))], axis=-1)
+        return rest[..., self.join] - rest[..., self.leaving]
+
+    def by_data(self, values: Floats, size: int) -> Floats:
+        """Add up a value of each sorted row (..., n) by row of the data: (..., size)."""
+        if values.ndim > 1:
+            return np.stack([self.by_data(line, size) for line in values])
+        return np.bincount(self.order, values, size)
 
 
-def sort_rows(rows: Rows, x: Floats, stratum: Ints | None) -> RiskSets:
+def sort_rows(
+    rows: Rows, x: Floats, stratum: Ints | None, offset: Floats | None = None
+) -> RiskSets:
     """Sort rows backward in time, and find the failure times each is at risk at."""
     order, times, entry = _order(rows, stratum)
     group = None if stratum is None else stratum[order]
@@ -101,14 +178,17 @@ def sort_rows(rows: Rows, x: Floats, stratum: Ints | None) -> RiskSets:
     own = np.zeros(first.size, dtype=np.int64) if group is None else group[first]
     # Walking backward, the next failure time at or before the row's own.
     join: Ints = (np.cumsum(failing) - failing)[tie]
-    leave = _leave(entry, group, failure_times, own)
-    end = first.size if leave is None else leave
-    kept = (join < end) & (weight > 0)
+    end = first.size if group is None else np.searchsorted(own, group, side="right")
+    leave = None if entry is None else _leave(entry, group, failure_times, own)
+    if leave is not None and np.all(leave >= end):
+        leave = None
+    kept = (join < (end if leave is None else leave)) & (weight > 0)
     if not kept.all():
         order, weight, event, join = order[kept], weight[kept], event[kept], join[kept]
         leave = None if leave is None else leave[kept]
     table, center, scale = _standardize(x, order)
-    return RiskSets(
+    segments = np.flatnonzero(np.diff(own, prepend=-1))
+    sets = RiskSets(
         order=order,
         x=table,
         center=center,
@@ -120,17 +200,33 @@ def sort_rows(rows: Rows, x: Floats, stratum: Ints | None) -> RiskSets:
         start=np.searchsorted(join, np.arange(first.size + 1)),
         times=failure_times,
         stratum=own,
+        first=segments,
+        origin=np.zeros((table.shape[0], segments.size)),
+        offset=None if offset is None else offset[order],
     )
+    return sets if segments.size == 1 else centered(sets)
 
 
 def _order(rows: Rows, stratum: Ints | None) -> tuple[Ints, Floats, Floats | None]:
     """Sort by stratum and backward in time; times equal up to rounding become equal."""
     times, entry = rows.durations, rows.entry
     order = _argsort(times)
-    times = merge_sorted(times[order])
+    times = times[order]
+    if entry is None:
+        times = merge_sorted(times)
+    else:
+        entry = entry[order]
+        lengths = times - np.maximum(entry, 0.0)
+        times, entry = np.split(merge_rounding(np.concatenate([times, entry]), lengths), 2)
+        empty = entry >= times
+        if empty.any():
+            good = np.ones(order.size, dtype=bool)
+            good[order[empty]] = False
+            advice = "these rows are empty but for rounding: drop them, or correct their times"
+            rule = "below the row's duration by more than rounding"
+            check_rows(np.asarray(rows.entry), good, "entry", rule, advice)
+        entry = entry[::-1]
     order, times = order[::-1], times[::-1]
-    if entry is not None:
-        times, entry = np.split(merge_rounding(np.concatenate([times, entry[order]])), 2)
     if stratum is not None:
         by = np.argsort(stratum[order], kind="stable")
         order, times = order[by], times[by]
@@ -147,15 +243,10 @@ def _argsort(times: Floats) -> Ints:
     return np.argsort(times)
 
 
-def _leave(entry: Floats | None, group: Ints | None, times: Floats, own: Ints) -> Ints | None:
+def _leave(entry: Floats, group: Ints | None, times: Floats, own: Ints) -> Ints:
     """Number, walking backward, the first failure time by which each row had not entered."""
     if group is None:
-        if entry is None:
-            return None
         return times.size - np.searchsorted(times[::-1], entry, side="right")
-    end = np.searchsorted(own, group, side="right")
-    if entry is None:
-        return end
     # One search over all strata at once: ranks of times, lifted by their stratum.
     line = np.unique(np.concatenate([times, entry]))
     lift = line.size + 1
@@ -201,15 +292,33 @@ def _standardize(x: Floats, order: Ints) -> tuple[Floats, Floats, Floats]:
     return table, center, scale
 
 
+def centered(sets: RiskSets, *, rescale: bool = True) -> RiskSets:
+    """Center the covariates of each segment, and scale them to their spread within segments."""
+    edges = np.append(sets.start[sets.first], sets.order.size)
+    mean = np.add.reduceat(sets.x, edges[:-1], axis=1) / np.diff(edges)
+    x = sets.x - np.repeat(mean, np.diff(edges), axis=1)
+    origin = sets.origin + mean
+    if not rescale:
+        return replace(sets, x=x, origin=origin, finer=[])
+    spread = _middle(np.ascontiguousarray(x[:, :: max(x.shape[1] // SAMPLE, 1)]))[1]
+    narrow = (spread > CONSTANT) & (spread < NARROW)
+    # One row a segment, or one value in most of them, says nothing of the spread.
+    factor = np.where(narrow, spread, 1.0)[:, None]
+    if narrow.any():
+        x, origin = x / factor, origin / factor
+    return replace(sets, x=x, origin=origin, scale=sets.scale * factor[:, 0], finer=[])
+
+
 def subset(sets: RiskSets, every: slice) -> RiskSets:
     """Keep some of the sorted rows, and only the failure times that still have a failure."""
     event, join = sets.event[every], sets.join[every]
     failing = np.bincount(join, event, sets.n_times) > 0
     number = np.concatenate([[0], np.cumsum(failing)])
-    join = number[join]
-    leave = None if sets.leave is None else number[sets.leave[every]]
-    kept = join < (number[-1] if leave is None else leave)
+    join, until = number[join], number[sets.until[every]]
+    kept = join < until
     join = join[kept]
+    own = sets.segment[failing]
+    first = np.flatnonzero(np.diff(own, prepend=-1))
     return replace(
         sets,
         order=sets.order[every][kept],
@@ -217,8 +326,12 @@ def subset(sets: RiskSets, every: slice) -> RiskSets:
         weight=sets.weight[every][kept],
         event=event[kept],
         join=join,
-        leave=None if leave is None else leave[kept],
+        leave=None if sets.leave is None else until[kept],
         start=np.searchsorted(join, np.arange(number[-1] + 1)),
         times=sets.times[failing],
         stratum=sets.stratum[failing],
+        first=first,
+        origin=sets.origin[:, own[first]],
+        offset=None if sets.offset is None else sets.offset[every][kept],
+        finer=[],
     )

@@ -194,10 +194,11 @@ def test_where_the_curve_is_zero_the_bounds_are_zero_and_the_last_upper_one():
 def test_without_an_event_the_curve_stays_at_one():
     curve = kaplan_meier([1, 2, 3], [0, 0, 0])
     assert curve.times.size == 0
-    assert curve([0, 9]).tolist() == [1, 1]
+    assert curve([0, 3]).tolist() == [1, 1]
+    assert np.isnan(curve(9))
     assert curve.quantile(0.5) == np.inf
     assert restricted_mean(curve, 3.0) == (3.0, 0.0)
-    assert nelson_aalen([1, 2], [0, 0])(5) == 0
+    assert nelson_aalen([1, 2], [0, 0])(2) == 0
 
 
 def test_quantiles_hit_exactly_are_not_missed_by_rounding():

@@ -158,7 +158,8 @@ def test_rows_that_cover_each_other_are_explained_at_the_first_common_place():
 def test_only_right_censored_rows_leave_the_curve_at_one():
     curve = turnbull([3, 5], [INF, INF])
     assert curve.times.size == 0
-    assert curve(100) == 1
+    assert curve([0, 5]).tolist() == [1, 1]
+    assert np.isnan(curve(100))
 
 
 def test_a_gap_in_observation_is_said_and_the_rest_still_estimated():

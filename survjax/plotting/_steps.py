@@ -1,0 +1,63 @@
+"""Pictures of curves that assume no family: steps and their bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from survjax.inference.nonparametric import StepCurve
+from survjax.plotting._data import drawn_steps
+from survjax.plotting._style import COMPONENTS, MODEL, finish, start
+
+
+def plot_steps(
+    curve: StepCurve,
+    ax: Axes | None = None,
+    *,
+    unit: str | None = None,
+    label: str | None = None,
+) -> Axes:
+    """Draw a step curve with its pointwise bounds, up to the end of follow-up.
+
+    Parameters
+    ----------
+    curve : StepCurve
+        Such as `kaplan_meier` returns. Where a step is known only to lie in an interval, as in
+        Turnbull's estimate, a slope crosses the interval.
+    ax : matplotlib Axes, optional
+        Where to draw, over what is there; None makes a figure.
+    unit : str, optional
+        Unit of time, for the label.
+    label : str, optional
+        Name of the curve, for the legend.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Examples
+    --------
+    >>> from survjax import kaplan_meier
+    >>> from survjax.plotting import plot_steps
+    >>> ax = plot_steps(kaplan_meier([2, 3, 5, 7], [1, 1, 0, 1]), unit="years")
+    >>> ax.get_xlabel(), ax.get_title(loc="left")
+    ('age (years)', 'Survival')
+    """
+    if not isinstance(curve, StepCurve):
+        raise TypeError(f"curve must be a StepCurve, got {type(curve).__name__}")
+    fresh, survival = ax is None, curve.initial == 1
+    # A curve from 0 up is a share of failures or a cumulative hazard: its holder knows which.
+    title, height = ("Survival", "share still running") if survival else ("Steps", "value")
+    ax = start(None, title=title, x="age ({unit})", y=height, unit=unit) if ax is None else ax
+    colors = (MODEL, *COMPONENTS)
+    color = colors[len(ax.get_lines()) % len(colors)]
+    last = curve.end if np.isfinite(curve.end) else 0.0
+    times, values = drawn_steps(curve, last)
+    ax.plot(times, values, color=color, linewidth=1.8, label=label)
+    if np.all(np.isfinite(curve.lower)) and np.all(np.isfinite(curve.upper)):
+        low, high = (drawn_steps(curve, last, bound)[1] for bound in (curve.lower, curve.upper))
+        ax.fill_between(times, low, high, color=color, alpha=0.2, linewidth=0)
+    if fresh:
+        ax.set_xlim(0, None)
+        ax.set_ylim(0, 1.02 if survival else None)
+    return finish(ax, 4)
