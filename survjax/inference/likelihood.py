@@ -68,9 +68,18 @@ def membership_entropy(mixture: Mixture, rows: Observations) -> float:
 
 def log_likelihood(lifetime: Lifetime, rows: Observations) -> jax.Array:
     """The log-likelihood of all rows, a scalar; truncation is rows of negative weight."""
+    _check_untruncated(rows)
     terms = row_terms(lifetime, rows)
     # Weights come last, on finite terms: zero times infinity would be NaN.
     return jnp.sum(jnp.where(rows.weight != 0, rows.weight * terms, 0.0))
+
+
+def _check_untruncated(rows: Observations) -> None:
+    """Refuse rows whose truncation would be left out of a sum."""
+    if rows.entry is not None or rows.exit is not None:
+        raise ValueError(
+            "a likelihood sums rows without entry and exit: pass with_truncation_rows(rows)"
+        )
 
 
 def in_blocks(sum_over: Callable[[Observations], Any], rows: Observations) -> Any:
@@ -94,6 +103,7 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
 
     Rows have no truncation but as rows of negative weight (`survjax._core.truncation_rows`).
     """
+    _check_untruncated(rows)
     mixture = _as_mixture(lifetime)
     if mixture is not None:
         stacks = _stacks(mixture)
