@@ -18,6 +18,7 @@ from jax import lax
 
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax._core.validation import random_generator
 from survjax.inference._labels import aligned
@@ -68,7 +69,7 @@ class Settings:
     n_starts: int
 
 
-@partial(jax.jit, static_argnames=("max_iter",))
+@program(static_argnames=("max_iter",))
 def _refit(starts: Any, rows: Observations, max_shape: Any, tol: Any, max_iter: int) -> Any:
     """Climb from each start on each replicate of a batch; columns (n,) are shared."""
 
@@ -197,7 +198,7 @@ def _end(state: Any, i: int, j: int) -> Climb:
     )
 
 
-@jax.jit
+@program
 def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
     """Sum over rows of weight * score^3, all products of three entries: (p, p, p)."""
     vector, unravel = ravel_parameters(lifetime)
@@ -205,7 +206,7 @@ def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
     return jnp.einsum("n,na,nb,nc->abc", rows.weight, scores, scores, scores)
 
 
-@partial(jax.jit, static_argnames=("curve",))
+@program(static_argnames=("curve",))
 def _at_points(lifetime: Lifetime, points: Any, targets: Target, *, curve: str) -> Any:
     """Targets (m,) on the safe scale at the fit, their slopes (m, p), and at each point (B, m)."""
     estimate, unravel = ravel_parameters(lifetime)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax.inference.likelihood import log_likelihood
 from survjax.inference.maximize import (
     moment_start,
@@ -25,7 +25,7 @@ from survjax.optimize.newton import NewtonState, advance, init
 POINTS = 32
 
 
-@partial(jax.jit, static_argnames=("max_iter",))
+@program(static_argnames=("max_iter",))
 def _step(
     state: NewtonState, rows: Observations, amount: Any, reference: Any, tol: Any, max_iter: int
 ) -> NewtonState:
@@ -34,7 +34,7 @@ def _step(
     return advance(state, *found, tol=tol, max_iter=max_iter, max_step=3.0)
 
 
-@jax.jit
+@program
 def _values(points: jax.Array, rows: Observations) -> jax.Array:
     """Log-likelihoods at points (m, p)."""
     return lax.map(lambda x: log_likelihood(weibulls(x), rows), points)

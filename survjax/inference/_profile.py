@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.inference._targets import Target, expansion
 from survjax.inference.likelihood import derivatives, log_likelihood
@@ -154,7 +155,7 @@ def _walk(lane: Lane, problem: Problem) -> Lane:
     )
 
 
-@partial(jax.jit, static_argnames=("curve",))
+@program(static_argnames=("curve",))
 def _solve(
     lifetime: Lifetime,
     rows: Observations,
@@ -278,7 +279,9 @@ def _steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
     return amount
 
 
-_gradient = jax.jit(lambda lifetime, rows: derivatives(lifetime, rows)[1])
+@program
+def _gradient(lifetime: Lifetime, rows: Observations) -> jax.Array:
+    return derivatives(lifetime, rows)[1]
 
 
 def condensed(lifetime: Lifetime, rows: Observations) -> tuple[Observations, np.ndarray]:

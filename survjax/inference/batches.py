@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +11,7 @@ from jax import lax
 
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax.inference.likelihood import BLOCK, derivatives
 from survjax.lifetimes import Mixture, Weibull
 from survjax.optimize import ResultCode
@@ -42,7 +42,7 @@ def penalized_derivatives(
     return value, gradient, -hessian.at[at, at].add(-4.0 * amount * ratio)
 
 
-@partial(jax.jit, static_argnames=("max_iter",))
+@program(static_argnames=("max_iter",))
 def climb(
     starts: jax.Array, rows: Observations, max_shape: jax.Array, tol: Any, max_iter: int
 ) -> NewtonState:

@@ -7,7 +7,6 @@ the log(-log) scale, positive quantities on the log scale. They cannot leave the
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from statistics import NormalDist
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.lifetimes import Lifetime, Mixture
 
@@ -61,7 +61,7 @@ def _standard_error(covariance: jax.Array, slope: jax.Array) -> jax.Array:
     return size * jnp.sqrt(jnp.maximum(jnp.sum((covariance @ unit) * unit, axis=0), 0.0))
 
 
-@partial(jax.jit, static_argnames=("curves", "errors"))
+@program(static_argnames=("curves", "errors"))
 def _evaluate(
     lifetime: Lifetime,
     covariance: jax.Array,
@@ -214,7 +214,7 @@ def by_inversion(
     return np.minimum(below, log_times), np.maximum(above, log_times)
 
 
-@jax.jit
+@program
 def _log_membership(mixture: Mixture, ages: jax.Array, failed: jax.Array) -> jax.Array:
     return mixture.log_membership(ages, failed)
 

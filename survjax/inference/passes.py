@@ -19,6 +19,7 @@ from jax import lax
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax._core.programs import program
 from survjax.inference._parallel import n_threads
 from survjax.inference.likelihood import assemble, mixture_sums, weight_of_weights
 from survjax.inference.summaries import is_plain
@@ -43,13 +44,13 @@ def _derivatives(x: jax.Array, rows: Observations) -> jax.Array:
     return jnp.concatenate([value[None], gradient, hessian.ravel()])
 
 
-@jax.jit
+@program
 def _lanes(x: Any, rows: Observations) -> jax.Array:
     """`_derivatives` of each lane; x (L, p), rows (L, R)."""
     return jax.vmap(_derivatives)(x, rows)
 
 
-@jax.jit
+@program
 def _groups(x: Any, rows: Observations) -> jax.Array:
     """`_derivatives` of one parameter vector, summed over rows (G, L, R)."""
 

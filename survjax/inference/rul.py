@@ -10,13 +10,14 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.inference.curves import UNITS
 from survjax.inference.predictive import centers, reach
 from survjax.lifetimes import Lifetime
 
 
-@jax.jit
+@program
 def _solve(lifetime: Lifetime, covariance: Any, ages: Any, share: Any, table: Any) -> jax.Array:
     """Remaining life at which the predictive failed share reaches `share`, for blocks of ages."""
     vector, unravel = ravel_parameters(lifetime)

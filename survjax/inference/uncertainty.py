@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from survjax._core.programs import program
+
 NATURAL = ("weights", "scales", "shapes")
 
 
@@ -33,7 +35,7 @@ def natural_from_safe(safe: np.ndarray) -> np.ndarray:
         return np.concatenate([weights, np.exp(safe[..., k:])], axis=-1)
 
 
-@jax.jit
+@program
 def _linear(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return natural_safe(x), jax.jacfwd(natural_safe)(x)
 
