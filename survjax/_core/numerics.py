@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
 #: exp overflows beyond 709, and second derivatives of a hazard grow with the square of its
 #: exponent; a survival of exp(-exp(600)) is zero on every scale that matters.
 MAX_EXPONENT = 600.0
+
+
+def module_of(x: Any) -> Any:
+    """NumPy for its own arrays, JAX for all others: a loop on the host compiles nothing."""
+    return np if isinstance(x, np.ndarray) else jnp
 
 
 def bounded_exp(z: ArrayLike) -> jax.Array:

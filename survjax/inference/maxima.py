@@ -25,6 +25,7 @@ from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
 from survjax.inference._labels import nearest_orders, reordering
 from survjax.inference._profile import profile_bounds
+from survjax.inference._profile_parameters import profile_parameters
 from survjax.inference._targets import Target, target_errors
 from survjax.inference.climbs import Climb
 from survjax.inference.curves import by_inversion, evaluate, natural_interval
@@ -256,6 +257,10 @@ def profiled(
     for x, c, reach in starts:
         if reach > 0.0:
             here = unravel(x)
+            if curve == "natural":
+                values, errors = (part[target.index] for part in natural_errors(x, c))
+                found.append(profile_parameters(x, rows, target.index, values, errors, reach))
+                continue
             values, errors = target_errors(here, c, target, curve=curve)
             found.append(profile_bounds(here, rows, curve, target, values, errors, reach))
     low, high = zip(*found, strict=True)

@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from survjax._core.programs import program
-
 NATURAL = ("weights", "scales", "shapes")
 
 
@@ -35,14 +33,31 @@ def natural_from_safe(safe: np.ndarray) -> np.ndarray:
         return np.concatenate([weights, np.exp(safe[..., k:])], axis=-1)
 
 
-@program
-def _linear(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return natural_safe(x), jax.jacfwd(natural_safe)(x)
+def natural_derivatives(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`natural_safe` at x (p,) with its first and second derivatives, in NumPy.
+
+    The logit of weight i is l_i - log sum exp(l_j) over the others, whose shares q have the
+    derivatives of a softmax: -q, and q q' - diag(q). All else is linear.
+    """
+    k, p = (x.size + 1) // 3, x.size
+    first, second = np.zeros((3 * k, p)), np.zeros((3 * k, p, p))
+    first[k:, k - 1 :] = np.eye(2 * k)
+    logits = np.concatenate([[0.0], x[: k - 1]])
+    safe = np.concatenate([logits, x[k - 1 :]])
+    for i in range(k if k > 1 else 0):
+        others = np.where(np.arange(k) == i, -np.inf, logits)
+        top = others.max()
+        total = np.exp(others - top).sum()
+        share = (np.exp(others - top) / total)[1:]
+        safe[i] -= top + np.log(total)
+        first[i, : k - 1] = (np.arange(1, k) == i) - share
+        second[i, : k - 1, : k - 1] = np.outer(share, share) - np.diag(share)
+    return safe, first, second
 
 
 def natural_errors(x: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Safe values and delta-method errors of the natural parameters, (3K,) each."""
-    safe, jacobian = (np.asarray(part) for part in _linear(x))
+    safe, jacobian, _ = natural_derivatives(x)
     variance = np.einsum("ip,pq,iq->i", jacobian, covariance, jacobian)
     return safe, np.sqrt(np.where(np.isnan(variance), np.nan, np.maximum(variance, 0.0)))
 
@@ -76,6 +91,7 @@ def rows_needed(what: str) -> ValueError:
 
 __all__ = [
     "NATURAL",
+    "natural_derivatives",
     "natural_errors",
     "natural_from_safe",
     "natural_safe",
