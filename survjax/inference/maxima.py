@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.normal import normal_cdf
 from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
 from survjax.inference._labels import nearest_orders, reordering
@@ -193,15 +194,13 @@ def _mixture_quantile(
 
     The components' own quantiles, at the standard normal's z, enclose the mixture's.
     """
-    from scipy.special import ndtr  # slow to load, and no fit needs it
-
     ends = center + z * spread
     low, high = ends.min(axis=0), ends.max(axis=0)
     weights = weights.reshape(-1, *(1,) * (center.ndim - 1))
     x = 0.5 * (low + high)
     for _ in range(100):
         standard = (x - center) / spread
-        gap = np.sum(weights * ndtr(standard), axis=0) - share
+        gap = np.sum(weights * normal_cdf(standard), axis=0) - share
         low, high = np.where(gap < 0, x, low), np.where(gap > 0, x, high)
         density = np.sum(weights * np.exp(-0.5 * standard**2) / spread, axis=0) / np.sqrt(2 * np.pi)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from survjax._core.normal import normal_cdf
 from survjax._core.numerics import module_of
 
 #: Nodes of the table of centers, even in error / (1 + error).
@@ -52,15 +53,16 @@ def centers(share: float) -> np.ndarray:
 
 def average(y: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Average of 1 - exp(-exp(y + error Z)) over a standard normal Z, to 1e-6 of its value."""
-    from scipy.special import ndtr  # slow to load, and no fit needs it
-
     nodes, weights = np.polynomial.hermite_e.hermegauss(31)
-    hazard = np.exp(np.minimum(y[:, None] + error[:, None] * nodes, 50.0))
-    narrow = -np.expm1(-hazard) @ (weights / weights.sum())
+    narrow = error < WIDE
+    found = np.empty(y.shape)
+    hazard = np.exp(np.minimum(y[narrow, None] + error[narrow, None] * nodes, 50.0))
+    found[narrow] = -np.expm1(-hazard) @ (weights / weights.sum())
     g = np.linspace(-36.0, 4.0, 81)
     density = np.exp(g - np.exp(g))
-    wide = ndtr((y[:, None] - g) / error[:, None]) @ (density / density.sum())
-    return np.where(error < WIDE, narrow, wide)
+    shares = normal_cdf((y[~narrow, None] - g) / error[~narrow, None])
+    found[~narrow] = shares @ (density / density.sum())
+    return found
 
 
 def center(table: Any, error: Any) -> Any:
