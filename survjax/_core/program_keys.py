@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jaxlib
 import numpy as np
 from jax._src import config, core
+from jaxlib import version
 
 #: The package whose classes and functions the digest of the source covers.
 PACKAGE = __name__.partition(".")[0]
@@ -121,7 +121,7 @@ def surroundings() -> str:
     parts = (
         sys.version,
         jax.__version__,
-        jaxlib.__version__,
+        version.__version__,
         np.__version__,
         device.platform,
         device.device_kind,
@@ -156,10 +156,11 @@ def _files(folder: str) -> Iterator[str]:
 
 def processor() -> str:
     """A short name of what this processor can do: programs for another may not run here."""
-    text = platform.machine() + platform.processor()
+    text = platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
             text += next((line for line in lines if line.startswith(("flags", "Features"))), "")
     except OSError:
-        pass
+        # Where there is no such file; it may start a process of its own to find out.
+        text += platform.processor()
     return hashlib.sha256(text.encode()).hexdigest()[:12]

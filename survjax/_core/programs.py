@@ -83,8 +83,9 @@ class Program:
         static_argnames: Sequence[str] = (),
     ) -> None:
         functools.update_wrapper(self, function)
+        self.__qualname__: str = function.__qualname__
         #: What JAX makes of the function: serves inside other traces, and where nothing is kept.
-        self.jitted = jax.jit(
+        self.jitted: Any = jax.jit(
             function, static_argnums=static_argnums, static_argnames=static_argnames
         )
         numbers = (static_argnums,) if isinstance(static_argnums, int) else static_argnums
@@ -144,7 +145,7 @@ class Program:
     def _text(self, key: Any) -> str | None:
         """All that the program depends on; None where other processes could not know it."""
         structure, kinds, static, context = key
-        if jax.config.jax_default_device is not None:
+        if getattr(jax.config, "jax_default_device", None) is not None:
             return None
         try:
             parts = (
@@ -188,7 +189,7 @@ def _kind(leaf: Any) -> Any:
     if isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer):
         if not isinstance(leaf.dtype, np.dtype) or leaf.devices() != _first_device():
             return None
-        return leaf.shape, leaf.dtype, leaf.weak_type  # type: ignore[attr-defined]
+        return leaf.shape, leaf.dtype, leaf.weak_type
     return type(leaf).__name__ if type(leaf) in (float, int, bool) else None
 
 
