@@ -47,7 +47,9 @@ ALLOWED = {
 }
 # Imported where they are used: installed on request only, or slow to load where a fit alone
 # should not pay for them (tables for users; SciPy; what only scikit-learn asks an estimator).
-LATE = {"pandas", "scipy", "sklearn", "flax", "pyarrow", "polars", "rich", "dask", "duckdb"}
+LATE = {
+    "pandas", "scipy", "sklearn", "narwhals", "flax", "pyarrow", "polars", "rich", "dask", "duckdb",
+}  # fmt: skip
 HEAVY = ("jax", "sklearn", "pandas", "scipy", "matplotlib", "narwhals", "optax")
 
 

@@ -26,6 +26,12 @@ from jaxlib import version
 #: The package whose classes and functions the digest of the source covers.
 PACKAGE = __name__.partition(".")[0]
 SOURCE = Path(__file__).parents[1]
+#: What JAX does not promise to keep; a version without one of these keeps no programs.
+TRACE_IS_CLEAN = getattr(core, "trace_state_clean", None)
+SETTINGS = getattr(config, "trace_context", None)
+AXES = getattr(core, "AxisEnv", ())
+#: Settings under which JAX itself must run a program.
+CHECKS = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")
 
 
 class Unnamed(Exception):
@@ -95,18 +101,27 @@ def _plain(extra: Any) -> Any:
 
 
 def clean() -> bool:
-    """Whether no trace is under way in this thread."""
-    return core.trace_state_clean()
+    """Whether a call in this thread may be that of a kept program.
+
+    It may not while a trace is under way, nor where the caller asked JAX to check or not to compile
+    what it runs.
+    """
+    return (
+        TRACE_IS_CLEAN is not None
+        and SETTINGS is not None
+        and bool(TRACE_IS_CLEAN())
+        and not any(getattr(jax.config, name, True) for name in CHECKS)
+    )
 
 
 def settings() -> Any:
     """The settings of JAX on which a trace depends, in this thread; hashable."""
-    return config.trace_context()
+    return None if SETTINGS is None else SETTINGS()
 
 
 def lasting(context: Any) -> str:
     """What `settings` gives, as text; outside of all traces the axes in it have no names."""
-    return ", ".join("" if isinstance(part, core.AxisEnv) else _setting(part) for part in context)
+    return ", ".join("" if isinstance(part, AXES) else _setting(part) for part in context)
 
 
 def _setting(part: Any) -> str:

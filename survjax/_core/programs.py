@@ -120,7 +120,10 @@ class Program:
                 found = self._found.get(key)
                 if found is None:
                     found = self._make(key, args, kwargs)
-                    self._found[key] = found
+                    if found is not self.jitted or not static:
+                        # A static argument without a name, such as a function of the user's, and
+                        # all that it holds would stay in memory.
+                        self._found[key] = found
         if found is self.jitted:
             return found(*args, **kwargs)
         return found(*given, **named)
@@ -150,9 +153,9 @@ class Program:
         try:
             parts = (
                 own_path(self),
+                *(name_of(part) for part in static),
                 name_of_structure(structure),
                 repr(kinds),
-                *(name_of(part) for part in static),
                 lasting(context),
                 surroundings(),
             )

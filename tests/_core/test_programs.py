@@ -4,10 +4,12 @@ Most tests forget what this process has compiled and call again: what then is lo
 is counted.
 """
 
+import gc
 import os
 import pickle
 import subprocess
 import sys
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +20,7 @@ from survjax._core import executables, program_files, program_keys, programs
 from survjax._core.precision import double_precision
 from survjax.inference._points import _log_hazards
 from survjax.lifetimes import Lifetime, Weibull, parameter, pytree
+from survjax.optimize import iterate
 
 PUMP = Weibull(np.array(1.2), np.array(0.7))
 T, AGES = np.linspace(0.1, 9.0, 8), np.linspace(0.0, 3.0, 8)
@@ -286,6 +289,25 @@ def test_inside_another_trace_a_program_is_traced(folder, counts):
     values, rate = call()
     np.testing.assert_allclose(inside, values, rtol=1e-13)
     np.testing.assert_allclose(slope, rate, rtol=1e-12)
+
+
+@pytest.mark.parametrize("setting", [jax.disable_jit, jax.debug_nans, jax.debug_infs])
+def test_who_asks_jax_to_check_its_programs_gets_jax(folder, counts, setting):
+    with jax.enable_x64(True), setting(True):
+        PROGRAM(PUMP, T, AGES)
+    assert counts.packed == 0
+
+
+def test_a_function_of_the_users_is_not_held(folder):
+    def twice(x):
+        return 2.0 * x
+
+    held = weakref.ref(twice)
+    assert float(iterate(twice, 1.0, 3)[-1]) == 8.0
+    del twice
+    jax.clear_caches()
+    gc.collect()
+    assert held() is None
 
 
 def test_a_folder_that_holds_too_much_loses_its_oldest_files(tmp_path):
