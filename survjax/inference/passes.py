@@ -90,7 +90,7 @@ class Passes:
             lane = np.arange(LANES)
             self.point = np.minimum(lane // self.n_chunks, self.width - 1)
             self.parts = [
-                chunks._map(lambda c: jnp.asarray(c.reshape(-1, ROWS)[lane % self.n_chunks]))
+                chunks._map(lambda c: jax.device_put(c.reshape(-1, ROWS)[lane % self.n_chunks]))
             ]
         else:
             size = LANES * ROWS
@@ -155,7 +155,7 @@ def _on_device(rows: Observations, part: slice, shape: tuple[int, ...]) -> Obser
 
     def put(column: np.ndarray) -> Any:
         if id(column) not in made:
-            made[id(column)] = jnp.asarray(column[part].reshape(shape))
+            made[id(column)] = jax.device_put(column[part].reshape(shape))
         return made[id(column)]
 
     return rows._map(put)
