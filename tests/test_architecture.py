@@ -179,6 +179,16 @@ def test_global_settings_of_other_libraries_are_changed_on_request_only():
     assert wrong == []
 
 
+def test_what_is_compiled_at_the_top_of_a_module_is_kept_on_disk():
+    wrong = []
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            inside = getattr(node, "decorator_list", [getattr(node, "value", None)])
+            if any("jax.jit" in ast.unparse(part) for part in inside if part is not None):
+                wrong.append(f"{module}:{node.lineno} uses jax.jit: use _core.programs.program")
+    assert wrong == []
+
+
 def test_no_source_file_is_longer_than_400_lines():
     files = [path for folder in ("survjax", "tests", "datasets") for path in walk(ROOT / folder)]
     lengths = {str(path.relative_to(ROOT)): count_lines(path) for path in files}
