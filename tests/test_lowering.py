@@ -58,7 +58,7 @@ class Recorder:
         self.count += 1
         if self.count > 50:
             raise RuntimeError("ones end no loop")
-        shapes = jax.eval_shape(self.function, *args, **kwargs)
+        shapes = jax.eval_shape(jitted(self.function), *args, **kwargs)
         return jax.tree.map(lambda s: np.ones(s.shape, s.dtype), shapes)
 
     def __getattr__(self, name):
