@@ -84,14 +84,16 @@ class Program:
     ) -> None:
         functools.update_wrapper(self, function)
         self.__qualname__: str = function.__qualname__
-        #: What JAX makes of the function: serves inside other traces, and where nothing is kept.
-        self.jitted: Any = jax.jit(
-            function, static_argnums=static_argnums, static_argnames=static_argnames
-        )
         numbers = (static_argnums,) if isinstance(static_argnums, int) else static_argnums
         names = list(inspect.signature(function).parameters)
         self._static_names = frozenset(static_argnames) | {names[i] for i in numbers}
         self._static_numbers = frozenset(i for i, n in enumerate(names) if n in self._static_names)
+        #: What JAX makes of the function: serves inside other traces, and where nothing is kept.
+        self.jitted: Any = jax.jit(
+            function,
+            static_argnums=tuple(sorted(self._static_numbers)),
+            static_argnames=tuple(sorted(self._static_names)),
+        )
         self._found: dict[Any, Callable[..., Any]] = {}
         self._lock = threading.Lock()
         _programs.add(self)

@@ -394,6 +394,24 @@ def test_two_processes_fill_a_folder_at_once_and_a_third_loads_programs_with_lap
     assert len(list((tmp_path / "kept").iterdir())) == 3
 
 
+def scaled(by, x, *, power):
+    return by * x**power
+
+
+scaled.__module__ = "survjax.made"
+
+
+@pytest.mark.parametrize("options", [{"static_argnums": 0}, {"static_argnames": ("by",)}])
+def test_static_arguments_may_be_given_by_place_or_by_name(folder, counts, options):
+    found = []
+    for _ in range(2):
+        made = programs.program(scaled, **options)
+        found += [made(3, T, power=2.0), made(by=3, x=T, power=2.0), made(4, T, power=2.0)]
+    for values, by in zip(found, (3, 3, 4, 3, 3, 4), strict=True):
+        np.testing.assert_allclose(values, by * T**2, rtol=1e-6)
+    assert (counts.packed, counts.loaded) == (3, 3)
+
+
 def test_a_program_of_nobody_in_survjax_is_not_kept(folder, counts):
     other = programs.program(jnp.cos)
     assert float(other(0.0)) == 1.0
