@@ -85,7 +85,9 @@ class Program:
         functools.update_wrapper(self, function)
         self.__qualname__: str = function.__qualname__
         numbers = (static_argnums,) if isinstance(static_argnums, int) else static_argnums
-        names = list(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters.values()
+        # Arguments that are given by name alone have no place.
+        names = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
         self._static_names = frozenset(static_argnames) | {names[i] for i in numbers}
         self._static_numbers = frozenset(i for i, n in enumerate(names) if n in self._static_names)
         #: What JAX makes of the function: serves inside other traces, and where nothing is kept.
