@@ -8,8 +8,12 @@ import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
+from survjax._core.programs import clear_programs
+
 # Pictures are drawn without a screen, also where a test starts another process.
 os.environ.setdefault("MPLBACKEND", "Agg")
+# No test depends on what a user's cache holds, or adds to it; those of the cache have their own.
+os.environ["SURVJAX_CACHE_DIR"] = ""
 
 # The same examples on every run; compile times make a deadline meaningless.
 settings.register_profile(
@@ -34,6 +38,7 @@ def few_compiled_programs() -> Iterator[None]:
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
         jax.clear_caches()
+        clear_programs()
 
 
 @pytest.fixture(scope="session")

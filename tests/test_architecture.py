@@ -48,7 +48,9 @@ ALLOWED = {
 }
 # Imported where they are used: installed on request only, or slow to load where a fit alone
 # should not pay for them (tables for users; SciPy; what only scikit-learn asks an estimator).
-LATE = {"pandas", "scipy", "sklearn", "flax", "pyarrow", "polars", "rich", "dask", "duckdb"}
+LATE = {
+    "pandas", "scipy", "sklearn", "narwhals", "flax", "pyarrow", "polars", "rich", "dask", "duckdb",
+}  # fmt: skip
 HEAVY = ("jax", "sklearn", "pandas", "scipy", "matplotlib", "narwhals", "optax")
 
 
@@ -175,6 +177,16 @@ def test_global_settings_of_other_libraries_are_changed_on_request_only():
             changed = [node.func] if isinstance(node, ast.Call) else getattr(node, "targets", [])
             if any(SETTERS.search(ast.unparse(place)) for place in changed):
                 wrong.append(f"{module}:{node.lineno}: {ast.unparse(node)}")
+    assert wrong == []
+
+
+def test_what_is_compiled_at_the_top_of_a_module_is_kept_on_disk():
+    wrong = []
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            inside = getattr(node, "decorator_list", [getattr(node, "value", None)])
+            if any("jax.jit" in ast.unparse(part) for part in inside if part is not None):
+                wrong.append(f"{module}:{node.lineno} uses jax.jit: use _core.programs.program")
     assert wrong == []
 
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
+from survjax.inference.passes import Passes
 
 import survjax
 from survjax import (
@@ -26,13 +27,13 @@ from survjax import (
     compute_hazard,
 )
 from survjax._core.precision import double_precision
+from survjax._core.programs import Program, clear_programs
 from survjax.baselines import LinearRegression, LogisticRegression, MLPRegressor
 from survjax.inference._bootstrap import Bootstrap, bootstrap_bounds
 from survjax.inference._profile import condensed
 from survjax.inference._targets import Target
 from survjax.inference.histories import Histories, HistoryLikelihood
 from survjax.inference.likelihood import membership_entropy
-from survjax.inference.passes import Passes
 from survjax.optimize import fixed_point, iterate, orbit
 
 RNG = np.random.default_rng(11)
@@ -57,7 +58,7 @@ class Recorder:
         self.count += 1
         if self.count > 50:
             raise RuntimeError("ones end no loop")
-        shapes = jax.eval_shape(self.function, *args, **kwargs)
+        shapes = jax.eval_shape(jitted(self.function), *args, **kwargs)
         return jax.tree.map(lambda s: np.ones(s.shape, s.dtype), shapes)
 
     def __getattr__(self, name):
@@ -71,15 +72,20 @@ def abstract(leaf):
     return leaf
 
 
+def jitted(function):
+    """What JAX knows of a program."""
+    return function.jitted if isinstance(function, Program) else function
+
+
 def entry_points():
     """All compiled functions at the top of a module, by name."""
-    kind = type(jax.jit(len))
+    kinds = type(jax.jit(len)), Program
     found = {}
     for part in pkgutil.walk_packages(survjax.__path__, "survjax."):
         if not part.name.endswith("__main__"):
             module = importlib.import_module(part.name)
             for name, value in vars(module).items():
-                if isinstance(value, kind) and value.__module__ == part.name:
+                if isinstance(value, kinds) and value.__module__ == part.name:
                     found[f"{part.name.removeprefix('survjax.')}.{name}"] = value
     return found
 
@@ -94,6 +100,8 @@ def calls():
         lambda: model.membership([3.0]),
         lambda: model.score(T, EVENT),
         lambda: model.predict_interval([3.0]),
+        lambda: model.predict_interval(np.linspace(0.0, 9.0, 5000)),
+        lambda: model.mean(),
         lambda: compute_hazard(model.lifetime_, [3.0], jacobian=True),
         lambda: model.confidence_interval("survival", 3.0, method="profile"),
         lambda: model.confidence_interval("shapes", method="delta"),
@@ -166,6 +174,7 @@ def recorded():
     # What was traced meanwhile holds ones in place of programs: neither these tests nor later ones
     # may take it for the real thing.
     jax.clear_caches()
+    clear_programs()
     return recorders
 
 
@@ -180,6 +189,8 @@ def test_every_entry_point_lowers_for_gpus_and_tpus(recorded):
         reached = {name: r for name, r in recorded.items() if r.call is not None}
         for name, recorder in reached.items():
             args, kwargs = recorder.call
-            lowered = export.export(recorder.function, platforms=["cuda", "tpu"])(*args, **kwargs)
+            lowered = export.export(jitted(recorder.function), platforms=["cuda", "tpu"])(
+                *args, **kwargs
+            )
             assert lowered.platforms == ("cuda", "tpu"), name
             assert lowered.mlir_module_serialized, name

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 from pathlib import Path
 
 import jax
 import platformdirs
 from jax.experimental.compilation_cache import compilation_cache
 
-#: Bits of a folder's mode by which others may change what is in it.
-WRITABLE_BY_OTHERS = 0o022
+from survjax._core.program_files import WRITABLE_BY_OTHERS
+from survjax._core.program_keys import processor
 
 
 def enable_compile_cache(folder: str | os.PathLike[str] | None = None) -> Path:
     """Keep compiled programs on disk and take them from there.
 
-    A first fit in a fresh process spends much of its time on compiling. With this switched on,
-    only the first process ever does. It changes JAX's settings of this process, for all
-    code that uses JAX in it; nothing else in survjax does, and nothing but this call does it.
+    survjax's own programs are kept without this, in a folder that the environment variable
+    SURVJAX_CACHE_DIR names. This switches JAX's cache on, for other programs as well: it changes
+    JAX's settings of this process, for all code that uses JAX in it; nothing else in survjax does,
+    and nothing but this call does it.
 
     Parameters
     ----------
@@ -71,18 +70,7 @@ def enable_compile_cache(folder: str | os.PathLike[str] | None = None) -> Path:
 
 def _default_folder() -> Path:
     """The user's own folder for programs that suit this processor."""
-    return Path(platformdirs.user_cache_dir("survjax")) / f"compiled-{_processor()}"
-
-
-def _processor() -> str:
-    """A short name of what this processor can do: programs for another may not run here."""
-    text = platform.machine() + platform.processor()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-            text += next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    except OSError:
-        pass
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return Path(platformdirs.user_cache_dir("survjax")) / f"compiled-{processor()}"
 
 
 def _check_owner(path: Path) -> None:

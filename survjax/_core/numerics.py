@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
@@ -17,6 +19,11 @@ MAX_EXPONENT = 600.0
 def largest_exponent(z: jax.Array) -> float:
     """Where `bounded_exp` goes on linearly, in the precision of z."""
     return MAX_EXPONENT if jnp.finfo(z.dtype).bits == 64 else MAX_EXPONENT / 8.0
+
+
+def module_of(x: Any) -> Any:
+    """NumPy for its own arrays, JAX for all others: a loop on the host compiles nothing."""
+    return np if isinstance(x, np.ndarray) else jnp
 
 
 def bounded_exp(z: ArrayLike) -> jax.Array:

@@ -131,7 +131,10 @@ def ravel_parameters(tree: T) -> tuple[jax.Array, Callable[[Any], T]]:
     """
     arrays = [array for _, array in _parameters(tree, "")]
     shapes = [np.shape(array) for array in arrays]
-    if arrays:
+    if arrays and all(isinstance(array, np.ndarray) for array in arrays):
+        # Outside of all traces nothing need be compiled for this.
+        vector: Any = np.concatenate([np.ravel(array) for array in arrays])
+    elif arrays:
         vector = jnp.concatenate([jnp.ravel(jnp.asarray(array)) for array in arrays])
     else:
         vector = jnp.zeros(0)
@@ -140,7 +143,7 @@ def ravel_parameters(tree: T) -> tuple[jax.Array, Callable[[Any], T]]:
         pieces, start = [], 0
         for shape in shapes:
             size = math.prod(shape)
-            pieces.append(jnp.reshape(vector[start : start + size], shape))
+            pieces.append(vector[start : start + size].reshape(shape))
             start += size
         return _rebuild(tree, iter(pieces))
 

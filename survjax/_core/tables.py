@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import narwhals.stable.v1 as nw
 import numpy as np
-from narwhals.exceptions import NarwhalsError
 
 #: Names of columns that an error message lists.
 LISTED = 30
@@ -16,6 +14,10 @@ class Columns:
     """The columns of a table by name; None has no column."""
 
     def __init__(self, frame: Any) -> None:
+        # Slow to load, and no fit of arrays needs it.
+        import narwhals.stable.v1 as nw
+        from narwhals.exceptions import NarwhalsError
+
         try:
             self.table = nw.from_native(frame, eager_only=True)
             self.names = list(self.table.columns)
@@ -40,6 +42,8 @@ class Columns:
             more = ", ..." if len(self.names) > LISTED else ""
             listed = ", ".join(map(str, self.names[:LISTED])) + more
             raise ValueError(f"no column {name!r}: the table has {listed}")
+        import narwhals.stable.v1 as nw
+
         series = self.table.get_column(name)
         if series.dtype.is_numeric():
             if series.null_count() or series.dtype in (nw.Int128, nw.UInt128):

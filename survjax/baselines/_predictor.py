@@ -16,6 +16,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
+from survjax._core.programs import program
 from survjax.baselines._rows import Rows
 from survjax.optimize import Solution, gradient_descent, newton, optax_minimize
 
@@ -77,7 +78,7 @@ def derivatives(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, 
     return total + 0.5 * jnp.sum(penalty * theta**2), gradient + penalty * theta, hessian
 
 
-compiled_derivatives = jax.jit(derivatives, static_argnums=0)
+compiled_derivatives = program(derivatives, static_argnums=0)
 
 
 def products(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, Any, Any]:
@@ -112,7 +113,7 @@ def _row_derivatives(loss: Loss) -> Callable[..., Any]:
     return jax.vmap(one, in_axes=(1, 0), out_axes=(0, 1, 2))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 5))
+@program(static_argnums=(0, 1, 5))
 def solve(
     loss: Loss,
     solver: Any,
@@ -156,7 +157,7 @@ def along(summary: Callable[..., Any], path: np.ndarray, rows: Rows) -> dict[str
     return {name: np.asarray(column)[: len(path)] for name, column in means.items()}
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@program(static_argnums=0)
 def _along(summary: Callable[..., Any], path: Any, rows: Rows) -> Any:
     by_row = jax.vmap(jax.vmap(summary, in_axes=(1, 0)), in_axes=(0, None))
 

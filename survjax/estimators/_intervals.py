@@ -120,7 +120,14 @@ class Intervals(FittedState):
             if not hasattr(self, "_rows"):
                 raise rows_needed('method="profile"')
             return profiled(
-                self.lifetime_, self.covariance_, self._maxima, self._rows, curve, target, level
+                self._template,
+                self.parameters_,
+                self.covariance_,
+                self._maxima,
+                self._rows,
+                curve,
+                target,
+                level,
             )
         if not hasattr(self, "bootstrap_"):
             self.bootstrap()

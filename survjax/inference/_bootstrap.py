@@ -18,6 +18,7 @@ from jax import lax
 
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax._core.truncation_rows import with_truncation_rows
 from survjax._core.validation import random_generator
@@ -65,7 +66,7 @@ class Bootstrap:
     skewness: np.ndarray
 
 
-@jax.jit
+@program
 def _refit(
     lifetime: Lifetime, starts: Any, rows: Observations, limits: Limits, correction: Correction
 ) -> Any:
@@ -202,7 +203,7 @@ def _end(found: dict[str, np.ndarray], i: int, j: int) -> LocalMaximum:
     )
 
 
-@jax.jit
+@program
 def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
     """Sum over rows of weight * score^3, all products of three entries: (p, p, p)."""
     vector, unravel = ravel_parameters(lifetime)
@@ -210,7 +211,7 @@ def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
     return jnp.einsum("n,na,nb,nc->abc", rows.weight, scores, scores, scores)
 
 
-@partial(jax.jit, static_argnames=("curve",))
+@program(static_argnames=("curve",))
 def _at_points(lifetime: Lifetime, points: Any, targets: Target, *, curve: str) -> Any:
     """Targets (m,) on the safe scale at the fit, their slopes (m, p), and at each point (B, m)."""
     estimate, unravel = ravel_parameters(lifetime)

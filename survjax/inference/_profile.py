@@ -21,19 +21,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from survjax._core.numerics import module_of
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax._core.truncation_rows import with_truncation_rows
 from survjax.inference._targets import Target, expansion
 from survjax.inference.likelihood import derivatives, log_likelihood
-from survjax.inference.local_maxima import padded
+from survjax.inference.local_maxima import Maximizer, padded
 from survjax.inference.summaries import condense, is_plain
+from survjax.inference.template import Template
 from survjax.lifetimes import Lifetime, Mixture, Weibull
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import NewtonState, advance, init
 
 #: Plain data of more rows are condensed to this many: the profile's shape does not change.
-PROFILE_ROWS = 4096
+PROFILE_ROWS = 2048
 #: Lanes that climb side by side.
 LANES = 16
 #: Curvature of the term that holds g near c, in units of the estimate's information on g.
@@ -85,61 +88,101 @@ def _penalized(parts: Any, c: Any, stiffness: Any) -> tuple[Any, Any, Any]:
     """What Newton minimizes, from the parts of l and g at a point."""
     (value, gradient, hessian), (g, slope, bend) = parts
     gap = g - c
+    outer = module_of(slope).outer(slope, slope)
     return (
         -value + 0.5 * stiffness * gap**2,
         -gradient + stiffness * gap * slope,
-        -hessian + stiffness * (jnp.outer(slope, slope) + gap * bend),
+        -hessian + stiffness * (outer + gap * bend),
     )
 
 
-def _climb(lane: Lane, parts: Any, problem: Problem) -> Lane:
+def chosen(first: Any, left: Any, right: Any) -> Any:
+    """One of two trees; on the host without a copy."""
+    if isinstance(first, (bool, np.bool_)):
+        return left if first else right
+    return jax.tree.map(partial(jnp.where, first), left, right)
+
+
+def steadied(parts: Any, moved: Any, tilt: Any, steep: Any) -> tuple[Any, Any, Any]:
+    """The log-likelihood with the gradient it lacks and the penalty of `steepness`."""
+    xp = module_of(moved)
+    value, gradient, hessian = parts
+    ratio = xp.exp(2.0 * xp.minimum(moved, 300.0))
+    return (
+        value + tilt @ moved - steep @ (ratio - 1.0 - 2.0 * moved),
+        gradient + tilt - 2.0 * steep * (ratio - 1.0),
+        hessian - xp.diag(4.0 * steep * ratio),
+    )
+
+
+def start_lane(estimate: Any, parts: Any, problem: Problem) -> Lane:
+    """A lane at the estimate, before its first step outward."""
+    xp = module_of(estimate)
+    return Lane(
+        newton=init(estimate, 1.0),
+        home=estimate,
+        parts=parts,
+        c=problem.goal * problem.error * (1.0 + 1.0 / STIFFNESS),
+        inside=0.0 * problem.goal,
+        outside=problem.goal + xp.inf,
+        step=problem.goal * problem.error,
+        n_flat=xp.asarray(0),
+        n_evaluations=xp.asarray(0),
+        bound=problem.center + xp.nan,
+        done=~(xp.isfinite(problem.center) & (problem.error > 0)),
+    )
+
+
+def climb_once(lane: Lane, parts: Any, problem: Problem) -> Lane:
     """One Newton iteration for the lane's c, given the parts at the point it tries."""
+    xp = module_of(lane.newton.x)
     held = _penalized(parts, problem.center + problem.direction * lane.c, problem.stiffness)
     newton = advance(lane.newton, *held, tol=1e-4, max_iter=MOST_ITERATIONS, max_step=3.0)
-    accepted = jnp.all(newton.x == lane.newton.trial)
+    accepted = xp.all(newton.x == lane.newton.trial)
     return dataclasses.replace(
         lane,
         newton=newton,
-        parts=jax.tree.map(partial(jnp.where, accepted), parts, lane.parts),
+        parts=chosen(accepted, parts, lane.parts),
         n_evaluations=lane.n_evaluations + 1,
     )
 
 
-def _walk(lane: Lane, problem: Problem) -> Lane:
+def walk(lane: Lane, problem: Problem) -> Lane:
     """Judge the point of the profile that was reached, and choose the next c.
 
     The root of twice the fall grows nearly in proportion to the distance, with a slope that the
     profile's own slope gives: a Newton step in it, no longer than twice the last good one, and
     kept inside the bracket.
     """
+    xp = module_of(lane.newton.x)
     (value, _, _), (g, _, _) = lane.parts
     stiffness, goal = problem.stiffness, problem.goal
     ends = (int(ResultCode.CONVERGED), int(ResultCode.ROUNDING))
     good = (lane.newton.code == ends[0]) | (lane.newton.code == ends[1])
     distance = problem.direction * (g - problem.center)
-    reached = jnp.sqrt(jnp.maximum(2.0 * (problem.top - value), 0.0))
-    slope = stiffness * (lane.c - distance) / jnp.maximum(reached, 1e-12)
+    reached = xp.sqrt(xp.maximum(2.0 * (problem.top - value), 0.0))
+    slope = stiffness * (lane.c - distance) / xp.maximum(reached, 1e-12)
     short, over = good & (reached < goal), good & (reached >= goal)
-    inside = jnp.where(short, lane.c, lane.inside)
-    outside = jnp.where(over, lane.c, lane.outside)
-    ahead = jnp.where(slope > 0, (goal - reached) / slope, jnp.inf)
-    found = good & (jnp.abs(reached - goal) < 1e-4) & (slope > 0)
+    inside = xp.where(short, lane.c, lane.inside)
+    outside = xp.where(over, lane.c, lane.outside)
+    ahead = xp.where(slope > 0, (goal - reached) / slope, xp.inf)
+    found = good & (xp.abs(reached - goal) < 1e-4) & (slope > 0)
     # Where the profile jumps over the level, the point just beyond it is the bound.
-    bound = jnp.where(over, g, lane.bound)
-    bound = jnp.where(found, g + problem.direction * ahead, bound)
+    bound = xp.where(over, g, lane.bound)
+    bound = xp.where(found, g + problem.direction * ahead, bound)
     far = FAR + 3.0 * problem.error
-    flat = short & (jnp.abs(slope) * 4.0 * far < goal - reached)
-    n_flat = jnp.where(flat, lane.n_flat + 1, 0)
+    flat = short & (xp.abs(slope) * 4.0 * far < goal - reached)
+    n_flat = xp.where(flat, lane.n_flat + 1, 0)
     endless = short & ((lane.c > far) | (n_flat >= 2))
-    bound = jnp.where(endless & ~found, problem.direction * jnp.inf, bound)
-    step = jnp.where(short, 2.0 * lane.step, jnp.where(good, lane.step, 0.25 * lane.step))
-    c = jnp.minimum(distance + ahead + goal * slope / stiffness, inside + step)
+    bound = xp.where(endless & ~found, problem.direction * xp.inf, bound)
+    step = xp.where(short, 2.0 * lane.step, xp.where(good, lane.step, 0.25 * lane.step))
+    c = xp.minimum(distance + ahead + goal * slope / stiffness, inside + step)
     usable = good & (c > inside) & (c < outside)
-    halfway = jnp.where(jnp.isfinite(outside), 0.5 * (inside + outside), inside + step)
-    c = jnp.where(usable, c, jnp.minimum(halfway, inside + step))
+    halfway = xp.where(xp.isfinite(outside), 0.5 * (inside + outside), inside + step)
+    c = xp.where(usable, c, xp.minimum(halfway, inside + step))
     small = 1e-7 * (problem.error + inside)
     stuck = (outside - inside <= small) | (step <= small)
-    home = jnp.where(short, lane.newton.x, lane.home)
+    home = xp.where(short, lane.newton.x, lane.home)
     return Lane(
         newton=init(home, 1.0),
         home=home,
@@ -155,7 +198,7 @@ def _walk(lane: Lane, problem: Problem) -> Lane:
     )
 
 
-@partial(jax.jit, static_argnames=("curve",))
+@program(static_argnames=("curve",))
 def _solve(
     lifetime: Lifetime,
     rows: Observations,
@@ -175,37 +218,18 @@ def _solve(
         problem = dataclasses.replace(problem, top=top)
 
         def parts_at(x: jax.Array) -> Any:
-            value, gradient, hessian = derivatives(unravel(x), rows)
-            moved = x - estimate
-            ratio = jnp.exp(2.0 * jnp.minimum(moved, 300.0))
-            held = (
-                value + tilt @ moved - steep @ (ratio - 1.0 - 2.0 * moved),
-                gradient + tilt - 2.0 * steep * (ratio - 1.0),
-                hessian - jnp.diag(4.0 * steep * ratio),
-            )
+            held = steadied(derivatives(unravel(x), rows), x - estimate, tilt, steep)
             return held, expansion(unravel, x, curve, target)
 
         def body(lane: Lane) -> Lane:
-            lane = _climb(lane, parts_at(lane.newton.trial), problem)
+            lane = climb_once(lane, parts_at(lane.newton.trial), problem)
             arrived = lane.newton.code != int(ResultCode.RUNNING)
-            return jax.tree.map(partial(jnp.where, arrived), _walk(lane, problem), lane)
+            return chosen(arrived, walk(lane, problem), lane)
 
-        usable = jnp.isfinite(problem.center) & (problem.error > 0)
-        start = Lane(
-            newton=init(estimate, 1.0),
-            home=estimate,
-            parts=jax.tree.map(
-                lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(parts_at, estimate)
-            ),
-            c=problem.goal * problem.error * (1.0 + 1.0 / STIFFNESS),
-            inside=0.0 * problem.goal,
-            outside=problem.goal + jnp.inf,
-            step=problem.goal * problem.error,
-            n_flat=jnp.asarray(0),
-            n_evaluations=jnp.asarray(0),
-            bound=problem.center + jnp.nan,
-            done=~usable,
+        nothing = jax.tree.map(
+            lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(parts_at, estimate)
         )
+        start = start_lane(estimate, nothing, problem)
         # What cannot move, such as S(0) = 1, is its own bound.
         still = jnp.isinf(problem.center) | (problem.error == 0)
         end = lax.while_loop(lambda lane: ~lane.done, body, start)
@@ -260,12 +284,12 @@ def profile_bounds(
         error=np.pad(np.concatenate([errors, errors]), (0, fill)),
     )
     wide = jax.tree.map(lambda part: lanes(part, part), targets)
-    steep = _steepness(lifetime, rows.n_units)
+    steep = steepness(lifetime, rows.n_units)
     found = np.asarray(_solve(lifetime, small, tilt, steep, wide, problems, curve=curve))
     return found[:m], found[m : 2 * m]
 
 
-def _steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
+def steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
     """Weight (p,) of the penalty that keeps a profile from falling into a collapse.
 
     A vanishing penalty on the shapes of several Weibulls (Chen, Tan and Zhang 2008), taken
@@ -279,9 +303,6 @@ def _steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
     return amount
 
 
-_gradient = jax.jit(lambda lifetime, rows: derivatives(lifetime, rows)[1])
-
-
 def condensed(lifetime: Lifetime, rows: Observations) -> tuple[Observations, np.ndarray]:
     """Padded rows, few enough, with the gradient they lack at the maximum of all rows.
 
@@ -293,5 +314,6 @@ def condensed(lifetime: Lifetime, rows: Observations) -> tuple[Observations, np.
     small = condense(rows, PROFILE_ROWS) if is_plain(rows) else rows
     if small.n_rows == rows.n_rows:
         return padded(rows), np.zeros(p)
-    small = padded(small)
-    return small, -np.asarray(_gradient(lifetime, small))
+    vector = np.asarray(ravel_parameters(lifetime)[0])
+    there = Maximizer(Template(lifetime), small).at(vector[None])[0]
+    return padded(small), -there.gradient

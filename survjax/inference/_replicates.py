@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax.inference.nonparametric import censoring_curve
 from survjax.inference.summaries import condense
 from survjax.lifetimes import Lifetime, Mixture
@@ -104,7 +105,7 @@ def _one_row_a_unit(rows: Observations) -> Observations:
     return units.reweighted(np.ones(units.n_rows))
 
 
-@jax.jit
+@program
 def _lives(lifetime: Lifetime, entry: Any, exposure: Any, choice: Any) -> jax.Array:
     """Lives beyond `entry` (n,) from unit exponentials (B, n); uniforms choose the component."""
 

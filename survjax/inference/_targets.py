@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from survjax._core.programs import program
 from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.inference.curves import safe_value
 from survjax.inference.uncertainty import link_values
@@ -74,7 +74,7 @@ def _expand(function: Any, at: jax.Array) -> tuple[Any, Any, Any]:
     return value, slope, bend
 
 
-@partial(jax.jit, static_argnames=("curve",))
+@program(static_argnames=("curve",))
 def _linear(lifetime: Lifetime, targets: Target, *, curve: str) -> tuple[jax.Array, jax.Array]:
     """Values (m,) and slopes (m, p) of targets on the safe scale."""
     x, unravel = ravel_parameters(lifetime)

@@ -7,7 +7,6 @@ the log(-log) scale, positive quantities on the log scale. They cannot leave the
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from statistics import NormalDist
 from typing import Any
 
@@ -17,11 +16,15 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
+from survjax.inference._points import FEW, WIDTH, evaluate_points
 from survjax.lifetimes import Lifetime, Mixture
 
 #: Units worked on at once: their quadrature nodes stay in cache.
 UNITS = 1024
+#: Curves that follow from the cumulative hazard, which few units need not compile.
+FROM_HAZARDS = ("cumulative_hazard", "quantile", "time_at_hazard")
 #: Curves that have one safe value, so that they are compiled once.
 SAME = {"survival": "cumulative_hazard", "cdf": "cumulative_hazard"}
 CURVES = ("survival", "hazard", "cumulative_hazard", "density", "cdf", "quantile", "mean")
@@ -61,41 +64,29 @@ def _standard_error(covariance: jax.Array, slope: jax.Array) -> jax.Array:
     return size * jnp.sqrt(jnp.maximum(jnp.sum((covariance @ unit) * unit, axis=0), 0.0))
 
 
-@partial(jax.jit, static_argnames=("curves", "errors"))
+@program(static_argnames=("curve", "errors"))
 def _evaluate(
-    lifetime: Lifetime,
-    covariance: jax.Array,
-    t: jax.Array,
-    ages: jax.Array,
-    *,
-    curves: tuple[str, ...],
-    errors: bool,
+    lifetime: Lifetime, covariance: Any, t: Any, ages: Any, *, curve: str, errors: bool
 ) -> tuple[jax.Array, jax.Array]:
-    """Safe values and standard errors of several curves, each (curves, blocks, units)."""
+    """Safe values and standard errors of a curve, each (blocks, units)."""
     vector, unravel = ravel_parameters(lifetime)
     per_unit = jax.vmap(unravel, in_axes=1, out_axes=-1)
 
     def block(t_and_ages: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         t, ages = t_and_ages
-        found = []
-        for i, curve in enumerate(curves):
 
-            def total(wide: jax.Array, i: int = i, curve: str = curve) -> Any:
-                values = safe_value(per_unit(wide).given(ages), curve, t[i])
-                return jnp.sum(values), values
+        def total(wide: jax.Array) -> Any:
+            values = safe_value(per_unit(wide).given(ages), curve, t)
+            return jnp.sum(values), values
 
-            # Each unit gets its own copy of the parameters: the gradient of the sum then holds
-            # every unit's gradient, at one reverse pass for any number of parameters.
-            wide = jnp.broadcast_to(vector[:, None], (vector.size, ages.size))
-            if errors:
-                (_, values), slope = jax.value_and_grad(total, has_aux=True)(wide)
-                spread = _standard_error(covariance, slope)
-            else:
-                values = total(wide)[1]
-                spread = jnp.zeros_like(values)
-            found.append((values, spread))
-        values, spreads = zip(*found, strict=True)
-        return jnp.stack(values), jnp.stack(spreads)
+        # Each unit gets its own copy of the parameters: the gradient of the sum then holds
+        # every unit's gradient, at one reverse pass for any number of parameters.
+        wide = jnp.broadcast_to(vector[:, None], (vector.size, ages.size))
+        if not errors:
+            values = total(wide)[1]
+            return values, jnp.zeros_like(values)
+        (_, values), slope = jax.value_and_grad(total, has_aux=True)(wide)
+        return values, _standard_error(covariance, slope)
 
     return lax.map(block, (t, ages))
 
@@ -129,37 +120,45 @@ def evaluate(
     """
     t, ages = np.atleast_2d(np.asarray(t, float)), np.asarray(ages, float)
     curves = tuple(SAME.get(curve, curve) for curve in curves)
-    if len(set(curves)) < len(curves):
-        return _evaluate_each(lifetime, covariance, curves, t, ages)
-    n = ages.shape[0]
-    size = bucket_size(n) if n <= UNITS else -(-bucket_size(n) // UNITS) * UNITS
-    wide = np.pad(t, ((0, 0), (0, size - n)), mode="edge")
-    ages = np.pad(ages, (0, size - n), mode="edge")
-    units = min(size, UNITS)
-    wide = wide.reshape(len(curves), -1, units).transpose(1, 0, 2)
-    p = ravel_parameters(lifetime)[0].size
-    held = np.zeros((p, p)) if covariance is None else covariance
-    found = _evaluate(
-        lifetime, held, wide, ages.reshape(-1, units), curves=curves, errors=covariance is not None
-    )
-    values, errors = (
-        np.asarray(part).transpose(1, 0, 2).reshape(len(curves), -1)[:, :n] for part in found
-    )
-    return values, errors
-
-
-def _evaluate_each(
-    lifetime: Lifetime, covariance: Any, curves: tuple[str, ...], t: np.ndarray, ages: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """One curve after the other, so that one asked for several times is compiled once."""
-    values, errors = np.empty_like(t), np.empty_like(t)
+    values, errors = np.empty(t.shape), np.empty(t.shape)
     for curve in dict.fromkeys(curves):
+        # One asked for several times is one for more units.
         rows = [i for i, name in enumerate(curves) if name == curve]
-        found = evaluate(
-            lifetime, covariance, (curve,), t[rows].reshape(1, -1), np.tile(ages, len(rows))
+        found = _evaluate_one(
+            lifetime, covariance, curve, t[rows].ravel(), np.tile(ages, len(rows))
         )
         for part, filled in zip(found, (values, errors), strict=True):
             filled[rows] = part.reshape(len(rows), -1)
+    return values, errors
+
+
+def _evaluate_one(
+    lifetime: Lifetime, covariance: np.ndarray | None, curve: str, t: np.ndarray, ages: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Safe values and standard errors (n,) of one curve."""
+    n = ages.size
+    if n <= FEW and curve in FROM_HAZARDS:
+        return evaluate_points(lifetime, covariance, curve, t, ages)
+    # Few units in blocks of one width, a call each, so that all their numbers share a program.
+    units, size = WIDTH, -(-n // WIDTH) * WIDTH
+    if n > FEW:
+        units, size = UNITS, -(-bucket_size(n) // UNITS) * UNITS
+    blocks = [np.pad(part, (0, size - n), mode="edge").reshape(-1, units) for part in (t, ages)]
+    p = ravel_parameters(lifetime)[0].size
+    held = np.zeros((p, p)) if covariance is None else covariance
+    calls = (
+        [blocks]
+        if n > FEW
+        else [[part[i : i + 1] for part in blocks] for i in range(size // units)]
+    )
+    found = [
+        _evaluate(lifetime, held, *call, curve=curve, errors=covariance is not None)
+        for call in calls
+    ]
+    values, errors = (
+        np.concatenate([np.asarray(part).ravel() for part in parts])[:n]
+        for parts in zip(*found, strict=True)
+    )
     return values, errors
 
 
@@ -214,7 +213,7 @@ def by_inversion(
     return np.minimum(below, log_times), np.maximum(above, log_times)
 
 
-@jax.jit
+@program
 def _log_membership(mixture: Mixture, ages: jax.Array, failed: jax.Array) -> jax.Array:
     return mixture.log_membership(ages, failed)
 
@@ -227,7 +226,7 @@ def memberships(mixture: Mixture, ages: np.ndarray, failed: np.ndarray) -> np.nd
     return np.exp(np.asarray(_log_membership(mixture, *wide)))[:, :n]
 
 
-@jax.jit
+@program
 def _times_at(lifetime: Lifetime, hazards: jax.Array) -> jax.Array:
     return lifetime.inverse_cumulative_hazard(hazards)
 

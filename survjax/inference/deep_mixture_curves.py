@@ -7,7 +7,6 @@ components, so curves, ages reached and remaining life need nothing new.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +17,7 @@ from jax import lax
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax._core.programs import program
 from survjax.inference.curves import SAME, safe_value
 from survjax.inference.deep_mixture import MixtureNetwork
 from survjax.inference.forms import MixtureForm
@@ -76,7 +76,7 @@ def pooled_mixture(network: MixtureNetwork, eta: Any) -> Mixture:
     return Mixture(flat[0][1:] - flat[0][0], Weibull(flat[1], flat[2]))
 
 
-@partial(jax.jit, static_argnames=("network",))
+@program(static_argnames=("network",))
 def _predictors_of(network: MixtureNetwork, parameters: Any, columns: Any, x: Any) -> Any:
     """Predictors of blocks of assets: (blocks, Q, M, UNITS)."""
     return lax.map(
@@ -97,7 +97,7 @@ def _means(network: MixtureNetwork, eta: Any, ages: Any) -> tuple[Any, Any]:
     return jnp.log(pooled), jnp.log(own)
 
 
-@partial(jax.jit, static_argnames=("network", "curve", "errors"))
+@program(static_argnames=("network", "curve", "errors"))
 def _evaluate(
     network: MixtureNetwork, eta: Any, t: Any, ages: Any, *, curve: str, errors: bool
 ) -> Any:
@@ -184,7 +184,7 @@ def spread_of_members(own: np.ndarray, values: np.ndarray) -> np.ndarray:
         return np.sqrt(np.sum((own - values) ** 2, axis=0) / (len(own) - 1))
 
 
-@partial(jax.jit, static_argnames=("network",))
+@program(static_argnames=("network",))
 def _memberships(
     network: MixtureNetwork, parameters: Any, columns: Any, x: Any, ages: Any, failed: Any
 ) -> Any:
@@ -227,7 +227,7 @@ def ensemble_memberships(
     return np.take_along_axis(own, order, 1), np.take_along_axis(pooled, order, 1).sum(axis=0)
 
 
-@partial(jax.jit, static_argnames=("network",))
+@program(static_argnames=("network",))
 def _median_logs(network: MixtureNetwork, parameters: Any, z: Any) -> Any:
     k = network.n_components
     eta = predictors_of_members(network, parameters, z)
@@ -242,7 +242,7 @@ def component_order(network: MixtureNetwork, parameters: Any, z: np.ndarray) -> 
     return np.argsort(np.asarray(_median_logs(network, parameters, few)), axis=1)
 
 
-@partial(jax.jit, static_argnames=("network",))
+@program(static_argnames=("network",))
 def _terms(network: MixtureNetwork, parameters: Any, columns: Any, rows: Any, x: Any) -> Any:
     def block(part: Any) -> Any:
         rows, x = part

@@ -6,13 +6,13 @@ a unit, and all stretches of a plan, are of one component of one member.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from survjax._core.programs import program
 from survjax.inference.deep_mixture import MixtureNetwork
 from survjax.inference.deep_mixture_curves import (
     Ensemble,
@@ -25,7 +25,7 @@ from survjax.inference.histories import Histories, mixture_terms, pieces_of_unit
 from survjax.inference.paths import mixture_curves
 
 
-@partial(jax.jit, static_argnames=("network",))
+@program(static_argnames=("network",))
 def _terms(network: MixtureNetwork, parameters: Any, columns: Any, piece: Any) -> Any:
     eta = predictors_of_members(network, parameters, (piece["x"] - columns[0]) / columns[1])
     known = {name: piece[name] for name in ("unit", "start", "stop", "event", "first")}
@@ -42,7 +42,7 @@ def ensemble_history_terms(ensemble: Ensemble, rows: Histories, x: np.ndarray) -
     return np.concatenate(parts)
 
 
-@partial(jax.jit, static_argnames=("network",))
+@program(static_argnames=("network",))
 def _along(
     network: MixtureNetwork, parameters: Any, columns: Any, x: Any, edges: Any, age: Any
 ) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 
 from survjax._core.numerics import bucket_size
 from survjax._core.precision import double_precision
+from survjax._core.programs import program
 from survjax._core.pytree import parameter_names, ravel_parameters
 from survjax._core.validation import check_times
 from survjax.lifetimes import Lifetime
@@ -40,7 +40,7 @@ class Derivatives(NamedTuple):
     names: tuple[str, ...]
 
 
-@partial(jax.jit, static_argnames=("curve", "jacobian", "hessian"))
+@program(static_argnames=("curve", "jacobian", "hessian"))
 def _evaluate(
     lifetime: Lifetime, times: jax.Array, *, curve: str, jacobian: bool, hessian: bool
 ) -> tuple[Any, Any, Any]:

@@ -9,7 +9,6 @@ has produced all of a unit's rows.
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import jax
@@ -18,6 +17,7 @@ import numpy as np
 
 from survjax._core.numerics import bucket_size, logsumexp
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax._core.times import tolerance
 from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, MixtureForm
 from survjax.inference.nonparametric._log_rank import label
@@ -130,7 +130,7 @@ class Histories:
         return float(self.weight.sum())
 
 
-@partial(jax.jit, static_argnames=("layout", "order"))
+@program(static_argnames=("layout", "order"))
 def _of_piece(
     form: Form, theta: Any, piece: dict[str, Any], columns: Any, *, layout: Layout, order: int
 ) -> Any:
@@ -149,7 +149,7 @@ def _of_piece(
     return total, gradient, hessian
 
 
-@partial(jax.jit, static_argnames=("layout",))
+@program(static_argnames=("layout",))
 def _shares_of_piece(form: Form, theta: Any, piece: Any, columns: Any, *, layout: Layout) -> Any:
     eta = predictors(layout, theta, (piece["x"] - columns[0]) / columns[1])
     return jax.nn.softmax(joint_terms(_mixture(form, eta, piece), piece)[0], axis=0)

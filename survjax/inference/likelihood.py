@@ -22,6 +22,7 @@ from jax import lax
 
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.inference.row_derivatives import (
     RowDerivatives,
@@ -36,7 +37,7 @@ from survjax.lifetimes import Lifetime, Mixture
 BLOCK = 4096
 
 
-_compiled_contributions = jax.jit(log_contributions)
+_compiled_contributions = program(log_contributions)
 
 
 def contributions(lifetime: Lifetime, rows: Observations) -> np.ndarray:
@@ -51,7 +52,7 @@ def shares(mixture: Mixture, rows: Observations) -> jax.Array:
     return jax.nn.softmax(joint + mixture.log_weights.reshape(joint.shape[0], -1), axis=0)
 
 
-_compiled_shares = jax.jit(shares)
+_compiled_shares = program(shares)
 
 
 def entropy(shares: np.ndarray, weight: np.ndarray) -> float:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.inference.likelihood import BLOCK, derivatives
 from survjax.inference.template import Template
@@ -134,7 +135,7 @@ def _corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, A
     return value, gradient, hessian - jnp.diag(4.0 * correction.penalty * ratio)
 
 
-@jax.jit
+@program
 def maximize_from(
     lifetime: Lifetime,
     starts: jax.Array,

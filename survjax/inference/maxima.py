@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.normal import normal_cdf
 from survjax._core.observations import Observations
 from survjax._core.pytree import ravel_parameters
 from survjax.inference._profile import profile_bounds
+from survjax.inference._profile_parameters import profile_parameters
 from survjax.inference._targets import Target, target_errors
 from survjax.inference.curves import by_inversion, evaluate, natural_interval
 from survjax.inference.interior import Interior, faults
@@ -193,15 +195,13 @@ def _mixture_quantile(
 
     The components' own quantiles, at the standard normal's z, enclose the mixture's.
     """
-    from scipy.special import ndtr  # slow to load, and no fit needs it
-
     ends = center + z * spread
     low, high = ends.min(axis=0), ends.max(axis=0)
     weights = weights.reshape(-1, *(1,) * (center.ndim - 1))
     x = 0.5 * (low + high)
     for _ in range(100):
         standard = (x - center) / spread
-        gap = np.sum(weights * ndtr(standard), axis=0) - share
+        gap = np.sum(weights * normal_cdf(standard), axis=0) - share
         low, high = np.where(gap < 0, x, low), np.where(gap > 0, x, high)
         density = np.sum(weights * np.exp(-0.5 * standard**2) / spread, axis=0) / np.sqrt(2 * np.pi)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -237,7 +237,8 @@ def parameter_bounds(
 
 
 def profiled(
-    lifetime: Lifetime,
+    template: Template,
+    x: np.ndarray,
     covariance: np.ndarray,
     maxima: Maxima | None,
     rows: Observations,
@@ -249,10 +250,9 @@ def profiled(
 
     A maximum of lesser weight counts as if the likelihood had fallen by the log of the ratio.
     """
-    vector, unravel = ravel_parameters(lifetime)
     goal = normal_quantile(level)
     if maxima is None:
-        starts = [(np.asarray(vector), covariance, goal)]
+        starts = [(x, covariance, goal)]
     else:
         fall = 2.0 * np.log(maxima.weights.max() / maxima.weights)
         fall[0] = 0.0
@@ -261,7 +261,12 @@ def profiled(
     found = []
     for x, c, reach in starts:
         if reach > 0.0:
-            here = unravel(x)
+            if curve == "natural":
+                index = target.index
+                values, errors = (part[index] for part in link_errors(template, x, c))
+                found.append(profile_parameters(template, x, rows, index, values, errors, reach))
+                continue
+            here = template.at(x)
             values, errors = target_errors(here, c, target, curve=curve)
             found.append(profile_bounds(here, rows, curve, target, values, errors, reach))
     low, high = zip(*found, strict=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax._core.truncation_rows import with_truncation_rows
 from survjax.inference._parallel import n_threads
@@ -32,7 +33,7 @@ LARGE_PART, SMALL_PART = 65_536, 16_384
 Derivatives = tuple[float, np.ndarray, np.ndarray]
 
 
-@jax.jit
+@program
 def _packed(lifetime: Lifetime, x: Any, rows: Observations) -> jax.Array:
     """Value, gradient and Hessian at x (p,) in one vector."""
     value, gradient, hessian = derivatives(ravel_parameters(lifetime)[1](x), rows)

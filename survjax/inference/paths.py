@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.numerics import logsumexp
+from survjax._core.programs import program
 from survjax.inference.forms import AcceleratedForm, Form, Layout, MixtureForm
 from survjax.inference.regression import predictors
 from survjax.inference.regression_curves import FittedForm
@@ -60,7 +60,7 @@ def mixture_curves(mixture: Mixture, starts: Any, length: Any) -> tuple[Any, Any
     return jnp.log(hazard), jnp.log(jnp.sum(jnp.exp(member) * means))
 
 
-@partial(jax.jit, static_argnames=("layout",))
+@program(static_argnames=("layout",))
 def _along(
     form: Form, theta: Any, columns: Any, x: Any, edges: Any, age: Any, *, layout: Layout
 ) -> Any:

@@ -13,10 +13,12 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from survjax._core.normal import normal_cdf
+from survjax._core.numerics import module_of
 
 #: Nodes of the table of centers, even in error / (1 + error).
 NODES = 256
@@ -51,32 +53,32 @@ def centers(share: float) -> np.ndarray:
 
 def average(y: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Average of 1 - exp(-exp(y + error Z)) over a standard normal Z, to 1e-6 of its value."""
-    from scipy.special import ndtr  # slow to load, and no fit needs it
-
     nodes, weights = np.polynomial.hermite_e.hermegauss(31)
-    hazard = np.exp(np.minimum(y[:, None] + error[:, None] * nodes, 50.0))
-    narrow = -np.expm1(-hazard) @ (weights / weights.sum())
+    narrow = error < WIDE
+    found = np.empty(y.shape)
+    hazard = np.exp(np.minimum(y[narrow, None] + error[narrow, None] * nodes, 50.0))
+    found[narrow] = -np.expm1(-hazard) @ (weights / weights.sum())
     g = np.linspace(-36.0, 4.0, 81)
     density = np.exp(g - np.exp(g))
-    wide = ndtr((y[:, None] - g) / error[:, None]) @ (density / density.sum())
-    return np.where(error < WIDE, narrow, wide)
+    shares = normal_cdf((y[~narrow, None] - g) / error[~narrow, None])
+    found[~narrow] = shares @ (density / density.sum())
+    return found
 
 
-def center(table: jax.Array, error: jax.Array) -> jax.Array:
+def center(table: Any, error: Any) -> Any:
     """The center at each error, by cubic interpolation in a table of `centers`."""
+    xp = module_of(error)
     x = NODES * error / (1.0 + error)
-    left = jnp.clip(jnp.floor(x), 0, NODES - 1)
+    left = xp.clip(xp.floor(x), 0, NODES - 1)
     r = x - left
     a, b, c, d = (table[left.astype(int) + i] for i in range(4))
     value = b + 0.5 * r * (
         c - a + r * (2.0 * a - 5.0 * b + 4.0 * c - d + r * (3.0 * (b - c) + d - a))
     )
-    return value * jnp.sqrt(1.0 + error**2)
+    return value * xp.sqrt(1.0 + error**2)
 
 
-def reach(
-    at: Callable[[jax.Array], tuple[jax.Array, jax.Array]], point: jax.Array, table: jax.Array
-) -> jax.Array:
+def reach(at: Callable[[Any], tuple[Any, Any]], point: Any, table: Any) -> Any:
     """The life at which the predictive share is reached, the nearest to the point estimate.
 
     Parameters
@@ -87,67 +89,82 @@ def reach(
         Where the estimate alone reaches the share.
     table : array
         `centers` of the share.
+
+    Notes
+    -----
+    With arrays of NumPy the search runs on the host, and compiles nothing.
     """
+    xp = module_of(point)
 
-    def gap(x: jax.Array) -> jax.Array:
-        y, error = at(jnp.exp(x))
+    def gap(x: Any) -> Any:
+        y, error = at(xp.exp(x))
         # Times at which H leaves the range of numbers are too early for an answer.
-        seen = jnp.isfinite(y) & jnp.isfinite(error)
-        return jnp.where(seen, y, jnp.inf) - center(table, jnp.where(seen, error, 0.0))
+        seen = xp.isfinite(y) & xp.isfinite(error)
+        return xp.where(seen, y, xp.inf) - center(table, xp.where(seen, error, 0.0))
 
-    usable = (point > 0) & jnp.isfinite(point)
-    start = jnp.log(jnp.where(usable, point, 1.0))
+    usable = (point > 0) & xp.isfinite(point)
+    start = xp.log(xp.where(usable, point, 1.0))
     first = gap(start)
     # Down in time while more than the share has failed, else up.
-    side = jnp.where(first > 0, -1.0, 1.0)
+    side = xp.where(first > 0, -1.0, 1.0)
 
     def beyond(carry: Any) -> Any:
         near, far, level, other, step, count = carry
         passed = other <= 0
-        near, level = jnp.where(passed, near, far), jnp.where(passed, level, other)
-        far = jnp.where(passed, far, far + side * step)
-        other = jnp.where(passed, other, -side * gap(far))
+        near, level = xp.where(passed, near, far), xp.where(passed, level, other)
+        far = xp.where(passed, far, far + side * step)
+        other = xp.where(passed, other, -side * gap(far))
         return near, far, level, other, 2.0 * step, count + 1
 
     def outside(carry: Any) -> Any:
-        return jnp.any(carry[3] > 0) & (carry[5] < DOUBLINGS)
+        return xp.any(carry[3] > 0) & (carry[5] < DOUBLINGS)
 
     level = -side * first
-    carry = (start, start, level, level, jnp.asarray(STEP, start.dtype), 0)
-    near, far, level, other, _, _ = lax.while_loop(outside, beyond, carry)
+    carry = (start, start, level, level, STEP, 0)
+    near, far, level, other, _, _ = _loop(outside, beyond, carry)
     found = other <= 0
     x = _between(lambda x: -side * gap(x), near, far, level, other)
-    life = jnp.where(found, jnp.exp(x), jnp.where(side < 0, 0.0, jnp.inf))
-    return jnp.where(usable, life, point)
+    life = xp.where(found, xp.exp(x), xp.where(side < 0, 0.0, xp.inf))
+    return xp.where(usable, life, point)
 
 
 def _between(
-    gap: Callable[[jax.Array], jax.Array],
-    near: jax.Array,
-    far: jax.Array,
-    level: jax.Array,
-    other: jax.Array,
-) -> jax.Array:
+    gap: Callable[[Any], Any],
+    near: Any,
+    far: Any,
+    level: Any,
+    other: Any,
+) -> Any:
     """Where a gap vanishes that is above zero at one end and not at the other: Illinois' rule."""
+    xp = module_of(near)
 
     def body(carry: Any) -> Any:
         near, far, level, other, side, _, count = carry
         secant = (near * other - far * level) / (other - level)
-        inside = jnp.abs(secant - near) + jnp.abs(far - secant) <= 1.001 * jnp.abs(far - near)
+        inside = xp.abs(secant - near) + xp.abs(far - secant) <= 1.001 * xp.abs(far - near)
         # Every third time by halves, so that no shape of the gap makes this slow.
-        x = jnp.where(inside & (count % 3 < 2), secant, 0.5 * (near + far))
+        x = xp.where(inside & (count % 3 < 2), secant, 0.5 * (near + far))
         value = gap(x)
         above = value > 0
-        moved = jnp.abs(x - jnp.where(above, near, far))
-        near, far = jnp.where(above, x, near), jnp.where(above, far, x)
-        other = jnp.where(above, jnp.where(side > 0, 0.5 * other, other), value)
-        level = jnp.where(above, value, jnp.where(side < 0, 0.5 * level, level))
-        short = (moved < 1e-9) | (jnp.abs(far - near) < 1e-9)
-        return near, far, level, other, jnp.where(above, 1.0, -1.0), ~short, count + 1
+        moved = xp.abs(x - xp.where(above, near, far))
+        near, far = xp.where(above, x, near), xp.where(above, far, x)
+        other = xp.where(above, xp.where(side > 0, 0.5 * other, other), value)
+        level = xp.where(above, value, xp.where(side < 0, 0.5 * level, level))
+        short = (moved < 1e-9) | (xp.abs(far - near) < 1e-9)
+        return near, far, level, other, xp.where(above, 1.0, -1.0), ~short, count + 1
 
     def running(carry: Any) -> Any:
-        return jnp.any(carry[5]) & (carry[6] < 100)
+        return xp.any(carry[5]) & (carry[6] < 100)
 
-    carry = (near, far, level, other, jnp.zeros_like(near), far != near, 0)
-    near, far, level, other, *_ = lax.while_loop(running, body, carry)
-    return jnp.where(jnp.abs(level) < jnp.abs(other), near, far)
+    carry = (near, far, level, other, xp.zeros_like(near), far != near, 0)
+    near, far, level, other, *_ = _loop(running, body, carry)
+    return xp.where(xp.abs(level) < xp.abs(other), near, far)
+
+
+def _loop(running: Callable[[Any], Any], body: Callable[[Any], Any], carry: Any) -> Any:
+    """A loop inside a program, or, over NumPy's arrays, on the host."""
+    if module_of(carry[0]) is jnp:
+        return lax.while_loop(running, body, carry)
+    while running(carry):
+        carry = body(carry)
+    return carry

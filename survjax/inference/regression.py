@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import jax
@@ -22,6 +21,7 @@ from jax import lax
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax._core.programs import program
 from survjax._core.truncation_rows import expansion_index, with_truncation_rows
 from survjax.inference._parallel import sum_over_rows
 from survjax.inference.forms import Form, Layout, Predictor
@@ -109,7 +109,7 @@ def _linear(item: Predictor, part: Any, z: Any) -> Any:
     return full[0] + z @ (full[1:].at[-1].set(1.0) if item.offset else full[1:])
 
 
-@partial(jax.jit, static_argnames=("layout",))
+@program(static_argnames=("layout",))
 def _derivatives(
     form: Form,
     theta: Any,
@@ -283,7 +283,7 @@ def _expanded(
     return with_truncation_rows(rows), x[index], component
 
 
-@partial(jax.jit, static_argnames=("layout", "of"))
+@program(static_argnames=("layout", "of"))
 def _values(
     form: Form,
     theta: Any,

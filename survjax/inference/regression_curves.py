@@ -7,7 +7,6 @@ them, which X takes to the coefficients. No array holds assets by coefficients b
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size, logsumexp
+from survjax._core.programs import program
 from survjax.inference.curves import SAME, safe_value
 from survjax.inference.forms import Form, Layout, with_offset
 from survjax.inference.predictive import centers, reach
@@ -55,7 +55,7 @@ def _eta(layout: Layout, theta: Any, z: Any) -> Any:
     return jnp.stack([jnp.broadcast_to(e, z.shape[:1]) for e in predictors(layout, theta, z)])
 
 
-@partial(jax.jit, static_argnames=("layout", "curve", "errors"))
+@program(static_argnames=("layout", "curve", "errors"))
 def _evaluate(
     form: Form,
     theta: Any,
@@ -157,7 +157,7 @@ def _blocks(array: np.ndarray) -> np.ndarray:
     return np.pad(array, padding, mode="edge").reshape(-1, min(size, UNITS), *array.shape[1:])
 
 
-@partial(jax.jit, static_argnames=("layout",))
+@program(static_argnames=("layout",))
 def _predictive(
     form: Form,
     theta: Any,
@@ -216,7 +216,7 @@ def prediction_interval(
     return low, high
 
 
-@partial(jax.jit, static_argnames=("layout",))
+@program(static_argnames=("layout",))
 def _memberships(
     form: Any, theta: Any, columns: Any, x: Any, ages: Any, failed: Any, *, layout: Layout
 ) -> Any:
@@ -239,7 +239,7 @@ def memberships(
     return np.exp(np.asarray(found)).transpose(1, 0, 2).reshape(found.shape[1], -1)[:, :n]
 
 
-@partial(jax.jit, static_argnames=("layout",))
+@program(static_argnames=("layout",))
 def _membership_logits(
     form: Any, theta: Any, covariance: Any, columns: Any, units: Any, *, layout: Layout
 ) -> Any:

@@ -10,13 +10,15 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
+from survjax.inference._points import FEW, log_hazards, log_times_at
 from survjax.inference.curves import UNITS
 from survjax.inference.predictive import centers, reach
 from survjax.lifetimes import Lifetime
 
 
-@jax.jit
+@program
 def _solve(lifetime: Lifetime, covariance: Any, ages: Any, share: Any, table: Any) -> jax.Array:
     """Remaining life at which the predictive failed share reaches `share`, for blocks of ages."""
     vector, unravel = ravel_parameters(lifetime)
@@ -44,12 +46,34 @@ def prediction_interval(
     lifetime: Lifetime, covariance: np.ndarray, ages: np.ndarray, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds (n,), (n,) that hold the realized remaining life with probability `level`."""
+    if ages.size <= FEW:
+        return _few(lifetime, covariance, ages, level)
     n = ages.shape[0]
-    size = bucket_size(n) if n <= UNITS else -(-bucket_size(n) // UNITS) * UNITS
-    blocks = np.pad(ages, (0, size - n), mode="edge").reshape(-1, min(size, UNITS))
+    size = -(-bucket_size(n) // UNITS) * UNITS
+    blocks = np.pad(ages, (0, size - n), mode="edge").reshape(-1, UNITS)
     tail = 0.5 - level / 2
     low, high = (
         np.asarray(_solve(lifetime, covariance, blocks, share, centers(share))).ravel()[:n]
         for share in (tail, 1.0 - tail)
     )
     return low, high
+
+
+def _few(
+    lifetime: Lifetime, covariance: np.ndarray, ages: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same for few units, by the search on the host."""
+
+    def at(life: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        y, slope, _ = log_hazards(lifetime, life, ages)
+        return y, np.sqrt(np.sum((covariance @ slope) * slope, axis=0))
+
+    def bound(share: float) -> np.ndarray:
+        goal = np.full(ages.shape, np.log(-np.log1p(-share)))
+        point = np.exp(log_times_at(lifetime, goal, ages))
+        return np.asarray(reach(at, point, centers(share)))
+
+    tail = 0.5 - level / 2
+    # Lives so long or short that H leaves the range of numbers are seen, and taken out.
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        return bound(tail), bound(1.0 - tail)

@@ -239,6 +239,25 @@ class Template:
         others = [np.logaddexp.reduce(np.delete(log_weights, j)) for j in range(k)]
         return np.concatenate([log_weights - others, rest])
 
+    def link_derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`link` at x (p,) with its first (m, p) and second (m, p, p) derivatives.
+
+        The logit of weight i is l_i - log sum exp(l_j) over the others, whose shares q have the
+        derivatives of a softmax: -q, and q q' - diag(q). All else is linear.
+        """
+        m, p, k = len(self.quantities), x.size, self._n_weights
+        first, second = np.zeros((m, p)), np.zeros((m, p, p))
+        rest = np.delete(np.arange(p), self.logits)
+        first[np.arange(k, m), rest] = 1.0
+        logits = np.concatenate([np.zeros(min(k, 1)), x[self.logits]])
+        for i in range(k if k > 1 else 0):
+            others = np.where(np.arange(k) == i, -np.inf, logits)
+            share = np.exp(others - np.logaddexp.reduce(others))[1:]
+            first[i, self.logits] = (np.arange(1, k) == i) - share
+            curvature = np.outer(share, share) - np.diag(share)
+            second[i][np.ix_(self.logits, self.logits)] = curvature
+        return self.link(x), first, second
+
     def response(self, values: np.ndarray) -> np.ndarray:
         """Quantities (..., m) from their values on the link scale."""
         links = np.array([q.link for q in self.quantities])

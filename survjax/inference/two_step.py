@@ -7,7 +7,6 @@ A^-1 B A^-T.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.observations import Observations
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.inference.forms import Layout, ScaledForm
 from survjax.inference.predictor_jets import predictor_jet
@@ -23,7 +23,7 @@ from survjax.inference.row_derivatives import log_contributions
 from survjax.lifetimes import Lifetime
 
 
-@partial(jax.jit, static_argnames=("layout",))
+@program(static_argnames=("layout",))
 def _moments(
     form: ScaledForm, theta: Any, rows: Observations, x: Any, columns: Any, *, layout: Layout
 ) -> tuple[Any, Any]:

@@ -39,21 +39,11 @@ def link_values(lifetime: Lifetime) -> jax.Array:
     return jnp.concatenate([logits - jax.nn.logsumexp(others, axis=1), rest])
 
 
-@jax.jit
-def _linear(lifetime: Lifetime) -> tuple[jax.Array, jax.Array]:
-    x, unravel = ravel_parameters(lifetime)
-
-    def values(x: jax.Array) -> jax.Array:
-        return link_values(unravel(x))
-
-    return values(x), jax.jacfwd(values)(x)
-
-
 def link_errors(
     template: Template, x: np.ndarray, covariance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values on the link scale and their delta-method errors, one of each quantity."""
-    values, jacobian = (np.asarray(part) for part in _linear(template.at(x)))
+    values, jacobian, _ = template.link_derivatives(x)
     variance = np.einsum("ip,pq,iq->i", jacobian, covariance, jacobian)
     return values, np.sqrt(np.where(np.isnan(variance), np.nan, np.maximum(variance, 0.0)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +23,8 @@ from survjax.lifetimes._location_scale import LocationScale
 
 #: Of the series of the life before an age: z^17 / 17! is 3e-15 of it at z = 1.
 TERMS = 17
+#: (-1)^n n! for each term.
+SERIES = np.array([(-1.0) ** n * math.factorial(n) for n in range(TERMS)])
 
 
 @pytree
@@ -175,12 +179,9 @@ class Weibull(LocationScale):
 
     def _share_before(self, z: jax.Array) -> jax.Array:
         """Integral of the survival before an age, over that age, where 0 <= z = H(age) <= 1."""
-        term = jnp.ones_like(z)
-        total = term
-        for n in range(1, TERMS):
-            term = term * (-z / n)
-            total = total + term / (n * self.shape + 1.0)
-        return total
+        n = np.arange(float(TERMS)).reshape((-1,) + (1,) * z.ndim)
+        # All terms at once: as a loop, or one by one, they take much longer to compile.
+        return jnp.sum(z**n / (SERIES.reshape(n.shape) * (n * self.shape + 1.0)), axis=0)
 
     def _share_beyond(self, log_z: jax.Array) -> jax.Array:
         """Mean remaining life over the age, where log z = log H(age) >= 0."""

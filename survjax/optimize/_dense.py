@@ -8,7 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from survjax.optimize._trust import FLAT, NewtonState, judge, module_of, share_of_rounding, verdict
+from survjax._core.numerics import module_of
+from survjax.optimize._trust import FLAT, NewtonState, judge, share_of_rounding, verdict
 
 #: Eigenvalues below this share of the largest are rounding noise: no step divides by them.
 FLOOR = 1e-13

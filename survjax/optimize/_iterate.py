@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
+from survjax._core.programs import program
 from survjax.optimize._solution import ResultCode, Solution
 from survjax.optimize._trust import floating
 
@@ -61,7 +61,7 @@ def iterate(
     return _iterate(g, floating(x0), _count(n, "n"), args, state_ndim)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 2, 4))
+@program(static_argnums=(0, 2, 4))
 def _iterate(g: Any, x0: Any, n: int, args: Any, state_ndim: int) -> jax.Array:
     _check_map(g, x0, args, state_ndim)
 
@@ -112,7 +112,7 @@ def orbit(
     return _orbit(g, floating(x0), floating(a), burn_in, keep)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 3, 4))
+@program(static_argnums=(0, 3, 4))
 def _orbit(g: Any, x: Any, a: Any, burn_in: int, keep: int) -> jax.Array:
     x, a = jnp.broadcast_arrays(x, a)
     x, step = x.astype(jnp.result_type(x, a)), g
@@ -168,7 +168,7 @@ def fixed_point(
     return _fixed_point(g, floating(x0), args, method, tol, max_iter, state_ndim)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 3, 5, 6))
+@program(static_argnums=(0, 3, 5, 6))
 def _fixed_point(
     g: Any, x0: Any, args: Any, method: str, tol: Any, max_iter: int, state_ndim: int
 ) -> Solution:

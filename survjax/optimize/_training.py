@@ -14,6 +14,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from survjax._core.numerics import bucket_size
+from survjax._core.programs import program
 from survjax._core.pytree import data, pytree
 from survjax.optimize._batches import Table, UnitTable
 from survjax.optimize._descent import apply_optimizer
@@ -79,7 +80,7 @@ class Trained:
     n_epochs: Any = data()
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5, 6))
+@program(static_argnums=(0, 1, 2, 3, 4, 5, 6))
 def train(
     network: Any,
     loss: Callable[..., Any],
@@ -221,6 +222,6 @@ def by_rows(function: Callable[..., Any], network: Any, parameters: Any, X: np.n
     return jax.tree.map(lambda *a: np.concatenate([np.asarray(b) for b in a])[: len(X)], *parts)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@program(static_argnums=(0, 1))
 def _by_rows(function: Any, network: Any, parameters: Any, x: Any) -> Any:
     return jax.vmap(lambda row: function(network, parameters, row))(x)

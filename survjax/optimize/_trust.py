@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
+from survjax._core.numerics import module_of
 from survjax._core.pytree import data, pytree
 from survjax.optimize._solution import ResultCode
 
@@ -38,11 +39,6 @@ class NewtonState:
     decrement: Any = data()
     n_iter: Any = data()
     code: Any = data()
-
-
-def module_of(x: Any) -> Any:
-    """NumPy for its own arrays, JAX for all others: a loop on the host compiles nothing."""
-    return np if isinstance(x, np.ndarray) else jnp
 
 
 def init(x: Any, max_step: float = jnp.inf) -> NewtonState:

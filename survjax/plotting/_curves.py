@@ -12,8 +12,8 @@ from survjax.plotting._data import (
     POINTS,
     Drawn,
     check_fitted,
-    curves,
     draw_other,
+    drawn_curve,
     drawn_steps,
     grid,
     longest,
@@ -72,7 +72,7 @@ def plot_survival(
         return finish(ax, 4)
     check_fitted(model)
     t = grid(model, times)
-    survival = curves(model, t, level)["survival"]
+    survival = drawn_curve(model, "survival", t, level)
     ax = start(ax, title="Survival", x="age ({unit})", y="share still running", unit=unit)
     fill(ax, t, survival.limits, level)
     ax.plot(t, survival.values, color=MODEL, linewidth=2.4, label=title_of(model))
@@ -133,7 +133,7 @@ def plot_hazard(
     t = grid(model, times)
     if not t[0] > 0:
         raise ValueError(f"times of a hazard must be positive, got {t[0]:g}")
-    hazard = curves(model, t, level)["hazard"]
+    hazard = drawn_curve(model, "hazard", t, level)
     ax = start(ax, title="Hazard", x="age ({unit})", y="hazard rate (1 / {unit})", unit=unit)
     fill(ax, t, hazard.limits, level)
     ax.plot(t, hazard.values, color=MODEL, linewidth=3.0, alpha=0.65, label="hazard")

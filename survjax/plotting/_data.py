@@ -121,26 +121,20 @@ class Drawn:
 
 
 @double_precision
-def curves(model: Any, times: np.ndarray, level: float, bands: bool = True) -> dict[str, Drawn]:
-    """Survival and hazard with their bands (those of `confidence_interval`'s "delta").
-
-    Both come from one call, of one size for all pictures, so that they are compiled once.
-    """
+def drawn_curve(
+    model: Any, name: str, times: np.ndarray, level: float, bands: bool = True
+) -> Drawn:
+    """The survival or hazard with its band (that of `confidence_interval`'s "delta")."""
     check_level(level)
-    names = ("survival", "hazard")
     covariance = np.asarray(model.covariance_)
-    bands = bands and bool(np.all(np.isfinite(covariance)))
-    t, ages = np.stack([times, times]), np.zeros(times.size)
-    if not bands:
-        values, _ = evaluate(model.lifetime_, None, names, t, ages)
-        return {n: Drawn(natural_value(n, v), None) for n, v in zip(names, values, strict=True)}
+    ages = np.zeros(times.size)
+    if not bands or not np.all(np.isfinite(covariance)):
+        values, _ = evaluate(model.lifetime_, None, (name,), times, ages)
+        return Drawn(natural_value(name, values[0]), None)
     values, _, low, high = bounded(
-        model.lifetime_, covariance, getattr(model, "_maxima", None), names, t, ages, level
+        model.lifetime_, covariance, getattr(model, "_maxima", None), (name,), times, ages, level
     )
-    return {
-        name: Drawn(natural_value(name, values[i]), (low[i], high[i]))
-        for i, name in enumerate(names)
-    }
+    return Drawn(natural_value(name, values[0]), (low[0], high[0]))
 
 
 def title_of(model: Any) -> str:
@@ -166,6 +160,6 @@ def draw_other(ax: Axes, t: np.ndarray, model: Any, curve: str, scale: Any = Non
     """Draw the curve of another fit, dashed, where there is one; `scale` maps its values."""
     if model is not None:
         check_fitted(model)
-        values = curves(model, t, 0.95, bands=False)[curve].values
+        values = drawn_curve(model, curve, t, 0.95, bands=False).values
         values = values if scale is None else scale(values)
         ax.plot(t, values, "--", color=OTHER, linewidth=1.5, label=title_of(model))

@@ -9,7 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from survjax.inference.nonparametric import StepCurve
-from survjax.plotting._data import check_fitted, curves, draw_other, grid, log_grid, steps, title_of
+from survjax.plotting._data import (
+    check_fitted,
+    draw_other,
+    drawn_curve,
+    grid,
+    log_grid,
+    steps,
+    title_of,
+)
 from survjax.plotting._style import DATA, MODEL, fill, finish, start
 
 #: Failed shares that may be marked on the axis, the more telling ones first.
@@ -70,7 +78,7 @@ def plot_paper(
     t = log_grid(model) if times is None else grid(model, times)
     if not t[0] > 0:
         raise ValueError(f"times must be positive on a log scale, got {t[0]:g}")
-    survival = curves(model, t, level)["survival"]
+    survival = drawn_curve(model, "survival", t, level)
     ax = start(ax, title="Weibull probability paper", x="age ({unit})", y="failed share", unit=unit)
     ax.set_xscale("log")
     heights = [paper(survival.values)]

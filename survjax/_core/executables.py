@@ -1,0 +1,46 @@
+"""Compiled programs as bytes, and back."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import serialize_executable
+from jaxlib import lapack
+
+
+def pack(compiled: Any, text: str) -> bytes | None:
+    """A compiled program as bytes, with the text of all that it depends on; None if it has none."""
+    try:
+        # A program whose code is not known may call anything.
+        code = compiled.as_text() or "custom-call"
+        executable, inputs, outputs = serialize_executable.serialize(compiled)
+        return pickle.dumps((text, "custom-call" in code, executable, inputs, outputs))
+    except Exception:
+        return None
+
+
+def unpack(content: bytes, text: str) -> Callable[..., Any] | None:
+    """The program that was packed with this very text, ready to run; else None."""
+    try:
+        found, calls, executable, inputs, outputs = pickle.loads(content)
+        if found != text:
+            return None
+        if calls:
+            initialize_kernels()
+        loaded: Callable[..., Any] = serialize_executable.deserialize_and_load(
+            executable, inputs, outputs, execution_devices=jax.devices()[:1]
+        )
+    except Exception:
+        return None
+    return loaded
+
+
+@functools.cache
+def initialize_kernels() -> None:
+    """Fill the table of LAPACK's functions, as tracing does; without it a call of one crashes."""
+    lapack.prepare_lapack_call("potrf_ffi", np.dtype(np.float64))

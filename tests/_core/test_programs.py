@@ -1,0 +1,418 @@
+"""Programs kept on disk: the same numbers with and without, and no harm from whatever lies there.
+
+Most tests forget what this process has compiled and call again: what then is loaded or compiled
+is counted.
+"""
+
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import weakref
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from survjax._core import executables, program_files, program_keys, programs
+from survjax._core.precision import double_precision
+from survjax.inference._points import _log_hazards
+from survjax.lifetimes import Lifetime, Weibull, parameter, pytree
+from survjax.optimize import iterate
+
+PUMP = Weibull(np.array(1.2), np.array(0.7))
+T, AGES = np.linspace(0.1, 9.0, 8), np.linspace(0.0, 3.0, 8)
+
+
+def log_hazards(lifetime, t, ages):
+    """Logs of the cumulative hazard, and their slopes in time."""
+
+    def total(t):
+        y = jnp.log(lifetime.cumulative_hazard(ages + t))
+        return jnp.sum(y), y
+
+    (_, y), rate = jax.value_and_grad(total, has_aux=True)(t)
+    return y, rate
+
+
+# As if it stood in survjax, whose own programs alone are kept.
+log_hazards.__module__ = "survjax.made"
+PROGRAM = programs.program(log_hazards)
+
+
+@double_precision
+def call(lifetime=PUMP):
+    """Run the program; its results as NumPy arrays."""
+    return [np.asarray(part) for part in PROGRAM(lifetime, T, AGES)]
+
+
+class Counts:
+    """How often a program was packed after compilation, and how often one was loaded."""
+
+    def __init__(self, patch):
+        self.packed = self.loaded = 0
+        pack, unpack = programs.pack, programs.unpack
+
+        def counted_pack(compiled, text):
+            self.packed += 1
+            return pack(compiled, text)
+
+        def counted_unpack(content, text):
+            found = unpack(content, text)
+            self.loaded += found is not None
+            return found
+
+        patch.setattr(programs, "pack", counted_pack)
+        patch.setattr(programs, "unpack", counted_unpack)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder for programs, and none in memory."""
+    place = tmp_path / "kept"
+    monkeypatch.setenv(program_files.VARIABLE, str(place))
+    PROGRAM.clear_cache()
+    yield place
+    PROGRAM.clear_cache()
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    return Counts(monkeypatch)
+
+
+def the_file(place):
+    (path,) = place.iterdir()
+    return path
+
+
+def assert_same(left, right):
+    for ours, theirs in zip(left, right, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_results_are_bitwise_equal_compiled_loaded_and_without_a_folder(
+    folder, counts, monkeypatch
+):
+    compiled = call()
+    assert (counts.packed, counts.loaded) == (1, 0)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert the_file(folder).stat().st_mode & 0o777 == 0o600
+    PROGRAM.clear_cache()
+    loaded = call()
+    assert (counts.packed, counts.loaded) == (1, 1)
+    PROGRAM.clear_cache()
+    monkeypatch.setenv(program_files.VARIABLE, "")
+    plain = call()
+    assert (counts.packed, counts.loaded) == (1, 1)
+    assert_same(compiled, loaded)
+    assert_same(compiled, plain)
+
+
+def test_an_empty_variable_keeps_nothing(monkeypatch):
+    monkeypatch.setenv(program_files.VARIABLE, " ")
+    assert program_files.folder() is None
+
+
+def test_without_the_variable_the_folder_is_in_the_users_cache(monkeypatch):
+    monkeypatch.delenv(program_files.VARIABLE)
+    assert program_files.folder().parts[-2:] == ("survjax", "programs")
+
+
+def damaged(path):
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def not_a_program(path):
+    place, name = path.parent, path.name
+    path.unlink()
+    assert program_files.write(place, name, pickle.dumps("something else"))
+
+
+def of_another_program(path):
+    content = program_files.read(path.parent, path.name)
+    text, *rest = pickle.loads(content)
+    assert program_files.write(path.parent, path.name, pickle.dumps((text + " ", *rest)))
+
+
+def writable_by_others(path):
+    path.chmod(0o666)
+
+
+def in_a_folder_of_all(path):
+    path.parent.chmod(0o777)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [damaged, truncated, empty, not_a_program, of_another_program, writable_by_others,
+     in_a_folder_of_all],
+)  # fmt: skip
+def test_a_file_that_is_not_whole_or_not_ours_is_compiled_anew(folder, counts, harm):
+    first = call()
+    harm(the_file(folder))
+    PROGRAM.clear_cache()
+    assert_same(call(), first)
+    assert (counts.packed, counts.loaded) == (2, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="this system has no such owners")
+def test_what_belongs_to_another_user_is_neither_read_nor_written(folder, counts, monkeypatch):
+    first = call()
+    path = the_file(folder)
+    before = path.stat().st_mtime_ns
+    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+    PROGRAM.clear_cache()
+    assert_same(call(), first)
+    assert (counts.packed, counts.loaded) == (2, 0)
+    assert the_file(folder).stat().st_mtime_ns == before
+
+
+def refused(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("step", ["fdopen", "replace"])
+def test_a_full_disk_only_means_that_nothing_is_kept(folder, counts, monkeypatch, step):
+    monkeypatch.setattr(program_files.os, step, refused)
+    call()
+    assert counts.packed == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_only_means_that_nothing_is_kept(folder, counts, monkeypatch):
+    folder.write_text("a file stands where the folder should")
+    call()
+    assert counts.packed == 1
+    monkeypatch.setattr(type(folder), "mkdir", refused)
+    assert not program_files.write(folder.parent / "other", "name", b"content")
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="root may write anywhere")
+def test_a_folder_that_is_read_only_still_gives_what_it_has(folder, counts):
+    call()
+    folder.chmod(0o500)
+    PROGRAM.clear_cache()
+    call()
+    assert (counts.packed, counts.loaded) == (1, 1)
+    assert not program_files.write(folder, "name", b"content")
+    folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("what", ["jax.__version__", "version.__version__", "np.__version__"])
+def test_another_version_is_another_program(folder, counts, monkeypatch, what):
+    call()
+    program_keys.surroundings.cache_clear()
+    module, name = what.split(".")
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(program_keys, module), name, "0.0.1")
+        PROGRAM.clear_cache()
+        call()
+    program_keys.surroundings.cache_clear()
+    assert (counts.packed, counts.loaded) == (2, 0)
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_an_edited_source_has_another_digest(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.py").write_text("x = 1\n")
+    (tmp_path / "note.txt").write_text("not source")
+    first = program_keys.digest_of_source(tmp_path)
+    assert program_keys.digest_of_source(tmp_path) == first
+    (tmp_path / "note.txt").write_text("still not source")
+    assert program_keys.digest_of_source(tmp_path) == first
+    (tmp_path / "inner" / "a.py").write_text("x = 2\n")
+    assert program_keys.digest_of_source(tmp_path) != first
+
+
+def test_shapes_types_and_precision_are_programs_of_their_own(folder, counts):
+    call()
+    double_precision(PROGRAM)(PUMP, T[:4], AGES[:4])
+    with jax.enable_x64(False):
+        single = PROGRAM(PUMP, T, AGES)
+    assert single[0].dtype == np.float32
+    assert counts.packed == 3
+    assert call()[0].dtype == np.float64
+    assert counts.packed == 3
+
+
+@pytest.mark.parametrize("n", [1, 2.0, "a", None, (1, "b"), True])
+def test_plain_static_arguments_have_names(n):
+    assert program_keys.name_of(n) == repr(n)
+
+
+@pytest.mark.parametrize("thing", [lambda x: x, np.sin, os.path.join, object(), np.ones(2)])
+def test_what_other_processes_could_not_know_has_no_name(thing):
+    with pytest.raises(program_keys.Unnamed):
+        program_keys.name_of(thing)
+
+
+@pytree
+class OfTheUser(Lifetime):
+    """A constant hazard, defined outside of survjax."""
+
+    log_rate: float = parameter()
+
+    def log_hazard(self, t):
+        return self.log_rate + 0.0 * jnp.asarray(t)
+
+    def cumulative_hazard(self, t):
+        return jnp.exp(self.log_rate) * jnp.asarray(t)
+
+
+def test_a_users_own_lifetime_is_computed_but_not_kept(folder, counts):
+    values = call(OfTheUser(np.array(-1.0)))[0]
+    np.testing.assert_allclose(values, np.log(T + AGES) - 1.0, rtol=1e-14)
+    assert counts.packed == 0
+    assert not folder.exists()
+
+
+def test_inside_another_trace_a_program_is_traced(folder, counts):
+    with jax.enable_x64(True):
+        inside = jax.jit(lambda t: PROGRAM(PUMP, t, AGES)[0])(T)
+        slope = jax.grad(lambda t: jnp.sum(PROGRAM(PUMP, t, AGES)[0]))(T)
+        # Not one argument is traced here, and yet a trace is under way.
+        jax.jit(lambda x: x + PROGRAM(PUMP, T, AGES)[0])(T)
+    assert counts.packed == 0
+    values, rate = call()
+    np.testing.assert_allclose(inside, values, rtol=1e-13)
+    np.testing.assert_allclose(slope, rate, rtol=1e-12)
+
+
+@pytest.mark.parametrize("setting", [jax.disable_jit, jax.debug_nans, jax.debug_infs])
+def test_who_asks_jax_to_check_its_programs_gets_jax(folder, counts, setting):
+    with jax.enable_x64(True), setting(True):
+        PROGRAM(PUMP, T, AGES)
+    assert counts.packed == 0
+
+
+def test_a_function_of_the_users_is_not_held(folder):
+    def twice(x):
+        return 2.0 * x
+
+    held = weakref.ref(twice)
+    assert float(iterate(twice, 1.0, 3)[-1]) == 8.0
+    del twice
+    jax.clear_caches()
+    gc.collect()
+    assert held() is None
+
+
+def test_a_folder_that_holds_too_much_loses_its_oldest_files(tmp_path):
+    for i in range(10):
+        (tmp_path / str(i)).write_bytes(bytes(100))
+        os.utime(tmp_path / str(i), (i, i))
+    program_files.prune(tmp_path, most=1000)
+    assert len(list(tmp_path.iterdir())) == 10
+    program_files.prune(tmp_path, most=800)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["4", "5", "6", "7", "8", "9"]
+
+
+def test_what_jax_cannot_serialize_is_computed_all_the_same(folder, counts, monkeypatch):
+    monkeypatch.setattr(executables.serialize_executable, "serialize", refused)
+    call()
+    assert counts.packed == 1
+    assert not folder.exists()
+
+
+def test_settings_of_jax_are_left_alone(folder):
+    before = dict(jax.config.values)
+    call()
+    PROGRAM.clear_cache()
+    call()
+    assert dict(jax.config.values) == before
+
+
+def test_a_program_is_pickled_by_its_name():
+    assert pickle.loads(pickle.dumps(_log_hazards)) is _log_hazards
+
+
+#: Programs that call LAPACK (an eigenvalue problem, a root, a system), in a process that traces
+#: none of them where they are kept already.
+LINEAR = """
+import sys
+import jax, numpy as np
+import jax.numpy as jnp
+import survjax._core.programs as programs
+def eigen(a): return jnp.linalg.eigh(a)
+def root(a): return jnp.linalg.cholesky(a)
+def system(a): return jnp.linalg.solve(a, jnp.ones(3))
+counts = {"load": 0}
+unpack = programs.unpack
+def counted(*given):
+    found = unpack(*given)
+    counts["load"] += found is not None
+    return found
+programs.unpack = counted
+a = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
+with jax.enable_x64(True):
+    for f in (eigen, root, system):
+        f.__module__ = "survjax.made"
+        for part in jax.tree.leaves(programs.program(f)(a)):
+            print(np.asarray(part).tobytes().hex())
+print(counts["load"])
+"""
+
+
+def in_a_process(code, folder):
+    environment = {**os.environ, program_files.VARIABLE: str(folder)}
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def result(process):
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    assert err == ""
+    *numbers, loaded = out.split()
+    return numbers, int(loaded)
+
+
+def test_two_processes_fill_a_folder_at_once_and_a_third_loads_programs_with_lapack(tmp_path):
+    both = [in_a_process(LINEAR, tmp_path / "kept") for _ in range(2)]
+    first, second = (result(process)[0] for process in both)
+    third, loaded = result(in_a_process(LINEAR, tmp_path / "kept"))
+    assert loaded == 3
+    assert first == second == third
+    assert len(list((tmp_path / "kept").iterdir())) == 3
+
+
+def scaled(by, x, *, power):
+    return by * x**power
+
+
+scaled.__module__ = "survjax.made"
+
+
+@pytest.mark.parametrize("options", [{"static_argnums": 0}, {"static_argnames": ("by",)}])
+def test_static_arguments_may_be_given_by_place_or_by_name(folder, counts, options):
+    found = []
+    for _ in range(2):
+        made = programs.program(scaled, **options)
+        found += [made(3, T, power=2.0), made(by=3, x=T, power=2.0), made(4, T, power=2.0)]
+    for values, by in zip(found, (3, 3, 4, 3, 3, 4), strict=True):
+        np.testing.assert_allclose(values, by * T**2, rtol=1e-6)
+    assert (counts.packed, counts.loaded) == (3, 3)
+
+
+def test_a_program_of_nobody_in_survjax_is_not_kept(folder, counts):
+    other = programs.program(jnp.cos)
+    assert float(other(0.0)) == 1.0
+    assert counts.packed == 0
