@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
-from survjax.inference.passes import Passes
 
 import survjax
 from survjax import (
@@ -28,12 +27,17 @@ from survjax import (
 )
 from survjax._core.precision import double_precision
 from survjax._core.programs import Program, clear_programs
+from survjax._core.truncation_rows import with_truncation_rows
 from survjax.baselines import LinearRegression, LogisticRegression, MLPRegressor
 from survjax.inference._bootstrap import Bootstrap, bootstrap_bounds
 from survjax.inference._profile import condensed
 from survjax.inference._targets import Target
 from survjax.inference.histories import Histories, HistoryLikelihood
 from survjax.inference.likelihood import membership_entropy
+from survjax.inference.local_maxima import Correction, Limits, maximize_from
+from survjax.inference.objective import Objective
+from survjax.inference.template import Template, weibull_template
+from survjax.lifetimes import LogNormal, Mixture, Weibull
 from survjax.optimize import fixed_point, iterate, orbit
 
 RNG = np.random.default_rng(11)
@@ -42,7 +46,7 @@ EVENT = RNG.random(60) < 0.7
 X = RNG.normal(size=(60, 1))
 Y = np.column_stack([T, EVENT])
 #: What fits a model; of all others no more than the shapes of their results is needed.
-RUN = ("passes._lanes", "regression._derivatives")
+RUN = ("local_maxima.maximize_from", "objective._packed", "regression._derivatives")
 
 
 class Recorder:
@@ -115,7 +119,7 @@ def calls():
             model.lifetime_, np.eye(2), resampled, "survival", Target(t=np.ones(1)), 0.9
         ),
         lambda: condensed(model.lifetime_, many),
-        lambda: Passes(many)(model.parameters_[None]),
+        lambda: Objective(weibull_template(1), many)(model.parameters_),
         lambda: WeibullMixture(2).fit_interval(np.floor(T), np.floor(T) + 1.0),
     )
     aft = AcceleratedLifetime().fit(X, Y)
@@ -194,3 +198,29 @@ def test_every_entry_point_lowers_for_gpus_and_tpus(recorded):
             )
             assert lowered.platforms == ("cuda", "tpu"), name
             assert lowered.mlir_module_serialized, name
+
+
+ZERO = np.zeros(2)
+SEVERAL = Mixture(np.zeros(3), (Weibull(ZERO, ZERO), LogNormal(ZERO, ZERO)))
+INSPECTED = Observations.from_intervals(np.floor(T), np.floor(T) + 1.0, entry=0.1 * np.floor(T))
+
+
+@pytest.mark.parametrize(
+    ("template", "rows"),
+    [
+        (weibull_template(1), Observations.from_durations(T, EVENT)),
+        (weibull_template(3), Observations.from_durations(T, EVENT, entry=0.1 * T)),
+        (weibull_template(2), INSPECTED),
+        (Template(SEVERAL), INSPECTED),
+    ],
+)
+def test_a_whole_search_from_many_starts_lowers_as_one_program(template, rows):
+    p = template.size
+    starts, rows = np.zeros((16, p)), with_truncation_rows(rows)
+    given = template.lifetime, starts, rows, Limits.of(1e-9, 100), Correction.none(p)
+    with jax.enable_x64(True):
+        lowered = export.export(jitted(maximize_from), platforms=["cuda", "tpu"])(*given)
+        assert lowered.platforms == ("cuda", "tpu")
+        text = lowered.mlir_module()
+    # The loop is inside, and nothing in it goes back to the host.
+    assert "stablehlo.while" in text and "callback" not in text

@@ -14,11 +14,12 @@ from functools import partial
 
 import jax
 import numpy as np
-from survjax.inference.passes import Passes
 
 from survjax import WeibullMixture
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax.inference.objective import Objective
+from survjax.inference.template import weibull_template
 from tests.benchmarks.controls import fleet, mixture_by_hand, weibull_by_hand, yardstick
 from tests.benchmarks.measure import in_turn, machine, seconds, table, write_section
 
@@ -33,14 +34,14 @@ def mixtures(sizes: tuple[int, ...]) -> str:
         x = model.fit(durations, events).parameters_
         data = Observations.from_durations(durations, events)
         arrays = jax.device_put((data.log_lower, data.event, data.weight))
-        passes = Passes(data)
+        objective = Objective(weibull_template(2), data)
         runs = {
             "fit": partial(model.fit, durations, events),
             "hand": partial(mixture_by_hand, durations, events),
             "yardstick": lambda x=x, a=arrays: yardstick(
                 x[0], x[1:3], x[3:], *a
             ).block_until_ready(),
-            "pass": lambda x=x, p=passes: p(x[None]),
+            "pass": lambda x=x, f=objective: f(x),
         }
         t = in_turn(runs, 15 if n < 10_000 else 7)
         gap = model.log_likelihood_ - mixture_by_hand(durations, events)

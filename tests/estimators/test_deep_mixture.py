@@ -22,7 +22,7 @@ from survjax.inference.curves import safe_value
 from survjax.inference.deep_mixture_curves import evaluate_ensemble
 from survjax.inference.forms import MixtureForm
 from survjax.inference.likelihood import derivatives
-from survjax.inference.maximize import weibulls
+from survjax.inference.template import weibull_template
 from survjax.optimize._training import _average_objective, train
 from tests.studies.deep_mixture import fleet, truth
 
@@ -171,8 +171,9 @@ def test_that_mixture_is_a_maximum_near_that_of_all_units():
     every, found = WeibullMixture(2).fit(rows), plain_mixtures(rows, weight, 2)
     errors = np.sqrt(np.diag(every.covariance_))
     assert np.all(np.abs(found - every.parameters_) < 5.0 * errors)
+    template = weibull_template(2)
     for sample, point in zip(weight, found, strict=True):
-        likelihood = double_precision(derivatives)(weibulls(point), rows.reweighted(sample))
+        likelihood = double_precision(derivatives)(template.at(point), rows.reweighted(sample))
         gradient, hessian = (np.asarray(part) for part in likelihood[1:])
         assert gradient @ np.linalg.solve(-hessian, gradient) < 1e-8
     # Where a sample has no maximum near it, it is that of all units.

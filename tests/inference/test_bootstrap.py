@@ -5,10 +5,9 @@ import numpy as np
 from survjax import WeibullMixture
 from survjax._core.precision import double_precision
 from survjax.inference._replicates import batch_item, resampled
-from survjax.inference.climbs import Rules
-from survjax.inference.lanes import ascend
-from survjax.inference.maximize import Interior, faults
-from survjax.inference.passes import Passes
+from survjax.inference.local_maxima import Maximizer
+from survjax.inference.maximize import Interior, Settings, faults
+from survjax.inference.template import weibull_template
 from tests.studies.coverage import SCENARIOS, SEED
 
 
@@ -22,16 +21,16 @@ def test_refits_keep_a_narrow_component_where_the_likelihood_does():
     replicates = model.bootstrap(64, random_state=0).bootstrap_
     assert replicates.n_failed == 0
     batch = next(resampled(model._rows, np.random.default_rng(0)))
-    rules = Rules(0.0, 0.0, 60.0, 1.5, 75.0, 1e-9, 100)
+    template, limits = weibull_template(2), Settings().limits(2, 75.0)
     compared = 0
     for i, refit in enumerate(replicates.parameters):
-        passes = Passes(batch_item(batch, i))
-        nearest = ascend(passes, model.parameters_[None], 1, rules)[0]
-        value, gradient, _ = passes(refit[None])
-        assert np.abs(gradient).max() < 1e-4
-        if not faults(nearest, Interior(), 75.0):
+        maximizer = Maximizer(template, batch_item(batch, i))
+        nearest = maximizer(model.parameters_[None], limits)[0]
+        there = maximizer.at(refit[None])[0]
+        assert np.abs(there.gradient).max() < 1e-4
+        if not faults(nearest, template, Interior(), 75.0):
             compared += 1
-            np.testing.assert_allclose(value[0], nearest.value, rtol=1e-9)
+            np.testing.assert_allclose(there.value, nearest.value, rtol=1e-9)
     assert compared > 50
 
 

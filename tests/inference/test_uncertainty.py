@@ -8,9 +8,10 @@ from scipy.stats import norm
 
 from survjax import Observations, WeibullMixture
 from survjax._core.precision import double_precision
-from survjax.inference._labels import aligned, reordering
+from survjax.inference.local_maxima import LocalMaximum
 from survjax.inference.maxima import Maxima, averaged, weigh
 from survjax.inference.maximize import Interior
+from survjax.inference.template import weibull_template
 from survjax.inference.uncertainty import natural_errors, natural_from_safe, natural_safe
 from tests.studies.coverage import SCENARIOS
 
@@ -247,26 +248,26 @@ def test_averaged_bounds_are_quantiles_of_the_mixture_and_hold_the_estimate():
 
 def test_an_order_of_components_is_found_again():
     x = np.array([0.4, -0.3, 1.0, 3.0, 3.1, 0.1, 1.2, 0.0])
-    shuffled = reordering(np.array([2, 0, 1])) @ x
-    np.testing.assert_allclose(aligned(shuffled[None], x, np.eye(8))[0], x, atol=1e-12)
+    template = weibull_template(3)
+    shuffled = template.reordering(np.array([2, 0, 1])) @ x
+    np.testing.assert_allclose(template.aligned(shuffled[None], x, np.eye(8))[0], x, atol=1e-12)
 
 
 def test_other_maxima_widen_the_bounds_and_light_ones_do_not(mixture):
     model, *_ = mixture
 
-    def climb(shift, fall):
-        from survjax.inference.climbs import Climb
-
+    def other(shift, fall):
         x = model.parameters_ + shift
         hessian = -np.linalg.inv(model.covariance_)
-        return Climb(x, model.log_likelihood_ - fall, 0 * x, hessian, 0.0, 1, 1, x)
+        return LocalMaximum(x, model.log_likelihood_ - fall, 0 * x, hessian, 0.0, 1, 1)
 
     def maxima(*others):
         x, hessian = model.parameters_, -np.linalg.inv(model.covariance_)
-        return weigh(x, hessian, model.log_likelihood_, others, Interior(), model.n_units_)
+        value, n = model.log_likelihood_, model.n_units_
+        return weigh(weibull_template(2), x, hessian, value, others, Interior(), n)
 
-    assert maxima() is None and maxima(climb(0.2, 9.0)) is None
-    found = maxima(climb(0.2, 0.7))
+    assert maxima() is None and maxima(other(0.2, 9.0)) is None
+    found = maxima(other(0.2, 0.7))
     assert isinstance(found, Maxima)
     np.testing.assert_allclose(found.weights[1] / found.weights[0], np.exp(-0.7))
 
