@@ -192,7 +192,8 @@ class Lifetime(ABC):
         # No later time is looked at than one that nothing reaches: a hazard may overflow there, and
         # its derivatives with it.
         last = rest.inverse_cumulative_hazard(jnp.full(age.shape, LAST_HAZARD))
-        last = lax.stop_gradient(jnp.where(jnp.isnan(last), jnp.inf, last))
+        most = jnp.finfo(last.dtype).max / 4.0
+        last = lax.stop_gradient(jnp.where(last < most, last, most))
 
         def term(node: jax.Array, weight: jax.Array) -> jax.Array:
             time = scale * node

@@ -39,9 +39,10 @@ def log_hazard_outside(t: jax.Array, at_zero: ArrayLike, at_end: ArrayLike = -jn
 
 
 def exp_to_infinity(log_value: jax.Array) -> jax.Array:
-    """Compute exp(log_value), whose gradient is not NaN where it is infinite and left out."""
-    endless = jnp.isposinf(log_value)
-    return jnp.where(endless, jnp.inf, jnp.exp(jnp.where(endless, 0.0, log_value)))
+    """Compute exp(log_value); its gradient is not NaN where it is infinite or NaN and left out."""
+    finite = log_value < jnp.inf
+    other = lax.stop_gradient(log_value)
+    return jnp.where(finite, jnp.exp(jnp.where(finite, log_value, 0.0)), other)
 
 
 def times_exp(amount: jax.Array, log_factor: jax.Array) -> jax.Array:

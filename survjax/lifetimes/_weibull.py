@@ -180,8 +180,16 @@ class Weibull(LocationScale):
     def _share_before(self, z: jax.Array) -> jax.Array:
         """Integral of the survival before an age, over that age, where 0 <= z = H(age) <= 1."""
         n = np.arange(float(TERMS)).reshape((-1,) + (1,) * z.ndim)
-        # All terms at once: as a loop, or one by one, they take much longer to compile.
-        return jnp.sum(z**n / (SERIES.reshape(n.shape) * (n * self.shape + 1.0)), axis=0)
+        # All terms at once: as a loop, or one by one, they take much longer to compile. Powers are
+        # products, whose derivatives are no powers of -1 where z is zero.
+        one, square = jnp.ones_like(z), z * z
+        fourth = square * square
+        eighth = fourth * fourth
+        powers = one[None]
+        for factor in (z, square, fourth, eighth):
+            powers = jnp.concatenate([powers, powers * factor])
+        powers = jnp.concatenate([powers, (eighth * eighth)[None]])
+        return jnp.sum(powers / (SERIES.reshape(n.shape) * (n * self.shape + 1.0)), axis=0)
 
     def _share_beyond(self, log_z: jax.Array) -> jax.Array:
         """Mean remaining life over the age, where log z = log H(age) >= 0."""
