@@ -19,7 +19,7 @@ _PUBLIC: dict[str, str] = {
     "Exponential": "survjax.lifetimes",
     "FitWarning": "survjax.estimators._messages",
     "Lifetime": "survjax.lifetimes",
-    "LifetimeModel": "survjax.estimators._lifetime_model",
+    "LifetimeModel": "survjax.estimators",
     "LogLogistic": "survjax.lifetimes",
     "LogNormal": "survjax.lifetimes",
     "Mixture": "survjax.lifetimes",

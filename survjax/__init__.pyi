@@ -6,13 +6,13 @@ from survjax import optimize as optimize
 from survjax import plotting as plotting
 from survjax._core.cache import enable_compile_cache as enable_compile_cache
 from survjax._core.observations import Observations as Observations
+from survjax.estimators import LifetimeModel as LifetimeModel
 from survjax.estimators import WeibullMixture as WeibullMixture
 from survjax.estimators import load as load
 from survjax.estimators._accelerated import AcceleratedLifetime as AcceleratedLifetime
 from survjax.estimators._cox import CoxPH as CoxPH
 from survjax.estimators._deep_mixture import DeepWeibullMixture as DeepWeibullMixture
 from survjax.estimators._histories import history_rows as history_rows
-from survjax.estimators._lifetime_model import LifetimeModel as LifetimeModel
 from survjax.estimators._messages import FitWarning as FitWarning
 from survjax.estimators._messages import NoFiniteMaximum as NoFiniteMaximum
 from survjax.estimators._mixture_regression import MixtureRegression as MixtureRegression
