@@ -1,8 +1,11 @@
 """Fixtures and settings shared by every test."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -12,8 +15,28 @@ from survjax._core.programs import clear_programs
 
 # Pictures are drawn without a screen, also where a test starts another process.
 os.environ.setdefault("MPLBACKEND", "Agg")
-# No test depends on what a user's cache holds, or adds to it; those of the cache have their own.
-os.environ["SURVJAX_CACHE_DIR"] = ""
+# No test depends on what a user's cache holds, or adds to it. The processes that share one run of
+# the tests share what they compile, in a folder that goes with the run; tests of the cache have
+# their own.
+SHARED = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+KEPT = Path(tempfile.gettempdir()) / f"survjax-tests-{SHARED}"
+os.environ["SURVJAX_CACHE_DIR"] = str(KEPT) if SHARED else ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the folder where this process starts those that run the tests."""
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(lambda: [shutil.rmtree(p, True) for p in STARTED])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Note the folder that a process which runs tests will use: it is removed at the end."""
+    uid = node.workerinput.get("testrunuid", "")
+    STARTED.add(Path(tempfile.gettempdir()) / f"survjax-tests-{uid}")
+
+
+STARTED: set[Path] = set()
 
 # The same examples on every run; compile times make a deadline meaningless.
 settings.register_profile(

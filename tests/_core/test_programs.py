@@ -7,8 +7,6 @@ is counted.
 import gc
 import os
 import pickle
-import subprocess
-import sys
 import weakref
 
 import jax
@@ -337,61 +335,6 @@ def test_settings_of_jax_are_left_alone(folder):
 
 def test_a_program_is_pickled_by_its_name():
     assert pickle.loads(pickle.dumps(_log_hazards)) is _log_hazards
-
-
-#: Programs that call LAPACK (an eigenvalue problem, a root, a system), in a process that traces
-#: none of them where they are kept already.
-LINEAR = """
-import sys
-import jax, numpy as np
-import jax.numpy as jnp
-import survjax._core.programs as programs
-def eigen(a): return jnp.linalg.eigh(a)
-def root(a): return jnp.linalg.cholesky(a)
-def system(a): return jnp.linalg.solve(a, jnp.ones(3))
-counts = {"load": 0}
-unpack = programs.unpack
-def counted(*given):
-    found = unpack(*given)
-    counts["load"] += found is not None
-    return found
-programs.unpack = counted
-a = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
-with jax.enable_x64(True):
-    for f in (eigen, root, system):
-        f.__module__ = "survjax.made"
-        for part in jax.tree.leaves(programs.program(f)(a)):
-            print(np.asarray(part).tobytes().hex())
-print(counts["load"])
-"""
-
-
-def in_a_process(code, folder):
-    environment = {**os.environ, program_files.VARIABLE: str(folder)}
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-
-
-def result(process):
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err
-    assert err == ""
-    *numbers, loaded = out.split()
-    return numbers, int(loaded)
-
-
-def test_two_processes_fill_a_folder_at_once_and_a_third_loads_programs_with_lapack(tmp_path):
-    both = [in_a_process(LINEAR, tmp_path / "kept") for _ in range(2)]
-    first, second = (result(process)[0] for process in both)
-    third, loaded = result(in_a_process(LINEAR, tmp_path / "kept"))
-    assert loaded == 3
-    assert first == second == third
-    assert len(list((tmp_path / "kept").iterdir())) == 3
 
 
 def scaled(by, x, *, power):
