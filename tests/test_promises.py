@@ -269,17 +269,10 @@ PROCEDURES = {
     "interval coverage": inside,
 }
 CV, DEEP = "accelerated life, penalty by cross-validation", "deep mixture"
-UNMET = {
-    ("Cox", "equal rows as a weight"): "weights are not yet repeated rows under Efron's ties",
-    **{(CV, change): "folds are not yet formed by content" for change in CHANGES},
-    **{(DEEP, change): "batches are not yet formed by content" for change in CHANGES},
-}
 
 
 def case(name, change):
-    reason = UNMET.get((name, change))
-    marks = [pytest.mark.xfail(strict=False, reason=reason)] if reason else []
-    return pytest.param(name, change, marks=marks, id=f"{name}: {change}")
+    return pytest.param(name, change, id=f"{name}: {change}")
 
 
 @functools.cache
