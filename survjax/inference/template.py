@@ -352,7 +352,7 @@ class Template:
 
 def weibull_template(n_components: int) -> Template:
     """A mixture of K Weibulls."""
-    zero = np.zeros(n_components)
+    zero: Any = np.zeros(n_components)
     return Template(Mixture(zero[1:], Weibull(zero, zero)))
 
 

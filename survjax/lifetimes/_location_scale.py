@@ -26,6 +26,7 @@ class LocationScale(Lifetime):
     """
 
     log_scale: Any
+    log_shape: Any
 
     @staticmethod
     @abstractmethod
@@ -44,17 +45,25 @@ class LocationScale(Lifetime):
 
     def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
         z, y = type(self).standard_quantile(np.asarray(shares)), np.log(times)
+        family: Any = self
         if not hasattr(self, "log_shape"):
-            return dataclasses.replace(self, log_scale=np.mean(y - z))
+            fitted: Lifetime = dataclasses.replace(family, log_scale=np.mean(y - z))
+            return fitted
         slope = (z[-1] - z[0]) / max(float(y[-1] - y[0]), 1e-9)
-        return dataclasses.replace(self, log_scale=np.mean(y - z / slope), log_shape=np.log(slope))
+        log_scale = np.mean(y - z / slope)
+        fitted = dataclasses.replace(family, log_scale=log_scale, log_shape=np.log(slope))
+        return fitted
 
     def step_units(self) -> Lifetime:
         """Log scales count in units of the spread of log time."""
+        family: Any = self
         if not hasattr(self, "log_shape"):
             return jax.tree.map(jnp.ones_like, self)
         spread = jnp.exp(jnp.minimum(jnp.asarray(self.log_shape), LARGEST_LOG_SHAPE))
-        return dataclasses.replace(self, log_scale=spread, log_shape=jnp.ones_like(spread))
+        units: Lifetime = dataclasses.replace(
+            family, log_scale=spread, log_shape=jnp.ones_like(spread)
+        )
+        return units
 
     def is_steeper(self, log_shape: Any) -> jax.Array:
         own = getattr(self, "log_shape", None)

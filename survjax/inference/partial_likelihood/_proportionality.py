@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from survjax._core.validation import check_rows
 from survjax.inference.nonparametric._product_limit import survival_curve
 from survjax.inference.nonparametric._risk_table import risk_table
-from survjax.inference.nonparametric._rows import Floats, Rows, check_lifetimes
+from survjax.inference.nonparametric._rows import Floats, Lives, Rows, check_lifetimes
 from survjax.inference.partial_likelihood._derivatives import curvature, denominate, pulls
 from survjax.inference.partial_likelihood._fit import CoxFit, Test, chi_squared
 
@@ -170,7 +170,7 @@ def _clock(
     if transform == "rank":
         clock = _ranks(rows)
     else:
-        curve = survival_curve(risk_table(rows), 0.95, "plain")
+        curve = survival_curve(risk_table(_lives(rows)), 0.95, "plain")
         clock = 1.0 - curve.before(rows.durations)
     failures, found = fit.failures, np.empty(times.size)
     found[failures.at] = clock[fit.sets.order[failures.rows]]
@@ -190,6 +190,11 @@ def _all_rows(fit: CoxFit, entry: ArrayLike | None, sample_weight: ArrayLike | N
             f"differ, the first of them row {sets.order[other].min()}: pass the same weights"
         )
     return rows
+
+
+def _lives(rows: Rows) -> Lives:
+    """Return the same rows as those of curves."""
+    return Lives(rows.durations, rows.event_observed, rows.entry, rows.weight)
 
 
 def _ranks(rows: Rows) -> Floats:
