@@ -27,7 +27,7 @@ MANY_STARTS, FEW_STARTS = 16, 4
 #: Rows up to which starts go sixteen at a time.
 FEW_ROWS = 256
 #: Numbers of rows that programs are compiled for; more rows fill whole blocks.
-SIZES = (128, 512, 2048, BLOCK)
+SIZES = (128, 512, 1024, 2048, BLOCK)
 #: Longest step and length of the first one, in the units of `Lifetime.step_units`.
 MAX_STEP, FIRST_STEP = 3.0, 1.0
 #: Points of a path that are kept.
