@@ -6,6 +6,7 @@ from typing import Any
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
 from survjax.lifetimes._exponential import Exponential
+from survjax.lifetimes._gompertz import Gompertz
 from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._loglogistic import LogLogistic
 from survjax.lifetimes._lognormal import LogNormal
@@ -42,6 +43,7 @@ __all__ = [
     "Accelerated",
     "Conditional",
     "Exponential",
+    "Gompertz",
     "Lifetime",
     "LocationScale",
     "LogLogistic",
