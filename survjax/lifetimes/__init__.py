@@ -7,6 +7,7 @@ from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
 from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._gompertz import Gompertz
+from survjax.lifetimes._gumbel import Gumbel
 from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._loglogistic import LogLogistic
 from survjax.lifetimes._lognormal import LogNormal
@@ -44,6 +45,7 @@ __all__ = [
     "Conditional",
     "Exponential",
     "Gompertz",
+    "Gumbel",
     "Lifetime",
     "LocationScale",
     "LogLogistic",
