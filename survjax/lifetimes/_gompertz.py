@@ -168,9 +168,10 @@ class Gompertz(Lifetime):
         for _ in range(40):
             middle = 0.5 * (low + high)
             low, high = (middle, high) if gap(middle) < 0 else (low, middle)
-        growth = 0.5 * (low + high) / t[-1]
+        growth: Any = 0.5 * (low + high) / t[-1]
         log_integral = np.log(t[-1]) + float(_log_mean_exp(jnp.asarray(growth * t[-1])))
-        return Gompertz(np.asarray(np.log(hazard[-1]) - log_integral), np.asarray(growth))
+        log_rate: Any = np.log(hazard[-1]) - log_integral
+        return Gompertz(log_rate, growth)
 
     def step_units(self) -> Lifetime:
         """Growth counts over the time in which the cumulative hazard reaches one."""
