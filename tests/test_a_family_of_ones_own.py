@@ -27,12 +27,8 @@ from tests.plain_references import (
     simulate,
 )
 
-no_estimator = pytest.mark.xfail(strict=True, reason="no estimator of any lifetime yet")
 no_family = pytest.mark.xfail(
     strict=True, reason="AcceleratedLifetime takes the names of survjax's own families only"
-)
-not_saved = pytest.mark.xfail(
-    strict=True, reason="a file holds lifetimes of survjax's own families only"
 )
 
 #: Half of chi squared's 95 % point: how far the log-likelihood falls to a profile bound.
@@ -77,7 +73,7 @@ FAMILIES = {
         lambda second, t, value: np.log(t) - np.log(value) / np.exp(second),
     ),
 }
-BOTH = ["weibull", pytest.param("gompertz", marks=no_estimator)]
+BOTH = ["weibull", "gompertz"]
 
 
 @pytest.fixture(scope="module", params=BOTH)
@@ -322,7 +318,6 @@ def test_a_family_defined_here_gets_pictures_of_its_columns(scaled):
         plt.close(ax.figure)
 
 
-@not_saved
 def test_a_family_defined_here_gets_a_file_of_its_columns(scaled, tmp_path):
     model, _ = scaled
     model.save(tmp_path / "model.json")

@@ -94,9 +94,12 @@ class Distribution:
 
     def encode(self, value: Any) -> Any:
         """To JSON: an object."""
-        name = type(value).__name__
+        name = _name(type(value))
         if _known(name) is not type(value):
-            raise TypeError(f"{name} cannot be saved: it is none of survjax.lifetimes")
+            raise TypeError(
+                f"{type(value).__name__} cannot be saved: it is none of survjax.lifetimes, and no "
+                "class of yours at the top of a module"
+            )
         parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {"lifetime": name, "fields": {key: self._part(part) for key, part in parts.items()}}
 
@@ -117,7 +120,10 @@ class Distribution:
             raise ValueError(f"{name} must be a lifetime, got {shown(value)}")
         cls = _known(value["lifetime"])
         if cls is None:
-            raise ValueError(f"{name} is of an unknown kind, {shown(value['lifetime'])}")
+            raise ValueError(
+                f"{name} is of an unknown kind, {shown(value['lifetime'])} (a family of your own "
+                "must be defined before a file that names it is loaded)"
+            )
         wanted = [field.name for field in dataclasses.fields(cls)]
         given = value["fields"]
         if not isinstance(given, dict) or sorted(given) != sorted(wanted):
@@ -133,12 +139,29 @@ class Distribution:
         return _array(value, name)
 
 
+def _name(cls: type) -> str:
+    """What a file calls a class: those of survjax by their name, others with their module."""
+    public = getattr(lifetimes, cls.__name__, None) is cls
+    return cls.__name__ if public else f"{cls.__module__}:{cls.__qualname__}"
+
+
 def _known(name: Any) -> Any:
-    """A lifetime's class by its name: only those of the public list that have fields."""
-    if not isinstance(name, str) or name not in lifetimes.__all__:
+    """A lifetime's class by what a file calls it: one of the public list, or one defined already.
+
+    Nothing is imported for a file: a class of the user's is found among those that are there.
+    """
+    if not isinstance(name, str):
         return None
-    cls = getattr(lifetimes, name)
-    return cls if dataclasses.is_dataclass(cls) else None
+    if name in lifetimes.__all__:
+        cls = getattr(lifetimes, name)
+        return cls if dataclasses.is_dataclass(cls) else None
+    waiting: list[type] = [Lifetime]
+    while waiting:
+        for cls in waiting.pop().__subclasses__():
+            if dataclasses.is_dataclass(cls) and _name(cls) == name and "<locals>" not in name:
+                return cls
+            waiting.append(cls)
+    return None
 
 
 def _nested(array: np.ndarray) -> Any:

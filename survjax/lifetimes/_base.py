@@ -95,8 +95,12 @@ class Lifetime(ABC):
         return -self.cumulative_hazard(lower) + jnp.where(bounded, inside, 0.0)
 
     def final_log_hazard(self) -> jax.Array:
-        """Limit of the log hazard as time grows without bound: -inf, finite or inf."""
-        return self.log_hazard(jnp.inf)
+        """Limit of the log hazard as time grows without bound: -inf, finite or inf.
+
+        This one has no derivatives: at an infinite time they would be infinite, and NaN where the
+        limit is left out. A family whose limit depends on its parameters says so itself.
+        """
+        return lax.stop_gradient(self.log_hazard(jnp.inf))
 
     def given(self, age: ArrayLike) -> Lifetime:
         """The remaining life of a unit that has reached an age, itself a lifetime."""
