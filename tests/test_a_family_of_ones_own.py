@@ -311,7 +311,7 @@ def test_a_family_defined_here_gets_pictures_of_its_columns(scaled):
     x = np.array([[-1.0], [1.0]])
     for ax in (
         plot_effects(model),
-        plot_partial_survival(model, 0, X=x),
+        plot_partial_survival(model, x, 0, [0.0, 1.0], [1.0, 5.0, 20.0]),
         plot_asset_rul(model, x, [2.0, 9.0]),
     ):
         assert ax.get_lines() or ax.collections

@@ -173,6 +173,10 @@ class Program:
             self._found.clear()
         self.jitted.clear_cache()
 
+    def _cache_size(self) -> int:
+        """How many programs this process has of the function."""
+        return len(self._found) + int(self.jitted._cache_size())
+
     def trace(self, *args: Any, **kwargs: Any) -> Any:
         """As of a function compiled by `jax.jit`."""
         return self.jitted.trace(*args, **kwargs)

@@ -179,12 +179,12 @@ def test_a_fit_that_is_no_interior_maximum_is_written_without_bounds(tmp_path, f
 def test_a_warning_of_the_fit_is_one_line_that_names_the_option(tmp_path, file, capsys):
     rng = np.random.default_rng(1)
     lives = np.ceil(np.concatenate([4 * rng.weibull(1.0, 150), 40 * rng.weibull(4.0, 150)]))
-    path = file("age\n" + "".join(f"{t:g}\n" for t in lives))
-    fit(path, tmp_path / "out", "--duration", "age", "--components", "2")
+    path = file("age,failed\n" + "".join(f"{t:g},1\n" for t in lives))
+    fit(path, tmp_path / "out", "--duration", "age", "--event", "failed", "--components", "2")
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("survjax: warning: ")
     assert "--resolution" in line and "resolution=" not in line
-    words = ("--duration", "age", "--components", "2", "--resolution", "1")
+    words = ("--duration", "age", "--event", "failed", "--components", "2", "--resolution", "1")
     assert fit(path, tmp_path / "out", *words) == 0
     said = capsys.readouterr()
     assert said.err == ""

@@ -139,6 +139,7 @@ def test_units_of_the_covariates_scale_their_coefficients_alone(fleet):
     )
 
 
+@pytest.mark.filterwarnings("ignore:[0-9]+ of [0-9]+ censored rows end exactly:survjax.FitWarning")
 def test_following_a_unit_in_two_rows_gives_the_same_fit_as_in_one(fleet):
     x, y = fleet
     whole = AcceleratedLifetime().fit(x, y)

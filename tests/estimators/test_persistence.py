@@ -220,7 +220,7 @@ HOSTILE = [
     ("fitted.parameter_names_", ["a"] * 5, "do not fit parameter_names_"),
     ("fitted.selection_", {"a": [1], "b": [1, 2]}, "columns of different lengths"),
     ("fitted.selection_", {"a": ["x"]}, "fitted.selection_.a must be a number"),
-    ("fitted._profiles", {"0.95": [[0.0, 1.0]]}, "three rows for each component"),
+    ("fitted._profiles", {"0.95": [[0.0, 1.0]]}, "a row for each quantity"),
     ("fitted.bootstrap_.kind", "magic", "must be one of rows, parametric"),
     ("fitted.bootstrap_.parameters", [[1.0]], "does not fit the other fields"),
 ]

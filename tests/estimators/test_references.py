@@ -62,6 +62,7 @@ def quietly(model, *args, **kwargs):
         return model.fit(*args, **kwargs)
 
 
+@pytest.mark.filterwarnings("ignore:the data do not determine:survjax.FitWarning")
 @pytest.mark.parametrize(("case", "part"), R_FITS)
 def test_one_weibull_agrees_with_survreg_of_r(real_data, case, part):
     reference = results(real_data, "r_survreg")[case]
@@ -164,6 +165,7 @@ def test_mixture_standard_errors_agree_with_the_reference(real_data, case):
     np.testing.assert_allclose(model.weights_.prod() * error[0], best["se"]["p"][0], rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:the data do not determine:survjax.FitWarning")
 @pytest.mark.parametrize("case", MIXTURES_C)
 def test_mixture_reaches_at_least_the_best_known_maximum(real_data, case):
     reference = results(real_data, "mixture_small")[case]

@@ -246,7 +246,7 @@ CASES: dict[str, Callable[[], Fitted]] = {
     "cox, strata": partial(_cox, {}, strata=True, tied=True),
     "cox, late entry": partial(_cox, {}, late=True),
     "cox, robust": partial(_cox, {"robust": True}, clustered=True),
-    "cox, weights": partial(_cox, {}, weighted=True),
+    "cox, weights": partial(_cox, {"weights": "sampling"}, weighted=True),
     "cox, ridge": partial(_cox, {"penalty": 0.05}),
     "cox, lasso": partial(_cox, {"penalty": 0.02, "l1_ratio": 1.0}),
     "linear": _linear,
