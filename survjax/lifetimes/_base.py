@@ -113,12 +113,16 @@ class Lifetime(ABC):
     def log_density(self, t: ArrayLike) -> jax.Array:
         """Log of the probability density f(t) = h(t) S(t)."""
         # Nothing has failed by time zero, whatever the parameters: where the density begins at
-        # infinity, its derivatives must not multiply that by the zero slope of H.
+        # infinity, its derivatives must not multiply that by the zero slope of H. And where no unit
+        # is left none fails, however large the hazard.
         t = jnp.asarray(t)
         started, safe = inside_life(t)
         ended = jnp.isposinf(t)
-        hazard = jnp.where(started, self.cumulative_hazard(safe), 0.0)
-        value = self.log_hazard(jnp.where(ended, 1.0, t)) - hazard
+        passed = jnp.where(started, self.cumulative_hazard(safe), 0.0)
+        none_left = jnp.isposinf(passed)
+        rate = self.log_hazard(jnp.where(ended, 1.0, t))
+        inside = jnp.where(none_left, 0.0, rate) - jnp.where(none_left, 0.0, passed)
+        value = jnp.where(none_left, -jnp.inf, inside)
         return jnp.where(ended & ~jnp.isnan(value), -jnp.inf, value)
 
     def hazard(self, t: ArrayLike) -> jax.Array:
@@ -349,7 +353,9 @@ class Conditional(Lifetime):
         return self.base.inverse_increment(self.age + jnp.asarray(start), target)
 
     def given(self, age: ArrayLike) -> Lifetime:
-        return self.base.given(self.age + jnp.asarray(age))
+        age = jnp.asarray(age)
+        # No unit has reached a negative age.
+        return self.base.given(self.age + jnp.where(age >= 0, age, jnp.nan))
 
     @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
