@@ -206,8 +206,8 @@ MOST = {
     "imports of another package's private module": 63,
     "tests on a model's class": 22,
     "arithmetic on positions of parameters": 69,
-    "bare Any, percent of annotations": 21.2,
-    "lines of the package": 34642,
+    "bare Any, percent of annotations": 21.1,
+    "lines of the package": 34981,
 }
 
 
