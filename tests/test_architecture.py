@@ -207,7 +207,7 @@ MOST = {
     "tests on a model's class": 22,
     "arithmetic on positions of parameters": 69,
     "bare Any, percent of annotations": 21.1,
-    "lines of the package": 34981,
+    "lines of the package": 35000,
 }
 
 

@@ -181,6 +181,6 @@ def template_of(lifetime: Any) -> Template:
 
 def _named(template: Template, x: np.ndarray) -> str:
     """Parameters by name, as people read them."""
-    values = template.response(template.link(x))
+    values = template.values(x)
     pairs = zip(template.quantities, values, strict=True)
     return ", ".join(f"{quantity.name} {value:.3g}" for quantity, value in pairs)

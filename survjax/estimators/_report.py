@@ -19,7 +19,7 @@ from survjax.inference.curves import natural_value
 from survjax.inference.maxima import bounded
 from survjax.inference.maximize import Settings
 from survjax.inference.template import Template
-from survjax.inference.uncertainty import link_errors, response_errors, rows_needed
+from survjax.inference.uncertainty import response_errors, rows_needed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +72,7 @@ class Report(FittedState):
     def _summary(self, table: np.ndarray, method: str, level: float) -> pd.DataFrame:
         """The frame, given bounds (m, 2) of weights and parameters."""
         template = self._template
-        values, _ = link_errors(template, self.parameters_, self.covariance_)
-        estimate = template.response(values)
+        estimate = template.values(self.parameters_)
         error = response_errors(template, self.parameters_, self.covariance_)
         # The one weight of a single component is no news.
         first = 1 if template.is_mixture and template.n_components == 1 else 0
@@ -123,7 +122,7 @@ class Report(FittedState):
             "iteration": np.arange(len(points)),
             "log_likelihood": path_values(template, points, self._rows),
         }
-        values = np.array([template.response(template.link(point)) for point in points])
+        values = np.array([template.values(point) for point in points])
         columns |= {q.name: values[:, i] for i, q in enumerate(template.quantities)}
         return frame(columns)
 

@@ -6,57 +6,18 @@ counts positions by hand.
 
 from __future__ import annotations
 
-import dataclasses
 from functools import cached_property
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
-from survjax._core.pytree import parameter_items, parameter_shapes, rebuilt
+from survjax._core.pytree import parameter_shapes, rebuilt
+from survjax.inference.stacks import WEIBULL_SPREAD, Quantity, Stack, log_quantiles, matched
 from survjax.lifetimes import Lifetime, Mixture, Weibull
 
 #: With more components than this, all their orders are too many to try.
 MOST_ORDERED = 5
-#: Shares failed at which a component is compared with others: its median and its spread.
-SHARES = np.array([0.1587, 0.5, 0.8413])
-#: log q84 - log q16 of a Weibull of shape one.
-WEIBULL_SPREAD = float(np.ptp(np.log(-np.log1p(-SHARES[[0, 2]]))))
-
-
-@dataclasses.dataclass(frozen=True)
-class Quantity:
-    """A number that people read: a weight, or a parameter on its response scale.
-
-    Attributes
-    ----------
-    name : str
-        Such as `weight_1`, `scale_2`, `shape`.
-    group : str
-        Its name without the component.
-    link : {"logit", "log", "identity"}
-        Which scale it is unbounded on.
-    """
-
-    name: str
-    group: str
-    link: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Stack:
-    """Components of one family: where their parameters stand, (P, K), and their names."""
-
-    lifetime: Lifetime
-    names: tuple[str, ...]
-    positions: np.ndarray
-    #: Whether this is no stack, but a lifetime that is no mixture.
-    is_alone: bool = False
-
-    @property
-    def n_components(self) -> int:
-        """K."""
-        return int(self.positions.shape[1])
 
 
 class Template:
@@ -130,7 +91,7 @@ class Template:
         found = []
         for stack in self.stacks:
             for j in range(stack.n_components):
-                found.append(_log_quantiles(stack, x[stack.positions[:, j]]))
+                found.append(log_quantiles(stack, x[stack.positions[:, j]]))
         return np.array(found)
 
     @cached_property
@@ -171,7 +132,7 @@ class Template:
                 where = stack.positions[stack.names.index("log_shape")]
                 found.append(np.exp(np.minimum(x[where], 700.0)))
             else:
-                rows = [_log_quantiles(stack, x[p]) for p in stack.positions.T]
+                rows = [log_quantiles(stack, x[p]) for p in stack.positions.T]
                 spread = np.array([row[2] - row[0] for row in rows])
                 found.append(WEIBULL_SPREAD / np.maximum(spread, 1e-300))
         return np.concatenate(found)
@@ -268,6 +229,14 @@ class Template:
             found[..., 0] = 1.0
         return found
 
+    def values(self, x: np.ndarray) -> np.ndarray:
+        """The quantities (m,) at x (p,), as people read them."""
+        found = self.response(self.link(x))
+        if self.is_mixture:
+            # Straight from the logits: the way over odds would change the last digit.
+            found[: self._n_weights] = np.exp(self.log_weights(x))
+        return found
+
     def response_slope(self, values: np.ndarray) -> np.ndarray:
         """Derivatives (m,) of `response`."""
         found = self.response(values)
@@ -345,7 +314,7 @@ class Template:
         for stack in self.stacks:
             for j in range(stack.n_components):
                 scale, shape = scales[begin + j], shapes[begin + j]
-                x[stack.positions[:, j]] = _matched(stack, scale, shape)
+                x[stack.positions[:, j]] = matched(stack, scale, shape)
             begin += stack.n_components
         return x
 
@@ -362,35 +331,3 @@ def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     log_scale, log_shape = (x[..., where] for where in template.stacks[0].positions)
     with np.errstate(over="ignore"):  # an iteration that ran away is told by its faults
         return np.exp(template.log_weights(x)), np.exp(log_scale), np.exp(log_shape)
-
-
-def _single(stack: Stack, values: np.ndarray) -> Any:
-    """One component of a stack, or the lifetime that is no mixture, with parameters (P,)."""
-    pieces, start = [], 0
-    for _, shape in parameter_shapes(stack.lifetime):
-        own = shape if stack.is_alone else shape[1:]
-        size = int(np.prod(own))
-        pieces.append(np.reshape(values[start : start + size], own))
-        start += size
-    return rebuilt(stack.lifetime, pieces)
-
-
-def _log_quantiles(stack: Stack, values: np.ndarray) -> np.ndarray:
-    """Logs of one component's quantiles at `SHARES`, (3,)."""
-    alone = _single(stack, values)
-    standard = getattr(type(alone), "standard_quantile", None)
-    if standard is not None:
-        shape = np.exp(getattr(alone, "log_shape", 0.0))
-        return np.asarray(alone.log_scale + standard(SHARES) / shape)
-    return np.log(np.asarray(alone.quantile(SHARES)))
-
-
-def _matched(stack: Stack, scale: float, shape: float) -> np.ndarray:
-    """Parameters (P,) of one component with the quantiles of a Weibull."""
-    times = scale * (-np.log1p(-SHARES)) ** (1.0 / shape)
-    first = [
-        np.ravel(value if stack.is_alone else np.asarray(value)[0])
-        for _, value in parameter_items(stack.lifetime)
-    ]
-    found = _single(stack, np.concatenate(first)).with_quantiles(SHARES, times)
-    return np.concatenate([np.ravel(value) for _, value in parameter_items(found)])

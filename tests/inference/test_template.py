@@ -6,7 +6,8 @@ import pytest
 
 from survjax._core.precision import double_precision
 from survjax._core.pytree import parameter, pytree, ravel_parameters
-from survjax.inference.template import SHARES, Template, weibull_template
+from survjax.inference.stacks import SHARES
+from survjax.inference.template import Template, weibull_template
 from survjax.lifetimes import Exponential, Lifetime, LogLogistic, LogNormal, Mixture, Weibull
 
 TIMES = np.array([0.3, 4.0, 20.0, 45.0, 90.0])

@@ -1,0 +1,83 @@
+"""Stacks of components of one family, the quantities people read, and quantiles of components."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from survjax._core.pytree import parameter_items, parameter_shapes, rebuilt
+from survjax.lifetimes import Lifetime
+
+#: Shares failed at which a component is compared with others: its median and its spread.
+SHARES = np.array([0.1587, 0.5, 0.8413])
+#: log q84 - log q16 of a Weibull of shape one.
+WEIBULL_SPREAD = float(np.ptp(np.log(-np.log1p(-SHARES[[0, 2]]))))
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """A number that people read: a weight, or a parameter on its response scale.
+
+    Attributes
+    ----------
+    name : str
+        Such as `weight_1`, `scale_2`, `shape`.
+    group : str
+        Its name without the component.
+    link : {"logit", "log", "identity"}
+        Which scale it is unbounded on.
+    """
+
+    name: str
+    group: str
+    link: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """Components of one family: where their parameters stand, (P, K), and their names."""
+
+    lifetime: Lifetime
+    names: tuple[str, ...]
+    positions: np.ndarray
+    #: Whether this is no stack, but a lifetime that is no mixture.
+    is_alone: bool = False
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return int(self.positions.shape[1])
+
+
+def single(stack: Stack, values: np.ndarray) -> Any:
+    """One component of a stack, or the lifetime that is no mixture, with parameters (P,)."""
+    pieces, start = [], 0
+    for _, shape in parameter_shapes(stack.lifetime):
+        own = shape if stack.is_alone else shape[1:]
+        size = int(np.prod(own))
+        pieces.append(np.reshape(values[start : start + size], own))
+        start += size
+    return rebuilt(stack.lifetime, pieces)
+
+
+def log_quantiles(stack: Stack, values: np.ndarray) -> np.ndarray:
+    """Logs of one component's quantiles at `SHARES`, (3,)."""
+    alone = single(stack, values)
+    standard = getattr(type(alone), "standard_quantile", None)
+    if standard is not None:
+        shape = np.exp(getattr(alone, "log_shape", 0.0))
+        return np.asarray(alone.log_scale + standard(SHARES) / shape)
+    return np.log(np.asarray(alone.quantile(SHARES)))
+
+
+def matched(stack: Stack, scale: float, shape: float) -> np.ndarray:
+    """Parameters (P,) of one component with the quantiles of a Weibull."""
+    times = scale * (-np.log1p(-SHARES)) ** (1.0 / shape)
+    first = [
+        np.ravel(value if stack.is_alone else np.asarray(value)[0])
+        for _, value in parameter_items(stack.lifetime)
+    ]
+    found = single(stack, np.concatenate(first)).with_quantiles(SHARES, times)
+    return np.concatenate([np.ravel(value) for _, value in parameter_items(found)])
