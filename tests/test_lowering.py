@@ -106,6 +106,7 @@ def calls():
         lambda: model.predict_interval([3.0]),
         lambda: model.predict_interval(np.linspace(0.0, 9.0, 5000)),
         lambda: model.mean(),
+        lambda: model.sample(5),
         lambda: compute_hazard(model.lifetime_, [3.0], jacobian=True),
         lambda: model.confidence_interval("survival", 3.0, method="profile"),
         lambda: model.confidence_interval("shapes", method="delta"),
