@@ -25,7 +25,7 @@ from survjax.estimators._unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_u
 from survjax.inference.curves import memberships
 from survjax.inference.likelihood import contributions
 from survjax.inference.maxima import weigh
-from survjax.inference.maximize import Maximum
+from survjax.inference.maximize import Interior, Maximum, Settings
 from survjax.inference.summaries import is_plain
 from survjax.inference.template import Template
 
@@ -35,6 +35,18 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Plots):
 
     resolution: float | str | None
     rounding: str
+    max_shape: float
+    min_component_weight: float
+
+    def _settings(self) -> Settings:
+        """How the hyper-parameters have a model fitted."""
+        return Settings(
+            n_starts=self.n_starts,
+            rule=Interior(self.max_shape, self.min_component_weight),
+            tol=self.tol,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+        )
 
     @property
     @abstractmethod

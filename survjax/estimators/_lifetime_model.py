@@ -17,7 +17,7 @@ from survjax.estimators._lifetime_estimator import LifetimeEstimator
 from survjax.estimators._messages import NoFiniteMaximum, likely_cause
 from survjax.estimators._saved_kinds import Distribution
 from survjax.estimators._settings import check_max_shape
-from survjax.inference.maximize import Interior, Settings, search
+from survjax.inference.maximize import search
 from survjax.inference.template import Template
 from survjax.lifetimes import Lifetime, Mixture, families
 
@@ -128,15 +128,6 @@ class LifetimeModel(LifetimeEstimator):
                 f"{_named(template, found.best.x)}. {likely_cause(rows, log_shape)}"
             )
         self._keep(template, rows, found)
-
-    def _settings(self) -> Settings:
-        return Settings(
-            n_starts=self.n_starts,
-            rule=Interior(self.max_shape, self.min_component_weight),
-            tol=self.tol,
-            max_iter=self.max_iter,
-            random_state=self.random_state,
-        )
 
     def _saved_template(self) -> Template:
         return Template(self.lifetime_)

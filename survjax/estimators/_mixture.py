@@ -12,7 +12,7 @@ from survjax.estimators._messages import NoFiniteMaximum, likely_cause, shape_di
 from survjax.estimators._selection import select
 from survjax.estimators._settings import check_settings
 from survjax.inference.determined import log_errors
-from survjax.inference.maximize import Interior, Maximum, Settings, search
+from survjax.inference.maximize import Maximum, search
 from survjax.inference.template import weibull_template
 
 
@@ -142,15 +142,6 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
                 # Data that admit no single Weibull deserve to hear that instead.
                 self._single(rows)
         self._keep(weibull_template(k), rows, found)
-
-    def _settings(self) -> Settings:
-        return Settings(
-            n_starts=self.n_starts,
-            rule=Interior(self.max_shape, self.min_component_weight),
-            tol=self.tol,
-            max_iter=self.max_iter,
-            random_state=self.random_state,
-        )
 
     def _single(self, rows: Observations) -> Maximum:
         """The single Weibull's maximum: data without one admit no mixture either."""
