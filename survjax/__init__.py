@@ -36,7 +36,6 @@ _PUBLIC: dict[str, str] = {
     "compute_hazard": "survjax.inference.derivatives",
     "concordance": "survjax.inference.metrics",
     "cumulative_dynamic_auc": "survjax.inference.metrics",
-    "enable_compile_cache": "survjax._core.cache",
     "integrated_brier_score": "survjax.inference.metrics",
     "interval_coverage": "survjax.inference.metrics",
     "history_rows": "survjax.estimators._histories",

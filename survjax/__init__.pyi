@@ -4,7 +4,6 @@ from survjax import inference as inference
 from survjax import lifetimes as lifetimes
 from survjax import optimize as optimize
 from survjax import plotting as plotting
-from survjax._core.cache import enable_compile_cache as enable_compile_cache
 from survjax._core.observations import Observations as Observations
 from survjax.estimators import LifetimeModel as LifetimeModel
 from survjax.estimators import WeibullMixture as WeibullMixture

@@ -168,10 +168,7 @@ SETTERS = re.compile(
 
 def test_global_settings_of_other_libraries_are_changed_on_request_only():
     wrong = []
-    # The user calls `enable_compile_cache` for the sake of such a change.
     for module, path in MODULES.items():
-        if module == "survjax._core.cache":
-            continue
         text = path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(text)):
             changed = [node.func] if isinstance(node, ast.Call) else getattr(node, "targets", [])

@@ -9,8 +9,20 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax._src import compilation_cache
 from jax.experimental import serialize_executable
 from jaxlib import lapack
+
+
+def kept_by_jax() -> bool:
+    """Whether JAX's own cache of programs is on.
+
+    A program that came from there cannot be packed once more: it loads, and fails when it is run,
+    because its functions are missing.
+    """
+    chosen = getattr(jax.config, "jax_compilation_cache_dir", None)
+    # A folder that was taken back stays in use once a program has gone there.
+    return bool(chosen) or getattr(compilation_cache, "_cache", None) is not None
 
 
 def pack(compiled: Any, text: str) -> bytes | None:

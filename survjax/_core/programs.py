@@ -4,8 +4,8 @@ A first call traces, lowers and compiles a program, which takes up to seconds; t
 kept in the user's cache directory, and the next process loads it in some hundredths of a second.
 No setting of JAX is touched: only survjax's own programs are kept. Where anything is odd (a folder
 that is not ours, a damaged file, another version, an argument without a lasting name, a call inside
-another trace, several devices) the call is that of `jax.jit`, which also is the only difference
-that SURVJAX_CACHE_DIR="" makes.
+another trace, several devices, JAX's own cache switched on) the call is that of `jax.jit`, which
+also is the only difference that SURVJAX_CACHE_DIR="" makes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import jax
 import numpy as np
 
 from survjax._core import program_files
-from survjax._core.executables import pack, unpack
+from survjax._core.executables import kept_by_jax, pack, unpack
 from survjax._core.program_keys import (
     Unnamed,
     clean,
@@ -134,7 +134,7 @@ class Program:
 
     def _make(self, key: Any, args: Any, kwargs: Any) -> Callable[..., Any]:
         """The program for such arguments: from disk, or compiled and put there."""
-        place = program_files.folder()
+        place = None if kept_by_jax() else program_files.folder()
         text = None if place is None else self._text(key)
         if place is None or text is None:
             return self.jitted

@@ -59,9 +59,30 @@ def pytree(cls: type[T]) -> type[T]:
     """
     cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    static = [f.name for f in fields if f.metadata.get("kind") == "fixed"]
-    leaves = [f.name for f in fields if f.name not in static]
-    return jax.tree_util.register_dataclass(cls, data_fields=leaves, meta_fields=static)
+    static = tuple(f.name for f in fields if f.metadata.get("kind") == "fixed")
+    leaves = tuple(f.name for f in fields if f.name not in static)
+    keys = tuple(map(jax.tree_util.GetAttrKey, leaves))
+    make: Callable[..., Any] = cls
+
+    # JAX's own registration of dataclasses compares structures without their class: two classes
+    # with the same fields are equal there, and where their hashes meet, a call for one of them
+    # runs the program of the other. So the class stands in the structure.
+    def flatten(tree: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        return [getattr(tree, name) for name in leaves], (
+            cls,
+            *[getattr(tree, name) for name in static],
+        )
+
+    def flatten_with_keys(tree: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        children, structure = flatten(tree)
+        return list(zip(keys, children, strict=True)), structure
+
+    def unflatten(structure: tuple[Any, ...], children: Iterable[Any]) -> Any:
+        named = dict(zip(leaves, children, strict=True))
+        return make(**named, **dict(zip(static, structure[1:], strict=True)))
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
 
 
 def _parameters(tree: Any, path: str) -> Iterator[tuple[str, Any]]:

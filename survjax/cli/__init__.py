@@ -40,4 +40,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     from survjax.cli._session import run
 
-    return run(arguments, keep_programs=argv is None)
+    return run(arguments)

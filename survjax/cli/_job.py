@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from survjax._core.cache import enable_compile_cache
 from survjax._core.recording import find_resolution
 from survjax.cli._columns import Units
 from survjax.cli._errors import Refused
@@ -32,7 +31,6 @@ from survjax.plotting import (
 def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
     """Fit, tell, write; move everything into place at the end."""
     arguments = session.arguments
-    keep_programs(session)
     session.begin("fitting")
     model, single = _fit(session, units)
     for line in (*components(model, unit), *comparison(model, single), *verdict(model)):
@@ -50,14 +48,6 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
         _draw(session, folder, model, single, found, unit=unit, truth=truth)
 
     return write(session, model, found, draw)
-
-
-def keep_programs(session: Session) -> None:
-    """Keep compiled programs on disk, where the process is the command's own."""
-    if session.keep_programs:
-        # Without such a folder all works as well, only slower.
-        with suppress(OSError):
-            enable_compile_cache()
 
 
 def write(session: Session, model: Any, found: Remaining, draw: Callable[[Path], None]) -> int:

@@ -17,7 +17,7 @@ from survjax._core.recording import recording_intervals
 from survjax.cli._columns import Units
 from survjax.cli._covariates import Covariates, refusal_of_fit
 from survjax.cli._errors import Refused, printable, quoted
-from survjax.cli._job import keep_programs, note_width, write
+from survjax.cli._job import note_width, write
 from survjax.cli._numbers import plain
 from survjax.cli._report import QUANTILES, Remaining, between, choice, table
 from survjax.cli._session import Session, in_words_of_options
@@ -35,7 +35,6 @@ CURVES = 4
 def finish(session: Session, units: Units, covariates: Covariates, unit: str | None) -> int:
     """Fit, tell, write; move everything into place at the end."""
     arguments = session.arguments
-    keep_programs(session)
     X = pd.DataFrame(covariates.values, columns=covariates.names)
     session.begin("fitting")
     model, tried = _fit(session, units, X)

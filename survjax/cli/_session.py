@@ -45,7 +45,6 @@ class Session:
         self.lock = threading.RLock()
         self.step, self.since, self.width = "", 0.0, 0
         self.code = BROKEN
-        self.keep_programs = False
         self.caught: list[warnings.WarningMessage] = []
 
     def say(self, text: str = "") -> None:
@@ -112,13 +111,9 @@ def in_words_of_options(text: str) -> str:
     return re.sub(r"\b(resolution|rounding)=", r"--\1 ", text)
 
 
-def run(arguments: argparse.Namespace, keep_programs: bool = False) -> int:
-    """Run a command to its end, or to an interruption.
-
-    Compiled programs are kept on disk only where the process is the command's own.
-    """
+def run(arguments: argparse.Namespace) -> int:
+    """Run a command to its end, or to an interruption."""
     session = Session(arguments)
-    session.keep_programs = keep_programs
     worker = threading.Thread(target=_work, args=(session,), daemon=True)
     try:
         with _stop_on_termination():

@@ -59,3 +59,31 @@ def test_two_processes_fill_a_folder_at_once_and_a_third_loads_programs_with_lap
     assert loaded == 3
     assert first == second == third
     assert len(list((tmp_path / "kept").iterdir())) == 3
+
+
+#: The same program twice, as of two versions of survjax: the second comes from JAX's cache.
+TWICE = """
+import jax, numpy as np
+import jax.numpy as jnp
+import survjax._core.programs as programs
+def slopes(x): return jnp.sort(jnp.sin(x)) + jax.lax.cumsum(x)
+slopes.__module__ = "survjax.made"
+x = np.linspace(0.0, 3.0, 50)
+for version in ("1", "2"):
+    programs.surroundings = lambda version=version: version
+    program = programs.program(slopes)
+    print(np.asarray(program(x)).tobytes().hex())
+print(0)
+"""
+
+
+def test_a_program_that_jax_took_from_its_own_cache_is_not_kept_broken(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "jax"))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    with_both = [result(in_a_process(TWICE, tmp_path / "kept"))[0] for _ in range(2)]
+    for name in os.environ:
+        if name.startswith("JAX_"):
+            monkeypatch.delenv(name)
+    alone = [result(in_a_process(TWICE, tmp_path / "kept"))[0] for _ in range(2)]
+    assert with_both[0] == with_both[1] == alone[0] == alone[1]

@@ -1,6 +1,7 @@
 """Objects that JAX carries: parameters told apart from data and from choices."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import jax
@@ -10,7 +11,15 @@ import pytest
 
 from survjax._core.precision import double_precision
 from survjax._core.pytree import data, fixed, parameter, parameter_names, pytree, ravel_parameters
-from survjax.lifetimes import Conditional, Mixture, Weibull
+from survjax.lifetimes import (
+    Conditional,
+    Gompertz,
+    Gumbel,
+    LogLogistic,
+    LogNormal,
+    Mixture,
+    Weibull,
+)
 
 
 @pytree
@@ -54,6 +63,34 @@ def test_data_and_choices_stay_as_they_are():
     assert back.power == 3
     assert back.parts[1].age == 9.0
     assert back.parts[1].table is None
+
+
+def test_two_classes_with_the_same_fields_are_two_structures():
+    """Where their structures were equal, one call in some hundred ran the other's program."""
+    classes = [Weibull, LogLogistic, LogNormal, Gumbel, Gompertz]
+    for left, right in itertools.permutations(classes, 2):
+        structures = [jax.tree.structure(cls(1.0, 2.0)) for cls in (left, right)]
+        assert structures[0] != structures[1]
+        assert jax.tree.structure(left(1.0, 2.0)) == jax.tree.structure(left(3.0, 4.0))
+    with_choice = [jax.tree.structure(Outer(1.0, (), 2.0, power)) for power in (2, 3)]
+    assert with_choice[0] != with_choice[1]
+    paths = jax.tree_util.tree_leaves_with_path(nested())
+    assert jax.tree_util.keystr(paths[0][0]) == ".logits"
+
+
+def test_programs_of_two_classes_are_never_mixed_up():
+    """Functions made anew put entries with other hashes into JAX's table, until two would meet."""
+
+    def hazard(lifetime, t):
+        return lifetime.cumulative_hazard(t)
+
+    t = np.array([0.5, 2.0])
+    models = [cls(0.3, 0.4) for cls in (Weibull, LogLogistic, LogNormal, Gumbel)]
+    right = [hazard(model, t) for model in models]
+    for _ in range(60):
+        made = jax.jit(lambda lifetime, t: hazard(lifetime, t))
+        for model, expected in zip(models, right, strict=True):
+            np.testing.assert_allclose(made(model, t), expected, rtol=1e-5)
 
 
 def test_objects_pass_through_jit_grad_and_vmap():

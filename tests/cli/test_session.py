@@ -205,7 +205,8 @@ def test_a_program_keeps_what_it_compiled_where_it_can(tmp_path, repository, usa
     if not usable:
         cache.write_text("a file stands where the folder would be")
     (tmp_path / "units.csv").write_text("age\n" + "\n".join(map(str, range(1, 40))))
-    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    without = ("JAX_COMPILATION_CACHE_DIR", "SURVJAX_CACHE_DIR")
+    environment = {k: v for k, v in os.environ.items() if k not in without}
     environment |= {"PYTHONPATH": str(repository), "XDG_CACHE_HOME": str(cache)}
     arguments = ["fit", "units.csv", "--duration", "age", "--components", "1", "--no-pictures"]
     done = subprocess.run(
