@@ -2,8 +2,7 @@
 
 Each claim is made twice: for the Gompertz family, which is defined here and nowhere in survjax, and
 for survjax's own Weibull, which shows that the claim is a fair one. References are plain formulas,
-maximized here. What cannot be done yet for a family of one's own is marked, strictly: whoever makes
-it possible takes the mark away.
+maximized here.
 """
 
 from __future__ import annotations
@@ -25,10 +24,6 @@ from tests.plain_references import (
     likelihood,
     maximize,
     simulate,
-)
-
-no_family = pytest.mark.xfail(
-    strict=True, reason="AcceleratedLifetime takes the names of survjax's own families only"
 )
 
 #: Half of chi squared's 95 % point: how far the log-likelihood falls to a profile bound.
@@ -326,7 +321,7 @@ def test_a_family_defined_here_gets_a_file_of_its_columns(scaled, tmp_path):
     assert again.predict_rul(x, AGES).equals(model.predict_rul(x, AGES))
 
 
-@pytest.mark.parametrize("name", ["weibull", pytest.param("gompertz", marks=no_family)])
+@pytest.mark.parametrize("name", BOTH)
 def test_a_family_defined_here_gets_columns_that_stretch_its_time(name):
     family, units = FAMILIES[name], simulate(effect=0.5)
     model = AcceleratedLifetime(family="weibull" if name == "weibull" else Gompertz(-3.0, 0.05))

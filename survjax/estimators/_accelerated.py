@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
+from survjax._core.pytree import ravel_parameters
 from survjax._core.truncation import check_truncation
 from survjax._core.validation import check_length, check_offset, check_times
 from survjax.estimators._covariates import check_covariates, chosen_columns, column_names
 from survjax.estimators._frames import frame
+from survjax.estimators._lifetime_model import template_of
 from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._unnamed_units import COUNTS
-from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, Predictor
+from survjax.inference.forms import Form, Layout, Predictor, accelerated
 from survjax.inference.histories import Histories
+from survjax.inference.maximize import Settings, search
 from survjax.inference.nonparametric._log_rank import label
+from survjax.inference.regression import Columns, means
 from survjax.inference.regression_fit import location_start
+from survjax.inference.template import Template
+from survjax.lifetimes import Exponential, Lifetime
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,11 +35,14 @@ class AcceleratedLifetime(RegressionEstimator):
 
     Parameters
     ----------
-    family : {"weibull", "lognormal", "loglogistic", "exponential"}, default "weibull"
-        Distribution of the noise in log T.
+    family : str or Lifetime, default "weibull"
+        Distribution of T0: the name of a family ("weibull", "lognormal", "loglogistic",
+        "exponential", "gompertz", "gumbel"), or any `Lifetime`, such as a mixture or one of your
+        own, whose parameters are fitted with the effects.
     shape_on : None, "all" or sequence, default None
         Columns (names, or positions counted from zero) that the log of the shape depends on,
-        besides an intercept. None: one shape for all assets.
+        besides an intercept. None: one shape for all assets. Families of location and scale
+        alone (the first three) have such a shape.
     penalty : float or "cv", default 0
         Subtracts penalty * (l1_ratio * sum |b_j| + (1 - l1_ratio) * sum b_j^2 / 2) per unit
         from the log-likelihood, b being the effects of one standard deviation of each column.
@@ -54,12 +64,18 @@ class AcceleratedLifetime(RegressionEstimator):
     coef_ : array of shape (p,)
         Effect of each column on log life: exp(coef) is the factor on every quantile.
     intercept_ : float
-        Log scale where all covariates are zero.
+        Log scale where all covariates are zero; zero for families without a log scale of the kind
+        that covariates add to.
     shape_ : float
         Shape (one over R's scale), where all assets share it.
+    baseline_ : Lifetime
+        The lifetime of an asset with the covariates `center_`.
+    center_ : array of shape (p,)
+        Zeros where there is an intercept, else the mean of each column.
     parameters_, parameter_names_, covariance_
         All of them as optimized, in the units of X: coefficients of the log scale, then of the
-        log shape. `summary()` is their table.
+        log shape; for families without, effects and then the parameters of `baseline_`.
+        `summary()` is their table.
     log_likelihood_, aic_, bic_ : float
         At the optimum; BIC counts units.
     penalty_, penalty_path_ : float, DataFrame
@@ -90,7 +106,7 @@ class AcceleratedLifetime(RegressionEstimator):
 
     def __init__(
         self,
-        family: str = "weibull",
+        family: str | Lifetime = "weibull",
         *,
         shape_on: Any = None,
         penalty: float | str = 0.0,
@@ -109,14 +125,17 @@ class AcceleratedLifetime(RegressionEstimator):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if not (isinstance(self.family, str) and self.family in FAMILIES):
-            raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {self.family!r}")
-        if self.family == "exponential" and self.shape_on is not None:
-            raise ValueError("an exponential lifetime has no shape: leave shape_on=None")
+        form = accelerated(self._template().lifetime)
+        if self.shape_on is not None and form.names != ("log_scale", "log_shape"):
+            name = type(form.template).__name__
+            raise ValueError(f"{name} has no shape that columns may move: leave shape_on=None")
+
+    def _template(self) -> Template:
+        return template_of(self.family, "family")
 
     @property
     def _rows_as_units(self) -> str:  # type: ignore[override]
-        if self.family == "exponential":  # its hazards are proportional too
+        if isinstance(self._template().lifetime, Exponential):  # its hazards are proportional too
             return COUNTS
         return (
             "each is then taken to have lived under its own covariates from age zero on, so that "
@@ -125,26 +144,50 @@ class AcceleratedLifetime(RegressionEstimator):
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
+        template = self._template()
+        form = accelerated(template.lifetime)
+        if not form.is_log_linear:
+            found = search(template, rows, Settings(tol=self.tol, max_iter=self.max_iter)).best
+            effects = Predictor("log_factor", tuple(range(1, p + 1)), offset=known)
+            shared = (Predictor(name, (0,)) for name in form.names[1:])
+            return form, (effects, *shared), np.concatenate([np.zeros(p), found.x])
         layout = [Predictor("log_scale", tuple(range(p + 1)), offset=known)]
         log_scale, log_shape = location_start(rows)
         log_scale -= float(x[:, p:].mean(axis=0).sum())
         start = [log_scale, *[0.0] * p]
-        if self.family != "exponential":
+        if len(form.names) > 1:
             more = chosen_columns(self.shape_on, column_names(self), "shape_on")
             layout.append(Predictor("log_shape", (0, *more)))
             start += [log_shape, *[0.0] * len(more)]
-        return AcceleratedForm(self.family), tuple(layout), np.array(start)
+        return form, tuple(layout), np.array(start)
 
     def _form(self, n_predictors: int, base: Any) -> Form:
-        return AcceleratedForm(self.family)
+        return accelerated(self._template().lifetime)
+
+    def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
+        found = super()._columns(x, weight)
+        if accelerated(self._template().lifetime).is_log_linear:
+            return found
+        # The parameters are those of an asset at the center: no sample is enough for that.
+        center = means(x[:, : self.n_features_in_], weight)
+        return dataclasses.replace(found, center=np.append(center, found.center[center.size :]))
 
     def _derive(self, layout: Layout) -> None:
-        scale = self._part("log_scale")
-        self.intercept_ = scale.pop(0)
+        form, columns = self._fitted.form, self._fitted.columns
+        scale = self._part(layout[0].name)
+        self.intercept_ = scale.pop(0, 0.0)
         self.coef_ = np.array(list(scale.values()))
+        self.center_ = np.zeros_like(columns.center) if form.is_log_linear else columns.center
         self.__dict__.pop("shape_", None)
-        if len(layout) > 1 and layout[1].shared:
-            self.shape_ = float(np.exp(self._part("log_shape")[0]))
+        self.__dict__.pop("baseline_", None)
+        if not form.is_log_linear:
+            unravel = ravel_parameters(form.template)[1]
+            self.baseline_ = unravel(self._fitted.theta[len(layout[0].columns) :])
+        elif len(layout) == 1 or layout[1].shared:
+            shared = [self._part(item.name)[0] for item in layout[1:]]
+            self.baseline_ = form.lifetime([self.intercept_, *shared])
+            if shared:
+                self.shape_ = float(np.exp(shared[0]))
 
     @double_precision
     def effective_ages(
@@ -171,10 +214,8 @@ class AcceleratedLifetime(RegressionEstimator):
         start, _ = check_truncation(entry, None, stop, stop, np.zeros(stop.size, bool))
         start = np.zeros(stop.size) if start is None else start
         rows = Histories.of(unit, start, stop, np.zeros(stop.size), np.ones(stop.size))
-        coefficients = self._part("log_scale")
-        effects = np.array([coefficients[j + 1] for j in range(x.shape[1])])
         known = 0.0 if offset is None else check_offset(offset, x.shape[0])[rows.order]
-        eta = coefficients[0] + x[rows.order] @ effects + known
+        eta = self.intercept_ + (x[rows.order] - self.center_) @ self.coef_ + known
         first = rows.first_rows
         used = np.add.reduceat((rows.stop - rows.start) * np.exp(-eta), first)
         used = used + rows.start[first] * np.exp(-eta[first])

@@ -146,23 +146,23 @@ class LifetimeModel(LifetimeEstimator):
         random_generator(self.random_state)
 
 
-def template_of(lifetime: Any) -> Template:
+def template_of(lifetime: Any, name: str = "lifetime") -> Template:
     """The template of a family's name or of a lifetime, whose parameters become numbers."""
     if isinstance(lifetime, str):
         known = families()
         if lifetime not in known:
-            names = ", ".join(repr(name) for name in known)
-            raise ValueError(f"lifetime must be one of {names}, or a Lifetime, got {lifetime!r}")
+            names = ", ".join(map(repr, known))
+            raise ValueError(f"{name} must be one of {names}, or a Lifetime, got {lifetime!r}")
         family = known[lifetime]
         return Template(family(*np.zeros(len(dataclasses.fields(family)))))
     if isinstance(lifetime, type) and issubclass(lifetime, Lifetime):
         raise ValueError(
-            f"lifetime must be a Lifetime with parameters, such as {lifetime.__name__}(0.0, ...), "
+            f"{name} must be a Lifetime with parameters, such as {lifetime.__name__}(0.0, ...), "
             f"got the class {lifetime.__name__} itself"
         )
     if not isinstance(lifetime, Lifetime):
         raise ValueError(
-            f"lifetime must be the name of a family or a Lifetime, got {type(lifetime).__name__}"
+            f"{name} must be the name of a family or a Lifetime, got {type(lifetime).__name__}"
         )
     values = [np.asarray(value, np.float64) for _, value in parameter_items(lifetime)]
     if not values:

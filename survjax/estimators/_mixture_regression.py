@@ -29,7 +29,7 @@ from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._saved_fields import Number
 from survjax.estimators._settings import PARTS, check_max_shape, check_parts
 from survjax.estimators._unnamed_units import MIXED, warn_of_unnamed_units
-from survjax.inference.forms import Form, Layout, MixtureForm, Predictor
+from survjax.inference.forms import Form, Layout, Predictor, weibull_mixture
 from survjax.inference.histories import Histories, count, row_weights, whole_lives
 from survjax.inference.likelihood import entropy
 from survjax.inference.mixture_starts import (
@@ -176,7 +176,7 @@ class MixtureRegression(RegressionEstimator):
         self._check_data(rows, x)
         histories = None if unit is None else Histories.from_rows(rows, unit)
         n_units = count(rows, histories)
-        form, layout = MixtureForm(self.n_components), self._layout(x.shape[1])
+        form, layout = weibull_mixture(self.n_components), self._layout(x.shape[1])
         columns = self._columns(x, row_weights(rows, histories))
         found, likelihood = search_mixture(
             form,
@@ -226,14 +226,14 @@ class MixtureRegression(RegressionEstimator):
         """The form, its layout, and the mixture without covariates."""
         layout = self._layout(x.shape[1])
         start = spread_out(layout, self._plain(rows)[0], np.zeros(x.shape[1]), None)
-        return MixtureForm(self.n_components), layout, start
+        return weibull_mixture(self.n_components), layout, start
 
     def _form(self, n_predictors: int, base: Any) -> Form:
         if n_predictors != 3 * self.n_components - 1:
             raise ValueError(
                 f"{self.n_components} components do not have {n_predictors} predictors"
             )
-        return MixtureForm(self.n_components)
+        return weibull_mixture(self.n_components)
 
     def _plain(self, rows: Observations) -> list[np.ndarray]:
         """The mixture without covariates: parameters (3K - 1,) of the best, as a start."""
@@ -265,7 +265,7 @@ class MixtureRegression(RegressionEstimator):
             chosen[part] = every
             if isinstance(self.on, dict):
                 chosen[part] = chosen_columns(self.on[part], names, f"on[{part!r}]")
-        form = MixtureForm(self.n_components)
+        form = weibull_mixture(self.n_components)
         return tuple(Predictor(name, (0, *chosen[name.split("_")[1]])) for name in form.names)
 
     def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
@@ -307,7 +307,7 @@ class MixtureRegression(RegressionEstimator):
         return self._drop_columns() if open_ and everywhere else fewer
 
     def _derive(self, layout: Layout) -> None:
-        names = MixtureForm(self.n_components).names
+        names = weibull_mixture(self.n_components).names
         parts = [self._part(name) for name in names]
         k = self.n_components
         self.intercepts_ = dict(zip(names, (part[0] for part in parts), strict=True))

@@ -45,6 +45,7 @@ from survjax.inference.regression_fit import (
     fit,
     intercepts_of,
     open_parameters,
+    step_units,
     to_natural,
 )
 from survjax.optimize import MESSAGES, ResultCode
@@ -267,7 +268,8 @@ class RegressionEstimator(
         self.n_iter_ = max(found.n_iter, 1)
         if not words or "singular" in words[0]:
             intercepts = intercepts_of(layout)[: found.theta.size]
-            open_ = kept[open_parameters(some, intercepts[kept])][:5]
+            units = step_units(form, layout, full)[: found.theta.size]
+            open_ = kept[open_parameters(some, intercepts[kept], units[kept])][:5]
             names = [self.parameter_names_[i] for i in open_]
             words = tuple(f"the data leave {name} open" for name in names) or words
         self.converged_ = not words

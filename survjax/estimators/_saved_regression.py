@@ -80,7 +80,7 @@ class SavedRegression(Persistent):
             "_layout": {item.name: item.columns for item in fitted.layout},
             "_theta": fitted.theta,
             "_covariance": fitted.covariance,
-            "_base": getattr(fitted.form, "base", None),
+            "_base": None if fitted.form.modifier is None else fitted.form.template,
         }
         return SimpleNamespace(**held)
 

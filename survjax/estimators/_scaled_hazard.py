@@ -14,7 +14,7 @@ from survjax._core.validation import check_flag
 from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._unnamed_units import COUNTS
-from survjax.inference.forms import Form, Layout, Predictor, ScaledForm
+from survjax.inference.forms import Form, Layout, Predictor, scaled
 from survjax.inference.histories import Histories, count, row_weights
 from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression import Columns, Likelihood, log_likelihoods, means, weighted_total
@@ -145,12 +145,12 @@ class ScaledHazard(RegressionEstimator):
         vector = np.asarray(ravel_parameters(base)[0])
         p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
         layout = _layout(base, p, intercept=False, offset=known)
-        return ScaledForm(base, held=False), layout, np.concatenate([np.zeros(p), vector])
+        return scaled(base), layout, np.concatenate([np.zeros(p), vector])
 
     def _form(self, n_predictors: int, base: Any) -> Form:
         if base is None:
             raise ValueError("_base is missing: a scaled hazard has one")
-        return ScaledForm(base, held=False)
+        return scaled(base)
 
     def _fit_rows(
         self, rows: Observations, x: np.ndarray, histories: Histories | None = None
@@ -178,13 +178,13 @@ class ScaledHazard(RegressionEstimator):
         p, columns = self.n_features_in_, self._columns(x, row_weights(rows, histories))
         layout = _layout(base, p, intercept=True, offset=x.shape[1] > p)
         start = np.zeros(p + 1)
-        held = ScaledForm(base, held=True)
+        held = scaled(base, held=True)
         n_units = count(rows, histories)
         penalty = self._penalty(layout[:1], n_units)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         found, _ = fit(held, layout[:1], rows, x, columns, start, **settings)
         theta = np.concatenate([found.theta, np.asarray(ravel_parameters(base)[0])])
-        form = ScaledForm(base, held=False)
+        form = scaled(base)
         _, _, hessian = Likelihood(form, layout, rows, x, columns)(theta)
         hessian[: p + 1, : p + 1] = found.hessian
         self._keep(form, layout, columns, found, rows, x, theta=theta, n_units=n_units)
@@ -215,10 +215,8 @@ class ScaledHazard(RegressionEstimator):
         if not self.center:
             self.center_ = np.zeros_like(self.center_)
         fitted = self._fitted
-        form: Any = fitted.form
-        unravel = ravel_parameters(form.base)[1]
-        base = unravel(fitted.theta[len(layout[0].columns) :])
-        self.baseline_ = base
+        unravel = ravel_parameters(fitted.form.template)[1]
+        self.baseline_ = unravel(fitted.theta[len(layout[0].columns) :])
 
 
 def _layout(base: Lifetime, p: int, intercept: bool, offset: bool) -> Layout:

@@ -1,6 +1,7 @@
 """Networks from covariates to the parameters of a mixture of Weibulls, and their training.
 
-A network gives the 3K - 1 predictors of `MixtureForm`; the loss is the package's one likelihood.
+A network gives the 3K - 1 predictors of `weibull_mixture`; the loss is the package's one
+likelihood.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
-from survjax.inference.forms import MixtureForm
+from survjax.inference.forms import weibull_mixture
 from survjax.inference.histories import Histories, mixture_terms
 from survjax.inference.row_derivatives import log_contributions
 from survjax.optimize._batches import Table, UnitTable
@@ -71,7 +72,7 @@ class MixtureLoss:
 
     def __call__(self, eta: Any, row: Observations) -> Any:
         """From predictors (3K - 1,) and what is known of the row's lifetime."""
-        lifetime = MixtureForm(self.n_components).lifetime(tuple(eta))
+        lifetime = weibull_mixture(self.n_components).lifetime(tuple(eta))
         return -(log_contributions(lifetime, row) + row.event * row.log_lower)
 
 
@@ -83,7 +84,7 @@ class HistoryLoss:
 
     def __call__(self, eta: Any, rows: dict[str, Any]) -> Any:
         """From predictors (n, 3K - 1) of rows, as `UnitTable` gives them: (units,)."""
-        mixture = MixtureForm(self.n_components).lifetime(tuple(eta.T))
+        mixture = weibull_mixture(self.n_components).lifetime(tuple(eta.T))
         terms = mixture_terms(mixture, rows)
         logs = rows["event"] * jnp.log(rows["stop"])
         return -(terms + jax.ops.segment_sum(logs, rows["unit"], terms.shape[0]))

@@ -20,7 +20,7 @@ from survjax._core.precision import double_precision
 from survjax._core.programs import program
 from survjax.inference.curves import SAME, safe_value
 from survjax.inference.deep_mixture import MixtureNetwork
-from survjax.inference.forms import MixtureForm
+from survjax.inference.forms import weibull_mixture
 from survjax.inference.row_derivatives import log_contributions
 from survjax.lifetimes import Mixture, Weibull
 
@@ -89,7 +89,7 @@ def _means(network: MixtureNetwork, eta: Any, ages: Any) -> tuple[Any, Any]:
 
     Both average the components' own, by how likely each is for a survivor.
     """
-    members = MixtureForm(network.n_components).lifetime(tuple(eta))
+    members = weibull_mixture(network.n_components).lifetime(tuple(eta))
     each = members.each(lambda c: c.residual_mean(ages))
     own = jnp.sum(jnp.exp(members.log_membership(ages)) * each, axis=0)
     share = jnp.exp(pooled_mixture(network, eta).log_membership(ages))
@@ -107,7 +107,7 @@ def _evaluate(
         if curve == "mean":
             return _means(network, eta, ages)
         value = safe_value(pooled_mixture(network, eta).given(ages), curve, t)
-        rest = MixtureForm(network.n_components).lifetime(tuple(eta)).given(ages)
+        rest = weibull_mixture(network.n_components).lifetime(tuple(eta)).given(ages)
         if curve == "quantile":
             # Members are near their average: each is searched from there.
             return value, jnp.log(rest.inverse_near(-jnp.log1p(-t), jnp.exp(value)))
@@ -191,7 +191,7 @@ def _memberships(
     def block(part: Any) -> Any:
         x, ages, failed = part
         eta = predictors_of_members(network, parameters, (x - columns[0]) / columns[1])
-        form = MixtureForm(network.n_components)
+        form = weibull_mixture(network.n_components)
         own = jax.vmap(lambda e: form.lifetime(tuple(e)).log_membership(ages, failed), 1)(eta)
         return own, pooled_mixture(network, eta).log_membership(ages, failed)
 

@@ -20,7 +20,7 @@ from survjax.inference.deep_mixture_curves import (
     predictors_of_members,
     spread_of_members,
 )
-from survjax.inference.forms import MixtureForm
+from survjax.inference.forms import weibull_mixture
 from survjax.inference.histories import Histories, mixture_terms, pieces_of_units
 from survjax.inference.paths import mixture_curves
 
@@ -56,7 +56,7 @@ def _along(
         return jnp.append(*mixture_curves(pooled_mixture(network, eta_of(x)), starts, length))
 
     def member(eta: Any) -> Any:
-        lifetime = MixtureForm(network.n_components).lifetime(tuple(eta))
+        lifetime = weibull_mixture(network.n_components).lifetime(tuple(eta))
         return jnp.append(*mixture_curves(lifetime, starts, length))
 
     own = jax.vmap(member, in_axes=1)(eta_of(x))

@@ -1,38 +1,32 @@
 """From linear predictors to lifetimes: what a regression model is, and nothing else.
 
 A form takes Q predictors, each one number a row (n,) or one for all rows (), to a lifetime whose
-parameters have rows last. The likelihood of a regression is then the ordinary one of that
-lifetime; `inference.regression` contracts its derivatives with the covariates.
+parameters have rows last. It is a template, any lifetime, whose parameters are predictors, and
+perhaps what a first predictor does to it: it stretches its time, or multiplies its hazard. The
+likelihood of a regression is then the ordinary one of that lifetime; `inference.regression`
+contracts its derivatives with the covariates.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from survjax._core.pytree import data, fixed, parameter_names, pytree, ravel_parameters
-from survjax.lifetimes import (
-    Exponential,
-    Lifetime,
-    LogLogistic,
-    LogNormal,
-    Mixture,
-    ProportionalHazards,
-    Weibull,
+from survjax._core.pytree import (
+    data,
+    fixed,
+    parameter_names,
+    parameter_shapes,
+    pytree,
+    rebuilt,
 )
-
-#: Families of accelerated lifetimes by name.
-FAMILIES: dict[str, type[Lifetime]] = {
-    "weibull": Weibull,
-    "lognormal": LogNormal,
-    "loglogistic": LogLogistic,
-    "exponential": Exponential,
-}
+from survjax.inference.template import Template, weibull_template
+from survjax.lifetimes import Accelerated, Lifetime, LocationScale, Mixture, ProportionalHazards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,96 +68,95 @@ def without_offset(layout: Layout) -> Layout:
     return (dataclasses.replace(layout[0], offset=False), *layout[1:])
 
 
-class Form(ABC):
-    """A frozen pytree that turns predictors into a lifetime."""
+@pytree
+class Form:
+    """A lifetime whose parameters are predictors.
 
-    @property
-    @abstractmethod
-    def names(self) -> tuple[str, ...]:
-        """Names of the Q predictors."""
+    Parameters
+    ----------
+    template : Lifetime
+        Says which parameters there are; their values count only where they are held.
+    names : tuple of str
+        Names of the Q predictors: that of the modifier, if any, and of each parameter.
+    modifier : type, optional
+        `Accelerated` or `ProportionalHazards`: what the first predictor does to the template.
+    held : bool
+        Whether the template's parameters are no predictors, but stay as they are.
+    """
 
-    @abstractmethod
-    def lifetime(self, eta: Sequence[Any]) -> Lifetime:
+    template: Lifetime = data()
+    names: tuple[str, ...] = fixed()
+    modifier: Any = fixed(default=None)
+    held: bool = fixed(default=False)
+
+    def lifetime(self, eta: Sequence[Any]) -> Any:
         """The lifetime of each row, from Q predictors of shape (n,) or ()."""
+        if self.modifier is None:
+            return rebuilt(self.template, _pieces(self.template, eta))
+        base = self.template
+        if not self.held:
+            base = rebuilt(base, _pieces(base, eta[1:]))
+        return self.modifier(_plainest(base), eta[0])
 
     @property
     def has_components(self) -> bool:
         """Whether lives are of several kinds, between which hardly anything may fail."""
-        return False
-
-
-@pytree
-class AcceleratedForm(Form):
-    """Log time is a location plus noise: `log_scale` and `log_shape` of one family."""
-
-    family: str = fixed()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the Q predictors."""
-        return ("log_scale",) if self.family == "exponential" else ("log_scale", "log_shape")
-
-    def lifetime(self, eta: Sequence[Any]) -> Lifetime:
-        """The lifetime of each row."""
-        return FAMILIES[self.family](*eta)
-
-
-@pytree
-class ScaledForm(Form):
-    """A base hazard times exp(log_ratio); the base's parameters are predictors unless held."""
-
-    base: Lifetime = data()
-    held: bool = fixed()
-
-    @property
-    def has_components(self) -> bool:
-        """Whether the base is a mixture of several."""
-        return isinstance(_plainest(self.base), Mixture)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the Q predictors."""
-        return ("log_ratio",) if self.held else ("log_ratio", *parameter_names(self.base))
-
-    def lifetime(self, eta: Sequence[Any]) -> Lifetime:
-        """The lifetime of each row."""
-        if self.held:
-            return ProportionalHazards(_plainest(self.base), eta[0])
-        _, unravel = ravel_parameters(self.base)
-        vector = _stacked(eta[1:])
-        if vector.ndim == 2:
-            unravel = jax.vmap(unravel, in_axes=1, out_axes=-1)
-        return ProportionalHazards(_plainest(unravel(vector)), eta[0])
-
-
-@pytree
-class MixtureForm(Form):
-    """K Weibulls: logits of the weights over the first one's, log scales, log shapes."""
-
-    n_components: int = fixed()
-
-    @property
-    def has_components(self) -> bool:
-        """Whether there are several."""
         return self.n_components > 1
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the Q predictors."""
-        each = range(1, self.n_components + 1)
-        return (
-            *(f"logit_weight_{i}" for i in each[1:]),
-            *(f"log_scale_{i}" for i in each),
-            *(f"log_shape_{i}" for i in each),
-        )
+    def n_components(self) -> int:
+        """How many kinds of lives there are."""
+        return Template(self.template).n_components
 
-    def lifetime(self, eta: Sequence[Any]) -> Mixture:
-        """The lifetime of each row."""
-        k = self.n_components
-        logits = _stacked(eta[: k - 1]) if k > 1 else jnp.zeros((0,))
-        return Mixture(
-            logits, Weibull(_stacked(eta[k - 1 : 2 * k - 1]), _stacked(eta[2 * k - 1 :]))
-        )
+    @property
+    def stretches_time(self) -> bool:
+        """Whether covariates stretch the time of one lifetime: ages then count as used-up life."""
+        return self.modifier is Accelerated or self.is_log_linear
+
+    @property
+    def is_log_linear(self) -> bool:
+        """Whether log time is the first predictor plus noise, of a scale that is the second."""
+        return self.modifier is None and isinstance(self.template, LocationScale)
+
+
+def accelerated(family: Lifetime) -> Form:
+    """Covariates stretch the time of a lifetime.
+
+    Of families of location and scale the log scale is the first predictor; any other is stretched
+    as it is.
+    """
+    names = parameter_names(family)
+    if isinstance(family, LocationScale):
+        return Form(family, names)
+    return Form(family, ("log_factor", *names), Accelerated)
+
+
+def scaled(base: Lifetime, held: bool = False) -> Form:
+    """A base hazard times exp(log_ratio); the base's parameters are predictors unless held."""
+    names = () if held else parameter_names(base)
+    return Form(base, ("log_ratio", *names), ProportionalHazards, held)
+
+
+def weibull_mixture(n_components: int) -> Form:
+    """K Weibulls: logits of the weights over the first one's, log scales, log shapes."""
+    template = weibull_template(n_components)
+    return Form(template.lifetime, template.names)
+
+
+def _pieces(template: Lifetime, eta: Sequence[Any]) -> list[Any]:
+    """The arrays of a template's parameters, from as many predictors as they have entries."""
+    found, start = [], 0
+    for _, shape in parameter_shapes(template):
+        size = math.prod(shape)
+        part = eta[start : start + size]
+        start += size
+        if shape == ():
+            found.append(part[0])
+        else:
+            # Rows are kept only if one of the predictors has rows.
+            whole = jnp.stack(jnp.broadcast_arrays(*part)) if size else jnp.zeros(0)
+            found.append(whole.reshape(*shape, *whole.shape[1:]))
+    return found
 
 
 def _plainest(base: Lifetime) -> Lifetime:
@@ -176,8 +169,3 @@ def _plainest(base: Lifetime) -> Lifetime:
         alone: Lifetime = jax.tree.map(lambda leaf: leaf[0], base.components)
         return alone
     return base
-
-
-def _stacked(parts: Sequence[Any]) -> jax.Array:
-    """Predictors on a leading axis; rows are kept only if one of them has rows."""
-    return jnp.stack(jnp.broadcast_arrays(*parts))

@@ -21,8 +21,9 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax._core.truncation_rows import expansion_index, with_truncation_rows
 from survjax.inference._parallel import LIGHT, in_parts, one_thread_rows
-from survjax.inference.forms import AcceleratedForm, Form, Layout
+from survjax.inference.forms import Form, Layout
 from survjax.inference.regression import Columns
+from survjax.lifetimes import Exponential, Weibull
 
 #: Far from the answer a hazard may leave the range of numbers; a climb turns back there.
 FAR_OUT = np.errstate(over="ignore", invalid="ignore")
@@ -37,7 +38,7 @@ class HazardMoments:
     def __init__(
         self, form: Form, layout: Layout, rows: Observations, x: np.ndarray, columns: Columns
     ) -> None:
-        self.n_units = rows.n_units
+        self.form, self.layout, self.n_units = form, layout, rows.n_units
         self.at = np.array(layout[0].columns)
         self.shaped, self.offset = len(layout) > 1, layout[0].offset
         rows, x = _with_entries(rows, x)
@@ -55,7 +56,7 @@ class HazardMoments:
     @staticmethod
     def suits(form: Form, layout: Layout, rows: Observations) -> bool:
         """Whether a model and rows are of the kind that this serves."""
-        weibull = isinstance(form, AcceleratedForm) and form.family in ("weibull", "exponential")
+        weibull = form.is_log_linear and isinstance(form.template, (Weibull, Exponential))
         plain = rows.interval is None and rows.exit is None
         return weibull and plain and all(item.shared for item in layout[1:])
 

@@ -19,7 +19,7 @@ from survjax._core.numerics import bucket_size, logsumexp
 from survjax._core.observations import Observations
 from survjax._core.programs import program
 from survjax._core.times import tolerance
-from survjax.inference.forms import FAMILIES, AcceleratedForm, Form, Layout, MixtureForm
+from survjax.inference.forms import Form, Layout
 from survjax.inference.nonparametric._log_rank import label
 from survjax.inference.regression import Columns, predictors, weighted_total
 from survjax.lifetimes import Mixture
@@ -159,11 +159,11 @@ def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: Any)
     """Log-likelihood of each unit, given that it had reached its first row's start: (U,)."""
     z = (piece["x"] - columns[0]) / columns[1]
     eta = predictors(layout, theta, z)
-    if isinstance(form, AcceleratedForm):
+    if form.stretches_time:
         return _accelerated(form, eta, piece)
-    if isinstance(form, MixtureForm):
+    if form.modifier is None:
         return mixture_terms(_mixture(form, eta, piece), piece)
-    raise TypeError(f"no unit-wise likelihood is needed for {type(form).__name__}")
+    raise TypeError("rows of hazards that are multiplied add up: they need no likelihood of units")
 
 
 def _mixture(form: Any, eta: Any, piece: Any) -> Mixture:
@@ -172,7 +172,7 @@ def _mixture(form: Any, eta: Any, piece: Any) -> Mixture:
     return mixture
 
 
-def _accelerated(form: AcceleratedForm, eta: Any, piece: Any) -> Any:
+def _accelerated(form: Form, eta: Any, piece: Any) -> Any:
     """Cumulative exposure: a unit has used sum of (stop - start) exp(-x'b) of a standard life."""
     count = piece["weight"].shape[0]
     pace = jnp.exp(-eta[0])
@@ -180,8 +180,7 @@ def _accelerated(form: AcceleratedForm, eta: Any, piece: Any) -> Any:
     # Before its first row a unit is taken to have lived under that row's covariates.
     before = (piece["start"] * pace)[piece["first"]]
     shape = [e if jnp.ndim(e) == 0 else e[piece["last"]] for e in eta[1:]]
-    family: Any = FAMILIES[form.family]
-    base = family(jnp.zeros(()), *shape)
+    base = form.lifetime((jnp.zeros(()), *shape))
     failed = piece["event"][piece["last"]]
     total = before + used
     hazard = base.log_hazard(total) - eta[0][piece["last"]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from survjax._core.observations import Observations
-from survjax.inference.forms import AcceleratedForm, Layout, MixtureForm, Predictor
+from survjax.inference.forms import Form, Layout, Predictor, accelerated
 from survjax.inference.histories import Histories, HistoryLikelihood
 from survjax.inference.penalties import Penalty, RegressionMaximum
 from survjax.inference.regression import Columns, Likelihood, sample_rows
@@ -18,6 +18,7 @@ from survjax.inference.regression_fit import (
     fit,
     location_start,
 )
+from survjax.lifetimes import Weibull
 
 #: Rows on which all starts climb.
 SEARCH_ROWS = 8192
@@ -39,7 +40,7 @@ def spread_out(layout: Layout, plain: np.ndarray, slopes: np.ndarray, rng: Any) 
 
 
 def search_mixture(
-    form: MixtureForm,
+    form: Form,
     layout: Layout,
     rows: Observations,
     x: np.ndarray,
@@ -115,7 +116,14 @@ def _common_slopes(
     scale, shape = location_start(rows)
     start = np.array([scale, *[0.0] * p, shape])
     found, _ = fit(
-        AcceleratedForm("weibull"), layout, rows, x, columns, start, tol=1e-3, max_iter=max_iter
+        accelerated(Weibull.of(1.0, 1.0)),
+        layout,
+        rows,
+        x,
+        columns,
+        start,
+        tol=1e-3,
+        max_iter=max_iter,
     )
     return found.theta[1 : p + 1] if np.all(np.abs(found.theta) < 50) else np.zeros(p)
 

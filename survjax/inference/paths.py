@@ -10,7 +10,7 @@ import numpy as np
 
 from survjax._core.numerics import logsumexp
 from survjax._core.programs import program
-from survjax.inference.forms import AcceleratedForm, Form, Layout, MixtureForm
+from survjax.inference.forms import Form, Layout
 from survjax.inference.regression import predictors
 from survjax.inference.regression_curves import FittedForm
 from survjax.lifetimes import Lifetime, Mixture
@@ -25,9 +25,9 @@ def _curves(form: Form, eta: Any, edges: Any, age: Any) -> tuple[Any, Any]:
     length = jnp.diff(edges)
     lifetime = form.lifetime(eta)
     starts = edges[:-1] - edges[0] + age
-    if isinstance(lifetime, Mixture) and isinstance(form, MixtureForm):
+    if isinstance(lifetime, Mixture):
         return mixture_curves(lifetime, starts, length)
-    if isinstance(form, AcceleratedForm):
+    if form.stretches_time:
         # An age under today's covariates is the one at which the same exposure is used up.
         pace = jnp.exp(-eta[0])
         used = age * pace[0] + jnp.concatenate([jnp.zeros(1), jnp.cumsum(length * pace)[:-1]])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from survjax._core.observations import Observations
 from survjax._core.truncation_rows import truncation_rows
-from survjax.inference.forms import AcceleratedForm, Form, MixtureForm
+from survjax.inference.forms import Form
 from survjax.inference.row_derivatives import component_derivatives, row_terms
 from survjax.lifetimes import Lifetime
 
@@ -54,9 +54,9 @@ def _observed_jet(
     form: Form, eta: Sequence[Any], rows: Observations, component: Any
 ) -> tuple[Any, Any, Any]:
     """`predictor_jet` of rows without truncation."""
-    if isinstance(form, MixtureForm):
+    if form.modifier is None and not form.is_log_linear:
         return _mixture_jet(form, eta, rows, component)
-    if isinstance(form, AcceleratedForm):
+    if form.is_log_linear:
         stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (1, -1)), form.lifetime(eta))
         value, first, second = _per_component(stack, rows)
         return value[0], first[:, 0], second[:, :, 0]
@@ -104,14 +104,13 @@ def _symmetric(upper: Sequence[Sequence[Any]]) -> Any:
 
 
 def _mixture_jet(
-    form: MixtureForm, eta: Sequence[Any], rows: Observations, component: Any
+    form: Form, eta: Sequence[Any], rows: Observations, component: Any
 ) -> tuple[Any, Any, Any]:
     """Derivatives of the components, mixed."""
-    k = form.n_components
+    k, mixture = form.n_components, form.lifetime(eta)
     logits = [jnp.zeros(()), *eta[: k - 1]]
     log_weights = jax.nn.log_softmax(jnp.stack(jnp.broadcast_arrays(*logits)), axis=0)
     log_weights = log_weights.reshape(k, -1)
-    mixture = form.lifetime(eta)
     stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (k, -1)), mixture.components)
     barred = None
     if component is not None:

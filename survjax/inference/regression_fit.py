@@ -6,15 +6,19 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from survjax._core.observations import Observations
+from survjax._core.programs import program
+from survjax._core.pytree import ravel_parameters
 from survjax.inference._parallel import sum_over_rows
-from survjax.inference.forms import AcceleratedForm, Form, Layout
+from survjax.inference.forms import Form, Layout
 from survjax.inference.hazard_moments import HazardMoments
 from survjax.inference.last_step import foretell, step_unseen
 from survjax.inference.penalties import MAX_STEP, Penalty, RegressionMaximum, proximal_climb
 from survjax.inference.regression import Columns, Likelihood, sample_rows
+from survjax.lifetimes import Lifetime
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import NewtonState, advance, init
 
@@ -70,7 +74,9 @@ def climb(
     if penalty is not None and penalty.lasso.any():
         return proximal_climb(likelihood, start, tol, max_iter, penalty)
     ridge = np.zeros(start.size) if penalty is None else penalty.ridge
+    units = step_units(likelihood.form, likelihood.layout, start)
     limits: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "max_step": MAX_STEP}
+    limits["metric"] = lambda _: units
     state, before, whole = init(np.array(start, float), MAX_STEP), np.inf, False
     with np.errstate(all="ignore"):
         while int(state.code) == ResultCode.RUNNING:
@@ -135,7 +141,7 @@ def fit(
     """Climb on a part of many rows first, then on all."""
     plain, many = start, rows.n_rows > 4 * START_ROWS
     likelihood = likelihood_of(form, layout, rows, x, columns, component)
-    if penalty is None and isinstance(form, AcceleratedForm):
+    if penalty is None and form.is_log_linear:
         start = sloped_start(rows, x, columns, start, layout[0].offset)
     if many:
         size = int(np.clip(rows.n_rows // 16, START_ROWS, 4 * START_ROWS))
@@ -145,7 +151,8 @@ def fit(
         share = few.n_units / rows.n_units
         near = climb(few, start, NEAR, max_iter, penalty and penalty.scaled(share))
         # A rare kind of unit may be missing among the few, so that they leave its effect open.
-        good = not faults(near) and not open_parameters(near, intercepts_of(layout)).size
+        units = step_units(form, layout, near.theta)
+        good = not faults(near) and not open_parameters(near, intercepts_of(layout), units).size
         start = near.theta if good else plain
         if good and not (penalty is not None and penalty.lasso.any()):
             start = near.theta - np.linalg.solve(near.hessian, near.gradient)
@@ -262,7 +269,28 @@ def intercepts_of(layout: Layout) -> np.ndarray:
     return np.concatenate([np.array(item.columns) == 0 for item in layout])
 
 
-def open_parameters(found: RegressionMaximum, intercepts: np.ndarray) -> np.ndarray:
+def step_units(form: Form, layout: Layout, theta: np.ndarray) -> np.ndarray:
+    """What each coefficient (P,) is multiplied by where its size is judged.
+
+    Columns are standardized, and most parameters logarithms; a base of another kind, whose
+    parameters may be in the unit of time, says for itself.
+    """
+    units = np.ones(theta.size)
+    if form.modifier is not None and not form.held:
+        base = theta[len(layout[0].columns) :]
+        own = ravel_parameters(form.template)[1](base)
+        units[-base.size :] = np.asarray(_step_units(own))
+    return units
+
+
+@program
+def _step_units(lifetime: Lifetime) -> jax.Array:
+    return ravel_parameters(lifetime.step_units())[0]
+
+
+def open_parameters(
+    found: RegressionMaximum, intercepts: np.ndarray, units: np.ndarray
+) -> np.ndarray:
     """Positions of parameters that the data leave open: they run off to infinity."""
     information = -found.hessian
     if not np.all(np.isfinite(information)) or np.any(np.diag(information) <= 0):
@@ -275,7 +303,8 @@ def open_parameters(found: RegressionMaximum, intercepts: np.ndarray) -> np.ndar
         return np.flatnonzero(np.abs(flat) > 0.3 * np.abs(flat).max())
     # Of the scaled curvature: an inverse of the other one takes small curvatures for rounding.
     errors = unit * np.sqrt(np.sum(vectors**2 / np.maximum(values, 1e-300), axis=1))
-    return np.flatnonzero((errors > OPEN) | ((np.abs(found.theta) > FAR) & ~intercepts))
+    far = (np.abs(found.theta) > FAR) & ~intercepts
+    return np.flatnonzero((errors * units > OPEN) | far)
 
 
 def to_natural(layout: Layout, columns: Columns) -> np.ndarray:

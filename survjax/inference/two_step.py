@@ -16,7 +16,7 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
-from survjax.inference.forms import Layout, ScaledForm
+from survjax.inference.forms import Form, Layout, scaled
 from survjax.inference.predictor_jets import predictor_jet
 from survjax.inference.regression import Columns, pieces_of, predictors
 from survjax.inference.row_derivatives import log_contributions
@@ -25,14 +25,14 @@ from survjax.lifetimes import Lifetime
 
 @program(static_argnames=("layout",))
 def _moments(
-    form: ScaledForm, theta: Any, rows: Observations, x: Any, columns: Any, *, layout: Layout
+    form: Form, theta: Any, rows: Observations, x: Any, columns: Any, *, layout: Layout
 ) -> tuple[Any, Any]:
     """Second moment of the stacked scores, and the base's Hessian without covariates."""
     z = (x - columns[0]) / columns[1]
     wide = jnp.concatenate([jnp.ones((1, z.shape[0])), z.T])
     _, first, _ = predictor_jet(form, predictors(layout, theta, z), rows)
     of_effects = first[0] * wide[jnp.array(layout[0].columns)]
-    vector, unravel = ravel_parameters(form.base)
+    vector, unravel = ravel_parameters(form.template)
 
     def terms(vector: Any) -> Any:
         return log_contributions(unravel(vector), rows)
@@ -62,7 +62,7 @@ def stacked_covariance(
     hessian : array of shape (P, P)
         Of the second step's log-likelihood in both sets of parameters.
     """
-    form = ScaledForm(base, held=False)
+    form = scaled(base)
     standard = (columns.center, columns.scale)
     parts = [
         _moments(form, theta, piece.rows, piece.x, standard, layout=layout)

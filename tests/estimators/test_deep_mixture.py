@@ -20,7 +20,7 @@ from survjax._core.precision import double_precision
 from survjax.estimators._deep_training import check_settings, member_weights, plain_mixtures
 from survjax.inference.curves import safe_value
 from survjax.inference.deep_mixture_curves import evaluate_ensemble
-from survjax.inference.forms import MixtureForm
+from survjax.inference.forms import weibull_mixture
 from survjax.inference.likelihood import derivatives
 from survjax.inference.template import weibull_template
 from survjax.optimize._training import _average_objective, train
@@ -232,12 +232,12 @@ def test_bounds_are_how_far_the_members_are_apart(curve):
     eta = jax.vmap(jax.vmap(inside.network.apply, (None, 0)), (0, None))(
         inside.parameters, (x - inside.center) / inside.scale
     )
-    own = [MixtureForm(2).lifetime(tuple(part.T)).given(ages) for part in eta]
+    own = [weibull_mixture(2).lifetime(tuple(part.T)).given(ages) for part in eta]
     safe = np.array([safe_value(life, curve, t) for life in own])
     expected = np.sqrt(np.sum((safe - values[0]) ** 2, axis=0) / (len(own) - 1))
     np.testing.assert_allclose(errors[0], expected, rtol=1e-9)
     if curve == "mean":
-        born = [MixtureForm(2).lifetime(tuple(part.T)).survival(ages) for part in eta]
+        born = [weibull_mixture(2).lifetime(tuple(part.T)).survival(ages) for part in eta]
         average = np.average(np.exp(safe), axis=0, weights=np.array(born))
         np.testing.assert_allclose(values[0], np.log(average), rtol=1e-12)
 

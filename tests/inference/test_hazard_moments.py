@@ -7,11 +7,14 @@ import pytest
 from survjax import AcceleratedLifetime, Observations
 from survjax._core.precision import double_precision
 from survjax.inference import _parallel, regression_fit
-from survjax.inference.forms import AcceleratedForm, Predictor
+from survjax.inference.forms import Predictor, accelerated
 from survjax.inference.hazard_moments import HazardMoments
 from survjax.inference.likelihood import log_contributions
 from survjax.inference.regression import Columns, Likelihood, predictors
 from survjax.inference.regression_fit import START_ROWS, likelihood_of
+from survjax.lifetimes import Exponential, LogNormal, Weibull
+
+FAMILIES = {"weibull": Weibull(0.0, 0.0), "exponential": Exponential(0.0)}
 
 P = 3
 
@@ -28,7 +31,7 @@ def data(n, kind="right"):
 
 def model(family):
     layout = (Predictor("log_scale", (0, 1, 3)), Predictor("log_shape", (0,)))
-    form = AcceleratedForm(family)
+    form = accelerated(FAMILIES[family])
     theta = np.array([3.3, 0.2, -0.4, 0.3])[: 3 + (family == "weibull")]
     return form, layout[: len(form.names)], theta
 
@@ -77,7 +80,7 @@ def test_other_models_and_rows_go_to_the_general_pass():
     steep = (layout[0], Predictor("log_shape", (0, 1)))
     intervals = Observations.from_intervals(rows.lower, rows.lower + 1.0)
     for other in (
-        (AcceleratedForm("lognormal"), layout, rows),
+        (accelerated(LogNormal(0.0, 0.0)), layout, rows),
         (form, steep, rows),
         (form, layout, intervals),
     ):

@@ -6,12 +6,13 @@ import pytest
 from survjax import AcceleratedLifetime, Observations
 from survjax._core.precision import double_precision
 from survjax.inference import last_step
-from survjax.inference.forms import AcceleratedForm, Predictor
+from survjax.inference.forms import Predictor, accelerated
 from survjax.inference.penalties import Penalty
 from survjax.inference.regression import Columns
 from survjax.inference.regression_fit import START_ROWS, climb, likelihood_of
+from survjax.lifetimes import Weibull
 
-FORM = AcceleratedForm("weibull")
+FORM = accelerated(Weibull(0.0, 0.0))
 LAYOUT = (Predictor("log_scale", (0, 1, 2)), Predictor("log_shape", (0,)))
 
 
@@ -20,6 +21,7 @@ class Counted:
 
     def __init__(self, likelihood):
         self.likelihood, self.n_units, self.passes = likelihood, likelihood.n_units, 0
+        self.form, self.layout = likelihood.form, likelihood.layout
 
     def __call__(self, theta):
         self.passes += 1

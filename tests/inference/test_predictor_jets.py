@@ -6,10 +6,11 @@ import pytest
 
 from survjax import Mixture, Observations, Weibull
 from survjax._core.precision import double_precision
-from survjax.inference.forms import AcceleratedForm, MixtureForm, Predictor, ScaledForm
+from survjax.inference.forms import Predictor, accelerated, scaled, weibull_mixture
 from survjax.inference.likelihood import log_contributions
 from survjax.inference.predictor_jets import general_predictor_jet, predictor_jet
 from survjax.inference.regression import Columns, Likelihood, predictors
+from survjax.lifetimes import LogLogistic, LogNormal
 
 N, P = 40, 3
 
@@ -17,11 +18,11 @@ N, P = 40, 3
 def forms():
     base = Mixture(np.array([0.3]), Weibull(np.array([0.5, 1.5]), np.array([0.1, 0.8])))
     return {
-        "weibull": AcceleratedForm("weibull"),
-        "lognormal": AcceleratedForm("lognormal"),
-        "loglogistic": AcceleratedForm("loglogistic"),
-        "scaled": ScaledForm(base, held=False),
-        "mixture": MixtureForm(2),
+        "weibull": accelerated(Weibull(0.0, 0.0)),
+        "lognormal": accelerated(LogNormal(0.0, 0.0)),
+        "loglogistic": accelerated(LogLogistic(0.0, 0.0)),
+        "scaled": scaled(base),
+        "mixture": weibull_mixture(2),
     }
 
 
@@ -77,7 +78,7 @@ def test_derivatives_along_one_number_hold_at_any_time(name):
     times = np.array([1e-300, 1e-20, 0.1, 1.0, 7.0, 1e20, 1e300])
     rows = Observations.from_durations(times, np.arange(7) % 3 > 0)
     eta = (np.linspace(-1.0, 1.0, 7), np.linspace(-1.0, 2.0, 7))
-    form = AcceleratedForm(name)
+    form = forms()[name]
     found, general = predictor_jet(form, eta, rows), general_predictor_jet(form, eta, rows)
     for ours, exact in zip(found, general, strict=True):
         assert np.all(np.isfinite(ours))
@@ -86,7 +87,7 @@ def test_derivatives_along_one_number_hold_at_any_time(name):
 
 @double_precision
 def test_pieces_and_padding_change_nothing(monkeypatch):
-    form, (x, rows) = MixtureForm(2), data("entry")
+    form, (x, rows) = weibull_mixture(2), data("entry")
     layout, columns = layout_of(form), Columns.of(x, rows.weight)
     size = sum(len(item.columns) for item in layout)
     theta = np.random.default_rng(0).normal(0.3, 0.2, size)
