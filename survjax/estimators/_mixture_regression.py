@@ -23,22 +23,20 @@ from survjax.estimators._determined import warn_undetermined
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
 from survjax.estimators._memberships import membership_table
-from survjax.estimators._mixture import WeibullMixture
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._saved_fields import Number
 from survjax.estimators._settings import PARTS, check_max_shape, check_parts
 from survjax.estimators._unnamed_units import MIXED, warn_of_unnamed_units
 from survjax.inference.forms import Form, Layout, Predictor, weibull_mixture
-from survjax.inference.histories import Histories, count, row_weights, whole_lives
+from survjax.inference.histories import Histories, count, row_weights
 from survjax.inference.likelihood import entropy
-from survjax.inference.mixture_starts import (
-    search_mixture,
-    spread_out,
-)
+from survjax.inference.maximize import Interior, Settings, search
+from survjax.inference.mixture_search import MixtureSearch, search_mixture
+from survjax.inference.mixture_starts import Parts, spread_out
 from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression_curves import membership_logits, memberships
-from survjax.inference.template import natural_parameters
+from survjax.inference.template import Template, natural_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,8 +53,9 @@ class MixtureRegression(RegressionEstimator):
         What depends on the covariates: any of "scale", "weight" and "shape". A mapping gives
         the columns of each, such as `{"scale": "all", "weight": ["maker"]}`. Empty: the plain
         mixture.
-    n_starts : int, default 8
-        Climbs, from the mixture without covariates and from around it.
+    n_starts : int, default 48
+        Starts for each component but one, from mixtures without covariates and from units parted
+        in other ways; where there are many rows, eight in all.
     max_shape : float, default 60
         Steeper components are collapses on single times, not answers.
     min_component_weight : float, default 1.5
@@ -110,7 +109,7 @@ class MixtureRegression(RegressionEstimator):
         n_components: int = 2,
         *,
         on: Any = ("scale", "weight"),
-        n_starts: int = 8,
+        n_starts: int = 48,
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
         penalty: float | str = 0.0,
@@ -178,23 +177,12 @@ class MixtureRegression(RegressionEstimator):
         n_units = count(rows, histories)
         form, layout = weibull_mixture(self.n_components), self._layout(x.shape[1])
         columns = self._columns(x, row_weights(rows, histories))
-        found, likelihood = search_mixture(
-            form,
-            layout,
-            rows,
-            x,
-            columns,
-            self._plain(rows if histories is None else whole_lives(histories)),
-            histories=histories,
-            component=known,
-            penalty=self._penalty(layout, n_units),
-            n_starts=self.n_starts,
-            max_shape=self.max_shape,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            random_state=self.random_state,
+        penalty = self._penalty(layout, n_units)
+        run = MixtureSearch(
+            form, layout, columns, rows, x, known, histories, penalty, self._settings()
         )
-        shares, weight = likelihood.memberships(found.theta)
+        found = search_mixture(run, in_order=known is None)
+        shares, weight = run.likelihood.memberships(found.theta)
         self._units = shares @ weight
         self._keep(form, layout, columns, found, rows, x, n_units=n_units)
         self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
@@ -225,8 +213,10 @@ class MixtureRegression(RegressionEstimator):
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         """The form, its layout, and the mixture without covariates."""
         layout = self._layout(x.shape[1])
-        start = spread_out(layout, self._plain(rows)[0], np.zeros(x.shape[1]), None)
-        return weibull_mixture(self.n_components), layout, start
+        form = weibull_mixture(self.n_components)
+        # Without covariates the components may not show; that is no verdict on the model.
+        plain = search(Template(form.template), rows, self._settings()).best.x
+        return form, layout, spread_out(Parts(layout, self.n_components), plain)
 
     def _form(self, n_predictors: int, base: Any) -> Form:
         if n_predictors != 3 * self.n_components - 1:
@@ -235,15 +225,10 @@ class MixtureRegression(RegressionEstimator):
             )
         return weibull_mixture(self.n_components)
 
-    def _plain(self, rows: Observations) -> list[np.ndarray]:
-        """The mixture without covariates: parameters (3K - 1,) of the best, as a start."""
-        plain = WeibullMixture(
-            self.n_components,
-            max_shape=self.max_shape,
-            min_component_weight=self.min_component_weight,
-        )
-        # Without covariates the components may not show; that is no verdict on the model.
-        return [double_precision(plain._fit)(rows, warn=False).parameters_]
+    def _settings(self) -> Settings:
+        """How the search is done."""
+        rule = Interior(self.max_shape, self.min_component_weight)
+        return Settings(self.n_starts, rule, self.tol, self.max_iter, self.random_state)
 
     def _known(self, component: Any, n: int) -> np.ndarray:
         """Known components as whole numbers, -1 where not known."""

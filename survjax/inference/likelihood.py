@@ -200,7 +200,7 @@ def assemble(
     k, size = weights.shape[-1], twice.shape[-1]
     gradient = once[..., 1:size]
     # Every entry of the block parts is one of the sums, or none of them.
-    where, some = _layout(sizes)
+    where, some = positions_of_sums(sizes)
     hessian = once[..., where] * some - twice[..., 1:, 1:]
     if k == 1:
         return gradient, hessian
@@ -211,7 +211,7 @@ def assemble(
 
 
 @cache
-def _layout(sizes: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+def positions_of_sums(sizes: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
     """Which of the sums stands where in the Hessian, and 1.0 where one does."""
     n_components = sum(k for k, _ in sizes)
     size = n_components + sum(k * p for k, p in sizes)

@@ -8,6 +8,7 @@ in groups of one size, so that a process compiles a program for each model and s
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -149,15 +150,34 @@ def maximize_from(
     """
     _, unravel = ravel_parameters(lifetime)
 
-    def objective(x: jax.Array) -> tuple[Any, Any, Any]:
-        value, gradient, hessian = _corrected(derivatives(unravel(x), rows), x, correction)
-        return -value, -gradient, -hessian
-
     def metric(x: jax.Array) -> jax.Array:
         return ravel_parameters(unravel(x).step_units())[0]
 
+    return climb_from(
+        starts, lambda x: derivatives(unravel(x), rows), metric, unravel, limits, correction
+    )
+
+
+def climb_from(
+    starts: jax.Array,
+    likelihood: Callable[[jax.Array], tuple[Any, Any, Any]],
+    metric: Callable[[jax.Array], jax.Array],
+    lifetime_at: Callable[[jax.Array], Lifetime],
+    limits: Limits,
+    correction: Correction,
+) -> dict[str, jax.Array]:
+    """Newton's iterations on a log-likelihood, inside of a program.
+
+    `likelihood` gives value, gradient and Hessian at a point, `metric` the units of its entries,
+    and `lifetime_at` the lifetime by which it is seen whether no answer lies there.
+    """
+
+    def objective(x: jax.Array) -> tuple[Any, Any, Any]:
+        value, gradient, hessian = _corrected(likelihood(x), x, correction)
+        return -value, -gradient, -hessian
+
     def abandon(x: jax.Array) -> jax.Array:
-        there = unravel(x)
+        there = lifetime_at(x)
         gone = there.is_steeper(limits.log_shape)
         log_weights = getattr(there, "log_weights", None)
         return gone if log_weights is None else gone | (log_weights.min() < limits.log_weight)
@@ -183,6 +203,20 @@ def maximize_from(
         "code": end.code,
         "path": path,
     }
+
+
+def in_groups(
+    run: Callable[[np.ndarray], dict[str, jax.Array]], starts: np.ndarray, width: int
+) -> list[LocalMaximum]:
+    """The ends of a program that takes so many starts at a time, from any number of them (B, p)."""
+    ends: list[LocalMaximum] = []
+    for begin in range(0, len(starts), width):
+        some = starts[begin : begin + width]
+        # A group is filled up with copies of its last start, so that all are one size.
+        filled = np.concatenate([some, np.repeat(some[-1:], width - len(some), axis=0)])
+        found = {name: np.asarray(part) for name, part in run(filled).items()}
+        ends += [_end(found, i, begin + i) for i in range(len(some))]
+    return ends
 
 
 def padded(rows: Observations) -> Observations:
@@ -215,15 +249,14 @@ class Maximizer:
     ) -> list[LocalMaximum]:
         """Where the iterations from each start (B, p) end."""
         correction = self.nothing if correction is None else correction
-        ends: list[LocalMaximum] = []
-        for begin in range(0, len(starts), self.width):
-            some = starts[begin : begin + self.width]
-            # A group is filled up with copies of its last start, so that all are one size.
-            filled = np.concatenate([some, np.repeat(some[-1:], self.width - len(some), axis=0)])
-            found = maximize_from(self.template.lifetime, filled, self.padded, limits, correction)
-            found = {name: np.asarray(part) for name, part in found.items()}
-            ends += [_end(found, i, begin + i) for i in range(len(some))]
-        return ends
+
+        def run(some: np.ndarray) -> dict[str, jax.Array]:
+            found: dict[str, jax.Array] = maximize_from(
+                self.template.lifetime, some, self.padded, limits, correction
+            )
+            return found
+
+        return in_groups(run, starts, self.width)
 
     def at(self, points: np.ndarray) -> list[LocalMaximum]:
         """Value and derivatives at points (B, p), without an iteration."""

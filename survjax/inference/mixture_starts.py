@@ -1,148 +1,220 @@
-"""Where a mixture regression begins, and which of its climbs is the answer."""
+"""Where a mixture regression begins: mixtures without covariates, and units parted in many ways.
+
+A guess is a table of responsibilities, the share of each row that each component takes. A few EM
+steps, whose components are lines through the log times, turn each into coefficients.
+"""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
+from survjax._core.content import content_ranks
 from survjax._core.observations import Observations
-from survjax.inference.forms import Form, Layout, Predictor, accelerated
-from survjax.inference.histories import Histories, HistoryLikelihood
-from survjax.inference.penalties import Penalty, RegressionMaximum
-from survjax.inference.regression import Columns, Likelihood, sample_rows
-from survjax.inference.regression_fit import (
-    climb,
-    faults,
-    fit,
-    location_start,
-)
-from survjax.lifetimes import Weibull
+from survjax.inference.forms import Layout
+from survjax.inference.starts import SD_OF_LOG, guesses, representative
+from survjax.inference.template import Template
 
-#: Rows on which all starts climb.
-SEARCH_ROWS = 8192
-#: A climb to shapes so many times too steep does not come back.
-LOST = 20.0
+#: EM steps from each table.
+N_STEPS = 5
+#: Shapes that a start may have, and the share of a component's units that is not data.
+LEAST_SHAPE, MOST_SHAPE, SOFT = 0.2, 20.0, 0.02
+#: Ridge on slopes of starts, as a share of the units that a component holds.
+RIDGE = 0.02
 
 
-def spread_out(layout: Layout, plain: np.ndarray, slopes: np.ndarray, rng: Any) -> np.ndarray:
-    """Coefficients from a mixture without covariates, with slopes (p,) given to every scale."""
-    parts = []
-    for item, value in zip(layout, plain, strict=True):
-        effect = np.zeros(len(item.columns) - 1)
-        if item.name.startswith("log_scale"):
-            effect = effect + slopes[np.array(item.columns[1:], int) - 1]
-        parts.append(
-            np.concatenate([[value], effect + (rng.normal(0, 0.3, effect.size) if rng else 0)])
-        )
-    return np.concatenate(parts)
+class Parts:
+    """The coefficients of a mixture of K Weibulls by component: weights, scales, shapes.
+
+    Parameters
+    ----------
+    layout : Layout
+        Its predictors are named as by `weibull_template`.
+    n_components : int
+        K.
+    """
+
+    def __init__(self, layout: Layout, n_components: int) -> None:
+        ends = np.cumsum([len(item.columns) for item in layout])
+        self.size = int(ends[-1])
+        named = {
+            item.name: (np.arange(end - len(item.columns), end), np.array(item.columns))
+            for item, end in zip(layout, ends, strict=True)
+        }
+
+        def those(kind: str, begin: int) -> list[tuple[np.ndarray, np.ndarray]]:
+            return [named[f"{kind}_{j}"] for j in range(begin, n_components + 1)]
+
+        #: Positions and columns of each component's logit (from the second on), scale and shape.
+        self.weights = those("logit_weight", 2)
+        self.scales, self.shapes = those("log_scale", 1), those("log_shape", 1)
+        #: Positions of the intercepts, which are a mixture without covariates.
+        self.intercepts = ends - [len(item.columns) for item in layout]
+
+    def predictors(self, theta: np.ndarray, wide: np.ndarray) -> Any:
+        """Log weights, log scales and log shapes (K, n) of rows with columns [1, z]."""
+        found = []
+        for part in (self.weights, self.scales, self.shapes):
+            found.append([wide[:, columns] @ theta[at] for at, columns in part])
+        logits = np.array([np.zeros(len(wide)), *found[0]])
+        log_weights = logits - np.logaddexp.reduce(logits, axis=0)
+        return log_weights, np.array(found[1]), np.array(found[2])
 
 
-def search_mixture(
-    form: Form,
+def starts_of(
     layout: Layout,
+    template: Template,
+    plain: np.ndarray,
     rows: Observations,
     x: np.ndarray,
-    columns: Columns,
-    plain: list[np.ndarray],
-    *,
-    histories: Histories | None,
     component: np.ndarray | None,
-    penalty: Penalty | None,
+    *,
     n_starts: int,
-    max_shape: float,
-    tol: float,
-    max_iter: int,
-    random_state: int,
-) -> tuple[RegressionMaximum, Likelihood | HistoryLikelihood]:
-    """The highest interior maximum from several starts, components in order if none is known.
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Coefficients (B, P) to begin at, on standardized columns x (n, p).
 
-    `plain` holds parameters (3K - 1,) of mixtures without covariates, the best first. Starts
-    give all scales no slope, the slopes of one Weibull regression, or random ones.
+    Parameters
+    ----------
+    plain : array of shape (m, 3K - 1)
+        Mixtures without covariates, the best first.
     """
-    rng = np.random.default_rng(random_state)
-    common = _common_slopes(rows, x, columns, tol, max_iter)
-    starts = [spread_out(layout, p, s, None) for p in plain for s in (0 * common, common)]
-    while len(starts) < n_starts:
-        base = plain[len(starts) % len(plain)]
-        starts.append(spread_out(layout, base, common * (len(starts) % 2), rng))
-    likelihood: Likelihood | HistoryLikelihood
-    if histories is None:
-        likelihood = Likelihood(form, layout, rows, x, columns, component)
-    else:
-        likelihood = HistoryLikelihood(form, layout, histories, x, columns, component)
-    near, share = likelihood, 1.0
-    if histories is None and rows.n_rows > 2 * SEARCH_ROWS:
-        part = sample_rows(rows.weight, SEARCH_ROWS)
-        known = None if component is None else component[part]
-        near = Likelihood(form, layout, rows.take(part), x[part], columns, known)
-        share = near.n_units / rows.n_units
-    some = penalty and penalty.scaled(share)
-    lost = partial(collapsed, layout, max_shape=LOST * max_shape)
-    ends = [
-        climb(near, start, tol, max_iter, some, lost=lost) for start in starts[: max(n_starts, 1)]
+    k = template.n_components
+    parts = Parts(layout, k)
+    wide = np.column_stack([np.ones(len(x)), x])
+    log_time, event = representative(rows)
+    tables = [_memberships(parts, spread_out(parts, p), wide, log_time, event) for p in plain]
+    slopes = _common_slopes(wide, log_time, event, rows.weight)
+    even = Observations.from_durations(
+        np.exp(log_time - wide[:, 1:] @ slopes), event, sample_weight=rows.weight
+    )
+    for units in (even, rows):
+        tables += list(guesses(units, k, max(n_starts // 8, 2), rng))
+    # Equal rows share a place, so that neither order nor repetition of rows changes a start.
+    place = content_ranks([log_time, event, *wide.T])
+    for j in range(n_starts):
+        if j % 2:
+            tables.append(_along_a_direction(wide, log_time, k, rng))
+        else:
+            drawn = rng.integers(k, size=place.max() + 1)[place]
+            tables.append(_softened(np.eye(k)[:, drawn], 0.3))
+    first = [spread_out(parts, plain[0]), spread_out(parts, plain[0], slopes)]
+    found = [
+        _steps(parts, table, wide, log_time, event, rows.weight, component)
+        for table in tables[: max(n_starts - 2, 0)]
     ]
-
-    def rank(end: RegressionMaximum) -> tuple[bool, float]:
-        value = end.value if np.isfinite(end.value) else -np.inf
-        return bool(faults(end)) or collapsed(layout, end.theta, max_shape), -value
-
-    best = min(ends, key=rank)
-    if near is not likelihood:
-        best = climb(likelihood, best.theta, tol, max_iter, penalty, lost=lost)
-    if component is None:
-        theta = relabeled(layout, best.theta, form.n_components)
-        if not np.array_equal(theta, best.theta):
-            best = climb(likelihood, theta, tol, max_iter, penalty, lost=lost)
-    return best, likelihood
+    return np.array([*first, *found][: max(n_starts, 1)])
 
 
-def collapsed(layout: Layout, theta: np.ndarray, max_shape: float) -> bool:
-    """Whether a component is a collapse on single times."""
-    start, steep = 0, False
-    for item in layout:
-        steep |= item.name.startswith("log_shape") and theta[start] > np.log(max_shape)
-        start += len(item.columns)
-    return steep
+def spread_out(parts: Parts, plain: np.ndarray, slopes: np.ndarray | None = None) -> np.ndarray:
+    """Coefficients from a mixture without covariates, with slopes (p,) given to every scale."""
+    theta = np.zeros(parts.size)
+    theta[parts.intercepts] = plain
+    if slopes is not None:
+        for at, columns in parts.scales:
+            theta[at[1:]] = slopes[columns[1:] - 1]
+    return theta
 
 
 def _common_slopes(
-    rows: Observations, x: np.ndarray, columns: Columns, tol: float, max_iter: int
+    wide: np.ndarray, log_time: np.ndarray, event: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
-    """Slopes (p,) of one Weibull's log scale."""
-    p = x.shape[1]
-    layout = (Predictor("log_scale", tuple(range(p + 1))), Predictor("log_shape", (0,)))
-    scale, shape = location_start(rows)
-    start = np.array([scale, *[0.0] * p, shape])
-    found, _ = fit(
-        accelerated(Weibull.of(1.0, 1.0)),
-        layout,
-        rows,
-        x,
-        columns,
-        start,
-        tol=1e-3,
-        max_iter=max_iter,
-    )
-    return found.theta[1 : p + 1] if np.all(np.abs(found.theta) < 50) else np.zeros(p)
+    """Slopes (p,) of one line through the log times."""
+    return _line(wide, log_time, weight * (0.05 + event))[1:]
 
 
-def relabeled(layout: Layout, theta: np.ndarray, k: int) -> np.ndarray:
-    """The same mixture with its components in the order of their medians at the mean asset."""
-    parts, start = [], 0
-    for item in layout:
-        parts.append(theta[start : start + len(item.columns)])
-        start += len(item.columns)
-    weights, scales, shapes = parts[: k - 1], parts[k - 1 : 2 * k - 1], parts[2 * k - 1 :]
-    medians = [
-        s[0] + np.log(np.log(2.0)) / np.exp(c[0]) for s, c in zip(scales, shapes, strict=True)
-    ]
-    order = np.argsort(medians, kind="stable")
-    same = len({item.columns for item in layout[: k - 1]}) <= 1
-    if not same or len({i.columns for i in layout[k - 1 : 2 * k - 1]}) > 1:
-        return theta
-    zero = np.zeros_like(weights[0]) if weights else np.zeros(1)
-    logits = [zero, *weights]
-    moved = [logits[j] - logits[order[0]] for j in order[1:]]
-    return np.concatenate([*moved, *(scales[j] for j in order), *(shapes[j] for j in order)])
+def _line(wide: np.ndarray, y: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Coefficients of a line by least squares, with a little ridge on its slopes."""
+    gram = wide.T @ (held[:, None] * wide)
+    gram[1:, 1:] += (RIDGE * held.sum() + 1e-12) * np.eye(len(gram) - 1)
+    gram[0, 0] += 1e-12
+    return np.linalg.solve(gram, wide.T @ (held * y))
+
+
+def _softened(table: np.ndarray, by: float) -> np.ndarray:
+    """Responsibilities of which a part is the same for all components."""
+    return (1.0 - by) * table + by / len(table)
+
+
+def _along_a_direction(
+    wide: np.ndarray, log_time: np.ndarray, k: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Units parted along a random direction of columns and log time: (K, n)."""
+    p = wide.shape[1]
+    away = (log_time - log_time.mean()) / max(log_time.std(), 1e-12)
+    space = np.column_stack([wide[:, 1:], away])
+    direction = rng.normal(size=p) * (rng.random(p) < max(0.3, 2.0 / p))
+    direction[-1] = rng.normal() if rng.random() < 0.7 else 0.0
+    level = space @ direction
+    cuts = np.quantile(level, np.sort(rng.uniform(0.1, 0.9, k - 1)))
+    return _softened(np.eye(k)[rng.permutation(k)][:, np.searchsorted(cuts, level)], 0.1)
+
+
+def _memberships(
+    parts: Parts, theta: np.ndarray, wide: np.ndarray, log_time: np.ndarray, event: np.ndarray
+) -> np.ndarray:
+    """Share of each row that each component takes, (K, n)."""
+    log_weights, log_scale, log_shape = parts.predictors(theta, wide)
+    z = np.exp(log_shape) * (log_time - log_scale)
+    joint = log_weights + event * (log_shape + z) - np.exp(np.minimum(z, 80.0))
+    share = np.exp(joint - joint.max(axis=0))
+    return np.asarray(share / share.sum(axis=0))
+
+
+def _steps(
+    parts: Parts,
+    table: np.ndarray,
+    wide: np.ndarray,
+    log_time: np.ndarray,
+    event: np.ndarray,
+    weight: np.ndarray,
+    component: np.ndarray | None,
+) -> np.ndarray:
+    """A few EM steps from a table of responsibilities (K, n): coefficients (P,)."""
+    theta = np.zeros(parts.size)
+    for _ in range(N_STEPS):
+        if component is not None:
+            table = np.where(component >= 0, np.arange(len(table))[:, None] == component, table)
+        table = _softened(table, SOFT)
+        theta = _fitted(parts, table, wide, log_time, event, weight)
+        table = _memberships(parts, theta, wide, log_time, event)
+    return theta
+
+
+def _fitted(
+    parts: Parts,
+    table: np.ndarray,
+    wide: np.ndarray,
+    log_time: np.ndarray,
+    event: np.ndarray,
+    weight: np.ndarray,
+) -> np.ndarray:
+    """Coefficients from responsibilities: lines through log times, and parted means of columns.
+
+    A shape follows from the spread around its line; the scale then solves its own equation, which
+    counts units that still run. Logits have the slopes of a linear discriminant.
+    """
+    theta = np.zeros(parts.size)
+    held = table * weight
+    for r, (at, columns), (shape_at, _) in zip(held, parts.scales, parts.shapes, strict=True):
+        own = wide[:, columns]
+        seen = r * (0.05 + event)
+        line = _line(own, log_time, seen)
+        away = log_time - own @ line
+        spread = np.sqrt(seen @ away**2 / seen.sum())
+        shape = np.clip(SD_OF_LOG / max(spread, 1e-9), LEAST_SHAPE, MOST_SHAPE)
+        z = np.minimum(shape * away, 50.0)
+        line[0] += np.log((r @ np.exp(z)) / max(r @ event, 0.1)) / shape
+        theta[at], theta[shape_at[0]] = line, np.log(shape)
+    total = held.sum(axis=1) + 0.1
+    for r, n, (at, columns) in zip(held[1:], total[1:], parts.weights, strict=True):
+        own = wide[:, columns[1:]]
+        means = [(part @ own) / part.sum() for part in (held[0], r)]
+        both = held[0] + r
+        center = (both @ own) / both.sum()
+        gram = (own - center).T @ (both[:, None] * (own - center)) / both.sum()
+        slopes = np.linalg.solve(gram + 0.1 * np.eye(len(gram)), means[1] - means[0])
+        theta[at[1:]] = slopes
+        theta[at[0]] = np.log(n / total[0]) - 0.5 * (means[0] + means[1]) @ slopes
+    return theta

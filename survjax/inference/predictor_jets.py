@@ -8,10 +8,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from survjax._core.observations import Observations
 from survjax._core.truncation_rows import truncation_rows
 from survjax.inference.forms import Form
+from survjax.inference.likelihood import positions_of_sums
 from survjax.inference.row_derivatives import component_derivatives, row_terms
 from survjax.lifetimes import Lifetime
 
@@ -115,16 +117,17 @@ def _mixture_jet(
     barred = None
     if component is not None:
         barred = (component >= 0) & (component != jnp.arange(k)[:, None])
-    return mix(log_weights, *_per_component(stack, rows), barred)
+    return mix(log_weights, *component_derivatives(stack, rows), barred)
 
 
 def mix(
-    log_weights: Any, value: Any, first: Any, second: Any, barred: Any = None
+    log_weights: Any, value: Any, first: Any, pairs: Any, barred: Any = None
 ) -> tuple[Any, Any, Any]:
     """The jet of log sum_k w_k exp(q_k) in the K - 1 logits and the P K parameters.
 
     With r the responsibilities and s_k = dq_k: the score is [r - w; r_k s_k], and the Hessian
-    r_k (d2 q_k + s_k s_k') - S S' and its kin (Louis 1982), row by row.
+    r_k (d2 q_k + s_k s_k') - S S' and its kin (Louis 1982), row by row. `pairs` are the second
+    derivatives of the upper triangle, (P (P + 1) / 2, K, n).
     """
     size, k, n = first.shape
     joint = value + log_weights
@@ -132,23 +135,17 @@ def mix(
         joint = jnp.where(barred, NEVER, joint)
     log_total = jax.nn.logsumexp(joint, axis=0)
     r = jnp.exp(joint - log_total)
-    w = jnp.broadcast_to(jnp.exp(log_weights), (k, n))
+    w = jnp.broadcast_to(jnp.exp(log_weights), (k, n))[1:]
     own = r * first
-    score = jnp.concatenate([(r - w)[1:], own.reshape(size * k, n)])
-    q = score.shape[0]
+    upper = [(a, b) for a in range(size) for b in range(a, size)]
+    curved = [r * pairs[i] + own[a] * first[b] for i, (a, b) in enumerate(upper)]
+    once = jnp.concatenate([r, own.reshape(size * k, n), *curved])
     # Second moments of [r; r s] are subtracted in full; then the parts within one component.
-    spread = jnp.concatenate([r[1:], own.reshape(size * k, n)])
-    hessian = -spread[:, None] * spread[None]
-    hessian = hessian.at[: k - 1, : k - 1].add(w[1:, None] * w[None, 1:])
-    for j in range(k):
-        mine = [k - 1 + a * k + j for a in range(size)]
-        for a in range(size):
-            for b in range(size):
-                bend = r[j] * second[a, b, j] + own[a, j] * first[b, j]
-                hessian = hessian.at[mine[a], mine[b]].add(bend)
-        if j > 0:
-            hessian = hessian.at[j - 1, j - 1].add(r[j] - w[j])
-            for a in range(size):
-                hessian = hessian.at[j - 1, mine[a]].add(own[a, j])
-                hessian = hessian.at[mine[a], j - 1].add(own[a, j])
-    return log_total, score, hessian.reshape(q, q, n)
+    where, some = positions_of_sums(((k, size),))
+    spread = once[1 : k * (size + 1)]
+    hessian = once[where] * some[..., None] - spread[:, None] * spread[None]
+    if k > 1:
+        of_weights = w[:, None] * w[None] - np.eye(k - 1)[..., None] * w[None]
+        hessian = hessian.at[: k - 1, : k - 1].add(of_weights)
+    score = spread.at[: k - 1].add(-w) if k > 1 else spread
+    return log_total, score, hessian

@@ -22,6 +22,7 @@ from survjax._core.numerics import bucket_size
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.programs import program
+from survjax._core.pytree import data, pytree
 from survjax._core.truncation_rows import expansion_index, with_truncation_rows
 from survjax.inference._parallel import sum_over_rows
 from survjax.inference.forms import Form, Layout, Predictor
@@ -36,13 +37,13 @@ THREADS = 2
 UNIT_ROWS = 8192
 
 
-@dataclasses.dataclass(frozen=True)
+@pytree
 class Piece:
     """Some rows with their covariates, padded to a size that others share."""
 
-    rows: Observations
-    x: Any
-    component: Any = None
+    rows: Observations = data()
+    x: Any = data()
+    component: Any = data(default=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,39 +110,35 @@ def _linear(item: Predictor, part: Any, z: Any) -> Any:
     return full[0] + z @ (full[1:].at[-1].set(1.0) if item.offset else full[1:])
 
 
-@program(static_argnames=("layout",))
-def _derivatives(
-    form: Form,
-    theta: Any,
-    rows: Observations,
-    x: Any,
-    center: Any,
-    scale: Any,
-    component: Any,
-    *,
-    layout: Layout,
+def derivatives_of(
+    form: Form, layout: Layout, theta: Any, piece: Piece, columns: Any
 ) -> tuple[Any, Any, Any]:
     """Log-likelihood of one piece with its gradient (P,) and Hessian (P, P)."""
 
-    def of_block(block: tuple[Observations, Any, Any]) -> tuple[Any, Any, Any]:
-        rows, x, component = block
-        z = (x - center) / scale
-        weight = rows.weight
+    def of_block(block: Piece) -> tuple[Any, Any, Any]:
+        z = (block.x - columns[0]) / columns[1]
+        weight = block.rows.weight
         eta = predictors(layout, theta, z)
-        value, first, second = predictor_jet(form, eta, rows, component)
+        value, first, second = predictor_jet(form, eta, block.rows, block.component)
         first, second = weight * first, weight * second
         return jnp.sum(weight * value), *contract(layout, z, first, second)
 
-    n = x.shape[0]
-    everything = (rows, x, component)
+    n = piece.x.shape[0]
     if n <= BLOCK:
-        return of_block(everything)
-    blocks = jax.tree.map(lambda a: a.reshape(-1, BLOCK, *a.shape[1:]), everything)
+        return of_block(piece)
+    blocks = jax.tree.map(lambda a: a.reshape(-1, BLOCK, *a.shape[1:]), piece)
     shapes = jax.eval_shape(of_block, jax.tree.map(lambda a: a[0], blocks))
     zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
     return lax.scan(
         lambda total, block: (jax.tree.map(jnp.add, total, of_block(block)), None), zero, blocks
     )[0]
+
+
+@program(static_argnames=("layout",))
+def _derivatives(
+    form: Form, theta: Any, piece: Piece, columns: Any, *, layout: Layout
+) -> tuple[Any, Any, Any]:
+    return derivatives_of(form, layout, theta, piece, columns)
 
 
 def contract(layout: Layout, z: Any, first: Any, second: Any) -> tuple[Any, Any]:
@@ -182,10 +179,15 @@ def pieces_of(
     for start in range(0, n, step):
         part = slice(start, min(start + step, n))
         inside = rows.take(part) if n > step else rows
-        extra = ((0, size - inside.n_rows), (0, 0))
-        block = x[part] if size == inside.n_rows else np.pad(x[part], extra, mode="edge")
-        known = None if component is None else np.pad(component[part], extra[0], mode="edge")
-        yield Piece(inside.padded(size), block, known)
+        yield _piece(inside, x[part], None if component is None else component[part], size)
+
+
+def _piece(rows: Observations, x: np.ndarray, component: np.ndarray | None, size: int) -> Piece:
+    """Rows filled up to a size."""
+    extra = ((0, size - rows.n_rows), (0, 0))
+    block = x if size == rows.n_rows else np.pad(x, extra, mode="edge")
+    known = None if component is None else np.pad(component, extra[0], mode="edge")
+    return Piece(rows.padded(size), block, known)
 
 
 def padded_size(n: int) -> int:
@@ -218,30 +220,15 @@ class Likelihood:
     ) -> None:
         self.form, self.layout, self.columns = form, layout, columns
         self.n_units = rows.n_units
-        rows, x, component = _expanded(rows, x, component)
-        # Copies: on a CPU a device array may otherwise be the caller's own memory.
-        self.pieces = [
-            dataclasses.replace(
-                piece, x=jnp.array(piece.x), rows=jax.tree.map(jnp.array, piece.rows)
-            )
-            for piece in pieces_of(rows, x, component)
-        ]
+        self.pieces = [_on_device(p) for p in pieces_of(*expanded(rows, x, component))]
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Value, gradient (P,) and Hessian (P, P); pieces run in threads, summed in order."""
 
         @double_precision
         def one(piece: Piece) -> Any:
-            found = _derivatives(
-                self.form,
-                theta,
-                piece.rows,
-                piece.x,
-                self.columns.center,
-                self.columns.scale,
-                piece.component,
-                layout=self.layout,
-            )
+            columns = (self.columns.center, self.columns.scale)
+            found = _derivatives(self.form, theta, piece, columns, layout=self.layout)
             return [np.asarray(part) for part in found]
 
         if len(self.pieces) == 1:
@@ -267,7 +254,19 @@ class Likelihood:
         return np.concatenate(found, axis=1), np.concatenate(weights)
 
 
-def _expanded(
+def _on_device(piece: Piece) -> Piece:
+    """Copies: on a CPU a device array may otherwise be the caller's own memory."""
+    placed: Piece = jax.tree.map(jnp.array, piece)
+    return placed
+
+
+def padded_piece(rows: Observations, x: np.ndarray, component: np.ndarray | None) -> Piece:
+    """All rows as one piece on the device."""
+    size = padded_size(rows.n_rows)
+    return _on_device(_piece(rows, x, component, size))
+
+
+def expanded(
     rows: Observations, x: np.ndarray, component: np.ndarray | None
 ) -> tuple[Observations, np.ndarray, np.ndarray | None]:
     """Rows without truncation but as rows of negative weight, with their covariates.

@@ -121,10 +121,22 @@ def test_icl_without_covariates_is_that_of_the_weibull_mixture(tmp_path):
 
 
 def test_a_collapsed_component_is_called_that_and_not_climbed_to_the_end():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(8, 1))
+    life = np.exp(0.4 * x[:, 0]) * 10.0 * rng.weibull(2.0, 8)
+    with pytest.warns(FitWarning, match="a component collapses on one time"):
+        model = MixtureRegression(2).fit(x, life)
+    assert np.log(60.0) < model.parameters_[-2:].max() < 15.0  # it would go on to 200
+
+
+def test_where_some_starts_collapse_an_interior_maximum_is_found_all_the_same():
     pumps = load_pumps()
     sites = ("Eastdock", "Marsh", "Quarry")
     x = np.column_stack([pumps["maker"] == "Borel", *(pumps["site"] == site for site in sites)])
     y = np.column_stack([pumps["age"], pumps["failed"]])
-    with pytest.warns(FitWarning, match="a component collapses on one time"):
-        model = MixtureRegression(3).fit(x.astype(float), y, entry=pumps["entry"])
-    assert np.log(60.0) < model.parameters_[-3:].max() < 15.0  # it would go on to 200
+    model = MixtureRegression(3).fit(x.astype(float), y, entry=pumps["entry"])
+    assert model.converged_
+    assert model.parameters_[-3:].max() < np.log(60.0)
+    assert (
+        model.log_likelihood_ > MixtureRegression(2).fit(x, y, entry=pumps["entry"]).log_likelihood_
+    )

@@ -1,0 +1,259 @@
+"""The highest interior maximum of a mixture regression's likelihood."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from survjax._core.observations import Observations
+from survjax.inference.forms import Form, Layout
+from survjax.inference.histories import Histories, HistoryLikelihood, whole_lives
+from survjax.inference.local_maxima import ARRIVED, Correction
+from survjax.inference.maximize import Settings, search
+from survjax.inference.mixture_starts import Parts, starts_of
+from survjax.inference.penalties import Penalty, RegressionMaximum
+from survjax.inference.regression import Columns, Likelihood, sample_rows
+from survjax.inference.regression_fit import climb, faults, intercepts_of, open_parameters
+from survjax.inference.regression_maxima import RegressionMaximizer
+from survjax.inference.template import Template
+
+#: Rows on which all starts go to a local maximum.
+SEARCH_ROWS = 2048
+#: How many different maxima go on from few rows to all.
+N_FINALISTS = 3
+#: Log-likelihood on few rows by which another maximum may lie below the best and go on to all.
+MARGIN = 10.0
+#: Further rounds of starts where none has led to an interior maximum.
+MORE_ROUNDS = 2
+#: Few rows have many maxima: up to so many, iterations begin around the best one found as well, in
+#: rounds, until as many in turn have brought nothing.
+ROUNDED_ROWS, N_ROUNDS, N_IN_VAIN = 512, 12, 3
+#: Starts on many rows.
+FEWEST = 8
+#: How far from the best they begin, in logs and effects of standardized columns.
+AROUND = np.repeat([0.3, 0.6, 1.0], [4, 6, 6])
+#: Mixtures without covariates that starts are made of.
+N_PLAIN = 4
+#: Histories, whose passes take long, go on from the best of so many starts.
+N_OF_HISTORIES = 8
+#: Two ends whose log-likelihoods differ by no more are one maximum.
+SAME = 1e-6
+
+
+class MixtureSearch:
+    """What a search has to do with: the data, few of them, and the rules.
+
+    Parameters
+    ----------
+    form, layout, columns
+        The model, of K Weibulls.
+    rows, x, component
+        Observations, covariates (n, p), and the component of each row (-1: not known) or None.
+    histories : Histories, optional
+        Where rows of one unit depend on each other.
+    penalty : Penalty, optional
+        On the coefficients.
+    settings : Settings
+        Starts, the rule of an interior maximum, and when an iteration stops.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        layout: Layout,
+        columns: Columns,
+        rows: Observations,
+        x: np.ndarray,
+        component: np.ndarray | None,
+        histories: Histories | None,
+        penalty: Penalty | None,
+        settings: Settings,
+    ) -> None:
+        self.template, self.layout = Template(form.template), layout
+        self.parts = Parts(layout, self.template.n_components)
+        self.columns, self.settings, self.penalty = columns, settings, penalty
+        self.likelihood: Likelihood | HistoryLikelihood
+        if histories is None:
+            self.units, self.x, self.component = rows, x, component
+            self.likelihood = Likelihood(form, layout, rows, x, columns, component)
+        else:
+            first = histories.order[histories.first_rows]
+            self.units, self.x = whole_lives(histories), x[first]
+            self.component = None if component is None else component[first]
+            self.likelihood = HistoryLikelihood(form, layout, histories, x, columns, component)
+        self.limits = settings.limits(self.template.n_components, self.likelihood.n_units)
+        self.few = self.likelihood
+        self.share, self.on_few = 1.0, self._climbs
+        if histories is None and not (penalty is not None and penalty.lasso.any()):
+            part = slice(None)
+            if rows.n_rows > 2 * SEARCH_ROWS:
+                part = sample_rows(rows.weight, SEARCH_ROWS)
+            known = None if component is None else component[part]
+            self.units, self.x, self.component = rows.take(part), x[part], known
+            self.share = self.units.n_units / rows.n_units
+            maximizer = RegressionMaximizer(form, layout, self.units, self.x, columns, known)
+            self.on_few = self._side_by_side(maximizer)
+
+    def _side_by_side(self, maximizer: RegressionMaximizer) -> Callable[..., Any]:
+        """Iterations from many starts on few rows, with the penalty that is theirs."""
+        correction = Correction.none(self.parts.size)
+        if self.penalty is not None:
+            ridge = self.share * self.penalty.ridge
+            correction = dataclasses.replace(correction, hessian=-np.diag(ridge))
+
+        def run(starts: np.ndarray) -> list[RegressionMaximum]:
+            found = maximizer(starts, self.limits, correction)
+            return [
+                RegressionMaximum(
+                    end.x,
+                    end.value - 0.5 * float(end.x @ (correction.hessian @ end.x)),
+                    end.gradient,
+                    end.hessian,
+                    end.decrement,
+                    end.n_iter,
+                    end.code,
+                )
+                for end in found
+            ]
+
+        return run
+
+    def _climbs(self, starts: np.ndarray) -> list[RegressionMaximum]:
+        """Iterations on all rows, one start after the other."""
+        if len(starts) > N_OF_HISTORIES:
+            values = np.array([self.likelihood(start)[0] for start in starts])
+            order = np.argsort(np.where(np.isfinite(values), -values, np.inf), kind="stable")
+            starts = starts[order[:N_OF_HISTORIES]]
+        tol, most = self.settings.tol, self.settings.max_iter
+
+        def lost(theta: np.ndarray) -> bool:
+            shapes = [theta[at[0]] for at, _ in self.parts.shapes]
+            return self.template.n_components > 1 and max(shapes) > float(self.limits.log_shape)
+
+        return [climb(self.likelihood, s, tol, most, self.penalty, lost=lost) for s in starts]
+
+    def starts(self, plain: np.ndarray, n_starts: int, rng: np.random.Generator) -> np.ndarray:
+        """Coefficients to begin at, from mixtures without covariates and from parted units."""
+        z = (self.x - self.columns.center) / self.columns.scale
+        given = (self.layout, self.template, plain, self.units, z, self.component)
+        return starts_of(*given, n_starts=n_starts, rng=rng)
+
+    def is_good(self, end: RegressionMaximum) -> bool:
+        """Whether an iteration ended at an interior maximum."""
+        rule, units = self.settings.rule, np.ones(end.theta.size)
+        if faults(end) or open_parameters(end, intercepts_of(self.layout), units).size:
+            return False
+        if self.template.n_components == 1:
+            return True
+        if self._steepest(end) > np.log(rule.max_shape):
+            return False
+        shares, weight = self.likelihood.memberships(end.theta)
+        return bool((shares @ weight).min() >= rule.min_units)
+
+    def _rank(self, end: RegressionMaximum) -> tuple[float, bool, float]:
+        """By value; iterations that were left come last, those that ran far off behind others."""
+        near = self._steepest(end) <= float(self.limits.log_shape) + 3.0
+        return self.objective(end), near, np.nan_to_num(end.value, nan=-np.inf)
+
+    def _steepest(self, end: RegressionMaximum) -> float:
+        """The largest log shape of an asset with mean covariates."""
+        return float(max(end.theta[at[0]] for at, _ in self.parts.shapes))
+
+    def ranked(self, ends: list[RegressionMaximum]) -> list[RegressionMaximum]:
+        """Different ends by falling value, those that are interior maxima first."""
+        kept: list[RegressionMaximum] = []
+        for end in sorted(ends, key=self._rank, reverse=True):
+            value = self.objective(end)
+            near = [abs(self.objective(other) - value) for other in kept if np.isfinite(value)]
+            if min(near, default=np.inf) > SAME * (1.0 + abs(end.value)):
+                kept.append(end)
+        good = [end for end in kept if self.is_good(end)]
+        return good + [end for end in kept if all(end is not other for other in good)]
+
+    def objective(self, end: RegressionMaximum) -> float:
+        """The value with its penalty; minus infinity where it is no number."""
+        value = end.value
+        if self.penalty is not None:
+            scaled = self.penalty.scaled(self.share)
+            value -= float(0.5 * scaled.ridge @ end.theta**2 + scaled.lasso @ np.abs(end.theta))
+        arrived = end.code in ARRIVED and np.isfinite(value)
+        return value if arrived else -np.inf
+
+    def _n_starts(self) -> int:
+        """As many as asked for on few rows, fewer where an iteration takes longer."""
+        asked = self.settings.n_starts
+        if self.units.n_rows > 2 * ROUNDED_ROWS:
+            return min(asked, FEWEST)
+        return asked * max(self.template.n_components - 1, 1)
+
+    def best(self, plain: np.ndarray) -> RegressionMaximum:
+        """The highest interior maximum from all starts; whatever there is where none is found."""
+        found: list[RegressionMaximum] = []
+        rng = np.random.default_rng(self.settings.random_state)
+        for _ in range(1 + MORE_ROUNDS):
+            found += self.on_few(self.starts(plain, self._n_starts(), rng))
+            found = self.ranked(found)
+            if self.is_good(found[0]):
+                break
+        few = self.on_few is not self._climbs and self.units.n_rows <= ROUNDED_ROWS
+        if few and self.is_good(found[0]):
+            found = self._around(found, rng)
+        if self.share < 1.0:
+            least = self.objective(found[0]) - MARGIN
+            near = [end for end in found[:N_FINALISTS] if self.objective(end) >= least]
+            good = [end for end in near if self.is_good(end)] or found[:1]
+            self.share = 1.0
+            found = self.ranked(self._climbs(np.array([end.theta for end in good])))
+        return found[0]
+
+    def _around(
+        self, found: list[RegressionMaximum], rng: np.random.Generator
+    ) -> list[RegressionMaximum]:
+        """Further ends, from around the best so far."""
+        in_vain = 0
+        for _ in range(N_ROUNDS):
+            best = found[0]
+            away = AROUND[:, None] * rng.normal(size=(AROUND.size, self.parts.size))
+            found = self.ranked(found[:N_FINALISTS] + self.on_few(best.theta + away))
+            in_vain = in_vain + 1 if found[0] is best else 0
+            if in_vain == N_IN_VAIN:
+                break
+        return found
+
+
+def search_mixture(search_of: MixtureSearch, in_order: bool) -> RegressionMaximum:
+    """The answer, its components in the order of their medians at the mean asset if asked."""
+    settings, template = search_of.settings, search_of.template
+    without = search(template, search_of.units, settings)
+    plain = np.stack([end.x for end in (without.best, *without.others)][:N_PLAIN])
+    best = search_of.best(plain[np.isfinite(plain).all(axis=1)])
+    theta = relabeled(search_of.parts, best.theta) if in_order else best.theta
+    if not np.array_equal(theta, best.theta):
+        likelihood, penalty = search_of.likelihood, search_of.penalty
+        best = climb(likelihood, theta, settings.tol, settings.max_iter, penalty)
+    return best
+
+
+def relabeled(parts: Parts, theta: np.ndarray) -> np.ndarray:
+    """The same mixture with its components in the order of their medians at the mean asset."""
+    kinds = (parts.weights, parts.scales, parts.shapes)
+    if any(len({tuple(columns) for _, columns in kind}) > 1 for kind in kinds):
+        return theta
+    logits, scales, shapes = ([theta[at] for at, _ in kind] for kind in kinds)
+    medians = [
+        s[0] + np.log(np.log(2.0)) / np.exp(c[0]) for s, c in zip(scales, shapes, strict=True)
+    ]
+    order = np.argsort(medians, kind="stable")
+    if logits:
+        logits = [np.zeros_like(logits[0]), *logits]
+        logits = [logits[j] - logits[order[0]] for j in order[1:]]
+    moved = theta.copy()
+    for kind, values in zip(
+        kinds, (logits, [scales[j] for j in order], [shapes[j] for j in order]), strict=True
+    ):
+        for (at, _), value in zip(kind, values, strict=True):
+            moved[at] = value
+    return moved
