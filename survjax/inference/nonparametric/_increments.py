@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from survjax.inference.nonparametric._risk_table import interval_sums
+from survjax._core.ranges import interval_sums
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints
 
 __all__ = ["Ranges", "solve_increments"]
