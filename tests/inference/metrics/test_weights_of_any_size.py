@@ -5,10 +5,10 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from survjax.inference.metrics import concordance
+from survjax.inference.metrics import concordance, cumulative_dynamic_auc, interval_coverage
 
 SIZES = (1.0, 1.0, 3.0, 0.1, 1e-17, 1e17)
 
@@ -96,3 +96,39 @@ def test_many_sizes_of_data_are_counted_in_full():
         found = (result.concordant, result.discordant, result.tied_risk)
         expected = [product[sign == k].sum() for k in (1, -1, 0)]
         np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@given(st.lists(row, min_size=3, max_size=12))
+@example([(k, True, k % 3, 1e17 if k == 4 else 1.0, 0, 0) for k in range(1, 5)])
+def test_the_mean_area_is_weighted_by_the_share_that_fails_between_the_times(rows):
+    time, _, risk, weight, _, _ = np.array(rows).T
+    exact = [Fraction(w) for w in weight]
+    grid = sorted(set(time))[:-1]
+    if not grid:
+        return
+    # All failed: so nobody's weight is another's, and a share is that of the failures themselves.
+    areas, shares, last = [], [], 0
+    for t in grid:
+        good = total = Fraction(0)
+        for i, j in np.argwhere((time <= t)[:, None] & (time > t)):
+            total += exact[i] * exact[j]
+            good += exact[i] * exact[j] * Fraction(1 + int(np.sign(risk[i] - risk[j])), 2)
+        areas.append(good / total)
+        shares.append(sum(w for w, s in zip(exact, time, strict=True) if last < s <= t))
+        last = t
+    mean = sum(s * a for s, a in zip(shares, areas, strict=True)) / sum(shares)
+    result = cumulative_dynamic_auc(time, None, risk, grid, sample_weight=weight)
+    np.testing.assert_allclose(result.auc, np.array(areas, dtype=float), rtol=1e-13)
+    assert result.mean == pytest.approx(float(mean), rel=1e-13)
+
+
+@given(st.lists(row, min_size=2, max_size=12))
+def test_the_error_of_a_coverage_is_that_of_a_weighted_share(rows):
+    time, inside, _, weight, _, _ = np.array(rows).T
+    exact = [Fraction(w) for w in weight]
+    share = sum(w for w, i in zip(exact, inside, strict=True) if i) / sum(exact)
+    square = sum(w * (bool(i) - share) ** 2 for w, i in zip(exact, inside, strict=True))
+    lower = np.where(inside, 0.0, time + 1)
+    result = interval_coverage(time, None, lower, lower + 9, sample_weight=weight)
+    assert result.share == pytest.approx(float(share), rel=1e-13)
+    assert result.standard_error == pytest.approx(sqrt(square) / float(sum(exact)), rel=1e-13)
