@@ -22,7 +22,7 @@ def interval_sums(first: np.ndarray, stop: np.ndarray, weight: np.ndarray, size:
     places takes each interval apart into at most two nodes a level, so that sums are only
     added to; O(n log m).
     """
-    if np.array_equal(weight, np.rint(weight)) and weight.sum() < EXACT:
+    if np.array_equal(weight, np.rint(weight)) and np.abs(weight).sum() < EXACT:
         change = np.bincount(first, weight, size + 1) - np.bincount(stop, weight, size + 1)
         return np.cumsum(change)[:size]
     depth = max(size - 1, 0).bit_length()

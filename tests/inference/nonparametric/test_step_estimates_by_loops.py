@@ -185,9 +185,7 @@ def test_aalen_johansen_is_the_sum_over_event_times(rows, late, size, wide):
         times, shares, variances, survival = incidence(data, cause)
         expected = {0: Fraction(0)} | dict(zip(times, shares, strict=True))
         check(curve, expected, data.end, survival == 0, rtol=1e-11)
-        np.testing.assert_allclose(
-            curve.variance, [float(v) for v in variances], rtol=1e-11
-        )
+        np.testing.assert_allclose(curve.variance, [float(v) for v in variances], rtol=1e-11)
         assert np.all((curve.lower <= curve.values) & (curve.values <= curve.upper))
         reached = np.array([share == 1 for share in shares], dtype=bool)
         assert np.all(curve.lower[reached] == 1)
