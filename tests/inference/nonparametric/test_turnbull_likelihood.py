@@ -127,7 +127,7 @@ def test_the_small_mass_of_a_late_age_keeps_its_digits_under_right_truncation():
 
 
 def test_rows_of_large_weight_take_no_digits_from_those_that_enter_later():
-    # All the early ones have failed by 9, but for one of weight 1: the later ones know nothing of it.
+    # The early ones have failed by 9, but for one of weight 1: nothing of that concerns the others.
     early, late = [[0, 1, 2, 9], [2, 3, 4, INF]], [[10, 11, 12, 14, 20], [12, 13, 15, 16, INF]]
     entry, weight = [9.0] * 5, [1.0, 2.0, 1.0, 3.0, 1e9]
     alone = turnbull(*late, entry=entry, sample_weight=weight)
