@@ -52,7 +52,7 @@ class MLPClassifier(ClassifierMixin, NeuralBase):
     validation_fraction : float, optional
         Share of the rows held out where `fit` is given no `validation_data`.
     random_state : int or RandomState, default 0
-        Seeds beginnings, minibatches and the split.
+        Seeds beginnings, minibatches and the split; the order of rows changes nothing.
 
     Attributes
     ----------
@@ -204,7 +204,7 @@ class MLPRegressor(RegressorMixin, NeuralBase):
         """
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         y = y.astype(np.float64)
-        level, spread = (float(part[0]) for part in column_scales(y[:, None], None, True, "y"))
+        level, spread = (float(part[0]) for part in column_scales(np.sort(y)[:, None], None, True, "y"))
         validation = _base.validation_pair(validation_data)
         if validation is not None:
             held_X, held_y = validate_data(
