@@ -200,10 +200,10 @@ MOST = {
     "files over 300 lines": 21,
     "functions over 60 lines": 1,
     "folders over 12 files": 7,
-    "imports of another package's private module": 63,
+    "imports of another package's private module": 62,
     "tests on a model's class": 22,
     "arithmetic on positions of parameters": 69,
-    "bare Any, percent of annotations": 21.1,
+    "bare Any, percent of annotations": 21.0,
     "lines of the package": 35000,
 }
 

@@ -76,3 +76,11 @@ def bucket_size(n: int, smallest: int = 64) -> int:
         return smallest
     quarter = 2 ** (math.floor(math.log2(n - 1)) - 2)
     return -(-n // quarter) * quarter
+
+
+def padded_blocks(array: np.ndarray, units: int) -> np.ndarray:
+    """Rows in blocks of `units`, the last one padded with copies of the last row."""
+    n = array.shape[0]
+    size = bucket_size(n) if n <= units else -(-bucket_size(n) // units) * units
+    padding = ((0, size - n),) + ((0, 0),) * (array.ndim - 1)
+    return np.pad(array, padding, mode="edge").reshape(-1, min(size, units), *array.shape[1:])

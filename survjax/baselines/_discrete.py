@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from survjax._core.validation import as_floats, check_shares, check_times
@@ -17,10 +17,10 @@ from survjax.baselines._rows import column_scales
 from survjax.estimators._covariates import check_covariates, column_names
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import NoFiniteMaximum
-from survjax.estimators._target import check_survival_y
+from survjax.estimators._target import SurvivalRegressor, check_survival_y
 
 
-class DiscreteTimeHazard(RegressorMixin, BaseEstimator):
+class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
     r"""Discrete-time hazard: a classifier over person-periods, with the survival API.
 
     Time is cut into periods. Each unit becomes one row for each period that it entered alive,
@@ -84,14 +84,6 @@ class DiscreteTimeHazard(RegressorMixin, BaseEstimator):
         self.edges = edges
         self.ridge = ridge
         self.classifier = classifier
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.target_tags.positive_only = True
-        # The score is a log-likelihood, not a coefficient of determination.
-        tags.regressor_tags.poor_score = True
-        return tags
 
     def fit(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> Self:
         """Fit to lifetimes with covariates, some of them still running.

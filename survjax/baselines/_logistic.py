@@ -7,15 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax.baselines import _base, _dependence
-from survjax.baselines._measures import code_labels, encode_classes, measures
+from survjax.baselines._measures import Classifier, code_labels, encode_classes, measures
 from survjax.baselines._predictor import (
     binary,
     compiled_derivatives,
@@ -32,7 +31,7 @@ from survjax.optimize import Solution
 SOLVERS = ("newton", "cg", "gd")
 
 
-class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
+class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
     r"""Logistic regression of two classes or more.
 
     Parameters
@@ -237,31 +236,3 @@ class LogisticRegression(_base.Coefficients, ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float64, reset=False)
         logits = X @ self.coef_.T + self.intercept_
         return logits[:, 0] if len(self.classes_) == 2 else logits
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the likeliest class of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Columns.
-
-        Returns
-        -------
-        array of shape (n,)
-            Labels.
-        """
-        logits = self._logits(X)
-        return self.classes_[np.argmax(logits, axis=1)]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of each class, shape (n, K)."""
-        return softmax(self._logits(X), axis=1)
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict log probabilities, shape (n, K); finite however small they are."""
-        return log_softmax(self._logits(X), axis=1)
-
-    def _logits(self, X: Any) -> np.ndarray:
-        logits = self.decision_function(X)
-        return np.column_stack([np.zeros_like(logits), logits]) if logits.ndim == 1 else logits

@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from scipy.special import log_softmax, softmax
+from sklearn.base import ClassifierMixin
 
 from survjax.baselines._predictor import along, binary, contrasts, multinomial
 from survjax.baselines._rows import Rows
+
+
+class Classifier(ClassifierMixin):
+    """What follows from `classes_` and `decision_function`."""
+
+    classes_: np.ndarray
+    decision_function: Callable[[Any], np.ndarray]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the likeliest class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Columns.
+
+        Returns
+        -------
+        array of shape (n,)
+            Labels.
+        """
+        logits = self._logits(X)
+        return self.classes_[np.argmax(logits, axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict the probability of each class, shape (n, K)."""
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict log probabilities, shape (n, K); finite however small they are."""
+        return log_softmax(self._logits(X), axis=1)
+
+    def _logits(self, X: Any) -> np.ndarray:
+        logits = self.decision_function(X)
+        return np.column_stack([np.zeros_like(logits), logits]) if logits.ndim == 1 else logits
 
 
 def encode_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

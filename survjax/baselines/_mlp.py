@@ -8,20 +8,19 @@ from typing import Any, Self
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import log_softmax, softmax
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from survjax._core.precision import double_precision
 from survjax.baselines import _base
-from survjax.baselines._measures import code_labels, encode_classes, several, tidy, two
+from survjax.baselines._measures import Classifier, code_labels, encode_classes, several, tidy, two
 from survjax.baselines._mlp_base import NeuralBase
 from survjax.baselines._predictor import binary, contrasts, multinomial, squared
 from survjax.baselines._rows import column_scales
 
 
-class MLPClassifier(ClassifierMixin, NeuralBase):
+class MLPClassifier(Classifier, NeuralBase):
     r"""Neural network for classes, trained from several random beginnings at once.
 
     Parameters
@@ -52,7 +51,7 @@ class MLPClassifier(ClassifierMixin, NeuralBase):
     validation_fraction : float, optional
         Share of the rows held out where `fit` is given no `validation_data`.
     random_state : int or RandomState, default 0
-        Seeds beginnings, minibatches and the split.
+        Seeds beginnings, minibatches and the split; the order of rows changes nothing.
 
     Attributes
     ----------
@@ -127,34 +126,6 @@ class MLPClassifier(ClassifierMixin, NeuralBase):
             return outputs
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
 
-    def _logits(self, X: Any) -> np.ndarray:
-        logits = self.decision_function(X)
-        return np.column_stack([np.zeros_like(logits), logits]) if logits.ndim == 1 else logits
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the likeliest class of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Columns.
-
-        Returns
-        -------
-        array of shape (n,)
-            Labels.
-        """
-        logits = self._logits(X)
-        return self.classes_[np.argmax(logits, axis=1)]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of each class, shape (n, K)."""
-        return softmax(self._logits(X), axis=1)
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict log probabilities, shape (n, K); finite however small they are."""
-        return log_softmax(self._logits(X), axis=1)
-
 
 class MLPRegressor(RegressorMixin, NeuralBase):
     r"""Neural network for numbers, trained from several random beginnings at once.
@@ -204,7 +175,8 @@ class MLPRegressor(RegressorMixin, NeuralBase):
         """
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         y = y.astype(np.float64)
-        level, spread = (float(part[0]) for part in column_scales(y[:, None], None, True, "y"))
+        column = np.sort(y)[:, None]
+        level, spread = (float(part[0]) for part in column_scales(column, None, True, "y"))
         validation = _base.validation_pair(validation_data)
         if validation is not None:
             held_X, held_y = validate_data(

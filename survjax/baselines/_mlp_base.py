@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from survjax._core.callers import users_level
+from survjax._core.content import content_ranks
 from survjax._core.numerics import bucket_size
 from survjax._core.precision import double_precision
 from survjax.baselines import _base
@@ -78,13 +79,16 @@ class NeuralBase(BaseEstimator):
         """Train all restarts and keep the best; sets the attributes that both kinds have."""
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))
+        # Batches and the split are drawn for places: they follow from what rows hold.
+        X, y = _in_order(X, y)
         if validation is None and self.validation_fraction is not None:
             (X, y), validation = _split(X, y, self.validation_fraction, random)
         self._mean, self._scale = column_scales(X, None, True)
         table = make_table(self._standardize(X), y)
         held = None
         if validation is not None:
-            held = make_table(self._standardize(validation[0]), validation[1])
+            held_X, held_y = _in_order(*validation)
+            held = make_table(self._standardize(held_X), held_y)
         optimizer, needs_rate = check_optimizer(
             self.optimizer, _base.check_positive(self.weight_decay, "weight_decay", zero=True)
         )
@@ -215,6 +219,12 @@ def _apply(network: Network, parameters: Any, x: Any) -> Any:
 
 def _hidden(network: Network, parameters: Any, x: Any) -> list[Any]:
     return network.hidden(parameters, x)
+
+
+def _in_order(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort rows by what they hold."""
+    order = np.argsort(content_ranks([y, *X.T]), kind="stable")
+    return X[order], y[order]
 
 
 def _split(

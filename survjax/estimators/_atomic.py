@@ -1,8 +1,9 @@
-"""A fit that fails changes nothing."""
+"""Fits with covariates: one that fails changes nothing, a wrong call is told the right one."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,11 +14,19 @@ def all_or_nothing(fit: Fit) -> Fit:
     """Make a method give its object back its attributes where it fails.
 
     Otherwise the names of columns would be those of the fit that failed, and the coefficients
-    those of the one before.
+    those of the one before. A call that the fit does not take is told how the target is passed.
     """
+    signature = inspect.signature(fit)
 
     @functools.wraps(fit)
     def guarded(model: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            signature.bind(model, *args, **kwargs)
+        except TypeError as error:
+            raise TypeError(
+                f"{type(model).__name__}.fit: {error}. Durations and events go into one y, as in "
+                "fit(X, numpy.column_stack([durations, event_observed])); all else goes by name"
+            ) from None
         before = dict(vars(model))
         try:
             return fit(model, *args, **kwargs)

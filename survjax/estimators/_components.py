@@ -77,9 +77,6 @@ class FittedState(Persistent):
 
     parameters_: np.ndarray
     covariance_: np.ndarray
-    log_likelihood_: float
-    n_units_: float
-    n_events_: float
     converged_: bool
     certificate_: Certificate
     lifetime_: Any

@@ -6,7 +6,7 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 
 from survjax._core.callers import users_level
 from survjax._core.validation import (
@@ -38,7 +38,12 @@ from survjax.estimators._cox_saved import SavedCox
 from survjax.estimators._cox_units import cox_histories, units_of_cox, warn_of_rows_as_units
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
-from survjax.estimators._target import SurvivalTarget, check_survival_y, warn_of_events_in_x
+from survjax.estimators._target import (
+    SurvivalRegressor,
+    SurvivalTarget,
+    check_survival_y,
+    warn_of_events_in_x,
+)
 from survjax.inference.metrics import concordance
 from survjax.inference.partial_likelihood import (
     CoxFit,
@@ -51,7 +56,7 @@ from survjax.inference.partial_likelihood._fit import check_offset
 from survjax.inference.regression import means
 
 
-class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
+class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, SurvivalRegressor, BaseEstimator):
     r"""Proportional hazards: hazard(t | x) = h0(t) exp(x'b), with any baseline h0.
 
     Parameters
@@ -149,14 +154,6 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, RegressorMixin, BaseEstimator):
         self.robust = robust
         self.tol = tol
         self.max_iter = max_iter
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.target_tags.positive_only = True
-        # predict is a risk, so the score is a concordance, not a coefficient of determination.
-        tags.regressor_tags.poor_score = True
-        return tags
 
     @all_or_nothing
     def fit(

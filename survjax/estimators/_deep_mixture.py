@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy import special
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
@@ -28,7 +28,7 @@ from survjax.estimators._frames import frame
 from survjax.estimators._memberships import membership_table
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._paths import PathPredictions
-from survjax.estimators._target import check_survival_y, warn_of_events_in_x
+from survjax.estimators._target import SurvivalRegressor, check_survival_y, warn_of_events_in_x
 from survjax.estimators._unnamed_units import MIXED, warn_of_unnamed_units
 from survjax.inference.curves import natural_value
 from survjax.inference.deep_mixture import train_members
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, BaseEstimator):
+class DeepWeibullMixture(PathPredictions, SavedDeepMixture, SurvivalRegressor, BaseEstimator):
     r"""Mixture of Weibulls whose parameters are neural networks of the covariates.
 
     Parameters
@@ -158,10 +158,6 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, RegressorMixin, Base
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.target_tags.positive_only = True
-        # The score is a log-likelihood, not a coefficient of determination.
-        tags.regressor_tags.poor_score = True
         tags.non_deterministic = self.random_state is None
         return tags
 

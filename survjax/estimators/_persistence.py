@@ -58,6 +58,16 @@ class Persistent:
     #: Hyper-parameters that files of older versions lack, and what they were then.
     _added_parameters: ClassVar[Mapping[str, Any]] = {}
 
+    n_units_: float
+    n_events_: float
+    log_likelihood_: float
+
+    def __str__(self) -> str:
+        if not hasattr(self, "log_likelihood_"):
+            return repr(self)
+        counts = f"{self.n_units_:,.10g} units, {self.n_events_:,.10g} failures"
+        return f"{self!r}\n{counts}\nlog-likelihood {self.log_likelihood_:.8g}"
+
     def _rebuild(self) -> None:
         """Set what follows from the saved attributes; raise ValueError if they disagree."""
 

@@ -6,7 +6,7 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 
 from survjax._core.callers import users_level
 from survjax._core.observations import Observations
@@ -31,7 +31,7 @@ from survjax.estimators._parameter_table import ParameterTable
 from survjax.estimators._paths import PathPredictions
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._saved_regression import SavedRegression
-from survjax.estimators._target import check_survival_y, warn_of_events_in_x
+from survjax.estimators._target import SurvivalRegressor, check_survival_y, warn_of_events_in_x
 from survjax.estimators._unnamed_units import warn_of_unnamed_units
 from survjax.inference.forms import Form, Layout, without_offset
 from survjax.inference.histories import Histories, HistoryLikelihood, count, row_weights
@@ -52,7 +52,7 @@ from survjax.optimize import MESSAGES, ResultCode
 
 
 class RegressionEstimator(
-    PathPredictions, ParameterTable, SavedRegression, RegressorMixin, BaseEstimator
+    PathPredictions, ParameterTable, SavedRegression, SurvivalRegressor, BaseEstimator
 ):
     """Base of the estimators with covariates; a model says its form, layout and start."""
 
@@ -68,14 +68,6 @@ class RegressionEstimator(
     unpenalized: Any
     tol: float
     max_iter: int
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.target_tags.positive_only = True
-        # The score is a log-likelihood, not a coefficient of determination.
-        tags.regressor_tags.poor_score = True
-        return tags
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         """The form, its layout, and where to begin (standardized coefficients)."""

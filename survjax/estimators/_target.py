@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import narwhals.stable.v1 as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
+from sklearn.base import RegressorMixin
 from sklearn.exceptions import DataConversionWarning
 
 from survjax._core.callers import users_level
@@ -16,6 +17,18 @@ from survjax._core.observations import Observations
 from survjax._core.validation import as_floats, check_events, check_length, missing
 from survjax.estimators._covariates import repeated
 from survjax.estimators._messages import FitWarning
+
+
+class SurvivalRegressor(RegressorMixin):
+    """A regression of survival, as scikit-learn should know it."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.positive_only = True
+        # The score is a log-likelihood or a concordance, not a coefficient of determination.
+        tags.regressor_tags.poor_score = True
+        return tags
 
 
 class SurvivalTarget(NamedTuple):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from survjax._core.numerics import bucket_size
+from survjax._core.numerics import padded_blocks
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
 from survjax._core.programs import program
@@ -153,13 +153,15 @@ def evaluate_ensemble(
     def one(part: slice) -> None:
         """All curves of some assets, whose networks run once."""
         columns = (ensemble.center, ensemble.scale)
-        eta = _predictors_of(ensemble.network, ensemble.parameters, columns, _blocks(x[part]))
-        reached = _blocks(ages[part])
+        eta = _predictors_of(
+            ensemble.network, ensemble.parameters, columns, padded_blocks(x[part], UNITS)
+        )
+        reached = padded_blocks(ages[part], UNITS)
         for i, curve in enumerate(curves):
             found = _evaluate(
                 ensemble.network,
                 eta,
-                _blocks(t[i, part]),
+                padded_blocks(t[i, part], UNITS),
                 reached,
                 curve=SAME.get(curve, curve),
                 errors=spread,
@@ -216,9 +218,9 @@ def ensemble_memberships(
             ensemble.network,
             ensemble.parameters,
             (ensemble.center, ensemble.scale),
-            _blocks(x),
-            _blocks(ages),
-            _blocks(failed),
+            padded_blocks(x, UNITS),
+            padded_blocks(ages, UNITS),
+            padded_blocks(failed, UNITS),
         )
     )
     own = np.moveaxis(own, 0, 2).reshape(members, k, -1)[..., :n]
@@ -255,7 +257,7 @@ def _terms(network: MixtureNetwork, parameters: Any, columns: Any, rows: Any, x:
 def ensemble_log_likelihoods(ensemble: Ensemble, rows: Observations, x: np.ndarray) -> np.ndarray:
     """Log-likelihood of each row under the average distribution, before its weight: (n,)."""
     columns = (ensemble.center, ensemble.scale)
-    blocks = jax.tree.map(_blocks, rows), _blocks(x)
+    blocks = jax.tree.map(lambda a: padded_blocks(a, UNITS), rows), padded_blocks(x, UNITS)
     found = _terms(ensemble.network, ensemble.parameters, columns, *blocks)
     return np.asarray(found).ravel()[: rows.n_rows]
 
@@ -264,11 +266,3 @@ def _parts(n: int) -> list[slice]:
     """Equal parts of n assets, none longer than a piece."""
     size = -(-n // -(-n // PIECE))
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
-def _blocks(array: np.ndarray) -> np.ndarray:
-    """Rows in blocks of `UNITS`, the last one padded with copies of the last row."""
-    n = array.shape[0]
-    size = bucket_size(n) if n <= UNITS else -(-bucket_size(n) // UNITS) * UNITS
-    padding = ((0, size - n),) + ((0, 0),) * (array.ndim - 1)
-    return np.pad(array, padding, mode="edge").reshape(-1, min(size, UNITS), *array.shape[1:])

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from survjax._core.numerics import bucket_size, logsumexp
+from survjax._core.numerics import logsumexp, padded_blocks
 from survjax._core.programs import program
 from survjax.inference.curves import SAME, safe_value
 from survjax.inference.forms import Form, Layout, with_offset
@@ -114,9 +114,9 @@ def evaluate(
             fitted.theta,
             _held(fitted),
             (fitted.columns.center, fitted.columns.scale),
-            _blocks(t),
-            _blocks(x),
-            _blocks(ages),
+            padded_blocks(t, UNITS),
+            padded_blocks(x, UNITS),
+            padded_blocks(ages, UNITS),
             layout=fitted.layout,
             curve=curve,
             errors=fitted.covariance is not None,
@@ -147,14 +147,6 @@ def curve_by_curve(
 def _held(fitted: FittedForm) -> np.ndarray:
     p = fitted.theta.size
     return np.zeros((p, p)) if fitted.covariance is None else fitted.covariance
-
-
-def _blocks(array: np.ndarray) -> np.ndarray:
-    """Rows in blocks of `UNITS`, the last one padded with copies of the last row."""
-    n = array.shape[0]
-    size = bucket_size(n) if n <= UNITS else -(-bucket_size(n) // UNITS) * UNITS
-    padding = ((0, size - n),) + ((0, 0),) * (array.ndim - 1)
-    return np.pad(array, padding, mode="edge").reshape(-1, min(size, UNITS), *array.shape[1:])
 
 
 @program(static_argnames=("layout",))
@@ -197,7 +189,7 @@ def prediction_interval(
     n, tail = x.shape[0], 0.5 - level / 2
     if np.isnan(_held(fitted)).any():  # a fit without errors
         return np.full(n, np.nan), np.full(n, np.nan)
-    units = _blocks(x), _blocks(ages)
+    units = padded_blocks(x, UNITS), padded_blocks(ages, UNITS)
     columns = (fitted.columns.center, fitted.columns.scale)
     found = (
         _predictive(
@@ -234,7 +226,7 @@ def memberships(
     """P(component | running at its age, or failed then) of each unit: (K, n)."""
     n = x.shape[0]
     columns = (fitted.columns.center, fitted.columns.scale)
-    blocks = _blocks(x), _blocks(ages), _blocks(failed)
+    blocks = padded_blocks(x, UNITS), padded_blocks(ages, UNITS), padded_blocks(failed, UNITS)
     found = _memberships(fitted.form, fitted.theta, columns, *blocks, layout=fitted.layout)
     return np.exp(np.asarray(found)).transpose(1, 0, 2).reshape(found.shape[1], -1)[:, :n]
 
@@ -271,7 +263,7 @@ def membership_logits(
     if form.n_components == 1:
         return np.full((1, n), np.inf), np.zeros((1, n))
     columns = (fitted.columns.center, fitted.columns.scale)
-    units = _blocks(x), _blocks(ages), _blocks(failed)
+    units = padded_blocks(x, UNITS), padded_blocks(ages, UNITS), padded_blocks(failed, UNITS)
     found = _membership_logits(
         form, fitted.theta, _held(fitted), columns, units, layout=fitted.layout
     )

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from survjax.plotting._animation import Jshtml, animate
-from survjax.plotting._baselines import check_trained, column_names, draw_regions
+from survjax.plotting._baselines import column_names, draw_regions
 from survjax.plotting._style import DATA, GRAY, MODEL, start
 
 #: No more frames than this: later iterations move less, and get fewer.
@@ -30,7 +30,6 @@ def animate_baseline(
     dpi: int = 80,
 ) -> Path | Jshtml:
     """Show the iterations of a baseline on its data; `animate_fit` says the rest."""
-    check_trained(model)
     if data is None:
         raise ValueError("a baseline keeps no rows: pass data=(X, y) to show its fit on them")
     X, y = np.asarray(data[0], float), np.asarray(data[1])

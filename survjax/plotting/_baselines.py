@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
-from survjax.estimators._messages import NotFittedError
+from survjax.plotting._data import check_fitted
 from survjax.plotting._style import BLACK, BLUE, COMPONENTS, GRAY, MODEL, OTHER, finish, start
 
 #: The first class is orange and the second blue, as regions and as points.
@@ -17,13 +17,6 @@ CLASSES = (COMPONENTS[0], BLUE, COMPONENTS[1], COMPONENTS[2], COMPONENTS[3])
 MOST = 1500
 #: Points along each side of a picture's grid.
 RESOLUTION = 160
-
-
-def check_trained(model: Any) -> None:
-    """Refuse a model without a fit."""
-    if not hasattr(model, "n_features_in_"):
-        name = type(model).__name__
-        raise NotFittedError(f"this {name} is not fitted yet: call fit first")
 
 
 def is_baseline(model: Any) -> bool:
@@ -55,7 +48,7 @@ def plot_training(model: Any, ax: Axes | None = None, *, column: str = "objectiv
     >>> plot_training(model).get_ylabel()
     'objective'
     """
-    check_trained(model)
+    check_fitted(model, "plot_training")
     history = model.history_
     if column not in history:
         names = ", ".join(name for name in history if not name.startswith("validation_"))
@@ -108,7 +101,7 @@ def plot_decision_regions(
     >>> plot_decision_regions(model, X, X[:, 0] > 0).get_xlabel()
     'x0'
     """
-    check_trained(model)
+    check_fitted(model, "plot_decision_regions")
     points, names = _plane(model, X)
     ax = start(ax, title=type(model).__name__, x=names[0], y=names[1], unit=None)
     draw_regions(ax, model, points, y, RESOLUTION)
@@ -181,7 +174,7 @@ def plot_hidden_units(
     >>> plot_hidden_units(model, X, X[:, 0] > 0.5).get_xlabel()
     'hidden unit 1'
     """
-    check_trained(model)
+    check_fitted(model, "plot_hidden_units")
     rows = np.asarray(X, float)
     if rows.ndim == 2 and rows.shape[1] == 1:
         return _plot_unit_curves(model, rows, ax, layer)

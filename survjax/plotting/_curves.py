@@ -70,7 +70,7 @@ def plot_survival(
         t = np.linspace(0.0, model.end if np.isfinite(model.end) else model.times[-1], POINTS + 1)
         draw_other(ax, t[1:] if times is None else np.sort(times), compare, "survival")
         return finish(ax, 4)
-    check_fitted(model)
+    check_fitted(model, "plot_survival")
     t = grid(model, times)
     survival = drawn_curve(model, "survival", t, level)
     ax = start(ax, title="Survival", x="age ({unit})", y="share still running", unit=unit)
@@ -129,7 +129,7 @@ def plot_hazard(
     >>> plot_hazard(model, unit="years").get_ylabel()
     'hazard rate (1 / years)'
     """
-    check_fitted(model)
+    check_fitted(model, "plot_hazard")
     t = grid(model, times)
     if not t[0] > 0:
         raise ValueError(f"times of a hazard must be positive, got {t[0]:g}")

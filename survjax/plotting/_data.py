@@ -26,6 +26,19 @@ POINTS = 256
 #: Turnbull's estimate is left out beyond so many intervals: it is a dense problem.
 MAX_INTERVALS = 4000
 
+_LIFETIME = ("lifetime_",), "one lifetime of all units, as of WeibullMixture and LifetimeModel"
+#: What a model has where a picture can be drawn of it, and what the picture shows.
+PICTURES: dict[str, tuple[tuple[str, ...], str]] = {
+    **dict.fromkeys(("plot_survival", "plot_paper", "plot_hazard", "plot_rul"), _LIFETIME),
+    **dict.fromkeys(("plot_history", "animate_fit"), _LIFETIME),
+    "plot_effects": (("summary", "predict_path"), "coefficients of covariates"),
+    "plot_partial_survival": (("predict_path",), "lives that follow from covariates"),
+    "plot_asset_rul": (("predict_path", "predict_interval"), "intervals for single assets"),
+    "plot_training": (("at_iteration", "history_"), "the training of a baseline"),
+    "plot_decision_regions": (("predict_proba",), "probabilities of classes"),
+    "plot_hidden_units": (("hidden_activations",), "hidden units"),
+}
+
 
 def longest(model: Any) -> float:
     """The last time that the data reach; the 0.99 quantile where the model has no rows."""
@@ -146,20 +159,25 @@ def title_of(model: Any) -> str:
     return "one Weibull" if len(weights) == 1 else f"{len(weights)} Weibull components"
 
 
-def check_fitted(model: Any) -> None:
-    """Raise where a model has nothing to draw yet, or is a curve that draws itself."""
+def check_fitted(model: Any, picture: str) -> None:
+    """Raise where a model has nothing to draw yet, or not what a picture is made from."""
+    kind = type(model).__name__
     if isinstance(model, StepCurve | CumulativeIncidence):
-        name = type(model).__name__
-        raise ValueError(f"a {name} is no model with a hazard of its own: call its plot() method")
-    if not hasattr(model, "lifetime_"):
-        name = type(model).__name__
-        raise NotFittedError(f"this {name} is not fitted yet: call fit before you draw it")
+        raise ValueError(f"a {kind} is no model with a hazard of its own: call its plot() method")
+    fitted = hasattr(model, "lifetime_") or hasattr(model, "n_features_in_")
+    if hasattr(model, "fit") and not fitted:
+        raise NotFittedError(f"this {kind} is not fitted yet: call fit before you draw it")
+    needs, what = PICTURES[picture]
+    if not all(hasattr(model, name) for name in needs):
+        use = [name for name, (has, _) in PICTURES.items() if all(hasattr(model, n) for n in has)]
+        advice = f"use {', '.join(use)}" if use else "draw what it predicts"
+        raise TypeError(f"{picture} draws {what}, and {kind} has none: {advice}")
 
 
 def draw_other(ax: Axes, t: np.ndarray, model: Any, curve: str, scale: Any = None) -> None:
     """Draw the curve of another fit, dashed, where there is one; `scale` maps its values."""
     if model is not None:
-        check_fitted(model)
+        check_fitted(model, "plot_survival")
         values = drawn_curve(model, curve, t, 0.95, bands=False).values
         values = values if scale is None else scale(values)
         ax.plot(t, values, "--", color=OTHER, linewidth=1.5, label=title_of(model))

@@ -51,7 +51,7 @@ def plot_history(
     """
     if is_baseline(model):
         return plot_training(model, ax)
-    check_fitted(model)
+    check_fitted(model, "plot_history")
     table = climb_from_guess(model) if from_guess else model.history_
     iteration, values = table["iteration"].to_numpy(), table["log_likelihood"].to_numpy()
     label = "log-likelihood"
@@ -125,7 +125,7 @@ def animate_fit(
     if is_baseline(model):
         options: dict[str, Any] = {"frames_per_second": frames_per_second, "dpi": dpi}
         return animate_baseline(model, data, path, **options)
-    check_fitted(model)
+    check_fitted(model, "animate_fit")
     if frames_per_step < 1:
         raise ValueError(f"frames_per_step must be at least 1, got {frames_per_step}")
     film = Film(model, climb_from_guess(model), truth, unit)

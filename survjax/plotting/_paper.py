@@ -74,7 +74,7 @@ def plot_paper(
     >>> plot_paper(model, unit="years").get_xscale()
     'log'
     """
-    check_fitted(model)
+    check_fitted(model, "plot_paper")
     t = log_grid(model) if times is None else grid(model, times)
     if not t[0] > 0:
         raise ValueError(f"times must be positive on a log scale, got {t[0]:g}")

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
+from survjax.plotting._data import check_fitted
 from survjax.plotting._style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
 
 #: The most rows of a forest that can be read.
@@ -30,7 +31,7 @@ def plot_effects(
     Parameters
     ----------
     model : fitted regression
-        `ScaledHazard`: hazard ratios. `AcceleratedLifetime`: factors on life.
+        `CoxPH`, `ScaledHazard`: hazard ratios. `AcceleratedLifetime`: factors on life.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     predictor : str, optional
@@ -53,7 +54,10 @@ def plot_effects(
     >>> plot_effects(model).get_xlabel()
     'hazard ratio per unit of the covariate'
     """
+    check_fitted(model, "plot_effects")
     table = model.summary(level)
+    if hasattr(model, "hazard_ratios_"):  # its rows have the names of the covariates alone
+        table = table.rename(index="log_ratio:{}".format)
     name = predictor or str(table.index[0]).split(":")[0]
     rows = [f for f in table.index if f.startswith(f"{name}:") and f != f"{name}:intercept"]
     if not rows:
@@ -130,6 +134,7 @@ def plot_partial_survival(
     -------
     matplotlib Axes
     """
+    check_fitted(model, "plot_partial_survival")
     names = list(getattr(X, "columns", range(np.asarray(X).shape[1])))
     table = pd.DataFrame(np.asarray(X, float)[:1].repeat(len(values), axis=0), columns=names)
     columns = list(column) if isinstance(column, (list, tuple)) else [column]
@@ -194,6 +199,7 @@ def plot_asset_rul(
     -------
     matplotlib Axes
     """
+    check_fitted(model, "plot_asset_rul")
     t = np.asarray(times, float)
     limits = model.predict_interval(X, ages, level)
     middle = model.predict_quantile(X, [0.5], ages)["q50"]

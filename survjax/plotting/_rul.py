@@ -56,7 +56,7 @@ def plot_rul(
     >>> plot_rul(model, unit="years").get_ylabel()
     'remaining life (years)'
     """
-    check_fitted(model)
+    check_fitted(model, "plot_rul")
     ages = np.concatenate([[0.0], grid(model)[:-1]]) if ages is None else grid(model, ages)
     if table is None:
         table = model.predict_rul(ages, quantiles=(0.1, 0.5, 0.9), level=level)

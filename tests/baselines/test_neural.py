@@ -292,3 +292,21 @@ class TestFlax:
             MLPClassifier(linen.Dense(5)).fit(*hill(0, 50))
         with pytest.raises(ValueError, match="must put out one number for one row"):
             MLPRegressor(linen.Dense(2)).fit(hill(0, 50)[0], np.arange(50.0))
+
+
+@pytest.mark.parametrize("held", ["share", "own", "none"])
+def test_the_order_of_rows_changes_nothing(held):
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(90, 2)).round(1)
+    y, order = X[:, 0] * X[:, 1] + 0.1 * rng.normal(size=90).round(1), rng.permutation(90)
+    options = {"batch_size": 16, "n_restarts": 2, "max_epochs": 6}
+    if held == "share":
+        options["validation_fraction"] = 0.3
+    other = X[::-1] + 0.1, y[::-1]
+    for kind, target in ((MLPRegressor, y), (MLPClassifier, y > 0)):
+        pairs = {"validation_data": (other[0], target[::-1])} if held == "own" else {}
+        swapped = {"validation_data": (other[0][order], target[::-1][order])} if pairs else {}
+        first = kind((4,), **options).fit(X, target, **pairs)
+        second = kind((4,), **options).fit(X[order], target[order], **swapped)
+        pd.testing.assert_frame_equal(first.history_, second.history_, check_exact=True)
+        np.testing.assert_array_equal(first.predict(X), second.predict(X))

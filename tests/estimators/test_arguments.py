@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from survjax import Observations, WeibullMixture, compute_hazard
+from survjax import (
+    AcceleratedLifetime,
+    CoxPH,
+    DeepWeibullMixture,
+    MixtureRegression,
+    Observations,
+    WeibullMixture,
+    compute_hazard,
+)
 
 ROWS = Observations.from_durations([3.0, 5.0, 8.0])
 MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
@@ -56,3 +64,17 @@ def test_quantiles_that_differ_have_columns_of_their_own(model):
 
 def test_scores_of_rows_and_of_their_columns_are_one(model):
     assert model.score(ROWS) == model.score([3.0, 5.0, 8.0])
+
+
+@pytest.mark.parametrize(
+    "kind", [AcceleratedLifetime, CoxPH, MixtureRegression, DeepWeibullMixture]
+)
+def test_durations_and_events_apart_are_told_to_go_into_one_target(kind):
+    x, time, failed = [[0.0], [1.0], [2.0]], [3.0, 5.0, 8.0], [1, 1, 0]
+    advice = r"fit\(X, numpy.column_stack\(\[durations, event_observed\]\)\)"
+    with pytest.raises(TypeError, match=f"{kind.__name__}.fit: too many positional .*{advice}"):
+        kind().fit(x, time, failed)
+    with pytest.raises(TypeError, match=f"{kind.__name__}.fit: .*'event_observed'.*{advice}"):
+        kind().fit(x, time, event_observed=failed)
+    with pytest.raises(TypeError, match=f"{kind.__name__}.fit: missing .* 'y'.*{advice}"):
+        kind().fit(x)

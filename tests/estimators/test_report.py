@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import survjax
 from survjax import WeibullMixture
 
 
@@ -134,3 +135,29 @@ def test_the_notebook_table_of_several_components_shows_no_bounds_that_are_too_s
     assert "call summary()" in model._repr_html_()
     model.summary()
     assert "call summary()" not in model._repr_html_() and "profile" in model._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        survjax.LifetimeModel("gompertz"),
+        survjax.WeibullMixture(1),
+        survjax.AcceleratedLifetime(penalty=0.1),
+        survjax.CoxPH(),
+        survjax.ScaledHazard(),
+        survjax.MixtureRegression(1),
+    ],
+)
+def test_printing_a_fit_shows_its_arguments_its_rows_and_its_likelihood(model):
+    assert str(model) == repr(model)
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(50, 1)), np.full(50, 40.0)
+    y = np.column_stack([rng.weibull(2.0, 50), np.arange(50) % 5 > 0])
+    call = (y[:, 0], y[:, 1]) if hasattr(model, "fit_interval") else (x, y)
+    model.fit(*call, sample_weight=weight)
+    assert str(model).splitlines() == [
+        repr(model),
+        "2,000 units, 1,600 failures",
+        f"log-likelihood {model.log_likelihood_:.8g}",
+    ]
+    assert repr(model).startswith(f"{type(model).__name__}(") and "units" not in repr(model)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from survjax import AcceleratedLifetime, FitWarning
+from survjax import AcceleratedLifetime, CoxPH, FitWarning
 from survjax.plotting import plot_asset_rul, plot_effects, plot_partial_survival
 from survjax.plotting._style import png
 
@@ -98,3 +98,12 @@ def test_one_assets_picture_has_its_band_and_the_truth(model_and_table):
     np.testing.assert_allclose(
         ax.lines[0].get_ydata(), model.predict_quantile(table, [0.5], ages)["q50"]
     )
+
+
+def test_effects_on_a_proportional_hazard_are_hazard_ratios():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    model = CoxPH().fit(x, np.exp(-x[:, 0] + np.random.default_rng(1).normal(size=60)))
+    ax = plot_effects(model)
+    assert ax.get_xlabel() == "hazard ratio per unit of the covariate"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["x0", "x1"]
+    np.testing.assert_allclose(ax.lines[1].get_xdata(), model.hazard_ratios_)

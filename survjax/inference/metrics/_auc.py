@@ -103,10 +103,10 @@ def cumulative_dynamic_auc(
             group,
             t,
         )
-    alive = kaplan_meier(rows.durations, rows.event_observed, sample_weight=rows.weight)(grid)
-    share = -np.diff(alive, prepend=1.0)
-    mean = float(areas[0]) if grid.size == 1 else float(share @ areas / (1.0 - alive[-1]))
-    return DynamicAuc(asked, areas, mean)
+    alive = kaplan_meier(rows.durations, rows.event_observed, sample_weight=rows.weight)
+    place = np.searchsorted(grid, alive.times)
+    share = np.bincount(place, alive.jumps, grid.size + 1)[:-1]
+    return DynamicAuc(asked, areas, float(share @ areas / share.sum()))
 
 
 def _area(cases: Floats, controls: Floats, group: np.ndarray, t: float) -> float:

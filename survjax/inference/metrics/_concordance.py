@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax.inference.metrics._dominance import earlier_weight
+from survjax.inference.metrics._dominance import Failures, Seen, Sums, pair_sums
 from survjax.inference.metrics._weights import (
     check_scores,
     check_side,
@@ -17,12 +17,9 @@ from survjax.inference.metrics._weights import (
 )
 from survjax.inference.nonparametric import StepCurve
 from survjax.inference.nonparametric._log_rank import label
-from survjax.inference.nonparametric._rows import Floats, Rows, check_lifetimes
+from survjax.inference.nonparametric._rows import Floats, Ints, Rows, check_lifetimes
 
 __all__ = ["Concordance", "concordance"]
-
-#: Marks on the line of time: the time, the place among marks of that time, and the row.
-Marks = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -137,9 +134,9 @@ def concordance(
         pull = pull * inverse**2
     elif weighting != "harrell":
         raise ValueError(f'weighting must be "harrell" or "uno", got {weighting!r}')
-    parts = _parts(strata, rows.durations.size)
-    ahead = _by_stratum(rows, scores, counted, rows.weight, parts, from_failures=True)
-    lower, equal, higher = (float(pull @ part) for part in ahead)
+    failures, ahead, behind = _pairs(rows, scores, counted, pull, strata, standard_error)
+    own, weight = pull[failures], rows.weight
+    lower, equal, higher = (float(own @ part) for part in (ahead.lower, ahead.equal, ahead.higher))
     comparable = lower + equal + higher
     if comparable <= 0:
         raise ValueError(
@@ -148,11 +145,12 @@ def concordance(
     index = (lower + 0.5 * equal) / comparable
     if not standard_error:
         return Concordance(index, float("nan"), lower, higher, equal)
-    behind = _by_stratum(rows, scores, counted, pull, parts, from_failures=False)
     # Each row's pairs, as a failure and as a comparison; the weight of a row is its own.
-    share = pull * (ahead[0] + 0.5 * ahead[1] - index * sum(ahead))
-    share += rows.weight * (behind[2] + 0.5 * behind[1] - index * sum(behind))
-    error = _spread(share / comparable, rows.weight, cluster)
+    missed = (higher + 0.5 * equal) / comparable
+    even = 0.5 * (missed - index)
+    share = weight * (missed * behind.higher + even * behind.equal - index * behind.lower)
+    share[failures] += own * (missed * ahead.lower + even * ahead.equal - index * ahead.higher)
+    error = _spread(share / comparable, weight, cluster)
     return Concordance(index, error, lower, higher, equal)
 
 
@@ -165,76 +163,27 @@ def _spread(influence: Floats, weight: Floats, cluster: ArrayLike | None) -> flo
     return float(np.sqrt(np.sum(influence[counts] ** 2 / weight[counts])))
 
 
-def _parts(strata: ArrayLike | None, size: int) -> list[np.ndarray]:
-    """The rows of each stratum."""
-    if strata is None:
-        return [np.arange(size)]
-    number = label(strata, size, "strata")[1]
-    order = np.argsort(number, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
-
-
-def _by_stratum(
+def _pairs(
     rows: Rows,
     scores: Floats,
     counted: np.ndarray,
-    weight: Floats,
-    parts: list[np.ndarray],
-    *,
-    from_failures: bool,
-) -> list[Floats]:
-    """Count pairs from one end: as the unit that failed, or as the one compared with it."""
-    found = [np.zeros(scores.size) for _ in range(3)]
-    for part in parts:
-        some = Rows(
-            rows.durations[part],
-            rows.event_observed[part],
-            None if rows.entry is None else rows.entry[part],
-            rows.weight[part],
-        )
-        rank = np.unique(scores[part], return_inverse=True)[1]
-        pairs = _pairs(some, rank, counted[part], weight[part], from_failures=from_failures)
-        for total, own in zip(found, pairs, strict=True):
-            total[part] = own
-    return found
-
-
-def _pairs(
-    rows: Rows, rank: np.ndarray, counted: np.ndarray, weight: Floats, *, from_failures: bool
-) -> tuple[Floats, Floats, Floats]:
-    """For each row, add up the weight of its comparable partners of lower, equal, higher rank.
-
-    From failures: partners are the units still under observation. Otherwise the partners are
-    the failures, and a late entry takes back those before it.
-    """
+    pull: Floats,
+    strata: ArrayLike | None,
+    behind: bool,
+) -> tuple[Ints, Sums, Sums]:
+    """Add up comparable pairs: for the failures returned first, and for each row as a partner."""
+    group = 0 if strata is None else label(strata, scores.size, "strata")[1]
+    time, number = np.unique(rows.durations, return_inverse=True)
+    # On the line of failures the strata follow one another, each by time.
+    start = group * (time.size + 1)
+    key = start + number
     failures = np.flatnonzero(counted)
-    # At one time failures come first, then what compares with them, then censorings and entries:
-    # a unit censored at t is compared with a failure at t, one that fails or enters there is not.
-    fail = rows.durations[failures], np.full(failures.size, 1), failures
-    leave = rows.durations, np.where(rows.event_observed, 0, 2), np.arange(rank.size)
-    lower, equal, higher = _sweep(fail, leave, rank, weight, from_failures)
-    if rows.entry is None:
-        return lower, equal, higher
-    late = np.flatnonzero(np.isfinite(rows.entry))
-    enter = rows.entry[late], np.full(late.size, 2), late
-    unseen = _sweep(fail, enter, rank, weight, from_failures)
-    return lower - unseen[0], equal - unseen[1], higher - unseen[2]
-
-
-def _sweep(
-    failures: Marks, others: Marks, rank: np.ndarray, weight: Floats, from_failures: bool
-) -> list[Floats]:
-    """Pair each failure with the others that come later: backward in time, or forward."""
-    asking, giving = (failures, others) if from_failures else (others, failures)
-    time, place, index = (np.concatenate(pair) for pair in zip(asking, giving, strict=True))
-    gives = np.concatenate([np.zeros(asking[0].size), weight[giving[2]]])
-    order = np.lexsort((place, time))
-    order = order[::-1] if from_failures else order
-    asks = order < asking[0].size
-    target = index[order[asks]]
-    results = []
-    for part in earlier_weight(rank[index[order]], gives[order]):
-        total = np.zeros(rank.size)
-        total[target] = part[asks]
-        results.append(total)
-    return results
+    failures = failures[np.argsort(key[failures], kind="stable")]
+    line, rank = key[failures], np.unique(scores, return_inverse=True)[1]
+    # A unit censored at t is compared with a failure at t, one that fails or enters there is not.
+    entered = 0 if rows.entry is None else np.searchsorted(time, rows.entry, side="right")
+    first = np.searchsorted(line, np.broadcast_to(start + entered, key.shape))
+    stop = np.searchsorted(line, key + ~rows.event_observed)
+    seen = Seen(first, stop, rank, rows.weight)
+    sums = pair_sums(Failures(rank[failures], pull[failures]), seen, behind=behind)
+    return failures, *sums

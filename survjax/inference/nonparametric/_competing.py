@@ -181,36 +181,52 @@ def _incidence(
     """Return the incidence of a cause at each event time, and its variance."""
     before = np.concatenate([[1.0], survival.values])[:-1]
     steps = before * own / table.at_risk
-    values, variance = np.cumsum(steps), _variance(before, steps, own, table)
+    values, rest = np.cumsum(steps), before * others / table.at_risk
+    variance = _variance(before, survival.values, (steps, rest), (own, others), table)
     # While no other cause has struck it is what survival lacks of 1: exactly 1 where nobody is
     # left. A small share has more digits as a sum.
     alone = np.cumsum(others) == 0
     values = np.minimum(np.where(alone & (values > 0.5), 1.0 - survival.values, values), 1.0)
-    return values, np.where(alone, survival.variance, variance)
+    return values, variance
 
 
-def _variance(before: Floats, steps: Floats, own: Floats, table: RiskTable) -> Floats:
-    """Return the variance of a cumulative incidence F at each time.
+def _variance(
+    before: Floats,
+    after: Floats,
+    steps: tuple[Floats, Floats],
+    events: tuple[Floats, Floats],
+    table: RiskTable,
+) -> Floats:
+    """Return the variance of a cumulative incidence F at each time, with G that of other causes.
 
     It is the sum over s <= t of
 
         (F(t) - F(s))^2 d / (n (n - d)) + S(s-)^2 d_k (n - d_k) / n^3
-            - 2 (F(t) - F(s)) S(s-) d_k / n^2.
+            - 2 (F(t) - F(s)) S(s-) d_k / n^2
 
-    As F grows by a step, the sums of (F(t) - F(s)) and of its square grow by multiples of the
-    sums before: all are added up from positive terms, and lose no digits.
+    and, as S(s) = S(t) + F(t) - F(s) + G(t) - G(s), of
+
+        (d_k (S(t) + G(t) - G(s))^2 + d_o (F(t) - F(s))^2) / (n (n - d)) + S(s-)^2 d_k d_o / n^3
+
+    with d_o failures of other causes. As F and G grow by a step, the sums of such differences and
+    of their squares grow by multiples of the sums before: nothing is subtracted, and no digit lost.
     """
-    at_risk = table.at_risk
+    (own, others), at_risk = events, table.at_risk
     ended = table.left == 0
-    # After the last unit has failed nothing is still to come, and the first term is 0.
-    spread = np.where(ended, 0.0, table.failing / (at_risk * np.where(ended, 1.0, table.left)))
-    cross = before * own / at_risk**2
-    alone = before**2 * own * ((table.failing - own) + table.left) / at_risk**3
-    zeroth = _sum_before(spread)
+    # After the last unit has failed nothing is still to come, and the first terms are 0.
+    spread = np.where(ended, 0.0, 1.0 / (at_risk * np.where(ended, 1.0, table.left)))
+    zeroth, first, second = _moments(own * spread, steps[1])
+    variance = after**2 * zeroth + 2 * after * first + second
+    variance += _moments(others * spread, steps[0])[2]
+    return variance + np.cumsum(before**2 * own * others / at_risk**3)
+
+
+def _moments(terms: Floats, steps: Floats) -> tuple[Floats, Floats, Floats]:
+    """Sum terms at s <= t times 1, H(t) - H(s) and its square, for H that grows by the steps."""
+    zeroth = _sum_before(terms)
     first = _sum_before(steps * zeroth)
     second = np.cumsum(2 * steps * first + steps**2 * zeroth)
-    mixed = np.cumsum(steps * _sum_before(cross))
-    return np.maximum(second + np.cumsum(alone) - 2 * mixed, 0.0)
+    return np.cumsum(terms), np.cumsum(steps * zeroth), second
 
 
 def _sum_before(terms: Floats) -> Floats:

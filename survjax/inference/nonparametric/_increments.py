@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from survjax.inference.nonparametric._risk_table import interval_sums
+from survjax._core.ranges import interval_sums, range_sums
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints
 
 __all__ = ["Ranges", "solve_increments"]
@@ -112,10 +112,7 @@ class _Problem:
     surviving: Floats
 
     def spans(self, theta: Floats) -> Floats:
-        heights = np.concatenate([[0.0], np.cumsum(theta)])
-        single = self.first == self.last
-        # A range of one place is taken as it is: the difference would lose its digits.
-        return np.where(single, theta[self.first], heights[self.last + 1] - heights[self.first])
+        return range_sums(theta, self.first, self.last + 1)
 
     def value(self, theta: Floats) -> float:
         spans = self.spans(theta)
@@ -131,11 +128,7 @@ class _Problem:
 
     def spread(self, values: Floats) -> Floats:
         """Add each row's value to every place of its range."""
-        size = self.surviving.size
-        single = self.first == self.last
-        wide = np.where(single, 0.0, values)
-        rise = np.bincount(self.first, wide, size + 1) - np.bincount(self.last + 1, wide, size + 1)
-        return np.cumsum(rise)[:size] + np.bincount(self.first, values - wide, size)
+        return interval_sums(self.first, self.last + 1, values, self.surviving.size)
 
 
 def _minimize(problem: _Problem) -> Floats:
@@ -205,12 +198,7 @@ class _System:
         self.end = np.searchsorted(used, problem.last + 1)
         self.bend = bend
         self.dense = self._table() if self.size <= DENSE_LIMIT else None
-        width = self.end - self.begin
-        rise = np.bincount(self.begin, bend, self.size + 1)
-        fall = np.bincount(self.end, bend, self.size + 1)
-        self.diagonal = np.cumsum(rise - fall)[: self.size]
-        single = np.bincount(self.begin[width == 1], bend[width == 1], self.size + 1)[: self.size]
-        self.diagonal = np.maximum(self.diagonal, single)
+        self.diagonal = interval_sums(self.begin, self.end, bend, self.size)
 
     def _table(self) -> Floats:
         """Entry (j, l), j <= l, adds all rows that begin by j and end at l or later."""
@@ -223,11 +211,8 @@ class _System:
     def product(self, vector: Floats) -> Floats:
         if self.dense is not None:
             return self.dense @ vector
-        heights = np.concatenate([[0.0], np.cumsum(vector)])
-        values = self.bend * (heights[self.end] - heights[self.begin])
-        rise = np.bincount(self.begin, values, self.size + 1)
-        fall = np.bincount(self.end, values, self.size + 1)
-        return np.cumsum(rise - fall)[: self.size]
+        values = self.bend * range_sums(vector, self.begin, self.end)
+        return interval_sums(self.begin, self.end, values, self.size)
 
     def solve(self, right: Floats, passive: Bools) -> Floats:
         """Solve over the passive places; the others are zero."""

@@ -45,7 +45,10 @@ class Weighting:
             return np.cumprod((alive + 1.0) / (n + 1.0))
         if self.name == "fleming-harrington":
             before = np.concatenate([[1.0], np.cumprod(alive / n)])[: n.size]
-            return before**self.p * (1.0 - before) ** self.q
+            # A small share that has failed has more digits as a sum.
+            failed = np.concatenate([[0.0], np.cumsum(before * d / n)])[: n.size]
+            failed = np.where(before < 0.5, 1.0 - before, failed)
+            return before**self.p * failed**self.q
         return np.ones_like(n)
 
 
@@ -290,9 +293,9 @@ def _sums(
     n = d + alive
     weight = settings.weights(d, alive)
     share = risk / n
-    # Of all failures and survivors at once: each group's are compared with every other's, so that
-    # a group alone at risk differs from itself by nothing.
-    difference = (failing * (n - risk) - (d - failing) * risk) @ (weight / n)
+    # Each group's failures and survivors are compared with every other's, so that a group alone at
+    # risk differs from itself by nothing.
+    difference = (failing * _others(left) - _others(failing) * left) @ (weight / n)
     hypergeometric = np.ones_like(n)
     several = n > 1
     hypergeometric[several] = np.minimum(alive[several] / (n[several] - 1.0), 1.0)
@@ -301,6 +304,13 @@ def _sums(
     np.fill_diagonal(covariance, 0.0)
     np.fill_diagonal(covariance, -covariance.sum(axis=1))
     return failing @ weight, share @ (weight * d), difference, covariance
+
+
+def _others(table: Floats) -> Floats:
+    """Add up the rows of a table but one, for each: no large one is taken off a total."""
+    none = np.zeros((1, table.shape[1]))
+    above = np.cumsum(np.concatenate([none, table[:-1]]), axis=0)
+    return above + np.cumsum(np.concatenate([none, table[:0:-1]]), axis=0)[::-1]
 
 
 def _quadratic_form(difference: Floats, variance: Floats) -> tuple[float, int]:

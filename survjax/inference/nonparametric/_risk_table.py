@@ -11,20 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from survjax._core.ranges import interval_sums
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints, Lives, merge_in_order
 
 __all__ = [
     "Placed",
     "RiskTable",
     "censoring_table",
-    "interval_sums",
     "place",
-    "range_sums",
     "risk_table",
 ]
 
-#: Sums of whole numbers below this are exact, and so are their differences.
-EXACT = 2.0**53
 #: The first bit of a number: flipped, it puts whole numbers into the order of signed ones.
 SIGN = np.uint64(1 << 63)
 
@@ -185,55 +182,3 @@ def _entered(times: Floats, entry: Floats | None, order: Ints) -> Ints | None:
     number = np.empty(ages.size, dtype=np.int64)
     number[by_age] = np.searchsorted(times, ages[by_age], side="right")
     return number
-
-
-def interval_sums(first: Ints, stop: Ints, weight: Floats, size: int) -> Floats:
-    """Add up the weights of the rows with first <= j < stop, for each j below size.
-
-    Notes
-    -----
-    Whole weights are added and subtracted, which is exact. Otherwise a binary tree over the
-    places takes each interval apart into at most two nodes a level, so that sums are only
-    added to; O(n log m).
-    """
-    if np.array_equal(weight, np.rint(weight)) and weight.sum() < EXACT:
-        change = np.bincount(first, weight, size + 1) - np.bincount(stop, weight, size + 1)
-        return np.cumsum(change)[:size]
-    depth = max(size - 1, 0).bit_length()
-    levels = []
-    low, high = first, stop
-    for level in range(depth, -1, -1):
-        nodes = (1 << level) + 1
-        live = low < high
-        low, high, weight = low[live], high[live], weight[live]
-        odd, odd_high = low & 1 == 1, high & 1 == 1
-        if level == 0:  # the root: whole intervals that are left
-            odd, odd_high = np.ones_like(odd), np.zeros_like(odd)
-        found = np.zeros(nodes)
-        found += np.bincount(low[odd], weight[odd], nodes)
-        found += np.bincount(high[odd_high] - 1, weight[odd_high], nodes)
-        levels.append(found[:-1])
-        low, high = (low + 1) >> 1, high >> 1
-    total = levels.pop()
-    while levels:
-        total = np.repeat(total, 2) + levels.pop()
-    return total[:size]
-
-
-def range_sums(values: Floats, first: Ints, stop: Ints) -> Floats:
-    """Add up ``values[first:stop]`` for each range, by the same tree.
-
-    Differences of cumulative sums would lose the digits of small ranges beside large ones.
-    """
-    width = 1 << max(values.size - 1, 0).bit_length()
-    level = np.concatenate([values, np.zeros(width - values.size)])
-    total, low, high = np.zeros(first.size), first, stop
-    while True:
-        live = low < high
-        odd, odd_high = live & (low & 1 == 1), live & (high & 1 == 1)
-        total[odd] += level[low[odd]]
-        total[odd_high] += level[high[odd_high] - 1]
-        if level.size == 1:
-            return total
-        low, high = (low + 1) >> 1, high >> 1
-        level = level[0::2] + level[1::2]

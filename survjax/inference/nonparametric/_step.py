@@ -148,7 +148,10 @@ class StepCurve:
     @property
     def jumps(self) -> Floats:
         """Size of the step at each time; for a survival curve, the probability there."""
-        return np.abs(np.diff(self.values, prepend=self.initial))
+        if self.initial != 1.0 or np.isnan(self.at_risk).any():
+            return np.abs(np.diff(self.values, prepend=self.initial))
+        # Without a difference of two numbers: small steps keep their digits.
+        return np.append(1.0, self.values)[:-1] * (self.events / self.at_risk)
 
     def quantile(self, q: ArrayLike) -> Floats:
         """Return the time by which a share q has failed.

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
+from survjax._core.ranges import interval_sums, range_sums
 from survjax._core.validation import check_length, check_rows, check_times, check_weights
 from survjax.inference.nonparametric._increments import Ranges, solve_increments
-from survjax.inference.nonparametric._risk_table import interval_sums, range_sums
 from survjax.inference.nonparametric._rows import Bools, Floats, Ints, check_ages, merge_rounding
 from survjax.inference.nonparametric._step import StepCurve
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from survjax._core.ranges import interval_sums, range_sums
 from survjax.inference.nonparametric import (
     aalen_johansen,
     kaplan_meier,
@@ -14,7 +15,6 @@ from survjax.inference.nonparametric import (
     restricted_mean,
     turnbull,
 )
-from survjax.inference.nonparametric._risk_table import interval_sums, range_sums
 
 
 def test_beyond_the_end_of_follow_up_every_curve_is_unknown():

@@ -126,6 +126,21 @@ def test_the_small_mass_of_a_late_age_keeps_its_digits_under_right_truncation():
     np.testing.assert_allclose(curve.values, [0.5, 0.5e-14, 0], rtol=1e-9)
 
 
+def test_rows_of_large_weight_take_no_digits_from_those_that_enter_later():
+    # The early ones have failed by 9, but for one of weight 1: nothing of that concerns the others.
+    early, late = [[0, 1, 2, 9], [2, 3, 4, INF]], [[10, 11, 12, 14, 20], [12, 13, 15, 16, INF]]
+    entry, weight = [9.0] * 5, [1.0, 2.0, 1.0, 3.0, 1e9]
+    alone = turnbull(*late, entry=entry, sample_weight=weight)
+    both = turnbull(
+        *(a + b for a, b in zip(early, late, strict=True)),
+        entry=[0.0] * 4 + entry,
+        sample_weight=[1e17, 2e17, 1e17, 1.0, *weight],
+    )
+    assert alone.times.size >= 2
+    np.testing.assert_allclose(both.at_risk[-alone.times.size :], alone.at_risk, rtol=1e-9)
+    np.testing.assert_allclose(both.events[-alone.times.size :], alone.events, rtol=1e-9)
+
+
 def test_no_row_of_tiny_weight_is_left_without_mass():
     for seed in [*range(30), 550]:
         rng = np.random.default_rng(seed)
