@@ -49,9 +49,14 @@ def simulate(effect: float = 0.0, n: int = 400) -> Units:
 def maximize(value: Callable[[Any], Any], start: np.ndarray) -> tuple[np.ndarray, float, Any]:
     """Maximum, its value and the inverse of the observed information: Newton, halving steps."""
 
+    def slopes(theta: Any) -> Any:
+        total, gradient = jax.value_and_grad(value)(theta)
+        return gradient, (total, gradient)
+
     @jax.jit
     def derivatives(theta: Any) -> Any:
-        return value(theta), jax.grad(value)(theta), jax.hessian(value)(theta)
+        hessian, known = jax.jacfwd(slopes, has_aux=True)(theta)
+        return *known, hessian
 
     theta = np.asarray(start, float)
     with jax.enable_x64(True):
