@@ -201,10 +201,10 @@ MOST = {
     "functions over 60 lines": 1,
     "folders over 12 files": 7,
     "imports of another package's private module": 62,
-    "tests on a model's class": 22,
-    "arithmetic on positions of parameters": 69,
-    "bare Any, percent of annotations": 21.0,
-    "lines of the package": 35000,
+    "tests on a model's class": 17,
+    "arithmetic on positions of parameters": 61,
+    "bare Any, percent of annotations": 20.6,
+    "lines of the package": 35540,
 }
 
 

@@ -46,7 +46,12 @@ EVENT = RNG.random(60) < 0.7
 X = RNG.normal(size=(60, 1))
 Y = np.column_stack([T, EVENT])
 #: What fits a model; of all others no more than the shapes of their results is needed.
-RUN = ("local_maxima.maximize_from", "objective._packed", "regression._derivatives")
+RUN = (
+    "local_maxima.maximize_from",
+    "regression_maxima.maximize_regression_from",
+    "objective._packed",
+    "regression._derivatives",
+)
 
 
 class Recorder:

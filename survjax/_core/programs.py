@@ -3,9 +3,9 @@
 A first call traces, lowers and compiles a program, which takes up to seconds; the program is then
 kept in the user's cache directory, and the next process loads it in some hundredths of a second.
 No setting of JAX is touched: only survjax's own programs are kept. Where anything is odd (a folder
-that is not ours, a damaged file, another version, an argument without a lasting name, a call inside
-another trace, several devices, JAX's own cache switched on) the call is that of `jax.jit`, which
-also is the only difference that SURVJAX_CACHE_DIR="" makes.
+that is not ours, a damaged file, another version) the program is compiled once more; where it has
+no lasting name (an argument of the user's own class, a call inside another trace, several devices),
+the call is that of `jax.jit`. SURVJAX_CACHE_DIR="" keeps nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import jax
 import numpy as np
 
 from survjax._core import program_files
-from survjax._core.executables import kept_by_jax, pack, unpack
+from survjax._core.executables import compile_quickly, kept_by_jax, pack, unpack
 from survjax._core.program_keys import (
     Unnamed,
     clean,
@@ -134,18 +134,18 @@ class Program:
 
     def _make(self, key: Any, args: Any, kwargs: Any) -> Callable[..., Any]:
         """The program for such arguments: from disk, or compiled and put there."""
-        place = None if kept_by_jax() else program_files.folder()
-        text = None if place is None else self._text(key)
-        if place is None or text is None:
+        text = self._text(key)
+        if text is None:
             return self.jitted
+        place = None if kept_by_jax() else program_files.folder()
         name = hashlib.sha256(text.encode()).hexdigest()[:40]
-        content = program_files.read(place, name)
+        content = None if place is None else program_files.read(place, name)
         loaded = None if content is None else unpack(content, text)
         if loaded is not None:
             return loaded
-        compiled = self.jitted.lower(*args, **kwargs).compile()
-        content = pack(compiled, text)
-        if content is not None:
+        compiled = compile_quickly(self.jitted.lower(*args, **kwargs))
+        content = None if place is None else pack(compiled, text)
+        if place is not None and content is not None:
             program_files.write(place, name, content)
         return compiled
 

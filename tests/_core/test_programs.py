@@ -109,6 +109,15 @@ def test_results_are_bitwise_equal_compiled_loaded_and_without_a_folder(
     assert_same(compiled, plain)
 
 
+def test_an_option_that_the_compiler_does_not_know_is_left_out(folder, monkeypatch):
+    expected = call()
+    PROGRAM.clear_cache()
+    monkeypatch.setenv(program_files.VARIABLE, "")
+    monkeypatch.setattr(executables, "QUICK", {"xla_cpu_no_such_option": True})
+    for ours, theirs in zip(call(), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+
+
 def test_an_empty_variable_keeps_nothing(monkeypatch):
     monkeypatch.setenv(program_files.VARIABLE, " ")
     assert program_files.folder() is None
