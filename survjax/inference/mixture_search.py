@@ -13,7 +13,7 @@ from survjax.inference.forms import Form, Layout
 from survjax.inference.histories import Histories, HistoryLikelihood, whole_lives
 from survjax.inference.local_maxima import ARRIVED, Correction
 from survjax.inference.maximize import Settings, search
-from survjax.inference.mixture_starts import Parts, starts_of
+from survjax.inference.mixture_starts import Parts, Starts
 from survjax.inference.penalties import Penalty, RegressionMaximum
 from survjax.inference.regression import Columns, Likelihood, sample_rows
 from survjax.inference.regression_fit import climb, faults, intercepts_of, open_parameters
@@ -30,11 +30,9 @@ MARGIN = 10.0
 MORE_ROUNDS = 2
 #: Few rows have many maxima: up to so many, iterations begin around the best one found as well, in
 #: rounds, until as many in turn have brought nothing.
-ROUNDED_ROWS, N_ROUNDS, N_IN_VAIN = 512, 12, 3
+ROUNDED_ROWS, N_AROUND, N_ROUNDS, N_IN_VAIN = 512, 16, 12, 3
 #: Starts on many rows.
 FEWEST = 8
-#: How far from the best they begin, in logs and effects of standardized columns.
-AROUND = np.repeat([0.3, 0.6, 1.0], [4, 6, 6])
 #: Mixtures without covariates that starts are made of.
 N_PLAIN = 4
 #: Histories, whose passes take long, go on from the best of so many starts.
@@ -97,6 +95,9 @@ class MixtureSearch:
             maximizer = RegressionMaximizer(form, layout, self.units, self.x, columns, known)
             self.on_few = self._side_by_side(maximizer)
 
+        z = (self.x - columns.center) / columns.scale
+        self.starts = Starts(self.parts, self.units, z, self.component)
+
     def _side_by_side(self, maximizer: RegressionMaximizer) -> Callable[..., Any]:
         """Iterations from many starts on few rows, with the penalty that is theirs."""
         correction = Correction.none(self.parts.size)
@@ -134,12 +135,6 @@ class MixtureSearch:
             return self.template.n_components > 1 and max(shapes) > float(self.limits.log_shape)
 
         return [climb(self.likelihood, s, tol, most, self.penalty, lost=lost) for s in starts]
-
-    def starts(self, plain: np.ndarray, n_starts: int, rng: np.random.Generator) -> np.ndarray:
-        """Coefficients to begin at, from mixtures without covariates and from parted units."""
-        z = (self.x - self.columns.center) / self.columns.scale
-        given = (self.layout, self.template, plain, self.units, z, self.component)
-        return starts_of(*given, n_starts=n_starts, rng=rng)
 
     def is_good(self, end: RegressionMaximum) -> bool:
         """Whether an iteration ended at an interior maximum."""
@@ -185,21 +180,23 @@ class MixtureSearch:
     def _n_starts(self) -> int:
         """As many as asked for on few rows, fewer where an iteration takes longer."""
         asked = self.settings.n_starts
+        if self.template.n_components == 1:
+            return min(asked, 2)
         if self.units.n_rows > 2 * ROUNDED_ROWS:
             return min(asked, FEWEST)
-        return asked * max(self.template.n_components - 1, 1)
+        return asked * (self.template.n_components - 1)
 
     def best(self, plain: np.ndarray) -> RegressionMaximum:
         """The highest interior maximum from all starts; whatever there is where none is found."""
         found: list[RegressionMaximum] = []
         rng = np.random.default_rng(self.settings.random_state)
         for _ in range(1 + MORE_ROUNDS):
-            found += self.on_few(self.starts(plain, self._n_starts(), rng))
+            found += self.on_few(self.starts.first(plain, self._n_starts(), rng))
             found = self.ranked(found)
             if self.is_good(found[0]):
                 break
         few = self.on_few is not self._climbs and self.units.n_rows <= ROUNDED_ROWS
-        if few and self.is_good(found[0]):
+        if few and self.template.n_components > 1:
             found = self._around(found, rng)
         if self.share < 1.0:
             least = self.objective(found[0]) - MARGIN
@@ -216,8 +213,8 @@ class MixtureSearch:
         in_vain = 0
         for _ in range(N_ROUNDS):
             best = found[0]
-            away = AROUND[:, None] * rng.normal(size=(AROUND.size, self.parts.size))
-            found = self.ranked(found[:N_FINALISTS] + self.on_few(best.theta + away))
+            more = self.on_few(self.starts.around(best.theta, N_AROUND, rng))
+            found = self.ranked(found[:N_FINALISTS] + more)
             in_vain = in_vain + 1 if found[0] is best else 0
             if in_vain == N_IN_VAIN:
                 break

@@ -14,7 +14,6 @@ from survjax._core.content import content_ranks
 from survjax._core.observations import Observations
 from survjax.inference.forms import Layout
 from survjax.inference.starts import SD_OF_LOG, guesses, representative
-from survjax.inference.template import Template
 
 #: EM steps from each table.
 N_STEPS = 5
@@ -22,6 +21,8 @@ N_STEPS = 5
 LEAST_SHAPE, MOST_SHAPE, SOFT = 0.2, 20.0, 0.02
 #: Ridge on slopes of starts, as a share of the units that a component holds.
 RIDGE = 0.02
+#: How far from a maximum others begin, in logs and effects of standardized columns.
+AROUND = np.array([0.3, 0.6, 1.0, 0.3, 0.6, 1.0, 0.6, 1.0])
 
 
 class Parts:
@@ -62,49 +63,127 @@ class Parts:
         return log_weights, np.array(found[1]), np.array(found[2])
 
 
-def starts_of(
-    layout: Layout,
-    template: Template,
-    plain: np.ndarray,
-    rows: Observations,
-    x: np.ndarray,
-    component: np.ndarray | None,
-    *,
-    n_starts: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Coefficients (B, P) to begin at, on standardized columns x (n, p).
+class Starts:
+    """Points to begin at, for one set of rows.
 
     Parameters
     ----------
-    plain : array of shape (m, 3K - 1)
-        Mixtures without covariates, the best first.
+    parts : Parts
+        The coefficients.
+    rows, x, component
+        Observations, standardized columns (n, p), and the component of each row (-1: not known)
+        or None.
     """
-    k = template.n_components
-    parts = Parts(layout, k)
-    wide = np.column_stack([np.ones(len(x)), x])
-    log_time, event = representative(rows)
-    tables = [_memberships(parts, spread_out(parts, p), wide, log_time, event) for p in plain]
-    slopes = _common_slopes(wide, log_time, event, rows.weight)
-    even = Observations.from_durations(
-        np.exp(log_time - wide[:, 1:] @ slopes), event, sample_weight=rows.weight
-    )
-    for units in (even, rows):
-        tables += list(guesses(units, k, max(n_starts // 8, 2), rng))
-    # Equal rows share a place, so that neither order nor repetition of rows changes a start.
-    place = content_ranks([log_time, event, *wide.T])
-    for j in range(n_starts):
-        if j % 2:
-            tables.append(_along_a_direction(wide, log_time, k, rng))
-        else:
-            drawn = rng.integers(k, size=place.max() + 1)[place]
-            tables.append(_softened(np.eye(k)[:, drawn], 0.3))
-    first = [spread_out(parts, plain[0]), spread_out(parts, plain[0], slopes)]
-    found = [
-        _steps(parts, table, wide, log_time, event, rows.weight, component)
-        for table in tables[: max(n_starts - 2, 0)]
-    ]
-    return np.array([*first, *found][: max(n_starts, 1)])
+
+    def __init__(
+        self, parts: Parts, rows: Observations, x: np.ndarray, component: np.ndarray | None
+    ) -> None:
+        self.parts, self.rows, self.component = parts, rows, component
+        self.k = len(parts.scales)
+        self.wide = np.column_stack([np.ones(len(x)), x])
+        self.log_time, self.event = representative(rows)
+        self.weight = rows.weight
+
+    def first(self, plain: np.ndarray, n_starts: int, rng: np.random.Generator) -> np.ndarray:
+        """Coefficients (n_starts, P) from mixtures without covariates (m, 3K - 1), best first.
+
+        And from units parted between quantiles, along columns, and at random.
+        """
+        slopes = _line(self.wide, self.log_time, self.weight * (0.05 + self.event))[1:]
+        tables = [self._memberships(spread_out(self.parts, p)) for p in plain]
+        even = Observations.from_durations(
+            np.exp(self.log_time - self.wide[:, 1:] @ slopes),
+            self.event,
+            sample_weight=self.weight,
+        )
+        for units in (even, self.rows):
+            tables += list(guesses(units, self.k, max(n_starts // 8, 2), rng))
+        # Equal rows share a place, so that neither order nor repetition of rows changes a start.
+        place = content_ranks([self.log_time, self.event, *self.wide.T])
+        for j in range(n_starts):
+            if j % 2:
+                part = np.searchsorted(np.sort(rng.uniform(0.1, 0.9, self.k - 1)), self._level(rng))
+                tables.append(_softened(np.eye(self.k)[rng.permutation(self.k)][:, part], 0.1))
+            else:
+                drawn = rng.integers(self.k, size=place.max() + 1)[place]
+                tables.append(_softened(np.eye(self.k)[:, drawn], 0.3))
+        found = [spread_out(self.parts, plain[0]), spread_out(self.parts, plain[0], slopes)]
+        found += [self._steps(table) for table in tables[: max(n_starts - 2, 0)]]
+        return np.array(found[: max(n_starts, 1)])
+
+    def around(self, theta: np.ndarray, n_starts: int, rng: np.random.Generator) -> np.ndarray:
+        """Coefficients (n_starts, P) near a maximum: moved, or with a component elsewhere."""
+        away = np.resize(AROUND, n_starts // 2)[:, None]
+        found = list(theta + away * rng.normal(size=(away.size, theta.size)))
+        table = self._memberships(theta)
+        while len(found) < n_starts:
+            level, begin = self._level(rng), rng.uniform(0.0, 0.8)
+            there = (level >= begin) & (level < begin + rng.uniform(0.1, 0.4))
+            j, moved = rng.integers(self.k), table.copy()
+            moved[j] *= 0.1
+            moved[j, there] = 5.0
+            found.append(self._steps(moved / moved.sum(axis=0)))
+        return np.array(found)
+
+    def _level(self, rng: np.random.Generator) -> np.ndarray:
+        """The rank of each row, from 0 to 1, along a random direction of columns and log time."""
+        p = self.wide.shape[1]
+        away = self.log_time - self.log_time.mean()
+        space = np.column_stack([self.wide[:, 1:], away / max(self.log_time.std(), 1e-12)])
+        direction = rng.normal(size=p) * (rng.random(p) < max(0.3, 2.0 / p))
+        direction[-1] = rng.normal() if rng.random() < 0.7 else 0.0
+        level = space @ direction
+        order = np.sort(level)
+        return np.searchsorted(order, level) / max(level.size, 1)
+
+    def _memberships(self, theta: np.ndarray) -> np.ndarray:
+        """Share of each row that each component takes, (K, n)."""
+        log_weights, log_scale, log_shape = self.parts.predictors(theta, self.wide)
+        z = np.exp(np.minimum(log_shape, 10.0)) * (self.log_time - log_scale)
+        joint = log_weights + self.event * (log_shape + z) - np.exp(np.minimum(z, 80.0))
+        share = np.exp(joint - joint.max(axis=0))
+        return np.asarray(share / share.sum(axis=0))
+
+    def _steps(self, table: np.ndarray) -> np.ndarray:
+        """A few EM steps from a table of responsibilities (K, n): coefficients (P,)."""
+        theta = np.zeros(self.parts.size)
+        for _ in range(N_STEPS):
+            if self.component is not None:
+                known = np.arange(self.k)[:, None] == self.component
+                table = np.where(self.component >= 0, known, table)
+            theta = self._fitted(_softened(table, SOFT))
+            table = self._memberships(theta)
+        return theta
+
+    def _fitted(self, table: np.ndarray) -> np.ndarray:
+        """Coefficients from responsibilities: lines through log times, parted means of columns.
+
+        A shape follows from the spread around its line; the scale then solves its own equation,
+        which counts units that still run. Logits have the slopes of a linear discriminant.
+        """
+        theta, parts, event = np.zeros(self.parts.size), self.parts, self.event
+        held = table * self.weight
+        for r, (at, columns), (shape_at, _) in zip(held, parts.scales, parts.shapes, strict=True):
+            own = self.wide[:, columns]
+            seen = r * (0.05 + event)
+            line = _line(own, self.log_time, seen)
+            away = self.log_time - own @ line
+            spread = np.sqrt(seen @ away**2 / seen.sum())
+            shape = np.clip(SD_OF_LOG / max(spread, 1e-9), LEAST_SHAPE, MOST_SHAPE)
+            z = np.minimum(shape * away, 50.0)
+            line[0] += np.log((r @ np.exp(z)) / max(r @ event, 0.1)) / shape
+            theta[at], theta[shape_at[0]] = line, np.log(shape)
+        total = held.sum(axis=1) + 0.1
+        for r, n, (at, columns) in zip(held[1:], total[1:], parts.weights, strict=True):
+            own = self.wide[:, columns[1:]]
+            means = [(part @ own) / part.sum() for part in (held[0], r)]
+            both = held[0] + r
+            away = own - (both @ own) / both.sum()
+            gram = away.T @ (both[:, None] * away) / both.sum()
+            slopes = np.linalg.solve(gram + 0.1 * np.eye(len(gram)), means[1] - means[0])
+            theta[at[1:]] = slopes
+            theta[at[0]] = np.log(n / total[0]) - 0.5 * (means[0] + means[1]) @ slopes
+        return theta
 
 
 def spread_out(parts: Parts, plain: np.ndarray, slopes: np.ndarray | None = None) -> np.ndarray:
@@ -115,13 +194,6 @@ def spread_out(parts: Parts, plain: np.ndarray, slopes: np.ndarray | None = None
         for at, columns in parts.scales:
             theta[at[1:]] = slopes[columns[1:] - 1]
     return theta
-
-
-def _common_slopes(
-    wide: np.ndarray, log_time: np.ndarray, event: np.ndarray, weight: np.ndarray
-) -> np.ndarray:
-    """Slopes (p,) of one line through the log times."""
-    return _line(wide, log_time, weight * (0.05 + event))[1:]
 
 
 def _line(wide: np.ndarray, y: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -135,86 +207,3 @@ def _line(wide: np.ndarray, y: np.ndarray, held: np.ndarray) -> np.ndarray:
 def _softened(table: np.ndarray, by: float) -> np.ndarray:
     """Responsibilities of which a part is the same for all components."""
     return (1.0 - by) * table + by / len(table)
-
-
-def _along_a_direction(
-    wide: np.ndarray, log_time: np.ndarray, k: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Units parted along a random direction of columns and log time: (K, n)."""
-    p = wide.shape[1]
-    away = (log_time - log_time.mean()) / max(log_time.std(), 1e-12)
-    space = np.column_stack([wide[:, 1:], away])
-    direction = rng.normal(size=p) * (rng.random(p) < max(0.3, 2.0 / p))
-    direction[-1] = rng.normal() if rng.random() < 0.7 else 0.0
-    level = space @ direction
-    cuts = np.quantile(level, np.sort(rng.uniform(0.1, 0.9, k - 1)))
-    return _softened(np.eye(k)[rng.permutation(k)][:, np.searchsorted(cuts, level)], 0.1)
-
-
-def _memberships(
-    parts: Parts, theta: np.ndarray, wide: np.ndarray, log_time: np.ndarray, event: np.ndarray
-) -> np.ndarray:
-    """Share of each row that each component takes, (K, n)."""
-    log_weights, log_scale, log_shape = parts.predictors(theta, wide)
-    z = np.exp(log_shape) * (log_time - log_scale)
-    joint = log_weights + event * (log_shape + z) - np.exp(np.minimum(z, 80.0))
-    share = np.exp(joint - joint.max(axis=0))
-    return np.asarray(share / share.sum(axis=0))
-
-
-def _steps(
-    parts: Parts,
-    table: np.ndarray,
-    wide: np.ndarray,
-    log_time: np.ndarray,
-    event: np.ndarray,
-    weight: np.ndarray,
-    component: np.ndarray | None,
-) -> np.ndarray:
-    """A few EM steps from a table of responsibilities (K, n): coefficients (P,)."""
-    theta = np.zeros(parts.size)
-    for _ in range(N_STEPS):
-        if component is not None:
-            table = np.where(component >= 0, np.arange(len(table))[:, None] == component, table)
-        table = _softened(table, SOFT)
-        theta = _fitted(parts, table, wide, log_time, event, weight)
-        table = _memberships(parts, theta, wide, log_time, event)
-    return theta
-
-
-def _fitted(
-    parts: Parts,
-    table: np.ndarray,
-    wide: np.ndarray,
-    log_time: np.ndarray,
-    event: np.ndarray,
-    weight: np.ndarray,
-) -> np.ndarray:
-    """Coefficients from responsibilities: lines through log times, and parted means of columns.
-
-    A shape follows from the spread around its line; the scale then solves its own equation, which
-    counts units that still run. Logits have the slopes of a linear discriminant.
-    """
-    theta = np.zeros(parts.size)
-    held = table * weight
-    for r, (at, columns), (shape_at, _) in zip(held, parts.scales, parts.shapes, strict=True):
-        own = wide[:, columns]
-        seen = r * (0.05 + event)
-        line = _line(own, log_time, seen)
-        away = log_time - own @ line
-        spread = np.sqrt(seen @ away**2 / seen.sum())
-        shape = np.clip(SD_OF_LOG / max(spread, 1e-9), LEAST_SHAPE, MOST_SHAPE)
-        z = np.minimum(shape * away, 50.0)
-        line[0] += np.log((r @ np.exp(z)) / max(r @ event, 0.1)) / shape
-        theta[at], theta[shape_at[0]] = line, np.log(shape)
-    total = held.sum(axis=1) + 0.1
-    for r, n, (at, columns) in zip(held[1:], total[1:], parts.weights, strict=True):
-        own = wide[:, columns[1:]]
-        means = [(part @ own) / part.sum() for part in (held[0], r)]
-        both = held[0] + r
-        center = (both @ own) / both.sum()
-        gram = (own - center).T @ (both[:, None] * (own - center)) / both.sum()
-        slopes = np.linalg.solve(gram + 0.1 * np.eye(len(gram)), means[1] - means[0])
-        theta[at[1:]] = slopes
-        theta[at[0]] = np.log(n / total[0]) - 0.5 * (means[0] + means[1]) @ slopes
-    return theta

@@ -64,7 +64,7 @@ MODELS = {
         (ScaledHazard, {"joint": "no"}, "joint must be True or False"),
         (ScaledHazard, {"center": None}, "center must be True or False"),
         (ScaledHazard, {"baseline": WeibullMixture}, "baseline must be an estimator"),
-        (AcceleratedLifetime, {"family": ["weibull"]}, "family must be one of"),
+        (AcceleratedLifetime, {"family": ["weibull"]}, "family must be the name of a family"),
         (AcceleratedLifetime, {"shape_on": 1.5}, "shape_on must list"),
         (MixtureRegression, {"on": None}, "on must be a list"),
         (MixtureRegression, {"n_starts": 0}, "n_starts must be"),
@@ -309,4 +309,4 @@ def test_a_parameter_with_next_to_no_curvature_is_open():
     curvature = np.array([1000.0, 1e-13, 900.0])
     zero = np.zeros(3)
     found = RegressionMaximum(zero, 0.0, zero, -np.diag(curvature), 0.0, 3, 0)
-    assert open_parameters(found, np.zeros(3, bool)).tolist() == [1]
+    assert open_parameters(found, np.zeros(3, bool), np.ones(3)).tolist() == [1]

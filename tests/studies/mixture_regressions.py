@@ -68,26 +68,19 @@ def problem(seed: int, k: int) -> dict[str, Any]:
 @double_precision
 def best_known(model: MixtureRegression, given: dict[str, Any], k: int, found: Any) -> float:
     """The highest interior maximum from fifty more starts; minus infinity where there is none."""
-    from survjax.inference.mixture_starts import _steps
-    from survjax.inference.starts import representative
-
     rows, x = model._checked(given["x"], given["y"], given["entry"], None, reset=False)
     form, layout, _ = model._model(rows, x)
     columns = Columns.of(x, rows.weight)
     settings = Settings(50, Interior(), random_state=99)
     run = MixtureSearch(form, layout, columns, rows, x, None, None, None, settings)
-    z = (x - columns.center) / columns.scale
-    log_time, event = representative(rows)
-    wide = np.column_stack([np.ones(len(x)), z])
-    units = (wide, log_time, event, rows.weight, None)
     rng = np.random.default_rng(7)
-    starts = [_steps(run.parts, given["truth"], *units)]
+    starts = [run.starts._steps(given["truth"])]
     starts += [starts[0] + rng.normal(0.0, 0.4, run.parts.size) for _ in range(16)]
     if found is not None:
         starts += [found + rng.normal(0.0, 0.4, run.parts.size) for _ in range(16)]
     while len(starts) < 50:
         table = np.eye(k)[:, rng.integers(k, size=len(x))]
-        starts.append(_steps(run.parts, 0.8 * given["truth"] + 0.2 * table, *units))
+        starts.append(run.starts._steps(0.8 * given["truth"] + 0.2 * table))
     values = [end.value for end in run.on_few(np.array(starts)) if run.is_good(end)]
     return max(values, default=-np.inf)
 
