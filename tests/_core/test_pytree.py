@@ -78,21 +78,6 @@ def test_two_classes_with_the_same_fields_are_two_structures():
     assert jax.tree_util.keystr(paths[0][0]) == ".logits"
 
 
-def test_programs_of_two_classes_are_never_mixed_up():
-    """Functions made anew put entries with other hashes into JAX's table, until two would meet."""
-
-    def hazard(lifetime, t):
-        return lifetime.cumulative_hazard(t)
-
-    t = np.array([0.5, 2.0])
-    models = [cls(0.3, 0.4) for cls in (Weibull, LogLogistic, LogNormal, Gumbel)]
-    right = [hazard(model, t) for model in models]
-    for _ in range(60):
-        made = jax.jit(lambda lifetime, t: hazard(lifetime, t))
-        for model, expected in zip(models, right, strict=True):
-            np.testing.assert_allclose(made(model, t), expected, rtol=1e-5)
-
-
 def test_objects_pass_through_jit_grad_and_vmap():
     tree = nested()
     doubled = jax.jit(lambda t: jax.tree.map(lambda leaf: 2 * leaf, t))(tree)
