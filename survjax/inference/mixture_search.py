@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -98,7 +97,9 @@ class MixtureSearch:
         z = (self.x - columns.center) / columns.scale
         self.starts = Starts(self.parts, self.units, z, self.component)
 
-    def _side_by_side(self, maximizer: RegressionMaximizer) -> Callable[..., Any]:
+    def _side_by_side(
+        self, maximizer: RegressionMaximizer
+    ) -> Callable[[np.ndarray], list[RegressionMaximum]]:
         """Iterations from many starts on few rows, with the penalty that is theirs."""
         correction = Correction.none(self.parts.size)
         if self.penalty is not None:

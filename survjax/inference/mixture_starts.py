@@ -6,8 +6,6 @@ steps, whose components are lines through the log times, turn each into coeffici
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from survjax._core.content import content_ranks
@@ -53,7 +51,7 @@ class Parts:
         #: Positions of the intercepts, which are a mixture without covariates.
         self.intercepts = ends - [len(item.columns) for item in layout]
 
-    def predictors(self, theta: np.ndarray, wide: np.ndarray) -> Any:
+    def predictors(self, theta: np.ndarray, wide: np.ndarray) -> tuple[np.ndarray, ...]:
         """Log weights, log scales and log shapes (K, n) of rows with columns [1, z]."""
         found = []
         for part in (self.weights, self.scales, self.shapes):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,7 +19,7 @@ from survjax.inference.local_maxima import (
     climb_from,
     in_groups,
 )
-from survjax.inference.regression import Columns, derivatives_of, expanded, padded_piece
+from survjax.inference.regression import Columns, Piece, derivatives_of, expanded, padded_piece
 
 #: Starts that go side by side.
 WIDTH = 8
@@ -30,8 +29,8 @@ WIDTH = 8
 def maximize_regression_from(
     form: Form,
     starts: jax.Array,
-    piece: Any,
-    columns: Any,
+    piece: Piece,
+    columns: tuple[jax.Array, jax.Array],
     limits: Limits,
     correction: Correction,
     *,
@@ -44,7 +43,7 @@ def maximize_regression_from(
     def at_the_center(theta: jax.Array) -> Any:
         return form.lifetime([theta[i] for i in first])
 
-    def objective(theta: jax.Array) -> tuple[Any, Any, Any]:
+    def objective(theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         return derivatives_of(form, layout, theta, piece, columns)
 
     def metric(theta: jax.Array) -> jax.Array:
@@ -100,6 +99,3 @@ class RegressionMaximizer:
             return found
 
         return in_groups(run, starts, WIDTH)
-
-
-Maximize = Callable[..., list[LocalMaximum]]

@@ -65,9 +65,13 @@ def test_icl_knows_intervals_and_late_entry():
     # The same memberships say how many units a component holds.
     held = (joint / joint.sum(axis=1, keepdims=True)).sum(axis=0).min()
     y = survival_target(lower, upper)
-    MixtureRegression(2, n_starts=2, min_component_weight=0.999 * held).fit(x, y, entry=entry)
+    same = MixtureRegression(2, n_starts=2, min_component_weight=0.999 * held)
+    assert same.fit(x, y, entry=entry).log_likelihood_ == pytest.approx(fitted.log_likelihood_)
+    # Where that rules it out, the answer is another maximum, or none if there cannot be any.
+    other = MixtureRegression(2, n_starts=2, min_component_weight=1.001 * held)
+    assert other.fit(x, y, entry=entry).log_likelihood_ < fitted.log_likelihood_ - 1e-3
     with pytest.warns(FitWarning, match="a component holds only"):
-        MixtureRegression(2, n_starts=2, min_component_weight=1.001 * held).fit(x, y, entry=entry)
+        MixtureRegression(2, n_starts=2, min_component_weight=0.9 * N).fit(x, y, entry=entry)
 
 
 def test_icl_of_histories_is_of_units_not_of_rows():
