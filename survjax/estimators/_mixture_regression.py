@@ -53,7 +53,7 @@ class MixtureRegression(RegressionEstimator):
         What depends on the covariates: any of "scale", "weight" and "shape". A mapping gives
         the columns of each, such as `{"scale": "all", "weight": ["maker"]}`. Empty: the plain
         mixture.
-    n_starts : int, default 48
+    n_starts : int, default 96
         Starts for each component but one, from mixtures without covariates and from units parted
         in other ways; where there are many rows, eight in all.
     max_shape : float, default 60
@@ -109,7 +109,7 @@ class MixtureRegression(RegressionEstimator):
         n_components: int = 2,
         *,
         on: Any = ("scale", "weight"),
-        n_starts: int = 48,
+        n_starts: int = 96,
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
         penalty: float | str = 0.0,

@@ -29,7 +29,7 @@ MARGIN = 10.0
 MORE_ROUNDS = 2
 #: Few rows have many maxima: up to so many, iterations begin around the best one found as well, in
 #: rounds, until as many in turn have brought nothing.
-ROUNDED_ROWS, N_AROUND, N_ROUNDS, N_IN_VAIN = 512, 16, 12, 3
+ROUNDED_ROWS, N_AROUND, N_ROUNDS, N_IN_VAIN = 512, 16, 24, 6
 #: Starts on many rows.
 FEWEST = 8
 #: Mixtures without covariates that starts are made of.
@@ -38,6 +38,9 @@ N_PLAIN = 4
 N_OF_HISTORIES = 8
 #: Two ends whose log-likelihoods differ by no more are one maximum.
 SAME = 1e-6
+
+#: Iterations from starts (B, P), and where they end.
+Climbs = Callable[[np.ndarray], list[RegressionMaximum]]
 
 
 class MixtureSearch:
@@ -83,7 +86,8 @@ class MixtureSearch:
             self.likelihood = HistoryLikelihood(form, layout, histories, x, columns, component)
         self.limits = settings.limits(self.template.n_components, self.likelihood.n_units)
         self.few = self.likelihood
-        self.share, self.on_few = 1.0, self._climbs
+        self.share, self.side_by_side = 1.0, False
+        self.on_few: Climbs = self._climbs
         if histories is None and not (penalty is not None and penalty.lasso.any()):
             part = slice(None)
             if rows.n_rows > 2 * SEARCH_ROWS:
@@ -92,14 +96,12 @@ class MixtureSearch:
             self.units, self.x, self.component = rows.take(part), x[part], known
             self.share = self.units.n_units / rows.n_units
             maximizer = RegressionMaximizer(form, layout, self.units, self.x, columns, known)
-            self.on_few = self._side_by_side(maximizer)
+            self.on_few, self.side_by_side = self._side_by_side(maximizer), True
 
         z = (self.x - columns.center) / columns.scale
         self.starts = Starts(self.parts, self.units, z, self.component)
 
-    def _side_by_side(
-        self, maximizer: RegressionMaximizer
-    ) -> Callable[[np.ndarray], list[RegressionMaximum]]:
+    def _side_by_side(self, maximizer: RegressionMaximizer) -> Climbs:
         """Iterations from many starts on few rows, with the penalty that is theirs."""
         correction = Correction.none(self.parts.size)
         if self.penalty is not None:
@@ -196,7 +198,7 @@ class MixtureSearch:
             found = self.ranked(found)
             if self.is_good(found[0]):
                 break
-        few = self.on_few is not self._climbs and self.units.n_rows <= ROUNDED_ROWS
+        few = self.side_by_side and self.units.n_rows <= ROUNDED_ROWS
         if few and self.template.n_components > 1:
             found = self._around(found, rng)
         if self.share < 1.0:
