@@ -51,6 +51,7 @@ RUN = (
     "regression_maxima.maximize_regression_from",
     "objective._packed",
     "regression._derivatives",
+    "regression._values",
 )
 
 

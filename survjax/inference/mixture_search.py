@@ -10,6 +10,7 @@ import numpy as np
 from survjax._core.observations import Observations
 from survjax.inference.forms import Form, Layout
 from survjax.inference.histories import Histories, HistoryLikelihood, whole_lives
+from survjax.inference.interior import smallest_eigenvalue, unit_information
 from survjax.inference.local_maxima import ARRIVED, Correction
 from survjax.inference.maximize import Settings, search
 from survjax.inference.mixture_starts import Parts, Starts
@@ -36,6 +37,8 @@ FEWEST = 8
 N_PLAIN = 4
 #: Histories, whose passes take long, go on from the best of so many starts.
 N_OF_HISTORIES = 8
+#: Smallest eigenvalue of an interior maximum's information, scaled to a diagonal of ones.
+LEAST_EIGENVALUE = 1e-11
 #: Two ends whose log-likelihoods differ by no more are one maximum.
 SAME = 1e-6
 
@@ -146,6 +149,9 @@ class MixtureSearch:
             return False
         if self.template.n_components == 1:
             return True
+        smooth = self.penalty is None or not self.penalty.lasso.any()
+        if smooth and is_singular(end):
+            return False
         if self._steepest(end) > np.log(rule.max_shape):
             return False
         shares, weight = self.likelihood.memberships(end.theta)
@@ -222,6 +228,11 @@ class MixtureSearch:
             if in_vain == N_IN_VAIN:
                 break
         return found
+
+
+def is_singular(end: RegressionMaximum) -> bool:
+    """Whether the Hessian is singular within rounding: a line runs through a few lives exactly."""
+    return not smallest_eigenvalue(unit_information(-end.hessian)[0]) > LEAST_EIGENVALUE
 
 
 def search_mixture(search_of: MixtureSearch, in_order: bool) -> RegressionMaximum:

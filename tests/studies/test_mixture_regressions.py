@@ -1,5 +1,7 @@
 """A few small fleets of the study: the best interior maximum known is found."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -18,3 +20,12 @@ def test_small_fleets_reach_the_best_maximum_known(seed):
     assert model.converged_
     assert model.log_likelihood_ > KNOWN[seed] - 2e-3
     assert np.all(np.linalg.eigvalsh(model.covariance_) > 0)
+
+
+def test_a_maximum_that_is_singular_within_rounding_is_never_an_answer():
+    given = problem(3, 3)
+    model = MixtureRegression(3, on=given["on"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(given["x"], given["y"], entry=given["entry"])
+    assert not model.converged_ or np.all(np.linalg.eigvalsh(model.covariance_) > 0)
