@@ -68,7 +68,10 @@ def check_survival(survival: ArrayLike, size: int, n_times: int) -> Floats:
 def known_curve(rows: Rows, censoring: StepCurve | None) -> StepCurve:
     """Return the curve of P(not yet censored): the given one, or that of these rows."""
     if censoring is None:
-        return censoring_curve(rows.durations, rows.event_observed, sample_weight=rows.weight)
+        entry = None if rows.entry is None else np.maximum(rows.entry, 0.0)
+        return censoring_curve(
+            rows.durations, rows.event_observed, entry=entry, sample_weight=rows.weight
+        )
     if not isinstance(censoring, StepCurve):
         kind = type(censoring).__name__
         raise ValueError(f"censoring must come from censoring_curve, got an object of type {kind}")

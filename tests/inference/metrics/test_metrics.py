@@ -241,3 +241,20 @@ def test_where_all_units_have_left_there_is_no_score(measure):
 def test_chances_that_are_no_table_of_numbers_are_told(table):
     with pytest.raises(ValueError, match="survival must be a table of numbers"):
         brier_score([1.0, 2.0, 3.0], None, table, [2.0])
+
+
+def test_uno_weights_of_late_entries_count_those_at_risk():
+    rng = np.random.default_rng(4)
+    life, end = rng.weibull(1.5, 200), rng.uniform(0.2, 2.5, 200)
+    entry = np.where(np.arange(200) % 2, 0.3, 0.0)
+    seen = np.minimum(life, end) > entry
+    t, failed, entry = np.minimum(life, end)[seen], (life <= end)[seen], entry[seen]
+    risk = rng.normal(size=t.size)
+    at_risk, crude = censoring_curve(t, failed, entry=entry), censoring_curve(t, failed)
+    ours, right, wrong = (
+        concordance(
+            t, failed, risk, entry=entry, weighting="uno", horizon=1.0, censoring=curve
+        ).index
+        for curve in (None, at_risk, crude)
+    )
+    assert ours == right != wrong
