@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from survjax.inference.forms import Form, Layout, Predictor, accelerated
 from survjax.inference.histories import Histories
 from survjax.inference.maximize import Settings, search
 from survjax.inference.nonparametric._log_rank import label
-from survjax.inference.regression import Columns, means
+from survjax.inference.regression import means
 from survjax.inference.regression_fit import location_start
 from survjax.inference.template import Template
 from survjax.lifetimes import Exponential, Lifetime
@@ -125,17 +124,18 @@ class AcceleratedLifetime(RegressionEstimator):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        form = accelerated(self._template().lifetime)
+        form = self._stretched()
         if self.shape_on is not None and form.names != ("log_scale", "log_shape"):
             name = type(form.template).__name__
             raise ValueError(f"{name} has no shape that columns may move: leave shape_on=None")
 
-    def _template(self) -> Template:
-        return template_of(self.family, "family")
+    def _stretched(self) -> Form:
+        """The family, checked, as covariates move it."""
+        return accelerated(template_of(self.family, "family").lifetime)
 
     @property
     def _rows_as_units(self) -> str:  # type: ignore[override]
-        if isinstance(self._template().lifetime, Exponential):  # its hazards are proportional too
+        if isinstance(self._stretched().template, Exponential):  # its hazards are proportional too
             return COUNTS
         return (
             "each is then taken to have lived under its own covariates from age zero on, so that "
@@ -144,10 +144,10 @@ class AcceleratedLifetime(RegressionEstimator):
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
-        template = self._template()
-        form = accelerated(template.lifetime)
+        form = self._stretched()
         if not form.is_log_linear:
-            found = search(template, rows, Settings(tol=self.tol, max_iter=self.max_iter)).best
+            settings = Settings(tol=self.tol, max_iter=self.max_iter)
+            found = search(Template(form.template), rows, settings).best
             effects = Predictor("log_factor", tuple(range(1, p + 1)), offset=known)
             shared = (Predictor(name, (0,)) for name in form.names[1:])
             return form, (effects, *shared), np.concatenate([np.zeros(p), found.x])
@@ -162,15 +162,10 @@ class AcceleratedLifetime(RegressionEstimator):
         return form, tuple(layout), np.array(start)
 
     def _form(self, n_predictors: int, base: Any) -> Form:
-        return accelerated(self._template().lifetime)
+        return self._stretched()
 
-    def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
-        found = super()._columns(x, weight)
-        if accelerated(self._template().lifetime).is_log_linear:
-            return found
-        # The parameters are those of an asset at the center: no sample is enough for that.
-        center = means(x[:, : self.n_features_in_], weight)
-        return dataclasses.replace(found, center=np.append(center, found.center[center.size :]))
+    def _center(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+        return None if self._stretched().is_log_linear else means(x, weight)
 
     def _derive(self, layout: Layout) -> None:
         form, columns = self._fitted.form, self._fitted.columns

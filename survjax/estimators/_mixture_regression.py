@@ -31,9 +31,8 @@ from survjax.estimators._unnamed_units import MIXED, warn_of_unnamed_units
 from survjax.inference.forms import Form, Layout, Predictor, weibull_mixture
 from survjax.inference.histories import Histories, count, row_weights
 from survjax.inference.likelihood import entropy
-from survjax.inference.local_maxima import ARRIVED
 from survjax.inference.maximize import Interior, Settings, search
-from survjax.inference.mixture_search import MixtureSearch, is_singular, search_mixture
+from survjax.inference.mixture_search import LEAST_EIGENVALUE, MixtureSearch
 from survjax.inference.mixture_starts import Parts, spread_out
 from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression_curves import membership_logits, memberships
@@ -103,6 +102,7 @@ class MixtureRegression(RegressionEstimator):
 
     _rows_as_units = MIXED
     _takes_offset = False
+    _least_eigenvalue = LEAST_EIGENVALUE
     _saved: ClassVar[Mapping[str, Any]] = {**RegressionEstimator._saved, "icl_": Number()}
 
     def __init__(
@@ -182,7 +182,7 @@ class MixtureRegression(RegressionEstimator):
         run = MixtureSearch(
             form, layout, columns, rows, x, known, histories, penalty, self._settings()
         )
-        found = search_mixture(run, in_order=known is None)
+        found = run.answer(in_order=known is None)
         shares, weight = run.likelihood.memberships(found.theta)
         self._units = shares @ weight
         self._keep(form, layout, columns, found, rows, x, n_units=n_units)
@@ -262,11 +262,6 @@ class MixtureRegression(RegressionEstimator):
                 words.append(f"a component collapses on one time ({item.name})")
             start += len(item.columns)
         words += super()._model_faults(layout, found)
-        smooth = not self.penalty_ or self.l1_ratio == 0
-        if self.n_components > 1 and smooth and found.code in ARRIVED and is_singular(found):
-            words.append(
-                "a component runs through a few lives: the Hessian is singular in rounding"
-            )
         if self._units.min() < self.min_component_weight:
             words.append(f"a component holds only {self._units.min():.2g} units")
         return tuple(words[:1])

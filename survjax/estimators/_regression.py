@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any, Self
 
@@ -61,6 +62,8 @@ class RegressionEstimator(
     #: What becomes of a fit that takes each row of a history for a unit.
     _rows_as_units = "effects and bounds are wrong"
     _takes_offset = True
+    #: Smallest eigenvalue of a proper maximum's information (`inference.regression_fit.faults`).
+    _least_eigenvalue = 1e-13
 
     penalty: Any
     penalty_: float
@@ -188,8 +191,16 @@ class RegressionEstimator(
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         """How columns are centered and scaled inside."""
-        found = Columns.of(x[:, : self.n_features_in_], weight, exact=self.penalty_ > 0)
+        own = x[:, : self.n_features_in_]
+        found = Columns.of(own, weight, exact=self.penalty_ > 0)
+        center = self._center(own, weight)
+        if center is not None:
+            found = dataclasses.replace(found, center=center)
         return found.with_offset() if x.shape[1] > self.n_features_in_ else found
+
+    def _center(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+        """Where parameters are those of an asset at the center: that center, of no sample."""
+        return None
 
     def _check_data(self, rows: Observations, x: np.ndarray) -> None:
         """Refuse data without failures, and columns that say the same."""
@@ -247,7 +258,7 @@ class RegressionEstimator(
             # A lasso's bounds are those of the columns that it kept.
             kept = np.flatnonzero(found.theta != 0)
         some = found.restricted(kept)
-        words = self._model_faults(layout, found) or faults(some)
+        words = self._model_faults(layout, found) or faults(some, self._least_eigenvalue)
         inside = np.full((p, p), np.nan)
         if not words and theta is None:
             inside = np.zeros((p, p))

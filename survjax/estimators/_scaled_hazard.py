@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from survjax.estimators._unnamed_units import COUNTS
 from survjax.inference.forms import Form, Layout, Predictor, scaled
 from survjax.inference.histories import Histories, count, row_weights
 from survjax.inference.penalties import RegressionMaximum
-from survjax.inference.regression import Columns, Likelihood, log_likelihoods, means, weighted_total
+from survjax.inference.regression import Likelihood, log_likelihoods, means, weighted_total
 from survjax.inference.regression_fit import faults, fit
 from survjax.inference.two_step import known_base_covariance, stacked_covariance
 from survjax.lifetimes import Lifetime
@@ -133,12 +132,8 @@ class ScaledHazard(RegressionEstimator):
         estimator = WeibullMixture(1) if self.baseline is None else clone(self.baseline)
         return estimator.fit(rows).lifetime_, "fitted", None
 
-    def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
-        # The base is the hazard at the center: no sample is enough for that.
-        p = self.n_features_in_
-        center = means(x[:, :p], weight) if self.center else np.zeros(p)
-        found = super()._columns(x, weight)
-        return dataclasses.replace(found, center=np.append(center, found.center[p:]))
+    def _center(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return means(x, weight) if self.center else np.zeros(x.shape[1])
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         base, _, _ = self._base(rows)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from survjax._core.observations import Observations
 from survjax.inference.forms import Form, Layout
 from survjax.inference.histories import Histories, HistoryLikelihood, whole_lives
-from survjax.inference.interior import smallest_eigenvalue, unit_information
 from survjax.inference.local_maxima import ARRIVED, Correction
 from survjax.inference.maximize import Settings, search
 from survjax.inference.mixture_starts import Parts, Starts
 from survjax.inference.penalties import Penalty, RegressionMaximum
 from survjax.inference.regression import Columns, Likelihood, sample_rows
 from survjax.inference.regression_fit import climb, faults, intercepts_of, open_parameters
-from survjax.inference.regression_maxima import RegressionMaximizer
+from survjax.inference.regression_maxima import maxima_from
 from survjax.inference.template import Template
 
 #: Rows on which all starts go to a local maximum.
@@ -42,8 +42,12 @@ LEAST_EIGENVALUE = 1e-11
 #: Two ends whose log-likelihoods differ by no more are one maximum.
 SAME = 1e-6
 
-#: Iterations from starts (B, P), and where they end.
-Climbs = Callable[[np.ndarray], list[RegressionMaximum]]
+
+class Judged(NamedTuple):
+    """Where an iteration ended, and whether that is an interior maximum; None: not looked at."""
+
+    end: RegressionMaximum
+    good: bool | None = None
 
 
 class MixtureSearch:
@@ -77,56 +81,49 @@ class MixtureSearch:
     ) -> None:
         self.template, self.layout = Template(form.template), layout
         self.parts = Parts(layout, self.template.n_components)
-        self.columns, self.settings, self.penalty = columns, settings, penalty
+        self.settings, self.penalty, self.share = settings, penalty, 1.0
         self.likelihood: Likelihood | HistoryLikelihood
+        self.side_by_side = histories is None and not (penalty is not None and penalty.lasso.any())
+        self.units = rows
         if histories is None:
-            self.units, self.x, self.component = rows, x, component
             self.likelihood = Likelihood(form, layout, rows, x, columns, component)
         else:
             first = histories.order[histories.first_rows]
-            self.units, self.x = whole_lives(histories), x[first]
-            self.component = None if component is None else component[first]
             self.likelihood = HistoryLikelihood(form, layout, histories, x, columns, component)
-        self.limits = settings.limits(self.template.n_components, self.likelihood.n_units)
+            self.units, x = whole_lives(histories), x[first]
+            component = None if component is None else component[first]
+        #: The likelihood on which starts go to a local maximum.
         self.few = self.likelihood
-        self.share, self.side_by_side = 1.0, False
-        self.on_few: Climbs = self._climbs
-        if histories is None and not (penalty is not None and penalty.lasso.any()):
-            part = slice(None)
-            if rows.n_rows > 2 * SEARCH_ROWS:
-                part = sample_rows(rows.weight, SEARCH_ROWS)
-            known = None if component is None else component[part]
-            self.units, self.x, self.component = rows.take(part), x[part], known
-            self.share = self.units.n_units / rows.n_units
-            maximizer = RegressionMaximizer(form, layout, self.units, self.x, columns, known)
-            self.on_few, self.side_by_side = self._side_by_side(maximizer), True
+        if self.side_by_side and rows.n_rows > 2 * SEARCH_ROWS:
+            part = sample_rows(rows.weight, SEARCH_ROWS)
+            self.units, x = rows.take(part), x[part]
+            component = None if component is None else component[part]
+            self.few = Likelihood(form, layout, self.units, x, columns, component)
+            self.share = self.few.n_units / rows.n_units
+        self.limits = settings.limits(self.template.n_components, self.likelihood.n_units)
+        z = (x - columns.center) / columns.scale
+        self.starts = Starts(self.parts, self.units, z, component)
 
-        z = (self.x - columns.center) / columns.scale
-        self.starts = Starts(self.parts, self.units, z, self.component)
-
-    def _side_by_side(self, maximizer: RegressionMaximizer) -> Climbs:
-        """Iterations from many starts on few rows, with the penalty that is theirs."""
+    def _on_few(self, starts: np.ndarray) -> list[RegressionMaximum]:
+        """Iterations from many starts, side by side on few rows where that can be."""
+        if not self.side_by_side:
+            return self._climbs(starts)
         correction = Correction.none(self.parts.size)
         if self.penalty is not None:
             ridge = self.share * self.penalty.ridge
             correction = dataclasses.replace(correction, hessian=-np.diag(ridge))
-
-        def run(starts: np.ndarray) -> list[RegressionMaximum]:
-            found = maximizer(starts, self.limits, correction)
-            return [
-                RegressionMaximum(
-                    end.x,
-                    end.value - 0.5 * float(end.x @ (correction.hessian @ end.x)),
-                    end.gradient,
-                    end.hessian,
-                    end.decrement,
-                    end.n_iter,
-                    end.code,
-                )
-                for end in found
-            ]
-
-        return run
+        return [
+            RegressionMaximum(
+                end.x,
+                end.value - 0.5 * float(end.x @ (correction.hessian @ end.x)),
+                end.gradient,
+                end.hessian,
+                end.decrement,
+                end.n_iter,
+                end.code,
+            )
+            for end in maxima_from(cast(Likelihood, self.few), starts, self.limits, correction)
+        ]
 
     def _climbs(self, starts: np.ndarray) -> list[RegressionMaximum]:
         """Iterations on all rows, one start after the other."""
@@ -144,18 +141,21 @@ class MixtureSearch:
 
     def is_good(self, end: RegressionMaximum) -> bool:
         """Whether an iteration ended at an interior maximum."""
-        rule, units = self.settings.rule, np.ones(end.theta.size)
-        if faults(end) or open_parameters(end, intercepts_of(self.layout), units).size:
+        some = end
+        if self.penalty is not None and self.penalty.lasso.any():
+            some = end.restricted(np.flatnonzero(end.theta))
+        if faults(some, LEAST_EIGENVALUE):
+            return False
+        units = np.ones(end.theta.size)
+        if open_parameters(end, intercepts_of(self.layout), units).size:
             return False
         if self.template.n_components == 1:
             return True
-        smooth = self.penalty is None or not self.penalty.lasso.any()
-        if smooth and is_singular(end):
-            return False
+        rule = self.settings.rule
         if self._steepest(end) > np.log(rule.max_shape):
             return False
-        shares, weight = self.likelihood.memberships(end.theta)
-        return bool((shares @ weight).min() >= rule.min_units)
+        shares, weight = self.few.memberships(end.theta)
+        return bool((shares @ weight).min() >= rule.min_units * self.share)
 
     def _rank(self, end: RegressionMaximum) -> tuple[float, bool, float]:
         """By value; iterations that were left come last, those that ran far off behind others."""
@@ -166,16 +166,17 @@ class MixtureSearch:
         """The largest log shape of an asset with mean covariates."""
         return float(max(end.theta[at[0]] for at, _ in self.parts.shapes))
 
-    def ranked(self, ends: list[RegressionMaximum]) -> list[RegressionMaximum]:
+    def ranked(self, ends: Iterable[Judged | RegressionMaximum]) -> list[Judged]:
         """Different ends by falling value, those that are interior maxima first."""
-        kept: list[RegressionMaximum] = []
-        for end in sorted(ends, key=self._rank, reverse=True):
-            value = self.objective(end)
-            near = [abs(self.objective(other) - value) for other in kept if np.isfinite(value)]
-            if min(near, default=np.inf) > SAME * (1.0 + abs(end.value)):
-                kept.append(end)
-        good = [end for end in kept if self.is_good(end)]
-        return good + [end for end in kept if all(end is not other for other in good)]
+        judged = [end if isinstance(end, Judged) else Judged(end) for end in ends]
+        kept: list[Judged] = []
+        for each in sorted(judged, key=lambda each: self._rank(each.end), reverse=True):
+            value = self.objective(each.end)
+            near = [abs(self.objective(other.end) - value) for other in kept if np.isfinite(value)]
+            if min(near, default=np.inf) > SAME * (1.0 + abs(each.end.value)):
+                good = self.is_good(each.end) if each.good is None else each.good
+                kept.append(Judged(each.end, good))
+        return sorted(kept, key=lambda each: not each.good)
 
     def objective(self, end: RegressionMaximum) -> float:
         """The value with its penalty; minus infinity where it is no number."""
@@ -195,57 +196,48 @@ class MixtureSearch:
             return min(asked, FEWEST)
         return asked * (self.template.n_components - 1)
 
-    def best(self, plain: np.ndarray) -> RegressionMaximum:
-        """The highest interior maximum from all starts; whatever there is where none is found."""
-        found: list[RegressionMaximum] = []
+    def answer(self, in_order: bool) -> RegressionMaximum:
+        """The best found, its components in the order of their medians at the mean asset if asked.
+
+        The highest interior maximum from all starts; whatever there is where none is found.
+        """
+        without = search(self.template, self.units, self.settings)
+        plain = np.stack([end.x for end in (without.best, *without.others)][:N_PLAIN])
+        best = self._best(plain[np.isfinite(plain).all(axis=1)])
+        theta = relabeled(self.parts, best.theta) if in_order else best.theta
+        return best if np.array_equal(theta, best.theta) else self._climbs(theta[None])[0]
+
+    def _best(self, plain: np.ndarray) -> RegressionMaximum:
+        found: list[Judged] = []
         rng = np.random.default_rng(self.settings.random_state)
         for _ in range(1 + MORE_ROUNDS):
-            found += self.on_few(self.starts.first(plain, self._n_starts(), rng))
-            found = self.ranked(found)
-            if self.is_good(found[0]):
+            found = self.ranked(
+                [*found, *self._on_few(self.starts.first(plain, self._n_starts(), rng))]
+            )
+            if found[0].good:
                 break
         few = self.side_by_side and self.units.n_rows <= ROUNDED_ROWS
         if few and self.template.n_components > 1:
             found = self._around(found, rng)
-        if self.share < 1.0:
-            least = self.objective(found[0]) - MARGIN
-            near = [end for end in found[:N_FINALISTS] if self.objective(end) >= least]
-            good = [end for end in near if self.is_good(end)] or found[:1]
-            self.share = 1.0
-            found = self.ranked(self._climbs(np.array([end.theta for end in good])))
-        return found[0]
+        if self.few is not self.likelihood:
+            least = self.objective(found[0].end) - MARGIN
+            near = [each for each in found[:N_FINALISTS] if self.objective(each.end) >= least]
+            near = [each for each in near if each.good] or found[:1]
+            self.few, self.share = self.likelihood, 1.0
+            found = self.ranked(self._climbs(np.array([each.end.theta for each in near])))
+        return found[0].end
 
-    def _around(
-        self, found: list[RegressionMaximum], rng: np.random.Generator
-    ) -> list[RegressionMaximum]:
+    def _around(self, found: list[Judged], rng: np.random.Generator) -> list[Judged]:
         """Further ends, from around the best so far."""
         in_vain = 0
         for _ in range(N_ROUNDS):
-            best = found[0]
-            more = self.on_few(self.starts.around(best.theta, N_AROUND, rng))
-            found = self.ranked(found[:N_FINALISTS] + more)
-            in_vain = in_vain + 1 if found[0] is best else 0
+            best = found[0].end
+            more = self._on_few(self.starts.around(best.theta, N_AROUND, rng))
+            found = self.ranked([*found[:N_FINALISTS], *more])
+            in_vain = in_vain + 1 if found[0].end is best else 0
             if in_vain == N_IN_VAIN:
                 break
         return found
-
-
-def is_singular(end: RegressionMaximum) -> bool:
-    """Whether the Hessian is singular within rounding: a line runs through a few lives exactly."""
-    return not smallest_eigenvalue(unit_information(-end.hessian)[0]) > LEAST_EIGENVALUE
-
-
-def search_mixture(search_of: MixtureSearch, in_order: bool) -> RegressionMaximum:
-    """The answer, its components in the order of their medians at the mean asset if asked."""
-    settings, template = search_of.settings, search_of.template
-    without = search(template, search_of.units, settings)
-    plain = np.stack([end.x for end in (without.best, *without.others)][:N_PLAIN])
-    best = search_of.best(plain[np.isfinite(plain).all(axis=1)])
-    theta = relabeled(search_of.parts, best.theta) if in_order else best.theta
-    if not np.array_equal(theta, best.theta):
-        likelihood, penalty = search_of.likelihood, search_of.penalty
-        best = climb(likelihood, theta, settings.tol, settings.max_iter, penalty)
-    return best
 
 
 def relabeled(parts: Parts, theta: np.ndarray) -> np.ndarray:

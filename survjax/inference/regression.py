@@ -220,7 +220,7 @@ class Likelihood:
     ) -> None:
         self.form, self.layout, self.columns = form, layout, columns
         self.n_units = rows.n_units
-        self.pieces = [_on_device(p) for p in pieces_of(*expanded(rows, x, component))]
+        self.pieces = [_on_device(p) for p in pieces_of(*_expanded(rows, x, component))]
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Value, gradient (P,) and Hessian (P, P); pieces run in threads, summed in order."""
@@ -260,13 +260,7 @@ def _on_device(piece: Piece) -> Piece:
     return placed
 
 
-def padded_piece(rows: Observations, x: np.ndarray, component: np.ndarray | None) -> Piece:
-    """All rows as one piece on the device."""
-    size = padded_size(rows.n_rows)
-    return _on_device(_piece(rows, x, component, size))
-
-
-def expanded(
+def _expanded(
     rows: Observations, x: np.ndarray, component: np.ndarray | None
 ) -> tuple[Observations, np.ndarray, np.ndarray | None]:
     """Rows without truncation but as rows of negative weight, with their covariates.

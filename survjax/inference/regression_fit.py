@@ -250,8 +250,12 @@ def _location(log_time: np.ndarray, event: np.ndarray, weight: np.ndarray) -> tu
     return float(scale), float(np.log(shape))
 
 
-def faults(found: RegressionMaximum) -> tuple[str, ...]:
-    """Why a point is not a proper maximum; empty where it is one."""
+def faults(found: RegressionMaximum, least: float = 1e-13) -> tuple[str, ...]:
+    """Why a point is not a proper maximum; empty where it is one.
+
+    `least` is the smallest eigenvalue of the information, scaled to a diagonal of ones, next to
+    the largest.
+    """
     if found.code not in ARRIVED:
         return ("the iteration did not converge",)
     information = -found.hessian
@@ -259,7 +263,7 @@ def faults(found: RegressionMaximum) -> tuple[str, ...]:
         return ("the Hessian is not negative definite",)
     unit = 1.0 / np.sqrt(np.diag(information))
     values = np.linalg.eigvalsh(information * np.outer(unit, unit))
-    if values[0] <= 1e-13 * values[-1]:
+    if values[0] <= least * values[-1]:
         return ("the Hessian is singular: parameters cannot be told apart",)
     return ()
 

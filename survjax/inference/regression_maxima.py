@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from survjax._core.observations import Observations
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.inference.forms import Form, Layout
@@ -19,7 +18,7 @@ from survjax.inference.local_maxima import (
     climb_from,
     in_groups,
 )
-from survjax.inference.regression import Columns, Piece, derivatives_of, expanded, padded_piece
+from survjax.inference.regression import Likelihood, Piece, derivatives_of
 
 #: Starts that go side by side.
 WIDTH = 8
@@ -53,49 +52,20 @@ def maximize_regression_from(
     return climb_from(starts, objective, metric, at_the_center, limits, correction)
 
 
-class RegressionMaximizer:
-    """Newton's iterations of a regression on one set of (few) rows, as NumPy in and out.
+def maxima_from(
+    likelihood: Likelihood, starts: np.ndarray, limits: Limits, correction: Correction
+) -> list[LocalMaximum]:
+    """Where the iterations from each start (B, P) end, as NumPy in and out.
 
-    Parameters
-    ----------
-    form, layout, columns
-        The model. Without a modifier: every predictor is a parameter of the template.
-    rows, x, component
-        As for `inference.regression.Likelihood`.
+    The likelihood is of one piece of rows, and of a form without a modifier: every predictor is a
+    parameter of the template.
     """
+    (piece,) = likelihood.pieces
+    columns = (likelihood.columns.center, likelihood.columns.scale)
 
-    def __init__(
-        self,
-        form: Form,
-        layout: Layout,
-        rows: Observations,
-        x: np.ndarray,
-        columns: Columns,
-        component: np.ndarray | None = None,
-    ) -> None:
-        self.form, self.layout = form, layout
-        self.columns = (columns.center, columns.scale)
-        self.n_units = rows.n_units
-        self.piece = padded_piece(*expanded(rows, x, component))
-        self.size = sum(len(item.columns) for item in layout)
+    def run(some: np.ndarray) -> dict[str, jax.Array]:
+        given = (likelihood.form, some, piece, columns, limits, correction)
+        found: dict[str, jax.Array] = maximize_regression_from(*given, layout=likelihood.layout)
+        return found
 
-    def __call__(
-        self, starts: np.ndarray, limits: Limits, correction: Correction | None = None
-    ) -> list[LocalMaximum]:
-        """Where the iterations from each start (B, P) end."""
-        if correction is None:
-            correction = Correction.none(self.size)
-
-        def run(some: np.ndarray) -> dict[str, jax.Array]:
-            found: dict[str, jax.Array] = maximize_regression_from(
-                self.form,
-                some,
-                self.piece,
-                self.columns,
-                limits,
-                correction,
-                layout=self.layout,
-            )
-            return found
-
-        return in_groups(run, starts, WIDTH)
+    return in_groups(run, starts, WIDTH)

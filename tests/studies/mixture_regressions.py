@@ -81,7 +81,7 @@ def best_known(model: MixtureRegression, given: dict[str, Any], k: int, found: A
     while len(starts) < 50:
         table = np.eye(k)[:, rng.integers(k, size=len(x))]
         starts.append(run.starts._steps(0.8 * given["truth"] + 0.2 * table))
-    values = [end.value for end in run.on_few(np.array(starts)) if run.is_good(end)]
+    values = [end.value for end in run._on_few(np.array(starts)) if run.is_good(end)]
     return max(values, default=-np.inf)
 
 
