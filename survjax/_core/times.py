@@ -89,16 +89,21 @@ def merge_sorted(times: np.ndarray, lengths: np.ndarray | None = None) -> np.nda
     size = np.maximum(np.abs(times[1:]), np.finfo(float).tiny)
     with np.errstate(invalid="ignore"):
         gaps = np.diff(times) / size
-    if not np.any((gaps > 0) & (gaps <= TIE_TOLERANCE)):
+    # No other gaps are ever rounding, and they are few.
+    close = np.flatnonzero((gaps > 0) & (gaps <= TIE_TOLERANCE))
+    if close.size == 0:
         return times
     finite = times[np.isfinite(times)]
-    span = finite[-1] - finite[0] if finite.size else np.inf
-    with np.errstate(invalid="ignore"):
-        narrow = gaps * size <= tolerance(times[1:], span, lengths)
-    noise = np.unique(gaps[(gaps > 0) & narrow])
+    ends = finite[[0, -1]]
+    # The ends say how large times are.
+    allowed = tolerance(np.append(times[1:][close], ends), ends[1] - ends[0], lengths)[:-2]
+    narrow = gaps[close] * size[close] <= allowed
+    noise = np.unique(gaps[close[narrow]])
     if noise.size == 0:
         return times
-    wider = np.min(gaps, where=(gaps > 0) & ~narrow, initial=np.inf)
+    truly = gaps > 0
+    truly[close[narrow]] = False
+    wider = np.min(gaps, where=truly, initial=np.inf)
     # Some gaps may be narrower for their own size, but wider than what counts as rounding there.
     noise = noise[noise < wider]
     void = np.append(noise[1:], wider)[: noise.size] >= TIE_VOID * noise
@@ -106,5 +111,7 @@ def merge_sorted(times: np.ndarray, lengths: np.ndarray | None = None) -> np.nda
         return times
     limit = noise[void][-1]
     # Infinite ends (no entry, still running) have gaps that are no number: they never merge.
-    first = np.flatnonzero(np.concatenate([[True], ~(narrow & (gaps <= limit))]))
+    apart = ~(gaps <= limit)
+    apart[close[~narrow]] = True
+    first = np.flatnonzero(np.append(True, apart))
     return np.repeat(times[first], np.diff(np.append(first, times.size)))

@@ -47,6 +47,7 @@ from survjax.inference.partial_likelihood._ties import (
 __all__ = [
     "Failures",
     "Pulls",
+    "as_divided",
     "curvature",
     "denominate",
     "derivatives",
@@ -208,14 +209,20 @@ class Evaluation(NamedTuple):
     pull: Pulls
 
 
+def as_divided(sets: RiskSets, failures: Failures) -> tuple[RiskSets, Failures]:
+    """Return risk sets and failures in the segments that the last sums needed."""
+    if sets.finer and sets.finer[0][1].method == failures.method:
+        return sets.finer[0]
+    return sets, failures
+
+
 def evaluate(sets: RiskSets, failures: Failures, beta: Floats) -> Evaluation:
     """Sum risks over risk sets, in as many segments as exact sums need.
 
     The division is kept in ``sets.finer`` for the next call.
     """
     coarse = sets
-    if sets.finer and sets.finer[0][1].method == failures.method:
-        sets, failures = sets.finer[0]
+    sets, failures = as_divided(sets, failures)
     for n_cut in count():
         found = risks(sets, beta)
         total, lost = risk_sums(sets, found.risk)

@@ -21,6 +21,7 @@ from survjax.inference.partial_likelihood._degenerate import combination, indepe
 from survjax.inference.partial_likelihood._derivatives import (
     Failures,
     Pulls,
+    as_divided,
     denominate,
     evaluate,
     number_failures,
@@ -271,7 +272,7 @@ def fit_cox(
     failures = number_failures(sets, ties, weights)
     penalty = Penalty() if penalty is None else penalty
     end = climb(sets, failures, penalty, max_iter=max_iter, tol=tol)
-    found = evaluate(sets, failures, end.theta)
+    divided, numbered = as_divided(sets, failures)
     return CoxFit(
         coef=_coefficients(end, sets.scale),
         covariance=_covariance(end, sets.scale, penalty),
@@ -280,8 +281,8 @@ def fit_cox(
         n=int(np.count_nonzero(rows.weight > 0)),
         n_events=failures.rows.size,
         strata=tuple(labels),
-        sets=found.sets,
-        failures=found.failures,
+        sets=divided,
+        failures=numbered,
         climb=end,
         penalty=penalty,
         durations=rows.durations,

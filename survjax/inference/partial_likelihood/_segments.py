@@ -9,6 +9,7 @@ begins, with a sum of its own over the rows at risk then.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ VANISHED = 1e-140
 #: Blocks of rows whose means tell a drift of covariates, and the drift, in standard deviations
 #: among rows of one time, beyond which a new segment begins.
 DRIFT_BLOCKS, LARGEST_DRIFT = 256, 20.0
+#: Rows of a block that tell its mean.
+DRIFT_ROWS = 64
 #: Segments up to which drifts are looked for.
 MOST_STRATA = 1000
 
@@ -140,9 +143,14 @@ def cut_drifts(sets: RiskSets) -> RiskSets:
     wanted = np.linspace(0, sets.order.size, DRIFT_BLOCKS + 1)[:-1].astype(np.int64)
     places = np.union1d(sets.first, sets.join[wanted])
     edges = np.append(sets.start[places], sets.order.size)
-    count = np.diff(edges)
-    mean = np.add.reduceat(sets.x, edges[:-1], axis=1) / count
-    square = np.add.reduceat(np.square(sets.x), edges[:-1], axis=1) / count
+    # Some rows of each block tell its mean; every block keeps at least its first.
+    step = max(int(np.diff(edges).min()) // DRIFT_ROWS, 1)
+    rows = np.concatenate([np.arange(a, b, step) for a, b in itertools.pairwise(edges)])
+    count = -(-np.diff(edges) // step)
+    begin = np.cumsum(count) - count
+    x = sets.x[:, rows] if step > 1 else sets.x
+    mean = np.add.reduceat(x, begin, axis=1) / count
+    square = np.add.reduceat(np.square(x), begin, axis=1) / count
     # Few rows may be alike by chance; blocks of one row have no spread at all.
     spread = np.sqrt(np.maximum(square - mean**2, 0.0))[:, count > 1]
     if spread.shape[1] == 0:
