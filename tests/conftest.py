@@ -11,7 +11,15 @@ import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
+from survjax._core import executables
 from survjax._core.programs import clear_programs
+
+# What the tests themselves compile runs once: the compiler should hurry. survjax's own programs are
+# compiled as for its users.
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=0"]
+).strip()
+executables.QUICK["xla_backend_optimization_level"] = "3"
 
 # Pictures are drawn without a screen, also where a test starts another process.
 os.environ.setdefault("MPLBACKEND", "Agg")

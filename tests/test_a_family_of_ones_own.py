@@ -172,7 +172,10 @@ def test_a_family_defined_here_gets_remaining_life(fitted):
     check_remaining_life(table, lambda t: np.asarray(family.hazard(theta, t)), AGES)
     np.testing.assert_allclose(model.predict(AGES), table["mean"], rtol=1e-9)
     risk = model.failure_probability(AGES, 4.0)
-    np.testing.assert_allclose(risk, 1.0 - model.survival(4.0, ages=AGES), rtol=1e-9)
+    chance = risk["failure_probability"]
+    np.testing.assert_allclose(chance, 1.0 - model.survival(4.0, ages=AGES), rtol=1e-9)
+    low, high = model.confidence_interval("cdf", 4.0, ages=AGES)
+    np.testing.assert_allclose(risk[["lower", "upper"]], np.column_stack([low, high]), rtol=1e-9)
     interval = model.predict_interval(AGES, 0.9)
     inside = model.survival(interval["lower"], ages=AGES) - model.survival(
         interval["upper"], ages=AGES
@@ -254,7 +257,10 @@ def test_a_family_defined_here_gets_to_be_one_part_of_a_mixture(name):
     _, best, _ = maximize(value, np.array(start))
     assert model.log_likelihood_ == pytest.approx(best, rel=1e-9)
     members = model.membership([0.5, 30.0], [True, True])
-    assert members[0, 0] > 0.9 and members[1, 1] > 0.9
+    assert members["component_1"][0] > 0.9 and members["component_2"][1] > 0.9
+    for k in ("component_1", "component_2"):
+        assert np.all((members[f"{k}_lower"] >= 0) & (members[f"{k}_lower"] < members[k]))
+        assert np.all((members[k] < members[f"{k}_upper"]) & (members[f"{k}_upper"] <= 1))
     table = model.predict_rul(AGES)
     assert np.all(table["mean_lower"] < table["mean"])
     assert np.all(table["mean"] < table["mean_upper"])

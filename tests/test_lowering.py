@@ -108,6 +108,7 @@ def calls():
         lambda: model.history_,
         lambda: model.survival(3.0),
         lambda: model.membership([3.0]),
+        lambda: model.membership([3.0], level=None),
         lambda: model.score(T, EVENT),
         lambda: model.predict_interval([3.0]),
         lambda: model.predict_interval(np.linspace(0.0, 9.0, 5000)),
@@ -145,7 +146,7 @@ def calls():
     yield from (
         lambda: bound.memberships(found.theta),
         lambda: mixed.membership(X[:3]),
-        lambda: mixed.membership(X[:3], level=0.9),
+        lambda: mixed.membership(X[:3], level=None),
         lambda: membership_entropy(model.lifetime_, few),
     )
     deep = DeepWeibullMixture(1, n_members=2, max_epochs=2, layers=(2,))

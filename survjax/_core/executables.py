@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import pickle
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -19,14 +21,48 @@ QUICK: dict[str, str | bool] = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": "2",
 }
+#: A draft compiles in a third or a quarter of the time, and runs take some four times as long.
+DRAFT: dict[str, str | bool] = {**QUICK, "xla_backend_optimization_level": "0"}
+#: Arguments of more numbers than this make runs that are too long for a draft.
+SMALL = 2**14
+#: Seconds of runs after which a draft is compiled anew: by then others of its kind will follow.
+WORTH = 0.3
 
 
-def compile_quickly(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+class Draft:
+    """A program compiled in a hurry, and how long it has run.
+
+    Most programs of a process run a few times only, for milliseconds, and take seconds to compile
+    well.
+    """
+
+    def __init__(self, compiled: Callable[..., Any]) -> None:
+        self._compiled = compiled
+        self._spent = 0.0
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether a well compiled program should take its place."""
+        return self._spent > WORTH
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        begin = time.perf_counter()
+        found = jax.block_until_ready(self._compiled(*args, **kwargs))
+        self._spent += time.perf_counter() - begin
+        return found
+
+
+def may_be_draft(shapes: Iterable[tuple[int, ...]]) -> bool:
+    """Whether a program for arguments of such shapes begins as a draft."""
+    return jax.default_backend() == "cpu" and sum(map(math.prod, shapes)) <= SMALL
+
+
+def compile_quickly(lowered: jax.stages.Lowered, draft: bool = False) -> jax.stages.Compiled:
     """Compile what was lowered, with options that suit programs that run for milliseconds."""
     if jax.default_backend() == "cpu":
         # A version that does not know an option compiles without.
         with contextlib.suppress(Exception):
-            return lowered.compile(compiler_options=QUICK)
+            return lowered.compile(compiler_options=DRAFT if draft else QUICK)
     return lowered.compile()
 
 

@@ -4,8 +4,9 @@ A first call traces, lowers and compiles a program, which takes up to seconds; t
 kept in the user's cache directory, and the next process loads it in some hundredths of a second.
 No setting of JAX is touched: only survjax's own programs are kept. Where anything is odd (a folder
 that is not ours, a damaged file, another version) the program is compiled once more; where it has
-no lasting name (an argument of the user's own class, a call inside another trace, several devices),
-the call is that of `jax.jit`. SURVJAX_CACHE_DIR="" keeps nothing.
+no lasting name (an argument of the user's own class) nothing is kept, and inside another trace, on
+another device or with a static argument of the user's own, the call is that of `jax.jit`.
+SURVJAX_CACHE_DIR="" keeps nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ import jax
 import numpy as np
 
 from survjax._core import program_files
-from survjax._core.executables import compile_quickly, kept_by_jax, pack, unpack
+from survjax._core.executables import (
+    Draft,
+    compile_quickly,
+    kept_by_jax,
+    may_be_draft,
+    pack,
+    unpack,
+)
 from survjax._core.program_keys import (
     Unnamed,
     clean,
@@ -34,6 +42,9 @@ from survjax._core.program_keys import (
     surroundings,
 )
 
+#: What tells the text of a draft from that of the program that takes its place.
+DRAFT_MARK = "\ndraft"
+
 _programs: weakref.WeakSet[Program] = weakref.WeakSet()
 
 
@@ -42,6 +53,7 @@ def program(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: Sequence[str] = (),
+    draft: bool = True,
 ) -> Any:
     """Compile a function at the top of a module, and keep what was compiled on disk.
 
@@ -51,6 +63,9 @@ def program(
         Pure, as for `jax.jit`.
     static_argnums, static_argnames : optional
         As for `jax.jit`. Arguments named here must be hashable.
+    draft : bool, default True
+        Whether a program for few numbers may begin as one that was compiled in a hurry (`Draft`);
+        not where a single call may run for seconds.
 
     Returns
     -------
@@ -68,9 +83,9 @@ def program(
     """
     if function is None:
         return functools.partial(
-            program, static_argnums=static_argnums, static_argnames=static_argnames
+            program, static_argnums=static_argnums, static_argnames=static_argnames, draft=draft
         )
-    return Program(function, static_argnums, static_argnames)
+    return Program(function, static_argnums, static_argnames, draft)
 
 
 class Program:
@@ -81,8 +96,10 @@ class Program:
         function: Callable[..., Any],
         static_argnums: int | Sequence[int] = (),
         static_argnames: Sequence[str] = (),
+        draft: bool = True,
     ) -> None:
         functools.update_wrapper(self, function)
+        self._draft = draft
         self.__qualname__: str = function.__qualname__
         numbers = (static_argnums,) if isinstance(static_argnums, int) else static_argnums
         parameters = inspect.signature(function).parameters.values()
@@ -130,34 +147,51 @@ class Program:
                         self._found[key] = found
         if found is self.jitted:
             return found(*args, **kwargs)
+        if type(found) is Draft and found.is_worn:
+            with self._lock:
+                if self._found.get(key) is found:
+                    self._found[key] = self._make(key, args, kwargs, draft=False)
+                found = self._found.get(key, found)
         return found(*given, **named)
 
-    def _make(self, key: Any, args: Any, kwargs: Any) -> Callable[..., Any]:
+    def _make(
+        self, key: Any, args: Any, kwargs: Any, draft: bool | None = None
+    ) -> Callable[..., Any]:
         """The program for such arguments: from disk, or compiled and put there."""
-        text = self._text(key)
-        if text is None:
-            return self.jitted
-        place = None if kept_by_jax() else program_files.folder()
-        name = hashlib.sha256(text.encode()).hexdigest()[:40]
-        content = None if place is None else program_files.read(place, name)
-        loaded = None if content is None else unpack(content, text)
-        if loaded is not None:
-            return loaded
-        compiled = compile_quickly(self.jitted.lower(*args, **kwargs))
-        content = None if place is None else pack(compiled, text)
-        if place is not None and content is not None:
-            program_files.write(place, name, content)
-        return compiled
-
-    def _text(self, key: Any) -> str | None:
-        """All that the program depends on; None where other processes could not know it."""
-        structure, kinds, static, context = key
+        _, kinds, static, _ = key
         if getattr(jax.config, "jax_default_device", None) is not None:
-            return None
+            return self.jitted
+        try:
+            names = [name_of(part) for part in static]
+        except Unnamed:
+            return self.jitted
+        if draft is None:
+            shapes = [kind[0] for kind in kinds if isinstance(kind, tuple)]
+            draft = self._draft and may_be_draft(shapes)
+        text = self._text(key, names)
+        place = None if text is None or kept_by_jax() else program_files.folder()
+        if text is None or place is None:
+            compiled = compile_quickly(self.jitted.lower(*args, **kwargs), draft)
+            return Draft(compiled) if draft else compiled
+        for version in (text, text + DRAFT_MARK)[: 1 + draft]:
+            content = program_files.read(place, _digest(version))
+            loaded = None if content is None else unpack(content, version)
+            if loaded is not None:
+                return loaded if version is text else Draft(loaded)
+        compiled = compile_quickly(self.jitted.lower(*args, **kwargs), draft)
+        version = text + DRAFT_MARK if draft else text
+        content = pack(compiled, version)
+        if content is not None:
+            program_files.write(place, _digest(version), content)
+        return Draft(compiled) if draft else compiled
+
+    def _text(self, key: Any, names: list[str]) -> str | None:
+        """All that the program depends on; None where other processes could not know it."""
+        structure, kinds, _, context = key
         try:
             parts = (
                 own_path(self),
-                *(name_of(part) for part in static),
+                *names,
                 name_of_structure(structure),
                 repr(kinds),
                 lasting(context),
@@ -191,6 +225,11 @@ class Program:
 
     def __reduce__(self) -> str:
         return self.__qualname__
+
+
+def _digest(text: str) -> str:
+    """The name of the file of a program."""
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def _kind(leaf: Any) -> Any:

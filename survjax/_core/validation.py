@@ -105,13 +105,19 @@ def check_times(
     return array
 
 
+def check_size(n: Any) -> None:
+    """Check how many random numbers are asked for."""
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+        raise ValueError(f"n must be a whole number of at least 0, got {n!r}")
+
+
 def check_per_unit(values: Any, n: int, name: str, *, zero: bool = False) -> np.ndarray:
     """Check one time for each of n units; a single number is every unit's."""
     array = np.asarray(values)
     found = check_times(np.full(n, array) if array.ndim == 0 else array, name, zero=zero)
     if found.shape[0] != n:
         raise ValueError(
-            f"{name} must be one number, or one for each of the {n} rows of X, got "
+            f"{name} must be one number, or one for each of the {n} units, got "
             f"{found.shape[0]} of them"
         )
     return found

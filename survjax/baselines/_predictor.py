@@ -113,7 +113,7 @@ def _row_derivatives(loss: Loss) -> Callable[..., Any]:
     return jax.vmap(one, in_axes=(1, 0), out_axes=(0, 1, 2))
 
 
-@program(static_argnums=(0, 1, 5))
+@program(static_argnums=(0, 1, 5), draft=False)
 def solve(
     loss: Loss,
     solver: Any,

@@ -108,8 +108,8 @@ class Remaining:
                 "life_upper": interval["upper"].to_numpy(),
             }
             if horizon is not None:
-                risk = model.failure_probability(self.ages, horizon)
-                self.columns_of["failure_probability"] = risk
+                risk = model.failure_probability(self.ages, horizon, level)
+                self.columns_of["failure_probability"] = risk["failure_probability"].to_numpy()
 
     def _choose(self, units: Units, level: float, horizon: float | None) -> None:
         """Keep the units that still run, and what is asked of them."""

@@ -8,7 +8,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_offset, check_per_unit, check_shares, check_times
+from survjax._core.validation import (
+    check_offset,
+    check_per_unit,
+    check_shares,
+    check_size,
+    check_times,
+    random_generator,
+)
 from survjax.estimators._covariates import check_covariates
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import curve_frame, frame
@@ -255,6 +262,37 @@ class AssetPredictions:
         x, ages = self._assets(X, ages, offset)
         low, high = self._interval(x, ages, check_level(level))
         return frame({"lower": low, "upper": high}, like=X)
+
+    @double_precision
+    def sample(
+        self, X: Any, n: int = 1, *, ages: Any = None, offset: Any = None, random_state: Any = None
+    ) -> np.ndarray:
+        """Draw random (remaining) lives of each asset, as the fit has them.
+
+        Parameters
+        ----------
+        X, ages, offset
+            As in `predict_rul`.
+        n : int, default 1
+            How many for each asset.
+        random_state : int or numpy.random.Generator, optional
+            The estimator's own by default, or 0.
+
+        Returns
+        -------
+        array of shape (assets, n)
+            In the unit of the durations.
+        """
+        x, ages = self._assets(X, ages, offset)
+        check_size(n)
+        if random_state is None:
+            random_state = getattr(self, "random_state", 0)
+        # The cumulative hazard of a lifetime is a unit exponential.
+        hazards = random_generator(random_state).exponential(size=(int(n), x.shape[0]))
+        if n == 0:
+            return hazards.T
+        values, _ = self._curves(("time_at_hazard",) * int(n), hazards, x, ages, None)
+        return np.exp(values).T
 
     @double_precision
     def failure_probability(

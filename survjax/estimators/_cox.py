@@ -38,6 +38,7 @@ from survjax.estimators._cox_saved import SavedCox
 from survjax.estimators._cox_units import cox_histories, units_of_cox, warn_of_rows_as_units
 from survjax.estimators._frames import frame
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
+from survjax.estimators._plots import Plots
 from survjax.estimators._target import (
     SurvivalRegressor,
     SurvivalTarget,
@@ -56,7 +57,7 @@ from survjax.inference.partial_likelihood._fit import check_offset
 from survjax.inference.regression import means
 
 
-class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, SurvivalRegressor, BaseEstimator):
+class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, Plots, SurvivalRegressor, BaseEstimator):
     r"""Proportional hazards: hazard(t | x) = h0(t) exp(x'b), with any baseline h0.
 
     Parameters

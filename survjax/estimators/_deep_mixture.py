@@ -25,9 +25,10 @@ from survjax.estimators._deep_training import (
 )
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
-from survjax.estimators._memberships import membership_table
+from survjax.estimators._memberships import around, membership_table
 from survjax.estimators._messages import NoFiniteMaximum
 from survjax.estimators._paths import PathPredictions
+from survjax.estimators._plots import Plots
 from survjax.estimators._target import SurvivalRegressor, check_survival_y, warn_of_events_in_x
 from survjax.estimators._unnamed_units import MIXED, warn_of_unnamed_units
 from survjax.inference.curves import natural_value
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class DeepWeibullMixture(PathPredictions, SavedDeepMixture, SurvivalRegressor, BaseEstimator):
+class DeepWeibullMixture(
+    PathPredictions, SavedDeepMixture, Plots, SurvivalRegressor, BaseEstimator
+):
     r"""Mixture of Weibulls whose parameters are neural networks of the covariates.
 
     Parameters
@@ -118,6 +121,8 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, SurvivalRegressor, B
     >>> bool(median[0] > 3 * median[1])
     True
     """
+
+    _picture = "partial_survival"
 
     def __init__(
         self,
@@ -287,7 +292,7 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, SurvivalRegressor, B
 
     @double_precision
     def membership(
-        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = None
+        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = 0.95
     ) -> pd.DataFrame:
         """P(asset belongs to each component), given what is known of it.
 
@@ -297,14 +302,16 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, SurvivalRegressor, B
             As in `predict_rul`: still running at these ages.
         event_observed : array-like of shape (n,), optional
             True where the asset failed at its age.
-        level : float, optional
-            Adds bounds: how far the members are apart, on the logit.
+        level : float or None, default 0.95
+            Of the bounds, which say how far the members are apart, on the logit; None leaves them
+            out.
 
         Returns
         -------
         DataFrame
-            `component_1, component_2, ...`, in the order of their median lives; rows add up to
-            one. With a level, `component_1_lower, component_1_upper` and so on beside them.
+            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row an
+            asset, components in the order of their median lives; the chances of an asset add up
+            to one.
         """
         x, ages = self._assets(X, ages)
         failed = check_failed(event_observed, ages)
@@ -315,7 +322,8 @@ class DeepWeibullMixture(PathPredictions, SavedDeepMixture, SurvivalRegressor, B
             away = special.logit(own) - special.logit(found)
             errors = np.sqrt(np.sum(away**2, axis=0) / (self.n_members - 1))
         reach = float(special.stdtrit(self.n_members - 1, 0.5 + check_level(level) / 2))
-        return membership_table(special.logit(found), errors, reach, X)
+        logits = special.logit(found)
+        return membership_table(logits, around(logits, errors, reach), X)
 
     @double_precision
     def score(

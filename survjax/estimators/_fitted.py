@@ -9,8 +9,10 @@ import numpy as np
 from survjax._core.precision import double_precision
 from survjax._core.validation import (
     as_floats,
+    check_per_unit,
     check_rows,
     check_shares,
+    check_size,
     check_times,
     random_generator,
 )
@@ -184,21 +186,38 @@ class FittedLifetime:
         return frame({"lower": low[back], "upper": high[back]}, like=given)
 
     @double_precision
-    def failure_probability(self, ages: Any, horizon: Any = 1.0) -> Any:
-        """P(a unit fails within the horizon, given that it reached its age).
+    def failure_probability(
+        self, ages: Any, horizon: Any = 1.0, level: float = 0.95
+    ) -> pd.DataFrame:
+        """P(a unit fails within the horizon, given that it reached its age), with bounds.
 
         The discrete hazard: with ages in months and `horizon=1`, the chance to fail in the
         next month having lived until now.
 
         Parameters
         ----------
-        ages : array-like
-            Time each unit has survived.
-        horizon : float or array-like, default 1.0
-            Length of the period ahead; broadcasts with the ages.
+        ages : array-like of shape (n,)
+            Time each unit has survived. A Series keeps its index.
+        horizon : float or array-like of shape (n,), default 1.0
+            Length of the period ahead.
+        level : float, default 0.95
+            Of the confidence bounds, which carry the uncertainty of the fit.
+
+        Returns
+        -------
+        DataFrame
+            `failure_probability, lower, upper`, one row a unit.
         """
-        check_times(_array(horizon, "horizon").ravel(), "horizon", zero=True)
-        return self._curve("cdf", horizon, ages)
+        self._check_fitted()
+        check_level(level)
+        given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
+        t = check_per_unit(horizon, ages.size, "horizon", zero=True)
+        values, _, lower, upper = bounded(
+            self.lifetime_, self.covariance_, self._maxima, ("cdf",), t[None], ages, level
+        )
+        chance = natural_value("cdf", values[0])
+        columns = {"failure_probability": chance, "lower": lower[0], "upper": upper[0]}
+        return frame(columns, like=given)
 
     @double_precision
     def sample(self, n: int, *, random_state: Any = None) -> np.ndarray:
@@ -212,8 +231,7 @@ class FittedLifetime:
             The estimator's own by default.
         """
         self._check_fitted()
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
-            raise ValueError(f"n must be a whole number of at least 0, got {n!r}")
+        check_size(n)
         if random_state is None:
             random_state = getattr(self, "random_state", 0)
         rng = random_generator(random_state)

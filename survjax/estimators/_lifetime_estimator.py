@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -15,22 +15,26 @@ from survjax._core.recording import has_ties, tabulate
 from survjax._core.validation import as_column, check_events, check_failed, check_times
 from survjax.estimators._certificate import certify
 from survjax.estimators._components import ordered
-from survjax.estimators._fitted import FittedLifetime
+from survjax.estimators._fitted import FittedLifetime, check_level
 from survjax.estimators._intervals import Intervals
+from survjax.estimators._memberships import membership_table
 from survjax.estimators._messages import FitWarning, NoFiniteMaximum
 from survjax.estimators._parameters import Parameters
-from survjax.estimators._plots import Plots
+from survjax.estimators._plots import Films
 from survjax.estimators._report import Report
 from survjax.estimators._unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
-from survjax.inference.curves import memberships
+from survjax.inference.curves import membership_logits
 from survjax.inference.likelihood import contributions
-from survjax.inference.maxima import weigh
+from survjax.inference.maxima import bounded_memberships, weigh
 from survjax.inference.maximize import Interior, Maximum, Settings
 from survjax.inference.summaries import is_plain
 from survjax.inference.template import Template
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Plots):
+
+class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
     """Fit, score and membership of an estimator that says which lifetime it fits, and how."""
 
     resolution: float | str | None
@@ -202,7 +206,9 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Plots):
                 )
 
     @double_precision
-    def membership(self, ages: Any, event_observed: Any = None) -> np.ndarray:
+    def membership(
+        self, ages: Any, event_observed: Any = None, level: float | None = 0.95
+    ) -> pd.DataFrame:
         """P(unit belongs to each component), given what is known of it.
 
         Parameters
@@ -211,19 +217,28 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Plots):
             Age of each unit: still running then, or failed then.
         event_observed : array-like of shape (n,), optional
             True where the unit failed at its age. None: all still run.
+        level : float or None, default 0.95
+            Of the confidence bounds, by the delta method on the logit; None leaves them out.
 
         Returns
         -------
-        array of shape (n, K)
-            Rows add up to one. Among survivors the frail are rarer than at birth.
+        DataFrame
+            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row a unit;
+            the chances of a unit add up to one. Among survivors the frail are rarer than at birth.
         """
         self._check_fitted()
         if not self._template.is_mixture:
             name = type(self.lifetime_).__name__
             raise ValueError(f"membership is of the components of a mixture, and this is a {name}")
-        ages = check_times(ages, "ages", zero=True)
+        given, ages = ages, check_times(ages, "ages", zero=True)
         failed = check_failed(event_observed, ages)
-        return memberships(self.lifetime_, ages, failed).T
+        if level is None:
+            logits, _ = membership_logits(self.lifetime_, None, ages, failed)
+            return membership_table(logits, None, given)
+        logits, *ends = bounded_memberships(
+            self.lifetime_, self.covariance_, self._maxima, ages, failed, check_level(level)
+        )
+        return membership_table(logits, (ends[0], ends[1]), given)
 
     @double_precision
     def score(

@@ -1,11 +1,10 @@
-"""Memberships of assets as tables, with bounds that stay between zero and one."""
+"""Memberships of units as tables, with bounds that stay between zero and one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import special
 
 from survjax.estimators._frames import frame
 
@@ -14,14 +13,24 @@ if TYPE_CHECKING:
 
 
 def membership_table(
-    logits: np.ndarray, errors: np.ndarray | None, reach: float, like: Any
+    logits: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None, like: Any
 ) -> pd.DataFrame:
-    """Shares from logits (K, n), with bounds `reach` standard errors away, if there are any."""
+    """Shares from their logits (K, n) and from those of their bounds, if there are any."""
     columns: dict[str, np.ndarray] = {}
     for k, row in enumerate(logits):
-        columns[f"component_{k + 1}"] = special.expit(row)
-        if errors is not None:
-            half = np.where(np.isfinite(row), reach * errors[k], 0.0)
-            columns[f"component_{k + 1}_lower"] = special.expit(row - half)
-            columns[f"component_{k + 1}_upper"] = special.expit(row + half)
+        columns[f"component_{k + 1}"] = _share(row)
+        if bounds is not None:
+            columns[f"component_{k + 1}_lower"] = _share(bounds[0][k])
+            columns[f"component_{k + 1}_upper"] = _share(bounds[1][k])
     return frame(columns, like=like)
+
+
+def _share(logit: np.ndarray) -> np.ndarray:
+    """The share of a logit, with all its digits however small."""
+    return np.exp(-np.logaddexp(0.0, -logit))
+
+
+def around(logits: np.ndarray, errors: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds so many standard errors from logits; an infinite one is its own bound."""
+    half = np.where(np.isfinite(logits), reach * errors, 0.0)
+    return logits - half, logits + half

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from scipy import special
 
 from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
@@ -22,7 +21,7 @@ from survjax.estimators._covariates import chosen_columns, column_names
 from survjax.estimators._determined import warn_undetermined
 from survjax.estimators._fitted import check_level
 from survjax.estimators._frames import frame
-from survjax.estimators._memberships import membership_table
+from survjax.estimators._memberships import around, membership_table
 from survjax.estimators._penalty_path import choose_penalty
 from survjax.estimators._regression import RegressionEstimator
 from survjax.estimators._saved_fields import Number
@@ -36,7 +35,9 @@ from survjax.inference.mixture_search import LEAST_EIGENVALUE, MixtureSearch
 from survjax.inference.mixture_starts import Parts, spread_out
 from survjax.inference.penalties import RegressionMaximum
 from survjax.inference.regression_curves import membership_logits, memberships
+from survjax.inference.regression_uncertainty import Training
 from survjax.inference.template import Template, natural_parameters
+from survjax.inference.uncertainty import normal_quantile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,6 +187,7 @@ class MixtureRegression(RegressionEstimator):
         shares, weight = run.likelihood.memberships(found.theta)
         self._units = shares @ weight
         self._keep(form, layout, columns, found, rows, x, n_units=n_units)
+        self._training = Training(form, layout, columns, rows, x, histories, known, penalty)
         self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
         if self.converged_:
             self._warn_undetermined(rows)
@@ -308,7 +310,7 @@ class MixtureRegression(RegressionEstimator):
 
     @double_precision
     def membership(
-        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = None
+        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = 0.95
     ) -> pd.DataFrame:
         """P(asset belongs to each component), given what is known of it.
 
@@ -318,19 +320,20 @@ class MixtureRegression(RegressionEstimator):
             As in `predict_rul`: still running at these ages.
         event_observed : array-like of shape (n,), optional
             True where the asset failed at its age.
-        level : float, optional
-            Adds confidence bounds, by the delta method on the logit.
+        level : float or None, default 0.95
+            Of the confidence bounds, by the delta method on the logit; None leaves them out.
 
         Returns
         -------
         DataFrame
-            `component_1, component_2, ...`, one row an asset; rows add up to one. With a level,
-            `component_1_lower, component_1_upper` and so on beside them.
+            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row an
+            asset; the chances of an asset add up to one.
         """
         x, ages = self._assets(X, ages)
         failed = check_failed(event_observed, ages)
         if level is None:
             found = memberships(self._fitted, x, ages, failed)
             return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
-        reach = float(special.ndtri(0.5 + check_level(level) / 2))
-        return membership_table(*membership_logits(self._fitted, x, ages, failed), reach, X)
+        logits, errors = membership_logits(self._fitted, x, ages, failed)
+        bounds = around(logits, errors, normal_quantile(check_level(level)))
+        return membership_table(logits, bounds, X)

@@ -10,22 +10,28 @@ if TYPE_CHECKING:
 
 
 class Plots:
-    """`plot` and `animate` of an estimator that `survjax.plotting` can draw."""
+    """`plot` of an estimator that `survjax.plotting` can draw."""
 
-    def plot(self, kind: str = "survival", ax: Axes | None = None, **options: Any) -> Axes:
+    #: The picture that is drawn if none is named.
+    _picture = "effects"
+
+    def plot(self, kind: str | None = None, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw a picture of the fit.
 
         Parameters
         ----------
-        kind : {"survival", "paper", "hazard", "rul", "history"}
-            Survival over the Kaplan-Meier steps of the data; the same on Weibull probability
-            paper; hazard and its components; mean remaining life against age; log-likelihood
-            along the iterations.
+        kind : str, optional
+            Of a lifetime: "survival" (the default) over the Kaplan-Meier steps of the data;
+            "paper", the same on Weibull probability paper; "hazard" and its components; "rul",
+            mean remaining life against age; "history", log-likelihood along the iterations.
+            Of a regression: "effects" (the default) with bounds; "partial_survival" at several
+            values of a column; "asset_rul", the remaining life of one asset as its covariates
+            change.
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
         **options
-            Of `survjax.plotting.plot_survival` and so on, such as `unit="years"`, `level=0.9`,
-            `compare=another_fit`.
+            Of `survjax.plotting.plot_survival`, `plot_effects` and so on, such as
+            `unit="years"`, `level=0.9`, `compare=another_fit`.
 
         Returns
         -------
@@ -41,7 +47,13 @@ class Plots:
         """
         from survjax.plotting import draw
 
-        return draw(self, kind, ax, **options)
+        return draw(self, self._picture if kind is None else kind, ax, **options)
+
+
+class Films(Plots):
+    """`animate` of an estimator of one lifetime for all units, which records its iterations."""
+
+    _picture = "survival"
 
     def animate(self, path: str | Path | None = None, **options: Any) -> Any:
         """Show how the iterations learned the distribution from their first guess.

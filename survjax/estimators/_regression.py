@@ -31,6 +31,8 @@ from survjax.estimators._messages import (
 from survjax.estimators._parameter_table import ParameterTable
 from survjax.estimators._paths import PathPredictions
 from survjax.estimators._penalty_path import choose_penalty
+from survjax.estimators._plots import Plots
+from survjax.estimators._regression_intervals import RegressionIntervals
 from survjax.estimators._saved_regression import SavedRegression
 from survjax.estimators._target import SurvivalRegressor, check_survival_y, warn_of_events_in_x
 from survjax.estimators._unnamed_units import warn_of_unnamed_units
@@ -49,11 +51,18 @@ from survjax.inference.regression_fit import (
     step_units,
     to_natural,
 )
+from survjax.inference.regression_uncertainty import Training
 from survjax.optimize import MESSAGES, ResultCode
 
 
 class RegressionEstimator(
-    PathPredictions, ParameterTable, SavedRegression, SurvivalRegressor, BaseEstimator
+    PathPredictions,
+    RegressionIntervals,
+    ParameterTable,
+    SavedRegression,
+    Plots,
+    SurvivalRegressor,
+    BaseEstimator,
 ):
     """Base of the estimators with covariates; a model says its form, layout and start."""
 
@@ -177,6 +186,9 @@ class RegressionEstimator(
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         found, _ = fit(form, layout, rows, x, columns, start, **settings)
         self._keep(form, layout, columns, found, rows, x, n_units=n_units)
+        self._training = Training(
+            form, layout, columns, rows, x, histories, None, penalty, bound=False
+        )
 
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         """As `_fit_rows`, for units with several rows that depend on each other."""
@@ -188,6 +200,7 @@ class RegressionEstimator(
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
         found = climb(likelihood, near.theta, self.tol, self.max_iter, penalty)
         self._keep(form, layout, columns, found, rows, x, n_units=histories.n_units)
+        self._training = Training(form, layout, columns, rows, x, histories, None, penalty)
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         """How columns are centered and scaled inside."""
@@ -251,6 +264,8 @@ class RegressionEstimator(
 
         `theta` holds all parameters, where some were not free in the last climb.
         """
+        for name in ("_training", "bootstrap_"):
+            self.__dict__.pop(name, None)
         full = found.theta if theta is None else theta
         p = full.size
         kept = np.arange(found.theta.size)

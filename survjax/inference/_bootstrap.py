@@ -66,7 +66,7 @@ class Bootstrap:
     skewness: np.ndarray
 
 
-@program
+@program(draft=False)
 def _refit(
     lifetime: Lifetime, starts: Any, rows: Observations, limits: Limits, correction: Correction
 ) -> Any:
@@ -256,11 +256,11 @@ def bootstrap_bounds(
     z = normal_quantile(level)
     if not corrected:
         z0, acceleration = np.zeros_like(z0), np.zeros_like(z0)
-    low, high = (_percentile(found, z0, acceleration, side * z) for side in (-1.0, 1.0))
+    low, high = (percentile(found, z0, acceleration, side * z) for side in (-1.0, 1.0))
     return (low, high) if corrected else (np.fmin(low, values), np.fmax(high, values))
 
 
-def _percentile(found: np.ndarray, z0: np.ndarray, a: np.ndarray, z: float) -> np.ndarray:
+def percentile(found: np.ndarray, z0: np.ndarray, a: np.ndarray, z: float) -> np.ndarray:
     """The replicate (each column by itself) at the corrected normal quantile z."""
     corrected = z0 + (z0 + z) / np.maximum(1.0 - a * (z0 + z), 0.05)
     share = np.array([NormalDist().cdf(float(c)) for c in corrected])

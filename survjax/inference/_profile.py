@@ -198,7 +198,7 @@ def walk(lane: Lane, problem: Problem) -> Lane:
     )
 
 
-@program(static_argnames=("curve",))
+@program(static_argnames=("curve",), draft=False)
 def _solve(
     lifetime: Lifetime,
     rows: Observations,

@@ -1,10 +1,14 @@
-"""Profile bounds of a lifetime's weights and parameters, on the host.
+"""Profile bounds of weights, parameters and other quantities, on the host.
 
-The search is that of `_profile`, over arrays of NumPy: it takes the program that the fit compiled,
-so that a first table of parameters compiles nothing.
+The search is that of `_profile`, over arrays of NumPy: it takes whatever gives the derivatives of a
+likelihood, such as the program that the fit compiled, so that a first table of parameters compiles
+nothing.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +25,9 @@ from survjax.inference._profile import (
 from survjax.inference.local_maxima import Maximizer
 from survjax.inference.template import Template
 from survjax.optimize import ResultCode
+
+#: Value, gradient and Hessian.
+Parts = tuple[Any, ...]
 
 
 def profile_parameters(
@@ -50,13 +57,51 @@ def profile_parameters(
     lifetime = template.at(x)
     small, tilt = condensed(lifetime, rows)
     on_few = Maximizer(template, small.without_padding())
+
+    def at(points: np.ndarray) -> list[Parts]:
+        return [(end.value, end.gradient, end.hessian) for end in on_few.at(points)]
+
+    def quantities(point: np.ndarray) -> list[Parts]:
+        found = template.link_derivatives(point)
+        return [tuple(part[i] for part in found) for i in index]
+
     steep = steepness(lifetime, rows.n_units)
-    top = on_few.values(x[None])[0]
+    return profile_quantities(at, quantities, x, values, errors, goal, tilt=tilt, steep=steep)
+
+
+def profile_quantities(
+    at: Callable[[np.ndarray], list[Parts]],
+    quantities: Callable[[np.ndarray], list[Parts]],
+    x: np.ndarray,
+    values: np.ndarray,
+    errors: np.ndarray,
+    goal: float,
+    *,
+    tilt: np.ndarray | float = 0.0,
+    steep: np.ndarray | float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the profile of each of m quantities has fallen far enough, to either side: (m,), (m,).
+
+    Parameters
+    ----------
+    at : callable
+        Value, gradient and Hessian of the log-likelihood at each of several points (B, p).
+    quantities : callable
+        Value, gradient and Hessian of each quantity at a point (p,).
+    x : array of shape (p,)
+        The maximum.
+    values, errors, goal
+        As for `profile_bounds`.
+    tilt, steep : arrays of shape (p,), default 0
+        As for `steadied`.
+    """
     p = x.size
+    tilt, steep = np.broadcast_to(tilt, p), np.broadcast_to(steep, p)
+    top = at(x[None])[0][0]
     nothing = 2 * ((0.0, np.zeros(p), np.zeros((p, p))),)
     lanes = []
     for side in (-1.0, 1.0):
-        for i, center, error in zip(index, values, errors, strict=True):
+        for i, (center, error) in enumerate(zip(values, errors, strict=True)):
             problem = Problem(top, np.float64(goal), center, np.float64(side), error)
             lanes.append((i, problem, start_lane(x, nothing, problem)))
     found = np.array([_still(problem) for _, problem, _ in lanes])
@@ -64,20 +109,17 @@ def profile_parameters(
     # A search far out divides by what may vanish; where that leaves no number it turns back.
     with np.errstate(all="ignore"):
         while running:
-            ends = on_few.at(np.stack([lanes[j][2].newton.trial for j in running]))
-            for j, end in zip(running, ends, strict=True):
-                part = (end.value, end.gradient, end.hessian)
+            trials = np.stack([lanes[j][2].newton.trial for j in running])
+            for j, trial, part in zip(running, trials, at(trials), strict=True):
                 i, problem, lane = lanes[j]
-                trial = lane.newton.trial
-                natural = tuple(each[i] for each in template.link_derivatives(trial))
                 held = steadied(part, trial - x, tilt, steep)
-                lane = climb_once(lane, (held, natural), problem)
+                lane = climb_once(lane, (held, quantities(trial)[i]), problem)
                 if lane.newton.code != int(ResultCode.RUNNING):
                     lane = walk(lane, problem)
                 lanes[j] = i, problem, lane
                 found[j] = lane.bound
             running = [j for j in running if not lanes[j][2].done]
-    return found[: index.size], found[index.size :]
+    return found[: values.size], found[values.size :]
 
 
 def _still(problem: Problem) -> float:

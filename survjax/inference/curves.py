@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from survjax._core.numerics import bucket_size
+from survjax._core.numerics import bucket_size, logsumexp, padded_blocks
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.inference._points import FEW, WIDTH, evaluate_points
@@ -213,17 +213,45 @@ def by_inversion(
     return np.minimum(below, log_times), np.maximum(above, log_times)
 
 
-@program
-def _log_membership(mixture: Mixture, ages: jax.Array, failed: jax.Array) -> jax.Array:
-    return mixture.log_membership(ages, failed)
+def log_odds(log_shares: jax.Array) -> jax.Array:
+    """Logits of shares that sum to one along the first axis, from their logs."""
+    others = [jnp.delete(log_shares, k, axis=0) for k in range(log_shares.shape[0])]
+    return log_shares - jnp.stack([logsumexp(rest) for rest in others])
 
 
-def memberships(mixture: Mixture, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
-    """P(component | age, failed or not), shape (K, n), by a program that others n share."""
-    n = len(ages)
-    extra = bucket_size(n) - n
-    wide = np.pad(ages, (0, extra), constant_values=1.0), np.pad(failed, (0, extra))
-    return np.exp(np.asarray(_log_membership(mixture, *wide)))[:, :n]
+@program(static_argnames=("errors",))
+def _membership_logits(mixture: Mixture, covariance: Any, units: Any, *, errors: bool) -> Any:
+    x, unravel = ravel_parameters(mixture)
+
+    def block(part: Any) -> Any:
+        def logits(x: jax.Array) -> jax.Array:
+            return log_odds(unravel(x).log_membership(*part))
+
+        found = logits(x)
+        if not errors:
+            return found, jnp.zeros_like(found)
+        slopes = jnp.moveaxis(jax.jacfwd(logits)(x), -1, 1)
+        return found, jax.vmap(_standard_error, (None, 0))(covariance, slopes)
+
+    return lax.map(block, units)
+
+
+def membership_logits(
+    mixture: Mixture, covariance: np.ndarray | None, ages: np.ndarray, failed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of P(component | age, failed or not), and their standard errors: (K, n).
+
+    Without a covariance the errors are zero.
+    """
+    n, k = len(ages), np.size(mixture.logits) + 1
+    if k == 1:
+        return np.full((1, n), np.inf), np.zeros((1, n))
+    p = ravel_parameters(mixture)[0].size
+    held = np.zeros((p, p)) if covariance is None else covariance
+    units = padded_blocks(ages, UNITS), padded_blocks(failed, UNITS)
+    found = _membership_logits(mixture, held, units, errors=covariance is not None)
+    logits, errors = (np.asarray(part).swapaxes(0, 1).reshape(k, -1)[:, :n] for part in found)
+    return logits, errors
 
 
 @program

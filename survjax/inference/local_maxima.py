@@ -240,7 +240,7 @@ class Maximizer:
     def __init__(self, template: Template, rows: Observations) -> None:
         self.template, self.rows = template, rows
         self.n_units = rows.n_units
-        self.padded = jax.tree.map(jnp.asarray, padded(rows))
+        self.padded = jax.device_put(padded(rows))
         self.width = MANY_STARTS if rows.n_rows <= FEW_ROWS else FEW_STARTS
         self.nothing = Correction.none(template.size)
 

@@ -27,7 +27,12 @@ from survjax._core.pytree import ravel_parameters
 from survjax.inference._profile import profile_bounds
 from survjax.inference._profile_parameters import profile_parameters
 from survjax.inference._targets import Target, target_errors
-from survjax.inference.curves import by_inversion, evaluate, natural_interval
+from survjax.inference.curves import (
+    by_inversion,
+    evaluate,
+    membership_logits,
+    natural_interval,
+)
 from survjax.inference.interior import Interior, faults
 from survjax.inference.local_maxima import LocalMaximum
 from survjax.inference.template import Template
@@ -143,6 +148,31 @@ def bounded(
     for i, curve in enumerate(curves):
         lower[i], upper[i] = natural_interval(curve, low[i], high[i])
     return values, errors, lower, upper
+
+
+def bounded_memberships(
+    mixture: Mixture,
+    covariance: np.ndarray,
+    maxima: Maxima | None,
+    ages: np.ndarray,
+    failed: np.ndarray,
+    level: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits of memberships with their bounds (K, n), over all maxima."""
+    logits, errors = membership_logits(mixture, covariance, ages, failed)
+    if maxima is None:
+        half = normal_quantile(level) * errors
+        low, high = logits - half, logits + half
+    else:
+        _, unravel = ravel_parameters(mixture)
+        others = zip(maxima.parameters[1:], maxima.covariances[1:], strict=True)
+        found = [(logits, errors)] + [
+            membership_logits(unravel(x), c, ages, failed) for x, c in others
+        ]
+        centers, spreads = (np.stack(part) for part in zip(*found, strict=True))
+        low, high = averaged(centers, spreads, maxima.weights, level)
+    low, high = (np.where(np.isfinite(logits), part, logits) for part in (low, high))
+    return logits, low, high
 
 
 def _safe_bounds(

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from survjax._core.numerics import logsumexp, padded_blocks
+from survjax._core.numerics import padded_blocks
 from survjax._core.programs import program
-from survjax.inference.curves import SAME, safe_value
+from survjax.inference.curves import SAME, log_odds, safe_value
 from survjax.inference.forms import Form, Layout, with_offset
 from survjax.inference.predictive import centers, reach
 from survjax.inference.regression import Columns, predictors
@@ -240,8 +240,7 @@ def _membership_logits(
         z = (x - columns[0]) / columns[1]
 
         def total(eta: Any, k: int) -> Any:
-            share = form.lifetime(tuple(eta)).log_membership(ages, failed)
-            logit = share[k] - logsumexp(jnp.delete(share, k, axis=0))
+            logit = log_odds(form.lifetime(tuple(eta)).log_membership(ages, failed))[k]
             return jnp.sum(logit), logit
 
         eta, found = _eta(layout, theta, z), []

@@ -61,7 +61,7 @@ def iterate(
     return _iterate(g, floating(x0), _count(n, "n"), args, state_ndim)
 
 
-@program(static_argnums=(0, 2, 4))
+@program(static_argnums=(0, 2, 4), draft=False)
 def _iterate(g: Any, x0: Any, n: int, args: Any, state_ndim: int) -> jax.Array:
     _check_map(g, x0, args, state_ndim)
 
@@ -112,7 +112,7 @@ def orbit(
     return _orbit(g, floating(x0), floating(a), burn_in, keep)
 
 
-@program(static_argnums=(0, 3, 4))
+@program(static_argnums=(0, 3, 4), draft=False)
 def _orbit(g: Any, x: Any, a: Any, burn_in: int, keep: int) -> jax.Array:
     x, a = jnp.broadcast_arrays(x, a)
     x, step = x.astype(jnp.result_type(x, a)), g
@@ -168,7 +168,7 @@ def fixed_point(
     return _fixed_point(g, floating(x0), args, method, tol, max_iter, state_ndim)
 
 
-@program(static_argnums=(0, 3, 5, 6))
+@program(static_argnums=(0, 3, 5, 6), draft=False)
 def _fixed_point(
     g: Any, x0: Any, args: Any, method: str, tol: Any, max_iter: int, state_ndim: int
 ) -> Solution:

@@ -80,7 +80,7 @@ class Trained:
     n_epochs: Any = data()
 
 
-@program(static_argnums=(0, 1, 2, 3, 4, 5, 6))
+@program(static_argnums=(0, 1, 2, 3, 4, 5, 6), draft=False)
 def train(
     network: Any,
     loss: Callable[..., Any],

@@ -141,7 +141,7 @@ def plot_hazard(
     if len(getattr(model, "weights_", ())) > 1:
         shares = Weibulls.of(model.weights_, model.scales_, model.shapes_).shares(t)
     elif hasattr(model.lifetime_, "log_membership") and not hasattr(model, "weights_"):
-        shares = model.membership(t, np.ones(t.size)).T
+        shares = model.membership(t, np.ones(t.size), level=None).to_numpy().T
     for k, share in enumerate(shares):
         color = COMPONENTS[k % len(COMPONENTS)]
         style = {"color": color, "linewidth": 1.5, "dashes": (4, 1.5)}

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from survjax.plotting._curves import plot_hazard, plot_survival
 from survjax.plotting._history import plot_history
 from survjax.plotting._paper import plot_paper
+from survjax.plotting._regression import plot_asset_rul, plot_effects, plot_partial_survival
 from survjax.plotting._rul import plot_rul
 
 KINDS: dict[str, Callable[..., Axes]] = {
@@ -18,6 +19,9 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "hazard": plot_hazard,
     "rul": plot_rul,
     "history": plot_history,
+    "effects": plot_effects,
+    "partial_survival": plot_partial_survival,
+    "asset_rul": plot_asset_rul,
 }
 
 
@@ -27,9 +31,10 @@ def draw(model: Any, kind: str, ax: Axes | None = None, **options: Any) -> Axes:
     Parameters
     ----------
     model : fitted estimator
-        Such as `WeibullMixture`.
-    kind : {"survival", "paper", "hazard", "rul", "history"}
-        Which `plot_` function to call.
+        Such as `WeibullMixture` or `AcceleratedLifetime`.
+    kind : str
+        Which `plot_` function to call: "survival", "paper", "hazard", "rul" or "history" of a
+        lifetime; "effects", "partial_survival" or "asset_rul" of a regression.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     **options
@@ -49,4 +54,4 @@ def draw(model: Any, kind: str, ax: Axes | None = None, **options: Any) -> Axes:
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    return KINDS[kind](model, ax, **options)
+    return KINDS[kind](model, ax=ax, **options)

@@ -113,7 +113,7 @@ def test_an_option_that_the_compiler_does_not_know_is_left_out(folder, monkeypat
     expected = call()
     PROGRAM.clear_cache()
     monkeypatch.setenv(program_files.VARIABLE, "")
-    monkeypatch.setattr(executables, "QUICK", {"xla_cpu_no_such_option": True})
+    monkeypatch.setattr(executables, "DRAFT", {"xla_cpu_no_such_option": True})
     for ours, theirs in zip(call(), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-13)
 
@@ -368,3 +368,39 @@ def test_a_program_of_nobody_in_survjax_is_not_kept(folder, counts):
     other = programs.program(jnp.cos)
     assert float(other(0.0)) == 1.0
     assert counts.packed == 0
+
+
+def test_a_draft_is_compiled_anew_once_it_has_run_for_long(folder, counts, monkeypatch):
+    first = call()
+    assert (counts.packed, counts.loaded) == (1, 0)
+    monkeypatch.setattr(executables, "WORTH", 0.0)
+    second = call()
+    assert (counts.packed, counts.loaded) == (2, 0)
+    for ours, theirs in zip(first, second, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+    call()
+    assert counts.packed == 2 and len(list(folder.iterdir())) == 2
+    # Another process takes the better of the two.
+    PROGRAM.clear_cache()
+    assert_same(call(), second)
+    assert (counts.packed, counts.loaded) == (2, 1)
+
+
+def test_many_numbers_and_long_runs_have_no_draft(folder, monkeypatch):
+    drafts = []
+    monkeypatch.setattr(programs, "Draft", lambda compiled: drafts.append(1) or compiled)
+    call()
+    assert len(drafts) == 1
+    with jax.enable_x64(True):
+        many = np.linspace(0.1, 9.0, executables.SMALL)
+        PROGRAM(PUMP, many, many)
+        long = programs.program(log_hazards, draft=False)
+        long(PUMP, T, AGES)
+    assert len(drafts) == 1
+
+
+def test_a_users_own_lifetime_is_compiled_in_a_hurry_as_well(folder, counts, monkeypatch):
+    drafts = []
+    monkeypatch.setattr(programs, "Draft", lambda compiled: drafts.append(1) or compiled)
+    call(OfTheUser(np.array(0.3)))
+    assert drafts == [1] and counts.packed == 0

@@ -85,7 +85,7 @@ def test_the_model_of_the_demo_gives_the_numbers_of_its_table(demo, pumps):
     np.testing.assert_allclose(found["life_lower"], interval["lower"], rtol=1e-8)
     np.testing.assert_allclose(found["life_upper"], interval["upper"], rtol=1e-8)
     risk = model.failure_probability(running["age"], 1.0)
-    np.testing.assert_allclose(found["failure_probability"], risk, rtol=1e-8)
+    np.testing.assert_allclose(found["failure_probability"], risk["failure_probability"], rtol=1e-8)
 
 
 def test_the_demos_fleet_as_a_file_gives_the_demos_fit(demo, table, tmp_path, capsys):

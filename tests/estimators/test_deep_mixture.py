@@ -255,7 +255,7 @@ def test_many_assets_are_as_few():
 
 def test_an_old_asset_is_a_strong_one():
     x = np.zeros((3, 2))
-    share = deep().membership(x, [0.0, 10.0, 30.0])
+    share = deep().membership(x, [0.0, 10.0, 30.0], level=None)
     np.testing.assert_allclose(share.sum(axis=1), 1.0, rtol=1e-12)
     assert share["component_2"].is_monotonic_increasing and share["component_2"].iloc[-1] > 0.97
     table = deep().membership(x, [0.0, 10.0, 30.0], level=0.9)

@@ -42,7 +42,7 @@ def test_icl_adds_twice_the_entropy_of_the_memberships():
     weight = np.random.default_rng(1).integers(1, 4, N)
     y = np.column_stack([t, event])
     fitted = MixtureRegression(2, n_starts=2).fit(x, y, sample_weight=weight)
-    member = fitted.membership(x, t, event).to_numpy()
+    member = fitted.membership(x, t, event, level=None).to_numpy()
     assert fitted.icl_ == pytest.approx(icl(fitted, member, weight), rel=1e-10)
     assert fitted.icl_ > fitted.bic_ + 50
     again = np.repeat(np.arange(N), weight)
@@ -104,7 +104,7 @@ def test_units_whose_component_is_known_add_no_entropy():
     assert told.icl_ == pytest.approx(told.bic_, rel=1e-12)
     half = np.arange(N) % 2 == 0
     some = MixtureRegression(2, n_starts=2).fit(x, y, component=np.where(half, known, -1))
-    member = some.membership(x, t, event).to_numpy()
+    member = some.membership(x, t, event, level=None).to_numpy()
     assert some.icl_ == pytest.approx(icl(some, member, ~half), rel=1e-10)
     bound = MixtureRegression(2, n_starts=2).fit(
         x, y, component=np.where(half, known, -1), unit=np.arange(N)

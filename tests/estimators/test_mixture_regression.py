@@ -1,6 +1,7 @@
 """Mixture regression: the plain mixture without covariates, recovery, coverage, known members."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from survjax import FitWarning, MixtureRegression, WeibullMixture
@@ -28,12 +29,12 @@ def test_without_covariates_it_is_the_weibull_mixture():
     np.testing.assert_allclose(fitted.log_likelihood_, plain.log_likelihood_, rtol=1e-12)
     np.testing.assert_allclose(fitted.parameters_, plain.parameters_, atol=1e-8)
     np.testing.assert_allclose(fitted.covariance_, plain.covariance_, atol=1e-8)
-    np.testing.assert_allclose(
-        fitted.membership(x[:4], [1.0, 5.0, 20.0, 50.0]), plain.membership([1.0, 5.0, 20.0, 50.0])
-    )
+    ages = [1.0, 5.0, 20.0, 50.0]
+    members = plain.membership(ages, level=None)
+    pd.testing.assert_frame_equal(fitted.membership(x[:4], ages, level=None), members, rtol=1e-6)
 
 
-def test_without_covariates_remaining_lives_have_the_bounds_of_the_weibull_mixture():
+def test_without_covariates_predictions_have_the_bounds_of_the_weibull_mixture():
     rng = np.random.default_rng(5)
     x = rng.normal(size=(400, 1))
     lives = np.where(rng.random(400) < 0.5, 10 * rng.weibull(4.0, 400), 999 * rng.weibull(6.0, 400))
@@ -41,8 +42,13 @@ def test_without_covariates_remaining_lives_have_the_bounds_of_the_weibull_mixtu
     model = WeibullMixture(2).fit(lives)
     shares = [0.1, 0.99 - model.survival(100.0), 0.9]
     plain = model.predict_rul(ages, shares).to_numpy()
-    fitted = MixtureRegression(2, on=()).fit(x, lives).predict_rul(x[:4], ages, shares)
-    np.testing.assert_allclose(fitted, plain, rtol=1e-5)
+    other = MixtureRegression(2, on=()).fit(x, lives)
+    np.testing.assert_allclose(other.predict_rul(x[:4], ages, shares), plain, rtol=1e-5)
+    members, risk = model.membership(ages), model.failure_probability(ages, 3.0)
+    assert np.all(members["component_2_lower"] < members["component_2"])
+    same = pd.testing.assert_frame_equal
+    same(other.membership(x[:4], ages), members, rtol=1e-5)
+    same(other.failure_probability(x[:4], ages, 3.0), risk, rtol=1e-5)
     # About that share of new units fails early: the last of them, or the first of the late ones.
     _, lower, upper = plain[0, 6:9]
     assert lower < 30.0 < 500.0 < upper
@@ -105,7 +111,7 @@ def test_bounds_of_memberships_are_those_of_finite_differences():
     fitted = MixtureRegression(2, n_starts=2).fit(x, y)
     ages, failed = np.array([0.0, 5.0, 30.0, 12.0]), [False, False, False, True]
     table = fitted.membership(x[:4], ages, failed, level=0.9)
-    plain = fitted.membership(x[:4], ages, failed)
+    plain = fitted.membership(x[:4], ages, failed, level=None)
     inside = fitted._fitted
 
     @double_precision

@@ -56,7 +56,7 @@ def test_the_criteria_are_those_of_their_definitions(chosen):
     law = stats.weibull_min(model.shapes_, scale=model.scales_)
     joint = model.weights_ * np.where(event[:, None], law.pdf(t[:, None]), law.sf(t[:, None]))
     member = joint / joint.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(member, model.membership(t, event), atol=1e-9)
+    np.testing.assert_allclose(member, model.membership(t, event, level=None), atol=1e-9)
     entropy = stats.entropy(member, axis=1).sum()
     k = model.weights_.size
     assert table["icl"][k - 1] == pytest.approx(table["bic"][k - 1] + 2 * entropy, rel=1e-9)

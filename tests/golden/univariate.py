@@ -39,7 +39,7 @@ def says(model: Any, profile: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "ages": ages,
         "bounded_rul": model.predict_rul(ages).to_numpy(),
-        "failure_probability": model.failure_probability(ages, 0.5 * middle),
+        "failure_probability": model.failure_probability(ages, 0.5 * middle).to_numpy()[:, 0],
         "interval_of_lives": model.predict_interval(ages, 0.9).to_numpy(),
     }
     for curve, where in (("survival", times), ("quantile", np.array([0.1, 0.5]))):

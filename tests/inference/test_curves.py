@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from mpmath import mp, mpf
-from scipy import stats
+from scipy import special, stats
 
 from survjax._core.precision import double_precision
-from survjax.inference.curves import bounds, evaluate, memberships, natural_value
+from survjax.inference.curves import bounds, evaluate, membership_logits, natural_value
 from tests.oracle import Oracle, weibulls
 
-evaluate, memberships = double_precision(evaluate), double_precision(memberships)
+evaluate, membership_logits = double_precision(evaluate), double_precision(membership_logits)
 X = np.array([0.3, 1.2, 3.6, -0.2, 1.1])
 # Any covariance will do that is not diagonal.
 ROOT = np.random.default_rng(0).normal(size=(5, 5)) * [0.3, 0.1, 0.05, 0.2, 0.1]
@@ -120,7 +120,22 @@ def test_memberships_are_bayes_rule(mixture):
     law = stats.weibull_min(np.exp(X[3:])[:, None], scale=np.exp(X[1:3])[:, None])
     with np.errstate(divide="ignore", invalid="ignore"):
         joint = weights[:, None] * np.where(failed, law.pdf(ages), law.sf(ages))
-    np.testing.assert_allclose(memberships(mixture, ages, failed), joint / joint.sum(0), rtol=1e-9)
+    logits, _ = membership_logits(mixture, None, ages, failed)
+    np.testing.assert_allclose(special.expit(logits), joint / joint.sum(0), rtol=1e-9)
+
+
+@double_precision
+def test_errors_of_memberships_are_those_of_finite_differences(mixture):
+    ages, failed = np.array([0.0, 3.0, 12.0, 12.0]), np.array([False, True, False, True])
+    logits, errors = membership_logits(mixture, COVARIANCE, ages, failed)
+
+    def at(x):
+        return membership_logits(weibulls(x), None, ages, failed)[0]
+
+    slopes = np.array([(at(X + step) - at(X - step)) / 2e-5 for step in 1e-5 * np.eye(X.size)])
+    expected = np.sqrt(np.einsum("pkn,pq,qkn->kn", slopes, COVARIANCE, slopes))
+    np.testing.assert_allclose(errors, expected, rtol=1e-6)
+    np.testing.assert_allclose(logits[0], -logits[1], rtol=1e-12)
 
 
 @double_precision
