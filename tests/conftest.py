@@ -11,8 +11,8 @@ import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
-from survjax._core import executables
-from survjax._core.programs import clear_programs
+from survjax._core.programs import executables
+from survjax._core.programs.compiled import clear_programs
 
 # What the tests themselves compile runs once: the compiler should hurry. survjax's own programs are
 # compiled as for its users.

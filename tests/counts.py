@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "survjax"
 
 LONG_FILE, LONG_FUNCTION, FULL_FOLDER = 300, 60, 12
 #: Where a model's class may be told from another: what defines them, and what differentiates them.
-TOLD_APART = ("lifetimes", "inference/row_derivatives.py", "likelihood/row_derivatives.py")
+TOLD_APART = ("lifetimes", "likelihood/row_derivatives.py", "likelihood/row_derivatives.py")
 #: Names of an integer K that counts components.
 COMPONENTS = {"k", "K", "n_components"}
 

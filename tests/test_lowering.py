@@ -26,19 +26,20 @@ from survjax import (
     compute_hazard,
 )
 from survjax._core.precision import double_precision
-from survjax._core.programs import Program, clear_programs
-from survjax._core.truncation_rows import with_truncation_rows
+from survjax._core.programs.compiled import Program, clear_programs
 from survjax.baselines import LinearRegression, LogisticRegression, MLPRegressor
-from survjax.inference._bootstrap import Bootstrap, bootstrap_bounds
-from survjax.inference._profile import condensed
-from survjax.inference._targets import Target
-from survjax.inference.histories import Histories, HistoryLikelihood
-from survjax.inference.likelihood import membership_entropy
-from survjax.inference.local_maxima import Correction, Limits, maximize_from
-from survjax.inference.objective import Objective
-from survjax.inference.template import Template, weibull_template
+from survjax.data.truncation_rows import with_truncation_rows
+from survjax.fitting.local_maxima import Correction, Limits, maximize_from
 from survjax.lifetimes import LogNormal, Mixture, Weibull
+from survjax.likelihood.histories import Histories, HistoryLikelihood
+from survjax.likelihood.objective import Objective
+from survjax.likelihood.rows import membership_entropy
+from survjax.likelihood.template import Template, weibull_template
 from survjax.optimize import fixed_point, iterate, orbit
+from survjax.prediction.curves import membership_logits
+from survjax.uncertainty.bootstrap import Bootstrap, bootstrap_bounds
+from survjax.uncertainty.profile import condensed
+from survjax.uncertainty.targets import Target
 
 RNG = np.random.default_rng(11)
 T = np.round(40 * RNG.weibull(2.0, 60) + 0.5, 1)
@@ -104,11 +105,11 @@ def calls():
     """What reaches the programs; a call may end in an error where ones are no answer."""
     few = Observations.from_durations(T, EVENT)
     model = WeibullMixture(1).fit(few)
+    two = Mixture(np.zeros(1), Weibull(np.zeros(2), np.zeros(2)))
     yield from (
         lambda: model.history_,
         lambda: model.survival(3.0),
-        lambda: model.membership([3.0]),
-        lambda: model.membership([3.0], level=None),
+        lambda: membership_logits(two, np.eye(5), np.ones(2), np.zeros(2, bool)),
         lambda: model.score(T, EVENT),
         lambda: model.predict_interval([3.0]),
         lambda: model.predict_interval(np.linspace(0.0, 9.0, 5000)),

@@ -9,6 +9,10 @@ import numpy as np
 
 __all__ = ["interval_sums", "range_sums"]
 
+#: Segments summed one by one; where there are more, all are summed by doubling at once.
+FEW_SEGMENTS = 8
+
+
 #: Sums of whole numbers below this are exact, and so are their differences.
 EXACT = 2.0**53
 
@@ -60,3 +64,28 @@ def range_sums(values: np.ndarray, first: np.ndarray, stop: np.ndarray) -> np.nd
             return total
         low, high = (low + 1) >> 1, high >> 1
         level = level[0::2] + level[1::2]
+
+
+def restarted_cumsum(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return cumulative sums along the last axis that start anew at each of `first` (first[0] = 0).
+
+    Many short segments are summed side by side: step k adds the sum that ends 2^k places before,
+    if that is in the same segment.
+    """
+    size = values.shape[-1]
+    if first.size <= 1:
+        return np.cumsum(values, axis=-1)
+    edges = np.append(first, size)
+    longest = int(np.diff(edges).max())
+    if first.size <= FEW_SEGMENTS or first.size * 256 <= size:
+        sums = np.empty(values.shape)
+        for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            np.cumsum(values[..., begin:end], axis=-1, out=sums[..., begin:end])
+        return sums
+    sums = np.array(values, dtype=np.float64)
+    place = np.arange(size) - np.repeat(first, np.diff(edges))
+    step = 1
+    while step < longest:
+        sums[..., step:] += np.where(place[step:] >= step, sums[..., :-step], 0.0)
+        step *= 2
+    return sums

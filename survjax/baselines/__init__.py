@@ -3,7 +3,7 @@
 from survjax.baselines._discrete import DiscreteTimeHazard
 from survjax.baselines._linear import LinearRegression
 from survjax.baselines._logistic import LogisticRegression
-from survjax.baselines._mlp import MLPClassifier, MLPRegressor
+from survjax.baselines.neural.networks import MLPClassifier, MLPRegressor
 
 __all__ = [
     "DiscreteTimeHazard",

@@ -14,9 +14,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from survjax._core.callers import users_level
 from survjax._core.validation import check_count as check_count
 from survjax._core.validation import check_positive as check_positive
-from survjax.estimators._messages import FitWarning
+from survjax.estimators.messages import FitWarning
+from survjax.networks.training import FEW as FEW
 from survjax.optimize import Solution
-from survjax.optimize._training import FEW as FEW
 
 
 def check_solver(solver: Any, named: tuple[str, ...]) -> Any:

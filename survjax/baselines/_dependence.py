@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from survjax._core.callers import users_level
-from survjax.estimators._messages import FitWarning
+from survjax.estimators.messages import FitWarning
 
 #: A parameter that moves by more than this share along a flat direction is not determined.
 SHARE = 1e-8

@@ -14,10 +14,10 @@ from survjax.baselines import _base
 from survjax.baselines._logistic import LogisticRegression
 from survjax.baselines._periods import PiecewiseHazard, choose_edges, person_periods
 from survjax.baselines._rows import column_scales
-from survjax.estimators._covariates import check_covariates, column_names
-from survjax.estimators._frames import frame
-from survjax.estimators._messages import NoFiniteMaximum
-from survjax.estimators._target import SurvivalRegressor, check_survival_y
+from survjax.estimators.covariates import check_covariates, column_names
+from survjax.estimators.frames import frame
+from survjax.estimators.messages import NoFiniteMaximum
+from survjax.estimators.target import SurvivalRegressor, check_survival_y
 
 
 class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):

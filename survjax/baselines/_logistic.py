@@ -25,7 +25,7 @@ from survjax.baselines._predictor import (
 )
 from survjax.baselines._rows import Rows, column_scales, make_rows
 from survjax.baselines._separation import MESSAGE, is_separated
-from survjax.estimators._messages import FitWarning
+from survjax.estimators.messages import FitWarning
 from survjax.optimize import Solution
 
 SOLVERS = ("newton", "cg", "gd")

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from survjax.cli._errors import Refused, printable, quoted
 from survjax.cli._flags import FLAGS, WORDS
 from survjax.cli._reading import Table
+from survjax.cli._text import Refused, printable, quoted
 
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nat", "#n/a", "-", ".", "?"))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from survjax.cli._errors import printable
+from survjax.cli._text import printable
 
 FLAGS = {"1": True, "0": False, "true": True, "false": False, "1.0": True, "0.0": False}
 #: Words that an event column may hold instead.

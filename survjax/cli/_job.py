@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from survjax._core.recording import find_resolution
 from survjax.cli._columns import Units
-from survjax.cli._errors import Refused
 from survjax.cli._report import Remaining, comparison, components, verdict
 from survjax.cli._session import DONE, NOT_INTERIOR, Session, in_words_of_options
+from survjax.cli._text import Refused
 from survjax.cli._writing import write_csv
+from survjax.data.recording import find_resolution
 from survjax.estimators import WeibullMixture
 from survjax.plotting import (
     animate_fit,

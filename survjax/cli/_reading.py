@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from survjax.cli._errors import Refused, printable, quoted
 from survjax.cli._flags import LeftOver, holds_flags
+from survjax.cli._text import Refused, printable, quoted
 
 #: What other files begin with, and what to do with them.
 FOREIGN = {

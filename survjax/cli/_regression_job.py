@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 
 from survjax import AcceleratedLifetime, MixtureRegression, NoFiniteMaximum, survival_target
-from survjax._core.recording import recording_intervals
 from survjax.cli._columns import Units
 from survjax.cli._covariates import Covariates, refusal_of_fit
-from survjax.cli._errors import Refused, printable, quoted
 from survjax.cli._job import note_width, write
-from survjax.cli._numbers import plain
 from survjax.cli._report import QUANTILES, Remaining, between, choice, table
 from survjax.cli._session import Session, in_words_of_options
+from survjax.cli._text import Refused, plain, printable, quoted
+from survjax.data.recording import recording_intervals
 from survjax.plotting import plot_effects, plot_partial_survival, save
-from survjax.plotting._style import finish as put_legend
+from survjax.plotting.style import finish as put_legend
 
 #: Numbers of components that a criterion chooses among; the last only if that before it was better.
 TRIED = (1, 2, 3)

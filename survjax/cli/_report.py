@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from survjax.cli._columns import Units
-from survjax.cli._errors import printable
-from survjax.cli._numbers import plain
+from survjax.cli._text import plain, printable
 from survjax.cli._writing import escaped_column
-from survjax.plotting._data import grid, title_of
+from survjax.plotting.data import grid, title_of
 
 QUANTILES = (0.1, 0.5, 0.9)
 ENDS = ("lower", "upper")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from survjax.cli._arguments import terminal
-from survjax.cli._errors import Refused
+from survjax.cli._text import Refused
 from survjax.cli._writing import Results
 
 DONE, BROKEN, UNUSABLE, NOT_INTERIOR, INTERRUPTED = 0, 1, 2, 3, 130

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from survjax.cli._errors import Refused, quoted
+from survjax.cli._text import Refused, quoted
 
 #: A cell of text that begins so is a formula to some spreadsheet; the wide forms too.
 FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")

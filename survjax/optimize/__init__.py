@@ -6,10 +6,10 @@ in double precision and returns NumPy arrays.
 """
 
 from survjax.optimize._basins import Basins, basins
-from survjax.optimize._descent import gradient_descent, optax_minimize
 from survjax.optimize._iterate import fixed_point, iterate, multiplier, orbit
 from survjax.optimize._multistart import multistart
 from survjax.optimize._solution import MESSAGES, ResultCode, Solution
+from survjax.optimize.descent import gradient_descent, optax_minimize
 from survjax.optimize.newton import newton
 
 __all__ = [

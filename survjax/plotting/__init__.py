@@ -5,7 +5,6 @@ function draws on the axes it is given or makes a figure, and returns the axes; 
 the figure to a file, and a notebook shows it.
 """
 
-from survjax.plotting._animation import animate
 from survjax.plotting._baselines import (
     plot_decision_regions,
     plot_hidden_units,
@@ -23,7 +22,8 @@ from survjax.plotting._regression import (
 )
 from survjax.plotting._rul import plot_rul
 from survjax.plotting._steps import plot_steps
-from survjax.plotting._style import save
+from survjax.plotting.films.animation import animate
+from survjax.plotting.style import save
 
 __all__ = [
     "draw",

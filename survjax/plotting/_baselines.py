@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
-from survjax.plotting._data import check_fitted
-from survjax.plotting._style import BLACK, BLUE, COMPONENTS, GRAY, MODEL, OTHER, finish, start
+from survjax.plotting.data import check_fitted
+from survjax.plotting.style import BLACK, BLUE, COMPONENTS, GRAY, MODEL, OTHER, finish, start
 
 #: The first class is orange and the second blue, as regions and as points.
 CLASSES = (COMPONENTS[0], BLUE, COMPONENTS[1], COMPONENTS[2], COMPONENTS[3])

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from survjax.inference.nonparametric import StepCurve
-from survjax.plotting._data import (
+from survjax.nonparametric import StepCurve
+from survjax.plotting._steps import plot_steps
+from survjax.plotting.data import (
     POINTS,
     Drawn,
     check_fitted,
@@ -20,9 +21,8 @@ from survjax.plotting._data import (
     steps,
     title_of,
 )
-from survjax.plotting._steps import plot_steps
-from survjax.plotting._style import COMPONENTS, DATA, MODEL, fill, finish, start
-from survjax.plotting._weibulls import Weibulls
+from survjax.plotting.films.weibulls import Weibulls
+from survjax.plotting.style import COMPONENTS, DATA, MODEL, fill, finish, start
 
 
 def plot_survival(

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from survjax.plotting._animation import Jshtml, animate, write_gif
-from survjax.plotting._baseline_film import animate_baseline
 from survjax.plotting._baselines import is_baseline, plot_training
-from survjax.plotting._data import check_fitted
-from survjax.plotting._film import HOLD, Film
-from survjax.plotting._guess import climb_from_guess
-from survjax.plotting._style import MODEL, start
+from survjax.plotting.data import check_fitted
+from survjax.plotting.films.animation import Jshtml, animate, write_gif
+from survjax.plotting.films.baseline_film import animate_baseline
+from survjax.plotting.films.film import HOLD, Film
+from survjax.plotting.films.guess import climb_from_guess
+from survjax.plotting.style import MODEL, start
 
 
 def plot_history(

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from survjax.optimize import Basins
-from survjax.plotting._style import BLACK, BLUE, COMPONENTS, GRAY, MODEL, finish, start
+from survjax.plotting.style import BLACK, BLUE, COMPONENTS, GRAY, MODEL, finish, start
 
 #: One for each attractor, in order; beyond these they start again.
 COLORS = (BLUE, *COMPONENTS)

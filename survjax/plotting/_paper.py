@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from survjax.inference.nonparametric import StepCurve
-from survjax.plotting._data import (
+from survjax.nonparametric import StepCurve
+from survjax.plotting.data import (
     check_fitted,
     draw_other,
     drawn_curve,
@@ -18,7 +18,7 @@ from survjax.plotting._data import (
     steps,
     title_of,
 )
-from survjax.plotting._style import DATA, MODEL, fill, finish, start
+from survjax.plotting.style import DATA, MODEL, fill, finish, start
 
 #: Failed shares that may be marked on the axis, the more telling ones first.
 SHARES = np.array(

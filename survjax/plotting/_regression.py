@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
-from survjax.plotting._data import check_fitted
-from survjax.plotting._style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
+from survjax.plotting.data import check_fitted
+from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
 
 #: The most rows of a forest that can be read.
 ROWS = 40

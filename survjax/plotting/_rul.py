@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from survjax.plotting._data import check_fitted, grid
-from survjax.plotting._style import DATA, GRAY, MODEL, OTHER, fill, finish, start
+from survjax.plotting.data import check_fitted, grid
+from survjax.plotting.style import DATA, GRAY, MODEL, OTHER, fill, finish, start
 
 #: Units in service marked at most; of more, ages that split them evenly.
 MARKS = 300

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from survjax.inference.nonparametric import StepCurve
-from survjax.plotting._data import drawn_steps
-from survjax.plotting._style import COMPONENTS, MODEL, finish, start
+from survjax.nonparametric import StepCurve
+from survjax.plotting.data import drawn_steps
+from survjax.plotting.style import COMPONENTS, MODEL, finish, start
 
 
 def plot_steps(

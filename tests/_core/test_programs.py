@@ -14,81 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from survjax._core import executables, program_files, program_keys, programs
 from survjax._core.precision import double_precision
-from survjax.inference._points import _log_hazards
-from survjax.lifetimes import Lifetime, Weibull, parameter, pytree
+from survjax._core.programs import compiled as programs
+from survjax._core.programs import executables
+from survjax._core.programs import files as program_files
+from survjax._core.programs import keys as program_keys
+from survjax.lifetimes import Lifetime, parameter, pytree
 from survjax.optimize import iterate
-
-PUMP = Weibull(np.array(1.2), np.array(0.7))
-T, AGES = np.linspace(0.1, 9.0, 8), np.linspace(0.0, 3.0, 8)
-
-
-def log_hazards(lifetime, t, ages):
-    """Logs of the cumulative hazard, and their slopes in time."""
-
-    def total(t):
-        y = jnp.log(lifetime.cumulative_hazard(ages + t))
-        return jnp.sum(y), y
-
-    (_, y), rate = jax.value_and_grad(total, has_aux=True)(t)
-    return y, rate
-
-
-# As if it stood in survjax, whose own programs alone are kept.
-log_hazards.__module__ = "survjax.made"
-PROGRAM = programs.program(log_hazards)
-
-
-@double_precision
-def call(lifetime=PUMP):
-    """Run the program; its results as NumPy arrays."""
-    return [np.asarray(part) for part in PROGRAM(lifetime, T, AGES)]
-
-
-class Counts:
-    """How often a program was packed after compilation, and how often one was loaded."""
-
-    def __init__(self, patch):
-        self.packed = self.loaded = 0
-        pack, unpack = programs.pack, programs.unpack
-
-        def counted_pack(compiled, text):
-            self.packed += 1
-            return pack(compiled, text)
-
-        def counted_unpack(content, text):
-            found = unpack(content, text)
-            self.loaded += found is not None
-            return found
-
-        patch.setattr(programs, "pack", counted_pack)
-        patch.setattr(programs, "unpack", counted_unpack)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty folder for programs, and none in memory."""
-    place = tmp_path / "kept"
-    monkeypatch.setenv(program_files.VARIABLE, str(place))
-    PROGRAM.clear_cache()
-    yield place
-    PROGRAM.clear_cache()
-
-
-@pytest.fixture
-def counts(monkeypatch):
-    return Counts(monkeypatch)
-
-
-def the_file(place):
-    (path,) = place.iterdir()
-    return path
-
-
-def assert_same(left, right):
-    for ours, theirs in zip(left, right, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+from survjax.prediction.points import _log_hazards
+from tests._core.kept import AGES, PROGRAM, PUMP, T, assert_same, call, log_hazards, the_file
 
 
 def test_results_are_bitwise_equal_compiled_loaded_and_without_a_folder(

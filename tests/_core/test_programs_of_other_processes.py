@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from survjax._core import program_files
+from survjax._core.programs import files as program_files
 
 #: Programs that call LAPACK (an eigenvalue problem, a root, a system), in a process that traces
 #: none of them where they are kept already.
@@ -12,7 +12,7 @@ LINEAR = """
 import sys
 import jax, numpy as np
 import jax.numpy as jnp
-import survjax._core.programs as programs
+import survjax._core.programs.compiled as programs
 def eigen(a): return jnp.linalg.eigh(a)
 def root(a): return jnp.linalg.cholesky(a)
 def system(a): return jnp.linalg.solve(a, jnp.ones(3))
@@ -65,7 +65,7 @@ def test_two_processes_fill_a_folder_at_once_and_a_third_loads_programs_with_lap
 TWICE = """
 import jax, numpy as np
 import jax.numpy as jnp
-import survjax._core.programs as programs
+import survjax._core.programs.compiled as programs
 def slopes(x): return jnp.sort(jnp.sin(x)) + jax.lax.cumsum(x)
 slopes.__module__ = "survjax.made"
 x = np.linspace(0.0, 3.0, 50)

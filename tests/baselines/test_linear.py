@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression as Reference
 
 from survjax.baselines import LinearRegression
-from survjax.estimators._messages import FitWarning
+from survjax.estimators.messages import FitWarning
 
 SOLVERS = ["ols", "newton", "cg", "gd", optax.lbfgs()]
 NAMES = ["ols", "newton", "cg", "gd", "lbfgs"]

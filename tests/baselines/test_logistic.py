@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression as Reference
 
 from survjax.baselines import LogisticRegression
 from survjax.baselines._predictor import contrasts
-from survjax.estimators._messages import FitWarning
+from survjax.estimators.messages import FitWarning
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from scipy.special import expit, log_expit
 from sklearn.base import clone
 
 from survjax.baselines import MLPClassifier, MLPRegressor
-from survjax.estimators._messages import FitWarning
+from survjax.estimators.messages import FitWarning
 
 
 def hill(seed, n):
@@ -216,7 +216,7 @@ def test_frames_and_settings_of_jax_are_left_alone():
 
 
 def test_training_is_compiled_once_for_rows_of_about_the_same_number():
-    from survjax.optimize._training import train
+    from survjax.networks.training import train
 
     MLPClassifier((2,), n_restarts=2, max_epochs=4).fit(*hill(0, 300))
     before = train._cache_size()

@@ -16,10 +16,10 @@ import jax
 import numpy as np
 
 from survjax import WeibullMixture
-from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.inference.objective import Objective
-from survjax.inference.template import weibull_template
+from survjax.data.observations import Observations
+from survjax.likelihood.objective import Objective
+from survjax.likelihood.template import weibull_template
 from tests.benchmarks.controls import fleet, mixture_by_hand, weibull_by_hand, yardstick
 from tests.benchmarks.measure import in_turn, machine, seconds, table, write_section
 

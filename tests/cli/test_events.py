@@ -7,10 +7,10 @@ import pytest
 
 from survjax.cli import main
 from survjax.cli._flags import all_failed
-from survjax.cli._numbers import plain
 from survjax.cli._reading import read_table
 from survjax.cli._report import Remaining
 from survjax.cli._session import in_words_of_options
+from survjax.cli._text import plain
 from tests.cli.test_reading import parquet, units
 
 AGES = [1.5, 2.5, 3.5, 4.0, 5.5, 6.0]

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from survjax.cli._errors import Refused, printable
+from survjax.cli._text import Refused, printable
 from survjax.cli._writing import Results, escaped, escaped_column, write_csv
 
 

@@ -14,14 +14,14 @@ from sklearn.utils.estimator_checks import (
 )
 
 from survjax import CoxPH, FitWarning, NoFiniteMaximum, load, survival_target
-from survjax.inference.metrics import concordance
-from survjax.inference.nonparametric import kaplan_meier
-from survjax.inference.partial_likelihood import (
+from survjax.cox import (
     Penalty,
     fit_cox,
     log_partial_likelihood,
     risk_order,
 )
+from survjax.metrics import concordance
+from survjax.nonparametric import kaplan_meier
 
 NOT_APPLICABLE = {
     "check_sample_weight_equivalence_on_sparse_data": "as on dense data, below",

@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 
 import survjax
 from survjax import AcceleratedLifetime, CoxPH
-from tests.inference.partial_likelihood._cases import load
+from tests.cox._cases import load
 from tests.references import results
 
 

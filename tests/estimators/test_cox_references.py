@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from survjax import CoxPH, concordance
-from tests.inference.partial_likelihood._cases import NAMES, load
+from tests.cox._cases import NAMES, load
 from tests.references import results
 
 

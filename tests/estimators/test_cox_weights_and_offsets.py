@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 
 from survjax import CoxPH, load
-from survjax.estimators._persistence import checksum, document
-from survjax.inference.partial_likelihood import baseline_hazard
-from survjax.inference.partial_likelihood._ties import terms_of
+from survjax.cox import baseline_hazard
+from survjax.cox._ties import terms_of
+from survjax.estimators.saving.persistence import checksum, document
 
 TIME = np.array([1, 2, 2, 3, 3, 3, 5, 6, 6, 8, 9, 10.0])
 EVENT = np.array([1, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1])

@@ -11,11 +11,11 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 
 import survjax
 from survjax import DeepWeibullMixture, MixtureRegression
-from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.estimators._deep_training import by_content, check_settings, member_weights
-from survjax.inference.deep_mixture_curves import predictors_of_members
-from survjax.inference.histories import whole_lives
+from survjax.data.observations import Observations
+from survjax.estimators.deep.training import by_content, check_settings, member_weights
+from survjax.likelihood.histories import whole_lives
+from survjax.networks.deep_mixture_curves import predictors_of_members
 
 SMALL = {"layers": (4,), "n_members": 2, "max_epochs": 15, "batch_size": 64}
 

@@ -15,15 +15,15 @@ from survjax import (
     WeibullMixture,
     survival_target,
 )
-from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.estimators._deep_training import check_settings, member_weights, plain_mixtures
-from survjax.inference.curves import safe_value
-from survjax.inference.deep_mixture_curves import evaluate_ensemble
-from survjax.inference.forms import weibull_mixture
-from survjax.inference.likelihood import derivatives
-from survjax.inference.template import weibull_template
-from survjax.optimize._training import _average_objective, train
+from survjax.data.observations import Observations
+from survjax.estimators.deep.training import check_settings, member_weights, plain_mixtures
+from survjax.likelihood.forms import weibull_mixture
+from survjax.likelihood.rows import derivatives
+from survjax.likelihood.template import weibull_template
+from survjax.networks.deep_mixture_curves import evaluate_ensemble
+from survjax.networks.training import _average_objective, train
+from survjax.prediction.curves import safe_value
 from tests.studies.deep_mixture import fleet, truth
 
 # One optimizer object, so that one program serves all tests; its steps shrink to nothing.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from survjax import FitWarning, NoFiniteMaximum, Observations, WeibullMixture
 from survjax._core.precision import double_precision
-from survjax.inference.likelihood import log_likelihood
+from survjax.likelihood.rows import log_likelihood
 
 RNG = np.random.default_rng(0)
 LIFE = np.round(np.r_[5 * RNG.weibull(0.8, 20), 40 * RNG.weibull(3.0, 30)] + 0.5, 1)

@@ -17,8 +17,8 @@ from survjax import (
     WeibullMixture,
     survival_target,
 )
-from survjax.inference.penalties import RegressionMaximum
-from survjax.inference.regression_fit import open_parameters
+from survjax.fitting.regression_fit import open_parameters
+from survjax.likelihood.penalties import RegressionMaximum
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from survjax import FitWarning, MixtureRegression, WeibullMixture
 from survjax._core.precision import double_precision
-from survjax.inference.regression_curves import memberships
+from survjax.prediction.regression_curves import memberships
 
 TRUTH = {"logit": (0.5, 1.0), "scale_1": (2.3, -0.5), "scale_2": (4.0, 0.3)}
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import survjax
 from survjax import WeibullMixture
-from survjax.estimators._persistence import CLASSES, checksum
-from survjax.estimators._saved_fields import MOST_NUMBERS, decode_number, encode_number
+from survjax.estimators.saving.fields import MOST_NUMBERS, decode_number, encode_number
+from survjax.estimators.saving.persistence import CLASSES, checksum
 
 TIMES = np.array([0.0, 0.37, 5.0, 33.3, 90.0])
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from survjax import AcceleratedLifetime, MixtureRegression, ScaledHazard
-from survjax._core.observations import Observations
 from survjax._core.precision import double_precision
-from survjax.estimators._penalty_path import folds
-from survjax.estimators._target import check_survival_y
-from survjax.inference.regression import Likelihood
+from survjax.data.observations import Observations
+from survjax.estimators.regression.penalty_path import folds
+from survjax.estimators.target import check_survival_y
+from survjax.likelihood.regression import Likelihood
 
 
 @pytest.fixture(scope="module")

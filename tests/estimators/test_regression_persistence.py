@@ -17,7 +17,7 @@ from survjax import (
     ScaledHazard,
     WeibullMixture,
 )
-from survjax.estimators._persistence import checksum
+from survjax.estimators.saving.persistence import checksum
 
 
 def fleet():

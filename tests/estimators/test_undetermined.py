@@ -7,8 +7,8 @@ import pytest
 
 from survjax import FitWarning, WeibullMixture
 from survjax._core.precision import double_precision
-from survjax.inference.curves import evaluate
-from survjax.inference.determined import log_errors
+from survjax.prediction.curves import evaluate
+from survjax.uncertainty.determined import log_errors
 
 
 def some_never_fail(seed=1, n=2000):

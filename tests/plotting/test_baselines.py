@@ -19,7 +19,7 @@ from survjax.plotting import (
     plot_history,
     plot_training,
 )
-from survjax.plotting._baseline_film import FRAMES, iterations
+from survjax.plotting.films.baseline_film import FRAMES, iterations
 
 
 @pytest.fixture(scope="module")

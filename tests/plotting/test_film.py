@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from survjax.plotting import animate_fit
-from survjax.plotting._film import HOLD, Film
-from survjax.plotting._guess import climb_from_guess
+from survjax.plotting.films.film import HOLD, Film
+from survjax.plotting.films.guess import climb_from_guess
 
 PUMPS = ((0.22, 0.78), (1.8, 17.0), (1.3, 4.2))
 

@@ -5,8 +5,8 @@ import pytest
 
 from survjax import AcceleratedLifetime, CoxPH, ScaledHazard, WeibullMixture, plotting
 from survjax.baselines import DiscreteTimeHazard, LogisticRegression, MLPRegressor
-from survjax.estimators._messages import NotFittedError
-from survjax.plotting._data import PICTURES
+from survjax.estimators.messages import NotFittedError
+from survjax.plotting.data import PICTURES
 
 
 def drawn(picture, model, x):

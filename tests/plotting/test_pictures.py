@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 import survjax
 from survjax import WeibullMixture, kaplan_meier
-from survjax.estimators._messages import NotFittedError
+from survjax.estimators.messages import NotFittedError
 from survjax.lifetimes import Mixture, Weibull
 from survjax.plotting import draw, plot_hazard, plot_history, plot_rul, plot_survival, save
 from survjax.plotting._paper import paper
-from survjax.plotting._weibulls import Weibulls
+from survjax.plotting.films.weibulls import Weibulls
 
 KINDS = ("survival", "paper", "hazard", "rul", "history")
 

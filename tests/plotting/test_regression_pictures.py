@@ -8,7 +8,7 @@ import pytest
 
 from survjax import AcceleratedLifetime, CoxPH, FitWarning
 from survjax.plotting import plot_asset_rul, plot_effects, plot_partial_survival
-from survjax.plotting._style import png
+from survjax.plotting.style import png
 
 
 @pytest.fixture(scope="module")

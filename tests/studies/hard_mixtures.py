@@ -73,7 +73,7 @@ class Outcome:
 def fitted(given: Problem) -> tuple[float, str]:
     """Log-likelihood of the library's fit (NaN where it says that it has none), and its faults."""
     from survjax import WeibullMixture
-    from survjax.estimators._messages import NoFiniteMaximum
+    from survjax.estimators.messages import NoFiniteMaximum
 
     model = WeibullMixture(given.n_components, resolution=given.resolution)
     try:

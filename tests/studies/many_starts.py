@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 from survjax import Mixture, Observations, Weibull
-from survjax.inference.likelihood import derivatives
+from survjax.likelihood.rows import derivatives
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import NewtonState, advance, init
 from tests.studies.generator import Problem

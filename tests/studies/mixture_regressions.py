@@ -19,9 +19,9 @@ import numpy as np
 
 from survjax import MixtureRegression
 from survjax._core.precision import double_precision
-from survjax.inference.maximize import Interior, Settings
-from survjax.inference.mixture_search import MixtureSearch
-from survjax.inference.regression import Columns
+from survjax.fitting.mixture_search import MixtureSearch
+from survjax.fitting.search import Interior, Settings
+from survjax.likelihood.regression import Columns
 
 #: Log-likelihood below the best that still counts as reached.
 REACHED = 1e-3

@@ -1,0 +1,1 @@
+"""Neural networks with the same fit and predict as the other baselines."""

@@ -1,0 +1,340 @@
+"""A fitted proportional-hazards model, in the units of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import chdtrc
+
+from survjax._core.validation import as_floats, check_length, check_rows
+from survjax.cox._degenerate import combination, independent_columns
+from survjax.cox._maximize import Climb, climb
+from survjax.cox._penalty import Penalty
+from survjax.cox._risk_sets import RiskSets, sort_rows
+from survjax.cox._segments import Risks, cut_drifts
+from survjax.cox.derivatives import (
+    Failures,
+    Pulls,
+    as_divided,
+    denominate,
+    evaluate,
+    number_failures,
+    pulls,
+    risks,
+)
+from survjax.nonparametric.group_tests import label
+from survjax.nonparametric.rows import (
+    Floats,
+    Ints,
+    check_lifetimes,
+)
+
+__all__ = ["CoxFit", "Test", "fit_cox"]
+
+
+#: Eigenvalues of a correlation matrix below this share of the largest one are rounding errors.
+RANK = 1e-13
+
+
+@dataclass(frozen=True)
+class Test:
+    """A chi-squared test.
+
+    Parameters
+    ----------
+    statistic : float
+    df : int
+    p_value : float
+    """
+
+    statistic: float
+    df: int
+    p_value: float
+
+
+def chi_squared(statistic: float, df: int) -> Test:
+    """Return the test of a statistic that is chi-squared if nothing is there."""
+    return Test(float(statistic), int(df), float(chdtrc(df, max(statistic, 0.0))))
+
+
+def quadratic_test(slope: Floats, spread: Floats) -> Test:
+    """Return the test of ``slope' spread^-1 slope``, spread scaled to a diagonal of ones.
+
+    Its degrees of freedom are the rank: few clusters, say, have no more to tell.
+    """
+    if slope.size == 0:
+        return chi_squared(0.0, 0)
+    values, vectors = np.linalg.eigh(spread)
+    real = values > RANK * values[-1]
+    return chi_squared(np.sum((vectors.T @ slope)[real] ** 2 / values[real]), int(real.sum()))
+
+
+@dataclass(frozen=True)
+class CoxFit:
+    """What maximizing the partial likelihood found.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (p,)
+        Log hazard ratio for each unit of a covariate. NaN for a column that repeats others,
+        plus or minus inf for one whose estimate runs away.
+    covariance : ndarray of shape (p, p)
+        Inverse of the observed information (plus the ridge penalty); NaN where there is no
+        estimate, and throughout under an absolute-value penalty.
+    log_likelihood, null_log_likelihood : float
+        Log partial likelihood at the estimate and at zero.
+    n, n_events : int
+        Rows and failures with a positive weight.
+    converged : bool
+    n_iter : int
+    strata : tuple
+        The labels of the strata; one label None without strata.
+    sets, failures, climb, penalty, durations
+        The sorted rows, in segments whose sums keep their digits at the estimate, and the climb,
+        from which baselines, residuals and tests are made.
+    """
+
+    coef: Floats
+    covariance: Floats
+    log_likelihood: float
+    null_log_likelihood: float
+    n: int
+    n_events: int
+    strata: tuple
+    sets: RiskSets
+    failures: Failures
+    climb: Climb
+    penalty: Penalty
+    durations: Floats
+
+    @property
+    def converged(self) -> bool:
+        """Whether the Newton decrement fell below the tolerance."""
+        return self.climb.converged
+
+    @property
+    def n_iter(self) -> int:
+        """Newton steps over all rows."""
+        return self.climb.n_iter
+
+    @property
+    def standard_error(self) -> Floats:
+        """Standard errors of the coefficients: (p,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def working(self) -> Floats:
+        """Finite coefficients for predictions: 0 for repeated columns, far out for endless ones."""
+        return self.climb.theta / self.sets.scale
+
+    @property
+    def weights(self) -> str:
+        """What the weights of rows are: "counts" or "sampling"."""
+        return self.failures.method[1]
+
+    @cached_property
+    def risks(self) -> Risks:
+        """Risks of the sorted rows, next to the largest of each segment."""
+        return risks(self.sets, self.climb.theta)
+
+    @property
+    def risk(self) -> Floats:
+        """Weight times relative hazard of each sorted row, 1 for the riskiest of its segment."""
+        return self.risks.risk
+
+    @cached_property
+    def pull(self) -> Pulls:
+        """Sums over the terms of each failure time, in the scale of `risk`."""
+        below = denominate(self.sets, self.failures, self.risk)
+        return pulls(self.failures, below, self.sets.n_times)
+
+    def at(self, theta: Floats) -> CoxFit:
+        """Return the same fit with other standardized coefficients."""
+        found = evaluate(self.sets, self.failures, theta)
+        moved = replace(self.climb, theta=theta)
+        return replace(self, sets=found.sets, failures=found.failures, climb=moved)
+
+    def likelihood_ratio_test(self) -> Test:
+        """Test all coefficients at once, by the rise of the log partial likelihood."""
+        return chi_squared(2 * (self.log_likelihood - self.null_log_likelihood), self._df)
+
+    def score_test(self) -> Test:
+        """Test all coefficients at once, by the slope at zero (the log-rank test if one group)."""
+        keep = ~self.climb.aliased
+        slope, bend = self.climb.start_gradient[keep], -self.climb.start_hessian
+        unit = np.sqrt(np.diag(bend)[keep])
+        return quadratic_test(slope / unit, bend[np.ix_(keep, keep)] / np.outer(unit, unit))
+
+    def wald_test(self, covariance: Floats | None = None) -> Test:
+        """Test all finite coefficients at once, by their distance from zero.
+
+        With the robust covariance, if one is given, it is a robust test.
+        """
+        spread = self.covariance if covariance is None else covariance
+        known = np.isfinite(self.coef) & (np.diag(spread) > 0)
+        error = np.sqrt(np.diag(spread)[known])
+        z = self.coef[known] / error
+        return quadratic_test(z, spread[np.ix_(known, known)] / np.outer(error, error))
+
+    @property
+    def _df(self) -> int:
+        return int(np.count_nonzero(~self.climb.aliased))
+
+    def repeats(self, column: int) -> Ints:
+        """Return the columns of which an aliased column is a combination; none if constant."""
+        information = -self.climb.start_hessian
+        return combination(information, ~self.climb.aliased, column)
+
+
+def fit_cox(
+    durations: ArrayLike,
+    event_observed: ArrayLike | None,
+    x: ArrayLike,
+    *,
+    entry: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    ties: str = "efron",
+    weights: str = "counts",
+    penalty: Penalty | None = None,
+    max_iter: int = 100,
+    tol: float = 1e-9,
+) -> CoxFit:
+    """Fit a proportional-hazards model by maximum partial likelihood.
+
+    The hazard of a row is ``h0(t) exp(x'b)`` with any h0, one for each stratum. A unit whose
+    covariates change is several rows, each from ``entry`` to its duration.
+
+    Parameters
+    ----------
+    durations : array-like of shape (n,)
+        Time at which each row ends, in any one unit of time.
+    event_observed : array-like of shape (n,) or None
+        True where the row ends with a failure; None if all do.
+    x : array-like of shape (n, p)
+        Covariates; finite.
+    entry : array-like of shape (n,), optional
+        Time from which each row was under observation.
+    sample_weight : array-like of shape (n,), optional
+        How many equal rows each stands for, or what it counts: see `weights`.
+    strata : array-like of shape (n,), optional
+        Groups with baseline hazards of their own.
+    offset : array-like of shape (n,), optional
+        Known part of the linear predictor: the hazard is ``h0(t) exp(x'b + offset)``.
+    ties : {"efron", "breslow"}
+        How failures at one time are taken.
+    weights : {"counts", "sampling"}
+        "counts": a row of weight 3 is three equal rows, tied with each other where it failed. With
+        Efron's method weights of tied failures must then be whole numbers. "sampling": weights are
+        importances of any size; tied failures have their mean weight, as in R.
+    penalty : Penalty, optional
+        Ridge, lasso or both.
+    max_iter : int
+        The most Newton steps.
+    tol : float
+        Newton decrement at which to stop: the distance left, in standard errors.
+
+    Returns
+    -------
+    CoxFit
+
+    Raises
+    ------
+    ValueError
+        If a row cannot be, nothing failed, or counts are no whole numbers where they must be.
+
+    References
+    ----------
+    Cox (1972), JRSS B 34; Efron (1977), JASA 72; Andersen and Gill (1982), Annals of
+    Statistics 10.
+
+    Examples
+    --------
+    >>> fit = fit_cox([6, 9, 2, 7, 4], [1, 0, 1, 1, 1], [[0.0], [1.0], [1.0], [0.0], [0.0]])
+    >>> fit.coef.round(4).tolist(), fit.converged
+    ([-0.5892], True)
+    """
+    rows = check_lifetimes(durations, event_observed, entry, sample_weight, merge=False)
+    table = check_covariates(x, rows.durations.size)
+    labels: list[Hashable] = [None]
+    stratum = None
+    if strata is not None:
+        labels, stratum = label(strata, rows.durations.size, "strata")
+    if not np.any(rows.event_observed & (rows.weight > 0)):
+        raise ValueError("no failure was observed: there is nothing to tell hazards apart by")
+    known = None if offset is None else check_offset(offset, rows.durations.size)
+    sets = cut_drifts(sort_rows(rows, table, stratum, known))
+    failures = number_failures(sets, ties, weights)
+    penalty = Penalty() if penalty is None else penalty
+    end = climb(sets, failures, penalty, max_iter=max_iter, tol=tol)
+    divided, numbered = as_divided(sets, failures)
+    return CoxFit(
+        coef=_coefficients(end, sets.scale),
+        covariance=_covariance(end, sets.scale, penalty),
+        log_likelihood=end.value,
+        null_log_likelihood=end.start_value,
+        n=int(np.count_nonzero(rows.weight > 0)),
+        n_events=failures.rows.size,
+        strata=tuple(labels),
+        sets=divided,
+        failures=numbered,
+        climb=end,
+        penalty=penalty,
+        durations=rows.durations,
+    )
+
+
+def check_covariates(x: ArrayLike, size: int) -> Floats:
+    """Check a table of covariates: two-dimensional, a row a unit, finite."""
+    table = np.asarray(x)
+    if table.ndim != 2 or table.shape[1] == 0:
+        raise ValueError(f"x must be a table with a column for each covariate, got {table.shape}")
+    check_length(table[:, 0], size, "x")
+    if table.dtype.kind not in "fiub":
+        table = table.astype(np.float64)
+    # One number tells whether all are finite; only a bad table is searched.
+    if table.dtype.kind == "f" and not np.isfinite(table.sum()):
+        good = np.isfinite(table)
+        first = table[np.arange(size), np.argmin(good, axis=1)]
+        check_rows(first, good.all(axis=1), "x", "finite", "fill or drop missing values")
+    return table
+
+
+def check_offset(offset: ArrayLike, size: int) -> Floats:
+    """Check a known part of linear predictors: one finite number a row."""
+    known = as_floats(offset, "offset")
+    check_length(known, size, "offset")
+    check_rows(known, np.isfinite(known), "offset", "finite", "fill or drop missing values")
+    return known
+
+
+def _coefficients(end: Climb, scale: Floats) -> Floats:
+    coef = np.where(end.infinite != 0, np.inf * np.where(end.infinite < 0, -1, 1), end.theta)
+    coef = coef / scale
+    coef[end.aliased] = np.nan
+    return coef
+
+
+def _covariance(end: Climb, scale: Floats, penalty: Penalty) -> Floats:
+    p = scale.size
+    covariance = np.full((p, p), np.nan)
+    l1, l2 = penalty.parts(scale)
+    known = np.flatnonzero(~end.aliased & (end.infinite == 0))
+    if known.size == 0 or np.any(l1 > 0):
+        return covariance
+    bend = np.diag(l2) - end.hessian
+    # Where others run away, nothing may be left to tell the rest by.
+    start = l2 - np.diag(end.start_hessian)
+    known = known[independent_columns(bend[np.ix_(known, known)], start[known])]
+    if known.size == 0:
+        return covariance
+    bend = bend[np.ix_(known, known)]
+    size = np.sqrt(np.diag(bend))
+    inverse = np.linalg.inv(bend / np.outer(size, size)) / np.outer(size, size)
+    covariance[np.ix_(known, known)] = inverse / np.outer(scale[known], scale[known])
+    return 0.5 * (covariance + covariance.T)

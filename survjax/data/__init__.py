@@ -1,0 +1,1 @@
+"""What was observed: rows with bounds, weights and truncation, and how they were recorded."""

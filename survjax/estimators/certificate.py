@@ -1,0 +1,77 @@
+"""What the verdict on a fit stands on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from survjax.fitting.search import Maximum, smallest_eigenvalue, unit_information
+from survjax.likelihood.penalties import RegressionMaximum
+from survjax.optimize import MESSAGES, ResultCode
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """Evidence that a fit is, or is not, an interior maximum.
+
+    Attributes
+    ----------
+    decrement : float
+        Newton decrement: the distance to the optimum, in standard errors.
+    gradient : float
+        Largest entry of the gradient per unit.
+    smallest_eigenvalue : float
+        Of the information matrix scaled to a unit diagonal; positive at a proper maximum,
+        near zero where parameters cannot be told apart.
+    n_starts, n_agreeing : int
+        Starts tried, near twins counted once, and how many ended at this answer.
+    faults : tuple of str
+        Why the answer is not an interior maximum; empty where it is one.
+    other_maxima : tuple of float
+        Log-likelihoods of the other end points; a higher one is a collapse on single times.
+    message : str
+        How the last climb ended.
+    """
+
+    decrement: float
+    gradient: float
+    smallest_eigenvalue: float
+    n_starts: int
+    n_agreeing: int
+    faults: tuple[str, ...]
+    other_maxima: tuple[float, ...]
+    message: str
+
+    @property
+    def status(self) -> str:
+        """What the verdict is: an interior maximum, or the first fault."""
+        return self.faults[0] if self.faults else "interior maximum"
+
+
+def certify(found: Maximum, hessian: np.ndarray, n_units: float) -> Certificate:
+    """Collect the evidence on a maximum."""
+    return Certificate(
+        decrement=float(found.best.decrement),
+        gradient=float(np.max(np.abs(found.best.gradient)) / n_units),
+        smallest_eigenvalue=smallest_eigenvalue(unit_information(-hessian)[0]),
+        n_starts=found.n_starts,
+        n_agreeing=found.n_agreeing,
+        faults=found.faults,
+        other_maxima=tuple(float(c.value) for c in found.others),
+        message=MESSAGES[ResultCode(found.best.code)],
+    )
+
+
+def certify_regression(
+    found: RegressionMaximum, words: tuple[str, ...], n_units: float
+) -> Certificate:
+    """The evidence on a maximum, as for every other fit."""
+    information, smallest = -found.hessian, np.nan
+    diagonal = np.diag(information)
+    if np.all(np.isfinite(information)) and np.all(diagonal > 0):
+        unit = 1.0 / np.sqrt(diagonal)
+        smallest = float(np.linalg.eigvalsh(information * np.outer(unit, unit))[0])
+    gradient = float(np.max(np.abs(found.gradient)) / n_units)
+    message = MESSAGES[ResultCode(found.code)]
+    return Certificate(found.decrement, gradient, smallest, 1, 1, words, (), message)

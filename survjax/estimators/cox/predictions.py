@@ -1,0 +1,304 @@
+"""What a fitted proportional-hazards model says of each unit, as frames with bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special
+from sklearn.utils.validation import check_is_fitted
+
+from survjax._core.validation import check_length, check_per_unit, check_shares, check_times
+from survjax.cox import CoxFit, HazardTable, hazard_table
+from survjax.cox.fit import check_offset
+from survjax.estimators.covariates import check_covariates
+from survjax.estimators.frames import curve_frame, frame
+from survjax.estimators.lifetime.predictions import check_level
+from survjax.estimators.regression.parameter_table import ParameterTable
+from survjax.nonparametric.product_limit import normal_quantile
+from survjax.prediction.curves import natural_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class CoxPredictions(ParameterTable):
+    """Predictions of an estimator that holds `_cox` and the covariance of its coefficients.
+
+    Times and ages are in the unit of the durations that were fitted. With `ages`, every answer
+    is about the remaining life of units that still run at those ages.
+    """
+
+    _cox: CoxFit
+    coef_: np.ndarray
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self)
+
+    def _risk(self, x: np.ndarray) -> np.ndarray:
+        """Log relative hazards; coefficients that run away count as far as they were followed."""
+        # Column by column, so that equal units have equal risks: a matrix product rounds rows
+        # differently by their place, and equal risks count one half in a concordance.
+        risk = np.zeros(x.shape[0])
+        for column, coefficient in zip(x.T, self._cox.working, strict=True):
+            risk += coefficient * column
+        return risk
+
+    def predict(self, X: Any, offset: Any = None) -> np.ndarray:
+        """Risk score of each unit: the log of its hazard over that where all columns are zero.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+        offset : array-like of shape (n,), optional
+            Known part of each unit's log hazard, as in `fit`; 0 by default.
+
+        Returns
+        -------
+        array of shape (n,)
+            X @ coef_ + offset; higher is worse.
+        """
+        self._check_fitted()
+        x = check_covariates(self, X, reset=False)
+        return self._risk(x) + offsets(offset, x.shape[0])
+
+    def predict_survival(
+        self,
+        X: Any,
+        times: Any,
+        ages: Any = None,
+        level: float | None = 0.95,
+        strata: Any = None,
+        offset: Any = None,
+    ) -> pd.DataFrame:
+        """Chance of each unit to run on, at each of several times.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates. A frame keeps its index.
+        times : array-like of shape (m,)
+            Times from birth, or from `ages` on.
+        ages : array-like of shape (n,), optional
+            Time each unit has survived.
+        level : float or None, default 0.95
+            Of the confidence bounds; None leaves them out.
+        strata : array-like of shape (n,), optional
+            Stratum of each unit, where the model was fitted with strata.
+        offset : array-like of shape (n,), optional
+            Known part of each unit's log hazard, as in `fit`; 0 by default.
+
+        Returns
+        -------
+        DataFrame
+            One row a unit; columns are pairs (what, time) with `survival`, `lower` and `upper`,
+            so that `found["survival"]` is the table of chances. With `level=None`, that table
+            itself. NaN where a time lies beyond the last failure (of the unit's stratum), of
+            which the model knows nothing.
+        """
+        z, ages = self._units(X, ages)
+        known_part = offsets(offset, z.shape[0])
+        t = check_times(np.atleast_1d(np.asarray(times)), "times", zero=True)
+        value, error = np.empty((2, z.shape[0], t.size))
+        for table, rows in self._by_stratum(strata, z.shape[0]):
+            found = self._ahead(table, z[rows], ages[rows], t, known_part[rows])
+            value[rows], error[rows] = found
+        parts = {"survival": natural_value("survival", value)}
+        if level is not None:
+            reach = normal_quantile(check_level(level)) * error
+            parts["lower"] = natural_value("survival", value + reach)
+            parts["upper"] = natural_value("survival", value - reach)
+        return curve_frame(parts, t, like=X)
+
+    def predict_quantile(
+        self,
+        X: Any,
+        quantiles: Any = (0.1, 0.5, 0.9),
+        ages: Any = None,
+        level: float = 0.95,
+        strata: Any = None,
+        offset: Any = None,
+    ) -> pd.DataFrame:
+        """Times by which given shares of units like each have failed, with bounds.
+
+        Parameters
+        ----------
+        X, ages, level, strata, offset
+            As in `predict_survival`. With `ages`, times are remaining lives.
+        quantiles : sequence of float, default (0.1, 0.5, 0.9)
+            Shares failed.
+
+        Returns
+        -------
+        DataFrame
+            `q10, q10_lower, q10_upper, q50, ...`, one row a unit; inf where the failures that
+            were observed end before that share is reached, NaN where they end before the unit's
+            age.
+        """
+        z, ages = self._units(X, ages)
+        known_part = offsets(offset, z.shape[0])
+        reach = normal_quantile(check_level(level))
+        shares, names = check_shares(quantiles)
+        columns: dict[str, np.ndarray] = {}
+        for share, name in zip(shares, names, strict=True):
+            for suffix, side in (("", 0.0), ("_lower", reach), ("_upper", -reach)):
+                found = np.empty(z.shape[0])
+                for table, rows in self._by_stratum(strata, z.shape[0]):
+                    since = table.place(ages[rows, None])
+                    target = np.log(-np.log1p(-share)) - known_part[rows]
+                    place = table.quantile(z[rows], since, target, side)
+                    times = np.append(table.times, np.inf)[place - 1] - ages[rows]
+                    found[rows] = np.where(ages[rows] < table.last, times, np.nan)
+                columns[name + suffix] = found
+        return frame(columns, like=X)
+
+    def predict_rul(
+        self,
+        X: Any,
+        ages: Any = None,
+        quantiles: Any = (0.1, 0.5, 0.9),
+        level: float = 0.95,
+        strata: Any = None,
+        horizon: Any = None,
+        offset: Any = None,
+    ) -> pd.DataFrame:
+        """Remaining useful life of each unit: quantiles with confidence bounds.
+
+        There is no mean: this model knows nothing of the time after the last failure. A model
+        with a family, such as AcceleratedLifetime, does. Within a horizon there is one.
+
+        Parameters
+        ----------
+        X, ages, quantiles, level, strata, offset
+            As in `predict_quantile`.
+        horizon : float or array-like of shape (n,), optional
+            Adds the restricted mean: the mean time that a unit runs within this time ahead.
+
+        Returns
+        -------
+        DataFrame
+            `q10, q10_lower, q10_upper, q50, ...`, one row a unit; with a horizon
+            `restricted_mean, restricted_mean_lower, restricted_mean_upper` before them, NaN where
+            the horizon reaches beyond the last failure (of the unit's stratum).
+        """
+        table = self.predict_quantile(X, quantiles, ages, level, strata, offset)
+        if horizon is None:
+            return table
+        z, ages = self._units(X, ages)
+        known_part = offsets(offset, z.shape[0])
+        ahead = check_per_unit(horizon, ages.size, "horizon")
+        mean, error = np.empty((2, z.shape[0]))
+        for hazards, rows in self._by_stratum(strata, z.shape[0]):
+            mean[rows], error[rows] = hazards.restricted_mean(
+                z[rows], ages[rows], ahead[rows], known_part[rows]
+            )
+        sides = bounds_within(ahead, mean, error, check_level(level))
+        parts = zip(("", "_lower", "_upper"), (mean, *sides), strict=True)
+        found = {f"restricted_mean{suffix}": part for suffix, part in parts}
+        return frame(found | {str(name): table[name].to_numpy() for name in table}, like=X)
+
+    def failure_probability(
+        self,
+        X: Any,
+        ages: Any = None,
+        horizon: Any = 1.0,
+        level: float = 0.95,
+        strata: Any = None,
+        offset: Any = None,
+    ) -> pd.DataFrame:
+        """P(a unit fails within the horizon, given that it reached its age), with bounds.
+
+        Parameters
+        ----------
+        X, ages, level, strata, offset
+            As in `predict_survival`.
+        horizon : float or array-like of shape (n,), default 1
+            Time ahead, in the unit of the durations.
+
+        Returns
+        -------
+        DataFrame
+            `failure_probability, lower, upper`, one row a unit; NaN where the horizon reaches
+            beyond the last failure (of the unit's stratum), of which the model knows nothing.
+        """
+        z, ages = self._units(X, ages)
+        known_part = offsets(offset, z.shape[0])
+        ahead = check_per_unit(horizon, ages.size, "horizon", zero=True)
+        value, error = np.empty((2, z.shape[0]))
+        for table, rows in self._by_stratum(strata, z.shape[0]):
+            found = self._ahead(table, z[rows], ages[rows], ahead[rows, None], known_part[rows])
+            value[rows], error[rows] = (part[:, 0] for part in found)
+        reach = normal_quantile(check_level(level)) * error
+        names = ("failure_probability", "lower", "upper")
+        ends = (value, value - reach, value + reach)
+        parts = zip(names, ends, strict=True)
+        return frame({name: natural_value("cdf", part) for name, part in parts}, like=X)
+
+    def _ahead(
+        self,
+        table: HazardTable,
+        z: np.ndarray,
+        ages: np.ndarray,
+        ahead: np.ndarray,
+        offset: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log hazards over times ahead, and errors; NaN beyond the last failure: both (n, m)."""
+        stop = ages[:, None] + ahead
+        found, error = table.log_hazard(z, table.place(stop), table.place(ages[:, None]))
+        # In no time nothing happens, at any age.
+        known = table.knows(stop) | (ahead == 0.0)
+        return np.where(known, found + offset[:, None], np.nan), np.where(known, error, np.nan)
+
+    def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Standardized covariates, and one age for each unit."""
+        self._check_fitted()
+        x = check_covariates(self, X, reset=False)
+        given = 0.0 if ages is None else ages
+        found = check_per_unit(given, x.shape[0], "ages", zero=True)
+        return (x - self._cox.sets.center) / self._cox.sets.scale, found
+
+    def _by_stratum(self, strata: Any, n: int) -> list[tuple[HazardTable, np.ndarray]]:
+        """Each stratum's table, with the rows that belong to it."""
+        labels = self._cox.strata
+        if labels == (None,):
+            if strata is not None:
+                raise ValueError("strata were given, but the model was fitted without strata")
+            return [(self._table(0), np.arange(n))]
+        if strata is None:
+            raise ValueError(
+                f"the model was fitted with strata {labels[:5]}: pass strata=, one for each row"
+            )
+        given = np.asarray(strata)
+        check_length(given, n, "strata")
+        number = {name: i for i, name in enumerate(labels)}
+        if not all(name in number for name in given.tolist()):
+            given = np.array([str(name) for name in given])  # as labels without an order are kept
+        unknown = [name for name in given.tolist() if name not in number]
+        if unknown:
+            raise ValueError(f"no unit of stratum {unknown[0]!r} was fitted; known: {labels[:10]}")
+        code = np.array([number[name] for name in given.tolist()])
+        return [(self._table(i), np.flatnonzero(code == i)) for i in np.unique(code)]
+
+    def _table(self, number: int) -> HazardTable:
+        """Hazards of a stratum, laid out when they are first asked for."""
+        tables = self.__dict__.setdefault("_tables", {})
+        if number not in tables:
+            tables[number] = hazard_table(self._cox, number, self.covariance_)
+        return tables[number]
+
+
+def offsets(offset: Any, n: int) -> np.ndarray:
+    """Known parts of n log hazards; zeros by default."""
+    return np.zeros(n) if offset is None else check_offset(offset, n)
+
+
+def bounds_within(horizon: Any, mean: Any, error: Any, level: float) -> tuple[Any, Any]:
+    """Bounds of a mean time within a horizon, by the delta method on the logit of its share."""
+    mean = np.asarray(mean)
+    share = mean / horizon
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = normal_quantile(level) * error / (mean * (1.0 - share))
+        reach = np.where(error > 0, reach, 0.0 * error)
+        low, high = (horizon * special.expit(special.logit(share) + s * reach) for s in (-1, 1))
+    return low, high

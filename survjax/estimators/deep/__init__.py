@@ -1,0 +1,1 @@
+"""A mixture of Weibulls whose parameters a network gives."""

@@ -1,0 +1,1 @@
+"""Estimators of one lifetime for all units."""

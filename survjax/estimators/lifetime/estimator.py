@@ -1,0 +1,272 @@
+"""An estimator of one lifetime for all units: what it does whatever the lifetime."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from survjax._core.callers import users_level
+from survjax._core.precision import double_precision
+from survjax._core.validation import as_column, check_events, check_failed, check_times
+from survjax.data.observations import Observations
+from survjax.data.recording import has_ties, tabulate
+from survjax.estimators.certificate import certify
+from survjax.estimators.lifetime.intervals import Intervals
+from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
+from survjax.estimators.lifetime.report import Report
+from survjax.estimators.lifetime.state import ordered
+from survjax.estimators.memberships import membership_table
+from survjax.estimators.messages import FitWarning, NoFiniteMaximum
+from survjax.estimators.parameters import Parameters
+from survjax.estimators.plots import Films
+from survjax.estimators.unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
+from survjax.fitting.coreset import is_plain
+from survjax.fitting.search import Interior, Maximum, Settings
+from survjax.likelihood.rows import contributions
+from survjax.likelihood.template import Template
+from survjax.prediction.curves import membership_logits
+from survjax.uncertainty.modes import bounded_memberships, weigh
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
+    """Fit, score and membership of an estimator that says which lifetime it fits, and how."""
+
+    resolution: float | str | None
+    rounding: str
+    max_shape: float
+    min_component_weight: float
+
+    def _settings(self) -> Settings:
+        """How the hyper-parameters have a model fitted."""
+        return Settings(
+            n_starts=self.n_starts,
+            rule=Interior(self.max_shape, self.min_component_weight),
+            tol=self.tol,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+        )
+
+    @property
+    @abstractmethod
+    def _has_components(self) -> bool:
+        """Whether the lifetime is a mixture of several."""
+
+    @abstractmethod
+    def _maximize(self, rows: Observations) -> None:
+        """Find the answer on checked rows, and keep it (`_keep`)."""
+
+    @double_precision
+    def fit(
+        self,
+        durations: Any,
+        event_observed: Any = None,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Fit to lifetimes, some of them still running.
+
+        Parameters
+        ----------
+        durations : array-like of shape (n,), or Observations
+            Time to failure, or time survived so far, in any one unit of time.
+        event_observed : array-like of shape (n,), optional
+            True (1) where the failure was seen, False (0) where the unit still ran.
+        entry : array-like of shape (n,), optional
+            Age at which each unit came under observation.
+        sample_weight : array-like of shape (n,), optional
+            How many units each row stands for; fractions are fine.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For input that is not a set of lifetimes.
+        NoFiniteMaximum
+            Where the likelihood rises without end, so that no Weibull is the answer.
+        """
+        if entry is None and sample_weight is None and not isinstance(durations, Observations):
+            durations, event_observed, sample_weight = _counted(durations, event_observed)
+        rows = self._rows_of(durations, event_observed, entry, sample_weight)
+        if rows is not durations and self._has_components:
+            warn_of_unnamed_units(rows, None, COUNTS, ONE_ROW)
+        return self._fit(rows)
+
+    def _rows_of(
+        self, durations: Any, event_observed: Any, entry: Any, sample_weight: Any
+    ) -> Observations:
+        """The rows that the arguments of `fit` and `score` describe."""
+        if isinstance(durations, Observations):
+            if any(given is not None for given in (event_observed, entry, sample_weight)):
+                raise ValueError("Observations hold events, entry and weights: pass them alone")
+            return durations
+        return Observations.from_durations(
+            durations,
+            event_observed,
+            entry=entry,
+            sample_weight=sample_weight,
+            resolution=self.resolution,
+            rounding=self.rounding,
+        )
+
+    @double_precision
+    def fit_interval(
+        self, lower: Any, upper: Any, *, entry: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Fit to bounds: each unit failed in (lower, upper].
+
+        Parameters
+        ----------
+        lower, upper : array-like of shape (n,)
+            lower == upper is an exact failure, upper = inf a unit still running, lower = 0 one
+            found failed at its first inspection.
+        entry, sample_weight : array-like of shape (n,), optional
+            As in `fit`.
+        """
+        rows = Observations.from_intervals(lower, upper, entry=entry, sample_weight=sample_weight)
+        return self._fit(rows)
+
+    def _fit(self, rows: Observations, warn: bool = True) -> Self:
+        """Compress, find the maximum, and keep the answer with its certificate."""
+        self._check_parameters()
+        rows = rows.without_padding()
+        if rows.n_rows and has_ties(rows.lower):
+            rows = rows.compressed()
+        self._check_events(rows)
+        self._maximize(rows)
+        if warn:
+            self._warn(rows)
+        return self
+
+    def _check_events(self, rows: Observations) -> None:
+        """Refuse data in which nothing has failed."""
+        if rows.n_events == 0:
+            raise NoFiniteMaximum(
+                f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
+                "are long: a fit needs failures (event_observed = 1)"
+            )
+
+    def _keep(self, template: Template, rows: Observations, found: Maximum) -> None:
+        """Set the fitted attributes, components in the order of their medians."""
+        self._forget()
+        self._template = template
+        x, hessian = ordered(template, found.best)
+        self.parameters_ = x
+        self.converged_ = not found.faults
+        self.covariance_ = (
+            np.linalg.inv(-hessian) if self.converged_ else np.full((x.size, x.size), np.nan)
+        )
+        self.log_likelihood_ = float(found.best.value)
+        self.n_units_, self.n_events_ = rows.n_units, rows.n_events
+        self._derive()
+        self._maxima = None
+        if self.converged_:
+            self._maxima = weigh(
+                template,
+                x,
+                hessian,
+                found.best.value,
+                found.others,
+                self._settings().rule,
+                rows.n_units,
+            )
+        self.n_iter_ = found.best.n_iter
+        self.certificate_ = certify(found, hessian, self.n_units_)
+        path = np.empty((0, x.size)) if found.best.path is None else found.best.path
+        self._rows, self._path = rows, np.concatenate([found.start[None], path, found.best.x[None]])
+
+    def _warn(self, rows: Observations) -> None:
+        """Tell the user what the numbers alone would hide."""
+        if not self.converged_:
+            warnings.warn(
+                f"no interior maximum with {self._template.n_components} components: "
+                f"{'; '.join(self.certificate_.faults)}. What is kept instead is a penalized fit, "
+                "without bounds. Try fewer components, or resolution= if durations are rounded",
+                FitWarning,
+                stacklevel=users_level(),
+            )
+        elif self._template.n_components > 1 and rows.entry is None and is_plain(rows):
+            tied = float(np.sum(rows.weight[(rows.event > 0) & (rows.weight > 1)]))
+            if tied > 0.5 * self.n_events_ and self.resolution is None:
+                warnings.warn(
+                    f"{tied:.0f} of {self.n_events_:.0f} failures share their time with another: "
+                    "if durations were rounded, pass resolution= (a width or 'auto'), since the "
+                    "density of tied times favors components that collapse on one of them",
+                    FitWarning,
+                    stacklevel=users_level(),
+                )
+
+    @double_precision
+    def membership(
+        self, ages: Any, event_observed: Any = None, level: float | None = 0.95
+    ) -> pd.DataFrame:
+        """P(unit belongs to each component), given what is known of it.
+
+        Parameters
+        ----------
+        ages : array-like of shape (n,)
+            Age of each unit: still running then, or failed then.
+        event_observed : array-like of shape (n,), optional
+            True where the unit failed at its age. None: all still run.
+        level : float or None, default 0.95
+            Of the confidence bounds, by the delta method on the logit; None leaves them out.
+
+        Returns
+        -------
+        DataFrame
+            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row a unit;
+            the chances of a unit add up to one. Among survivors the frail are rarer than at birth.
+        """
+        self._check_fitted()
+        if not self._template.is_mixture:
+            name = type(self.lifetime_).__name__
+            raise ValueError(f"membership is of the components of a mixture, and this is a {name}")
+        given, ages = ages, check_times(ages, "ages", zero=True)
+        failed = check_failed(event_observed, ages)
+        if level is None:
+            logits, _ = membership_logits(self.lifetime_, None, ages, failed)
+            return membership_table(logits, None, given)
+        logits, *ends = bounded_memberships(
+            self.lifetime_, self.covariance_, self._maxima, ages, failed, check_level(level)
+        )
+        return membership_table(logits, (ends[0], ends[1]), given)
+
+    @double_precision
+    def score(
+        self,
+        durations: Any,
+        event_observed: Any = None,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+    ) -> float:
+        """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
+        self._check_fitted()
+        rows = self._rows_of(durations, event_observed, entry, sample_weight)
+        if not rows.weight.any():
+            raise ValueError("nothing is known of any unit: all still run at age zero")
+        terms = contributions(self.lifetime_, rows)
+        return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
+
+
+def _counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
+    """Merge equal rows by counting, where many durations lie on a grid; else change nothing."""
+    array = as_column(durations, "durations")
+    if array.dtype.kind not in "iuf" or array.shape[0] < 20_000:
+        return durations, event_observed, None
+    if not has_ties(array):
+        return durations, event_observed, None
+    if array.dtype.kind == "f" and not (array.min() > 0 and array.max() < np.inf):
+        return durations, event_observed, None
+    events = check_events(event_observed, array.shape[0])
+    table = tabulate(array, events)
+    return (durations, event_observed, None) if table is None else table

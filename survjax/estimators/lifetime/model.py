@@ -1,0 +1,177 @@
+"""The estimator of any lifetime."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from survjax._core.pytree import parameter_items, rebuilt
+from survjax._core.validation import check_count, check_positive, random_generator
+from survjax.data.observations import Observations
+from survjax.data.recording import check_resolution, check_rounding
+from survjax.estimators.lifetime.estimator import LifetimeEstimator
+from survjax.estimators.lifetime.settings import check_max_shape
+from survjax.estimators.lifetime.state import FittedState
+from survjax.estimators.messages import NoFiniteMaximum, likely_cause
+from survjax.estimators.saving.kinds import Distribution
+from survjax.fitting.search import search
+from survjax.lifetimes import Lifetime, Mixture, families
+from survjax.likelihood.template import Template
+
+
+class LifetimeModel(LifetimeEstimator):
+    r"""One lifetime for all units, of any family or of your own, fitted by Newton's method.
+
+    Parameters
+    ----------
+    lifetime : str or Lifetime, default "weibull"
+        "weibull", "exponential", "lognormal", "loglogistic" (see
+        `survjax.lifetimes.families`); or a `Lifetime` of `survjax.lifetimes` or of your own: a
+        family, or a `Mixture` of one or several families.
+        The parameters of a lifetime are no more than first guesses, and only where its family
+        does not say itself where to begin.
+    resolution : float or "auto", optional
+        Width to which durations were rounded: failures then count as the interval they stand
+        for. None fits the density of the numbers as they are.
+    rounding : {"up", "nearest", "down"}, default "up"
+        How they were rounded.
+    n_starts : int, default 16
+        Starts of a mixture.
+    max_iter : int, default 100
+        Newton iterations from each start.
+    tol : float, default 1e-9
+        Newton decrement at which an iteration stops: the distance left, in standard errors.
+    max_shape : float, default 60
+        Components of a mixture that are steeper than a Weibull of this shape are collapses on
+        single times, not answers.
+    min_component_weight : float, default 1.5
+        Expected units that each component of a mixture must hold.
+    random_state : int or numpy.random.Generator, default 0
+        Seeds the random starts.
+
+    Attributes
+    ----------
+    lifetime_ : Lifetime
+        The fitted lifetime.
+    parameters_, parameter_names_ : array of shape (p,), tuple of str
+        Unconstrained, such as `log_scale`.
+    covariance_ : array of shape (p, p)
+        Inverse of the observed information; NaN where there is no interior maximum.
+    log_likelihood_, aic_, bic_ : float
+        At the optimum; BIC counts units.
+    n_iter_ : int
+        Newton iterations of the answer.
+    converged_ : bool
+        Whether the answer is an interior maximum.
+    certificate_ : Certificate
+        What that verdict stands on.
+    history_ : DataFrame
+        Log-likelihood and parameters along the path to the answer.
+
+    Notes
+    -----
+    Derivatives of the likelihood are exact: by automatic differentiation in z = shape (log t -
+    log scale) for families of location and scale, along each parameter for any other. Whoever
+    writes a family of two methods, `log_hazard` and `cumulative_hazard`, gets every kind of
+    censoring and truncation, bounds, remaining life and pictures.
+
+    Examples
+    --------
+    >>> from survjax import LifetimeModel
+    >>> model = LifetimeModel("lognormal").fit([3.0, 5.0, 8.0, 9.0, 12.0], [1, 1, 1, 0, 1])
+    >>> model.converged_, model.parameter_names_
+    (True, ('log_scale', 'log_shape'))
+    >>> list(model.summary().index)
+    ['scale', 'shape', 'mean', 'q10', 'q50']
+    """
+
+    _saved: ClassVar[Mapping[str, Any]] = {**FittedState._saved, "lifetime_": Distribution()}
+
+    def __init__(
+        self,
+        lifetime: str | Lifetime = "weibull",
+        *,
+        resolution: float | str | None = None,
+        rounding: str = "up",
+        n_starts: int = 16,
+        max_iter: int = 100,
+        tol: float = 1e-9,
+        max_shape: float = 60.0,
+        min_component_weight: float = 1.5,
+        random_state: Any = 0,
+    ) -> None:
+        self.lifetime = lifetime
+        self.resolution = resolution
+        self.rounding = rounding
+        self.n_starts = n_starts
+        self.max_iter = max_iter
+        self.tol = tol
+        self.max_shape = max_shape
+        self.min_component_weight = min_component_weight
+        self.random_state = random_state
+
+    @property
+    def _has_components(self) -> bool:
+        return isinstance(self.lifetime, Mixture)
+
+    def _maximize(self, rows: Observations) -> None:
+        template = template_of(self.lifetime)
+        found = search(template, rows, self._settings())
+        if found.faults and template.n_components == 1:
+            log_shape = float(np.sum(found.best.x[template.log_shapes]))
+            raise NoFiniteMaximum(
+                f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
+                f"no finite maximum: {found.faults[0]}, and the parameters ran to "
+                f"{_named(template, found.best.x)}. {likely_cause(rows, log_shape)}"
+            )
+        self._keep(template, rows, found)
+
+    def _saved_template(self) -> Template:
+        return Template(self.lifetime_)
+
+    def _check_parameters(self) -> None:
+        """Check the hyper-parameters."""
+        template_of(self.lifetime)
+        for name in ("n_starts", "max_iter"):
+            check_count(getattr(self, name), name)
+        check_positive(self.tol, "tol")
+        check_positive(self.min_component_weight, "min_component_weight", zero=True)
+        check_max_shape(self.max_shape)
+        check_rounding(self.rounding)
+        if self.resolution is not None:
+            check_resolution(self.resolution)
+        random_generator(self.random_state)
+
+
+def template_of(lifetime: Any, name: str = "lifetime") -> Template:
+    """The template of a family's name or of a lifetime, whose parameters become numbers."""
+    if isinstance(lifetime, str):
+        known = families()
+        if lifetime not in known:
+            names = ", ".join(map(repr, known))
+            raise ValueError(f"{name} must be one of {names}, or a Lifetime, got {lifetime!r}")
+        family = known[lifetime]
+        return Template(family(*np.zeros(len(dataclasses.fields(family)))))
+    if isinstance(lifetime, type) and issubclass(lifetime, Lifetime):
+        raise ValueError(
+            f"{name} must be a Lifetime with parameters, such as {lifetime.__name__}(0.0, ...), "
+            f"got the class {lifetime.__name__} itself"
+        )
+    if not isinstance(lifetime, Lifetime):
+        raise ValueError(
+            f"{name} must be the name of a family or a Lifetime, got {type(lifetime).__name__}"
+        )
+    values = [np.asarray(value, np.float64) for _, value in parameter_items(lifetime)]
+    if not values:
+        raise ValueError(f"{type(lifetime).__name__} has no parameters to fit")
+    return Template(rebuilt(lifetime, values))
+
+
+def _named(template: Template, x: np.ndarray) -> str:
+    """Parameters by name, as people read them."""
+    values = template.values(x)
+    pairs = zip(template.quantities, values, strict=True)
+    return ", ".join(f"{quantity.name} {value:.3g}" for quantity, value in pairs)

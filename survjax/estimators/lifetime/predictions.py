@@ -1,0 +1,250 @@
+"""What follows from a fitted lifetime: curves, remaining life and their bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from survjax._core.precision import double_precision
+from survjax._core.validation import (
+    as_floats,
+    check_per_unit,
+    check_rows,
+    check_shares,
+    check_size,
+    check_times,
+    random_generator,
+)
+from survjax.estimators.frames import frame
+from survjax.estimators.messages import NotFittedError
+from survjax.prediction.curves import evaluate, natural_value, times_at
+from survjax.prediction.remaining_life import prediction_interval
+from survjax.uncertainty.modes import Maxima, bounded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+#: A level nearer to one leaves nothing of the tails in 64 bits.
+HIGHEST_LEVEL = 1.0 - 2.0**-50
+
+
+def check_level(level: Any) -> float:
+    """Check a confidence level."""
+    if not isinstance(level, (int, float, np.number)) or not 0.0 < float(level) < 1.0:
+        raise ValueError(f"level must lie between 0 and 1, such as 0.95, got {level!r}")
+    if float(level) > HIGHEST_LEVEL:
+        raise ValueError(f"level must be at most {HIGHEST_LEVEL:.16g}, got {float(level)!r}")
+    return float(level)
+
+
+class FittedLifetime:
+    """Methods of an estimator that holds `lifetime_` and `covariance_`.
+
+    Times and ages are in the unit of the durations that were fitted. With `ages`, a curve is
+    that of the remaining life: `survival(t, ages=a)` is the chance to run t longer, having
+    reached a. Arguments broadcast.
+    """
+
+    lifetime_: Any
+    covariance_: np.ndarray
+    #: Other maxima of the likelihood that bounds take into account, where there are any.
+    _maxima: Maxima | None = None
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "lifetime_"):
+            name = type(self).__name__
+            raise NotFittedError(f"this {name} is not fitted yet: call fit first")
+
+    def _arguments(
+        self, curve: str, t: Any, ages: Any
+    ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+        """Checked times and ages of a curve, flat, and the shape that the answer should have."""
+        self._check_fitted()
+        t = _array(t, "q" if curve == "quantile" else "ages" if curve == "mean" else "t")
+        if curve == "quantile":
+            q = t.ravel()
+            check_rows(
+                q, (q >= 0) & (q < 1), "q", "at least 0 and below 1", "pass shares of failed units"
+            )
+        else:
+            check_times(t.ravel(), "t", zero=True)
+        ages = np.zeros(()) if ages is None else _array(ages, "ages")
+        check_times(ages.ravel(), "ages", zero=True)
+        if t.size == 0:
+            raise ValueError(f"{curve} needs at least one point, got an empty array")
+        try:
+            t, ages = np.broadcast_arrays(t, ages)
+        except ValueError:
+            raise ValueError(
+                f"points and ages must broadcast, got shapes {t.shape} and {ages.shape}"
+            ) from None
+        return t.ravel(), ages.ravel(), t.shape
+
+    @double_precision
+    def _curve(self, curve: str, t: Any, ages: Any) -> Any:
+        t, ages, shape = self._arguments(curve, t, ages)
+        values, _ = evaluate(self.lifetime_, None, (curve,), t[None], ages)
+        return _shaped(natural_value(curve, values[0]), shape)
+
+    def survival(self, t: Any, *, ages: Any = None) -> Any:
+        """P(T > t), or the chance to run t longer having reached `ages`."""
+        return self._curve("survival", t, ages)
+
+    def hazard(self, t: Any, *, ages: Any = None) -> Any:
+        """Hazard rate at t (or at ages + t), per unit of time."""
+        return self._curve("hazard", t, ages)
+
+    def cumulative_hazard(self, t: Any, *, ages: Any = None) -> Any:
+        """Hazard integrated over (0, t), or over (ages, ages + t)."""
+        return self._curve("cumulative_hazard", t, ages)
+
+    def density(self, t: Any, *, ages: Any = None) -> Any:
+        """Probability density of the (remaining) life at t, per unit of time."""
+        return self._curve("density", t, ages)
+
+    def quantile(self, q: Any, *, ages: Any = None) -> Any:
+        """The (remaining) life by which a share q of the units has failed, 0 <= q < 1."""
+        return self._curve("quantile", q, ages)
+
+    @double_precision
+    def mean(self, *, ages: Any = None) -> Any:
+        """Mean life, or mean remaining life at `ages`."""
+        ages = np.zeros(()) if ages is None else _array(ages, "ages")
+        check_times(ages.ravel(), "ages", zero=True)
+        return self._curve("mean", np.zeros(ages.shape), ages)
+
+    def predict(self, ages: Any) -> np.ndarray:
+        """Mean remaining life of units that have reached `ages`, shape (n,)."""
+        self._check_fitted()
+        return np.atleast_1d(self.mean(ages=_array(ages, "ages")))
+
+    @double_precision
+    def predict_rul(
+        self, ages: Any, quantiles: Any = (0.1, 0.5, 0.9), level: float = 0.95
+    ) -> pd.DataFrame:
+        """Remaining useful life of units still running, with confidence bounds.
+
+        Parameters
+        ----------
+        ages : array-like of shape (n,)
+            Time each unit has survived. A Series keeps its index.
+        quantiles : sequence of float, default (0.1, 0.5, 0.9)
+            Shares failed: `q10` is the remaining life that nine units in ten exceed.
+        level : float, default 0.95
+            Of the confidence bounds, which carry the uncertainty of the fit (delta
+            method on the log scale; for quantiles of several components, where the band of the
+            curve reaches them). They bound the mean and the quantiles, not the life of one unit:
+            `predict_interval` does that.
+
+        Returns
+        -------
+        DataFrame
+            One row a unit: `mean, mean_lower, mean_upper, q10, q10_lower, q10_upper, ...`
+        """
+        self._check_fitted()
+        check_level(level)
+        given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
+        q, names = check_shares(quantiles)
+        # Units of one age have one answer: whole-number ages repeat.
+        distinct, back = np.unique(ages, return_inverse=True)
+        curves = ("mean", *("quantile",) * q.size)
+        t = np.concatenate([[0.0], q])[:, None] * np.ones(distinct.size)
+        values, _, lower, upper = bounded(
+            self.lifetime_, self.covariance_, self._maxima, curves, t, distinct, level
+        )
+        columns: dict[str, np.ndarray] = {}
+        for i, name in enumerate(["mean", *names]):
+            columns[name] = natural_value(curves[i], values[i])[back]
+            columns[f"{name}_lower"], columns[f"{name}_upper"] = lower[i][back], upper[i][back]
+        return frame(columns, like=given)
+
+    @double_precision
+    def predict_interval(self, ages: Any, level: float = 0.95) -> pd.DataFrame:
+        """Where the realized remaining life of each unit will fall.
+
+        Parameters
+        ----------
+        ages : array-like of shape (n,)
+            Time each unit has survived. A Series keeps its index.
+        level : float, default 0.95
+            Chance that the interval holds the life that comes true; both the spread of lives
+            and the uncertainty of the fit are in it.
+
+        Returns
+        -------
+        DataFrame
+            Columns `lower` and `upper`, one row a unit; 0 or infinite where so few failures
+            are behind the fit that they leave that end open.
+        """
+        self._check_fitted()
+        check_level(level)
+        given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
+        distinct, back = np.unique(ages, return_inverse=True)
+        low, high = prediction_interval(self.lifetime_, self.covariance_, distinct, level)
+        return frame({"lower": low[back], "upper": high[back]}, like=given)
+
+    @double_precision
+    def failure_probability(
+        self, ages: Any, horizon: Any = 1.0, level: float = 0.95
+    ) -> pd.DataFrame:
+        """P(a unit fails within the horizon, given that it reached its age), with bounds.
+
+        The discrete hazard: with ages in months and `horizon=1`, the chance to fail in the
+        next month having lived until now.
+
+        Parameters
+        ----------
+        ages : array-like of shape (n,)
+            Time each unit has survived. A Series keeps its index.
+        horizon : float or array-like of shape (n,), default 1.0
+            Length of the period ahead.
+        level : float, default 0.95
+            Of the confidence bounds, which carry the uncertainty of the fit.
+
+        Returns
+        -------
+        DataFrame
+            `failure_probability, lower, upper`, one row a unit.
+        """
+        self._check_fitted()
+        check_level(level)
+        given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
+        t = check_per_unit(horizon, ages.size, "horizon", zero=True)
+        values, _, lower, upper = bounded(
+            self.lifetime_, self.covariance_, self._maxima, ("cdf",), t[None], ages, level
+        )
+        chance = natural_value("cdf", values[0])
+        columns = {"failure_probability": chance, "lower": lower[0], "upper": upper[0]}
+        return frame(columns, like=given)
+
+    @double_precision
+    def sample(self, n: int, *, random_state: Any = None) -> np.ndarray:
+        """Draw n random lifetimes, shape (n,).
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        random_state : int or numpy.random.Generator, optional
+            The estimator's own by default.
+        """
+        self._check_fitted()
+        check_size(n)
+        if random_state is None:
+            random_state = getattr(self, "random_state", 0)
+        rng = random_generator(random_state)
+        # The cumulative hazard of a lifetime is a unit exponential.
+        return times_at(self.lifetime_, rng.exponential(size=int(n)))
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    """Numbers of any shape as float64."""
+    array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+    return as_floats(array.ravel(), name).reshape(array.shape)
+
+
+def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> Any:
+    """An array of the asked shape; a plain float for a scalar."""
+    return values.reshape(shape) if shape else float(values[0])

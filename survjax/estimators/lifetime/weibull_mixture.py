@@ -1,0 +1,178 @@
+"""The Weibull mixture: a fleet that hides several sub-populations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from survjax.data.observations import Observations
+from survjax.estimators.lifetime.determined import warn_undetermined
+from survjax.estimators.lifetime.estimator import LifetimeEstimator
+from survjax.estimators.lifetime.selection import select
+from survjax.estimators.lifetime.settings import check_settings
+from survjax.estimators.lifetime.state import MixtureState
+from survjax.estimators.messages import NoFiniteMaximum, likely_cause, shape_direction
+from survjax.fitting.search import Maximum, search
+from survjax.likelihood.template import weibull_template
+from survjax.uncertainty.determined import log_errors
+
+
+class WeibullMixture(MixtureState, LifetimeEstimator):
+    r"""Mixture of Weibull lifetimes, fitted by Newton's method from many starts.
+
+    Parameters
+    ----------
+    n_components : int or {"bic", "aic", "icl"}, default 2
+        Number of sub-populations K. 1 is the plain Weibull; a criterion tries 1 to
+        `max_components` and keeps the table of what it compared in `selection_`.
+    max_components : int, default 4
+        The most that a criterion tries.
+    resolution : float or "auto", optional
+        Width to which durations were rounded: failures then count as the interval they stand
+        for. None fits the density of the numbers as they are.
+    rounding : {"up", "nearest", "down"}, default "up"
+        How they were rounded.
+    n_starts : int, default 16
+        Starts for each component beyond the first.
+    max_iter : int, default 100
+        Newton iterations of each climb.
+    tol : float, default 1e-9
+        Newton decrement at which a climb stops: the distance left, in standard errors.
+    max_shape : float, default 60
+        Steeper components are collapses on single times, not answers.
+    min_component_weight : float, default 1.5
+        Expected units that each component must hold.
+    random_state : int or numpy.random.Generator, default 0
+        Seeds the random starts.
+
+    Attributes
+    ----------
+    weights_, shapes_, scales_ : arrays of shape (K,)
+        Components in the order of their medians.
+    log_likelihood_, aic_, bic_ : float
+        At the optimum; BIC counts units.
+    n_iter_ : int
+        Newton iterations of the last climb.
+    converged_ : bool
+        Whether the answer is an interior maximum: gradient zero, Hessian negative definite,
+        components within the rules above.
+    certificate_ : Certificate
+        What that verdict stands on.
+    lifetime_ : Mixture
+        The fitted lifetime.
+    parameters_, parameter_names_ : array of shape (p,), tuple of str
+        Unconstrained: logits of the weights, log scales, log shapes.
+    covariance_ : array of shape (p, p)
+        Inverse of the observed information; NaN where there is no interior maximum.
+    history_ : DataFrame
+        Log-likelihood and natural parameters along the way from the start.
+    selection_ : DataFrame
+        Criteria of each number of components, where one was asked to choose.
+
+    Notes
+    -----
+    S(t) = \sum_k w_k exp(-(t / scale_k)^{shape_k}). The likelihood of a mixture is unbounded (a
+    component can collapse on one failure time), so the estimate is the highest interior local
+    maximum. No penalty is added to what is climbed. Only where no interior maximum is found, the
+    one with the vanishing penalty of Chen, Tan and Zhang (2008) stands in: `converged_` is False,
+    a warning says why, and there are no bounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from survjax import WeibullMixture
+    >>> rng = np.random.default_rng(0)
+    >>> early, late = 5 * rng.weibull(0.8, 80), 40 * rng.weibull(3.0, 120)
+    >>> lives = np.concatenate([early, late])
+    >>> model = WeibullMixture(2).fit(np.minimum(lives, 50.0), lives <= 50.0)
+    >>> model.converged_
+    True
+    >>> table = model.predict_rul([10.0, 30.0])
+    >>> list(table.columns[:3])
+    ['mean', 'mean_lower', 'mean_upper']
+    """
+
+    def __init__(
+        self,
+        n_components: int | str = 2,
+        *,
+        max_components: int = 4,
+        resolution: float | str | None = None,
+        rounding: str = "up",
+        n_starts: int = 16,
+        max_iter: int = 100,
+        tol: float = 1e-9,
+        max_shape: float = 60.0,
+        min_component_weight: float = 1.5,
+        random_state: Any = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.max_components = max_components
+        self.resolution = resolution
+        self.rounding = rounding
+        self.n_starts = n_starts
+        self.max_iter = max_iter
+        self.tol = tol
+        self.max_shape = max_shape
+        self.min_component_weight = min_component_weight
+        self.random_state = random_state
+
+    @property
+    def _has_components(self) -> bool:
+        return self.n_components != 1
+
+    def _maximize(self, rows: Observations) -> None:
+        if isinstance(self.n_components, str):
+            select(self, rows)
+        else:
+            self._fit_components(rows, self.n_components)
+
+    def _fit_components(self, rows: Observations, k: int) -> None:
+        """Fit K components."""
+        if k > rows.n_rows:
+            self._single(rows)  # data that admit no single Weibull deserve to hear that instead
+            raise NoFiniteMaximum(
+                f"{k} components cannot be told apart by {rows.n_rows} different rows: ask for "
+                "far fewer, or for n_components='bic'"
+            )
+        if k == 1:
+            found = self._single(rows)
+        else:
+            found = search(weibull_template(k), rows, self._settings())
+            if found.faults:
+                # Data that admit no single Weibull deserve to hear that instead.
+                self._single(rows)
+        self._keep(weibull_template(k), rows, found)
+
+    def _single(self, rows: Observations) -> Maximum:
+        """The single Weibull's maximum: data without one admit no mixture either."""
+        template = weibull_template(1)
+        found = search(template, rows, self._settings())
+        if found.faults:
+            log_shape = float(found.best.x[template.log_shapes][0])
+            raise NoFiniteMaximum(
+                f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
+                f"no finite maximum: {found.faults[0]}, and {shape_direction(log_shape)}. "
+                f"{likely_cause(rows, log_shape)}"
+            )
+        return found
+
+    def _check_parameters(self) -> None:
+        """Check the hyper-parameters."""
+        check_settings(self)
+
+    @property
+    def undetermined_(self) -> tuple[str, ...]:
+        """Means and percentiles that the data do not determine; empty for most fits.
+
+        `mean_1`, ... are the components' mean lives, `mean` and `q01` to `q99` those of the fleet.
+        One is listed where its 95 % bounds lie a factor of more than 100 to either side, by the
+        standard error of its logarithm (delta method): then it is an extrapolation that says
+        next to nothing. All are listed where a fit has no bounds.
+        """
+        self._check_fitted()
+        return log_errors(self.parameters_, self.covariance_).undetermined()
+
+    def _warn(self, rows: Observations) -> None:
+        super()._warn(rows)
+        if self.converged_:
+            warn_undetermined(self.parameters_, self.covariance_, self.weights_, rows)

@@ -1,0 +1,339 @@
+"""Mixture regression: sub-populations whose scales and sizes depend on covariates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from survjax._core.precision import double_precision
+from survjax._core.validation import (
+    as_floats,
+    check_count,
+    check_failed,
+    check_positive,
+    random_generator,
+)
+from survjax.data.observations import Observations
+from survjax.estimators.atomic import all_or_nothing
+from survjax.estimators.covariates import chosen_columns, column_names
+from survjax.estimators.frames import frame
+from survjax.estimators.lifetime.determined import warn_undetermined
+from survjax.estimators.lifetime.predictions import check_level
+from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts
+from survjax.estimators.memberships import around, membership_table
+from survjax.estimators.regression.estimator import RegressionEstimator
+from survjax.estimators.regression.penalty_path import choose_penalty
+from survjax.estimators.saving.fields import Number
+from survjax.estimators.unnamed_units import MIXED, warn_of_unnamed_units
+from survjax.fitting.mixture_search import LEAST_EIGENVALUE, MixtureSearch
+from survjax.fitting.mixture_starts import Parts, spread_out
+from survjax.fitting.search import Interior, Settings, search
+from survjax.likelihood.forms import Form, Layout, Predictor, weibull_mixture
+from survjax.likelihood.histories import Histories, count, row_weights
+from survjax.likelihood.penalties import RegressionMaximum
+from survjax.likelihood.rows import entropy
+from survjax.likelihood.template import Template, natural_parameters
+from survjax.prediction.regression_curves import membership_logits, memberships
+from survjax.uncertainty.delta import normal_quantile
+from survjax.uncertainty.regression import Training
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class MixtureRegression(RegressionEstimator):
+    r"""Mixture of Weibulls whose scales, weights or shapes depend on covariates.
+
+    Parameters
+    ----------
+    n_components : int, default 2
+        Number of sub-populations K.
+    on : sequence or mapping, default ("scale", "weight")
+        What depends on the covariates: any of "scale", "weight" and "shape". A mapping gives
+        the columns of each, such as `{"scale": "all", "weight": ["maker"]}`. Empty: the plain
+        mixture.
+    n_starts : int, default 96
+        Starts for each component but one, from mixtures without covariates and from units parted
+        in other ways; where there are many rows, eight in all.
+    max_shape : float, default 60
+        Steeper components are collapses on single times, not answers.
+    min_component_weight : float, default 1.5
+        Expected units that each component must hold.
+    penalty, l1_ratio, unpenalized
+        As in `AcceleratedLifetime`; "cv" follows one maximum of each fold along the path, from
+        the mixture without covariates on.
+    tol, max_iter
+        As in `AcceleratedLifetime`.
+    random_state : int, default 0
+        Seeds the starts.
+
+    Attributes
+    ----------
+    parameters_, parameter_names_, covariance_
+        For each component: logit of its weight over the first one's, log scale, log shape, with
+        their coefficients, in the units of X. Components are ordered by their median at the
+        mean covariates (as numbered by the caller, where some are known).
+    log_likelihood_, aic_, bic_, n_iter_, converged_, certificate_
+        As in `AcceleratedLifetime`.
+    icl_ : float
+        `bic_` plus twice the entropy of the memberships, given all that was observed of each
+        unit (Biernacki, Celeux and Govaert 2000): a criterion that asks for components which
+        keep apart. Units whose component is known add nothing to it.
+
+    Notes
+    -----
+    S(t | x) = sum_k w_k(x) exp(-(t / scale_k(x))^shape_k), with log scale_k = a_k + x'b_k and
+    log(w_k / w_1) = c_k + x'd_k (McLachlan and Peel 2000, section 5.12). The answer is the
+    highest interior maximum found, as in `WeibullMixture`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from survjax import MixtureRegression
+    >>> rng = np.random.default_rng(0)
+    >>> load = rng.normal(size=(400, 1))
+    >>> weak = rng.random(400) < 0.4
+    >>> life = np.where(weak, 5.0 * rng.weibull(1.2, 400), 40.0 * rng.weibull(4.0, 400))
+    >>> model = MixtureRegression(2, on=["scale"]).fit(load, life * np.exp(-0.3 * load[:, 0]))
+    >>> model.membership(load[:3], ages=[1.0, 5.0, 20.0]).shape
+    (3, 2)
+    """
+
+    _rows_as_units = MIXED
+    _takes_offset = False
+    _least_eigenvalue = LEAST_EIGENVALUE
+    _saved: ClassVar[Mapping[str, Any]] = {**RegressionEstimator._saved, "icl_": Number()}
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        on: Any = ("scale", "weight"),
+        n_starts: int = 96,
+        max_shape: float = 60.0,
+        min_component_weight: float = 1.5,
+        penalty: float | str = 0.0,
+        l1_ratio: float = 0.0,
+        unpenalized: Any = None,
+        tol: float = 1e-9,
+        max_iter: int = 200,
+        random_state: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.on = on
+        self.n_starts = n_starts
+        self.max_shape = max_shape
+        self.min_component_weight = min_component_weight
+        self.penalty = penalty
+        self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    @double_precision
+    @all_or_nothing
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        entry: Any = None,
+        sample_weight: Any = None,
+        unit: Any = None,
+        offset: Any = None,
+        component: Any = None,
+    ) -> Self:
+        """Fit to lifetimes with covariates.
+
+        Parameters
+        ----------
+        X, y, entry, sample_weight, unit
+            As in `AcceleratedLifetime.fit`. One hidden component produces all rows of a unit;
+            its weights depend on the covariates of the unit's first row.
+        offset : None
+            A mixture takes none: an error.
+        component : array-like of shape (n,), optional
+            The component of units where it is known, counted from zero; -1 (or missing) where
+            it is not.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        rows, x = self._checked(X, y, entry, sample_weight)
+        if unit is None:
+            warn_of_unnamed_units(rows, x, self._rows_as_units)
+        self._with_offset(x, offset)
+        self._unpenalized_columns()
+        known = None if component is None else self._known(component, rows.n_rows)
+        if self.penalty == "cv":
+            choose_penalty(self, rows, x, unit, known)
+        else:
+            self.penalty_ = float(self.penalty)
+        self._check_data(rows, x)
+        histories = None if unit is None else Histories.from_rows(rows, unit)
+        n_units = count(rows, histories)
+        form, layout = weibull_mixture(self.n_components), self._layout(x.shape[1])
+        columns = self._columns(x, row_weights(rows, histories))
+        penalty = self._penalty(layout, n_units)
+        run = MixtureSearch(
+            form, layout, columns, rows, x, known, histories, penalty, self._settings()
+        )
+        found = run.answer(in_order=known is None)
+        shares, weight = run.likelihood.memberships(found.theta)
+        self._units = shares @ weight
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units)
+        self._training = Training(form, layout, columns, rows, x, histories, known, penalty)
+        self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
+        if self.converged_:
+            self._warn_undetermined(rows)
+        return self
+
+    def _warn_undetermined(self, rows: Observations) -> None:
+        """Judge the mixture at the mean covariates, whose parameters are the intercepts."""
+        sizes = [len(item.columns) for item in self._fitted.layout]
+        first = np.cumsum([0, *sizes[:-1]])
+        x, covariance = self._fitted.theta[first], self._fitted.covariance
+        if covariance is not None:
+            weights = natural_parameters(x[None])[0][0]
+            warn_undetermined(x, covariance[np.ix_(first, first)], weights, rows)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        k = self.n_components
+        if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
+            raise ValueError(f"n_components must be a positive whole number, got {k!r}")
+        check_parts(self.on)
+        check_count(self.n_starts, "n_starts")
+        check_positive(self.min_component_weight, "min_component_weight", zero=True)
+        check_max_shape(self.max_shape)
+        random_generator(self.random_state)
+
+    def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
+        """The form, its layout, and the mixture without covariates."""
+        layout = self._layout(x.shape[1])
+        form = weibull_mixture(self.n_components)
+        # Without covariates the components may not show; that is no verdict on the model.
+        plain = search(Template(form.template), rows, self._settings()).best.x
+        return form, layout, spread_out(Parts(layout, self.n_components), plain)
+
+    def _form(self, n_predictors: int, base: Any) -> Form:
+        if n_predictors != 3 * self.n_components - 1:
+            raise ValueError(
+                f"{self.n_components} components do not have {n_predictors} predictors"
+            )
+        return weibull_mixture(self.n_components)
+
+    def _settings(self) -> Settings:
+        """How the search is done."""
+        rule = Interior(self.max_shape, self.min_component_weight)
+        return Settings(self.n_starts, rule, self.tol, self.max_iter, self.random_state)
+
+    def _known(self, component: Any, n: int) -> np.ndarray:
+        """Known components as whole numbers, -1 where not known."""
+        given = as_floats(component, "component")
+        given = np.where(np.isnan(given), -1.0, given)
+        good = (given == np.round(given)) & (given >= -1) & (given < self.n_components)
+        if given.shape != (n,) or not good.all():
+            raise ValueError(
+                f"component must hold, for each of the {n} rows, a number from 0 to "
+                f"{self.n_components - 1}, or -1 where it is not known"
+            )
+        return given.astype(np.int32)
+
+    def _layout(self, p: int) -> Layout:
+        """The predictors, with the columns that `on` gives each."""
+        names, every = column_names(self), tuple(range(1, p + 1))
+        chosen: dict[str, tuple[int, ...]] = dict.fromkeys(PARTS, ())
+        for part in self.on:
+            chosen[part] = every
+            if isinstance(self.on, dict):
+                chosen[part] = chosen_columns(self.on[part], names, f"on[{part!r}]")
+        form = weibull_mixture(self.n_components)
+        return tuple(Predictor(name, (0, *chosen[name.split("_")[1]])) for name in form.names)
+
+    def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
+        words, start = [], 0
+        for item in layout:
+            steep = found.theta[start] > np.log(self.max_shape)
+            if item.name.startswith("log_shape") and steep and self.n_components > 1:
+                words.append(f"a component collapses on one time ({item.name})")
+            start += len(item.columns)
+        words += super()._model_faults(layout, found)
+        if self._units.min() < self.min_component_weight:
+            words.append(f"a component holds only {self._units.min():.2g} units")
+        return tuple(words[:1])
+
+    def _advice(self, found: RegressionMaximum, rows: Observations) -> str:
+        """Take fewer components, unless a column runs off in every component that it acts on."""
+        ended = super()._advice(found, rows)
+        if self.n_components == 1 or "raise max_iter" in ended:
+            return ended
+        fewer = (
+            f"The {self.n_components} components cannot all be told apart in these data: take "
+            f"fewer components (n_components={self.n_components - 1})"
+        )
+        columns = {
+            name.split(":")[1]
+            for name in self.parameter_names_
+            if ":" in name and not name.endswith(":intercept")
+        }
+        open_ = [word for word in self.certificate_.faults if word.startswith("the data leave")]
+        everywhere = [
+            column
+            for column in columns
+            if all(
+                any(name in word for word in open_)
+                for name in self.parameter_names_
+                if name.startswith("log_scale") and name.endswith(f":{column}")
+            )
+        ]
+        return self._drop_columns() if open_ and everywhere else fewer
+
+    def _derive(self, layout: Layout) -> None:
+        names = weibull_mixture(self.n_components).names
+        parts = [self._part(name) for name in names]
+        k = self.n_components
+        self.intercepts_ = dict(zip(names, (part[0] for part in parts), strict=True))
+        p = self.n_features_in_
+        table = np.zeros((len(names), p))
+        for q, part in enumerate(parts):
+            for j, value in part.items():
+                if j > 0:
+                    table[q, j - 1] = value
+        self.weight_coef_, self.scale_coef_ = table[: k - 1], table[k - 1 : 2 * k - 1]
+        self.shape_coef_ = table[2 * k - 1 :]
+
+    @double_precision
+    def membership(
+        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = 0.95
+    ) -> pd.DataFrame:
+        """P(asset belongs to each component), given what is known of it.
+
+        Parameters
+        ----------
+        X, ages
+            As in `predict_rul`: still running at these ages.
+        event_observed : array-like of shape (n,), optional
+            True where the asset failed at its age.
+        level : float or None, default 0.95
+            Of the confidence bounds, by the delta method on the logit; None leaves them out.
+
+        Returns
+        -------
+        DataFrame
+            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row an
+            asset; the chances of an asset add up to one.
+        """
+        x, ages = self._assets(X, ages)
+        failed = check_failed(event_observed, ages)
+        if level is None:
+            found = memberships(self._fitted, x, ages, failed)
+            return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
+        logits, errors = membership_logits(self._fitted, x, ages, failed)
+        bounds = around(logits, errors, normal_quantile(check_level(level)))
+        return membership_table(logits, bounds, X)

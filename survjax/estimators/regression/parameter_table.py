@@ -1,0 +1,61 @@
+"""The table of a model's parameters."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from survjax.estimators.frames import frame
+from survjax.estimators.lifetime.predictions import check_level
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ParameterTable:
+    """`summary` of an estimator that holds natural parameters and their covariance."""
+
+    parameters_: np.ndarray
+    covariance_: np.ndarray
+    parameter_names_: tuple[str, ...]
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Every parameter with its standard error, z, p-value and bounds.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the bounds (Wald).
+
+        Returns
+        -------
+        DataFrame
+            Rows are named as `parameter_names_`; columns `estimate, standard_error, z, p_value,
+            lower, upper, ratio`, the last the exponential of the estimate.
+        """
+        check_is_fitted(self)
+        z = NormalDist().inv_cdf(0.5 + check_level(level) / 2)
+        error = np.sqrt(np.diag(self.covariance_))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            score = self.parameters_ / error
+            table = frame(
+                {
+                    "estimate": self.parameters_,
+                    "standard_error": error,
+                    "z": score,
+                    "p_value": [_two_sided(s) for s in score],
+                    "lower": self.parameters_ - z * error,
+                    "upper": self.parameters_ + z * error,
+                    "ratio": np.exp(self.parameters_),
+                }
+            )
+        table.index = list(self.parameter_names_)
+        return table
+
+
+def _two_sided(score: float) -> float:
+    """P(|Z| > score)."""
+    return 2.0 * NormalDist().cdf(-abs(score)) if np.isfinite(score) else float("nan")

@@ -1,0 +1,221 @@
+"""Scaled hazards: one base hazard, multiplied for each asset by what is known of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+
+from survjax._core.pytree import in_double, parameter_names, ravel_parameters
+from survjax._core.validation import check_flag
+from survjax.data.observations import Observations
+from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
+from survjax.estimators.regression.estimator import RegressionEstimator
+from survjax.estimators.unnamed_units import COUNTS
+from survjax.fitting.regression_fit import faults, fit
+from survjax.lifetimes import Lifetime
+from survjax.likelihood.forms import Form, Layout, Predictor, scaled
+from survjax.likelihood.histories import Histories, count, row_weights
+from survjax.likelihood.penalties import RegressionMaximum
+from survjax.likelihood.regression import Likelihood, log_likelihoods, means, weighted_total
+from survjax.uncertainty.two_stage import known_base_covariance, stacked_covariance
+
+
+class ScaledHazard(RegressionEstimator):
+    r"""Scaled base hazard: h(t | x) = h0(t) exp((x - center)'b).
+
+    Parameters
+    ----------
+    baseline : estimator or Lifetime, optional
+        The base hazard's family: `WeibullMixture(...)`, any estimator that fits `Observations`
+        and holds a `lifetime_`, or a `Lifetime`. None is one Weibull. An estimator that is
+        already fitted, or a `Lifetime`, is the starting point if `joint`, and held as it is if
+        not.
+    joint : bool, default True
+        Fit base and effects together: consistent. False is the classic two-step way: the base
+        is fitted to the lifetimes without covariates and then held, and the effects and an
+        intercept solve a convex problem. It is approximate, since a base that ignores the
+        covariates averages over them: effects are drawn towards zero, the more the larger they
+        are. Its bounds count the errors of both steps.
+    center : bool, default True
+        Measure covariates from their means, so that the base is the hazard of the average
+        asset. False measures from zero. With one Weibull both are the same model; a mixture
+        times a constant is not a mixture, so there they differ.
+    penalty, l1_ratio, unpenalized, tol, max_iter
+        As in `AcceleratedLifetime`; a lasso needs the joint fit.
+
+    Attributes
+    ----------
+    coef_ : array of shape (p,)
+        Log hazard ratio of one unit of each column.
+    intercept_ : float
+        Of the two-step fit; zero for the joint one.
+    center_ : array of shape (p,)
+        The covariates at which the hazard is the base's.
+    baseline_ : Lifetime
+        The base.
+    parameters_, parameter_names_, covariance_, log_likelihood_, aic_, bic_, n_iter_, converged_
+        As in `AcceleratedLifetime`. `summary()` has the hazard ratios in its column `ratio`.
+
+    Notes
+    -----
+    The two-step problem is a Poisson regression of the events with offset log H0(t) (Aitkin
+    and Clayton 1980).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from survjax import ScaledHazard, WeibullMixture
+    >>> rng = np.random.default_rng(0)
+    >>> load = rng.normal(size=(300, 1))
+    >>> lives = 20.0 * (rng.exponential(size=300) * np.exp(-0.8 * load[:, 0])) ** 0.5
+    >>> model = ScaledHazard(WeibullMixture(1)).fit(load, lives)
+    >>> bool(abs(model.coef_[0] - 0.8) < 0.2)
+    True
+    """
+
+    _histories_bind = False
+    _rows_as_units = COUNTS
+
+    def __init__(
+        self,
+        baseline: Any = None,
+        *,
+        joint: bool = True,
+        center: bool = True,
+        penalty: float | str = 0.0,
+        l1_ratio: float = 0.0,
+        unpenalized: Any = None,
+        tol: float = 1e-9,
+        max_iter: int = 100,
+    ) -> None:
+        self.baseline = baseline
+        self.joint = joint
+        self.center = center
+        self.penalty = penalty
+        self.l1_ratio = l1_ratio
+        self.unpenalized = unpenalized
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_flag(self.joint, "joint")
+        check_flag(self.center, "center")
+        if not self.joint and self.l1_ratio > 0 and self.penalty != 0:
+            raise ValueError("l1_ratio > 0 needs joint=True: two steps have no bounds for a lasso")
+        known = self.baseline is None or isinstance(self.baseline, Lifetime)
+        # What fits X and y has covariates of its own.
+        fits = hasattr(self.baseline, "fit") and not isinstance(self.baseline, BaseEstimator)
+        if isinstance(self.baseline, type) or not (
+            known or fits or hasattr(self.baseline, "lifetime_")
+        ):
+            raise ValueError(
+                "baseline must be an estimator of lifetimes alone such as WeibullMixture(2), a "
+                f"Lifetime, or None, got {self.baseline!r}"
+            )
+
+    def _rounding(self) -> dict[str, Any]:
+        base = self.baseline
+        if getattr(base, "resolution", None) is None:
+            return {}
+        return {"resolution": base.resolution, "rounding": base.rounding}
+
+    def _base(self, rows: Observations) -> tuple[Lifetime, str, np.ndarray | None]:
+        """The base, where it comes from, and its own covariance if it has one."""
+        if isinstance(self.baseline, Lifetime):
+            return in_double(self.baseline), "given", None
+        if hasattr(self.baseline, "lifetime_"):
+            own = getattr(self.baseline, "covariance_", None)
+            return in_double(self.baseline.lifetime_), "given", own
+        estimator = WeibullMixture(1) if self.baseline is None else clone(self.baseline)
+        return estimator.fit(rows).lifetime_, "fitted", None
+
+    def _center(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return means(x, weight) if self.center else np.zeros(x.shape[1])
+
+    def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
+        base, _, _ = self._base(rows)
+        vector = np.asarray(ravel_parameters(base)[0])
+        p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
+        layout = _layout(base, p, intercept=False, offset=known)
+        return scaled(base), layout, np.concatenate([np.zeros(p), vector])
+
+    def _form(self, n_predictors: int, base: Any) -> Form:
+        if base is None:
+            raise ValueError("_base is missing: a scaled hazard has one")
+        return scaled(base)
+
+    def _fit_rows(
+        self, rows: Observations, x: np.ndarray, histories: Histories | None = None
+    ) -> None:
+        if self.joint:
+            super()._fit_rows(rows, x, histories)
+        else:
+            self._fit_two_steps(rows, x, histories)
+
+    def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
+        # Hazards that are proportional add up over rows; only the count of units differs.
+        self._fit_rows(rows, x, histories)
+
+    def _score_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> float:
+        fitted = self._fitted.reading(x)
+        terms = log_likelihoods(fitted.form, fitted.layout, fitted.theta, rows, x, fitted.columns)
+        return weighted_total(terms, rows.weight) / histories.n_units
+
+    def _fit_two_steps(
+        self, rows: Observations, x: np.ndarray, histories: Histories | None
+    ) -> None:
+        """The effects and an intercept, given the base; then the errors of both."""
+        self._check_data(rows, x)
+        base, origin, own = self._base(rows)
+        p, columns = self.n_features_in_, self._columns(x, row_weights(rows, histories))
+        layout = _layout(base, p, intercept=True, offset=x.shape[1] > p)
+        start = np.zeros(p + 1)
+        held = scaled(base, held=True)
+        n_units = count(rows, histories)
+        penalty = self._penalty(layout[:1], n_units)
+        settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
+        found, _ = fit(held, layout[:1], rows, x, columns, start, **settings)
+        theta = np.concatenate([found.theta, np.asarray(ravel_parameters(base)[0])])
+        form = scaled(base)
+        _, _, hessian = Likelihood(form, layout, rows, x, columns)(theta)
+        hessian[: p + 1, : p + 1] = found.hessian
+        self._keep(form, layout, columns, found, rows, x, theta=theta, n_units=n_units)
+        if not faults(found):
+            if origin == "fitted":
+                inside = stacked_covariance(base, layout, theta, hessian, rows, x, columns)
+            else:
+                inside = known_base_covariance(hessian, p + 1, own)
+            self._set(form, layout, columns, theta, inside)
+
+    def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
+        words = super()._model_faults(layout, found)
+        if not words and self.joint:
+            steep = [
+                item.name
+                for item, value in zip(layout[1:], found.theta[-len(layout) + 1 :], strict=True)
+                if "log_shape[" in item.name and value > np.log(60.0)
+            ]
+            if steep:
+                return (f"a component of the base collapses on one time ({steep[0]})",)
+        return words
+
+    def _derive(self, layout: Layout) -> None:
+        effects = self._part("log_ratio")
+        self.intercept_ = effects.pop(0, 0.0)
+        self.coef_ = np.array(list(effects.values()))
+        self.center_ = self._fitted.columns.center
+        if not self.center:
+            self.center_ = np.zeros_like(self.center_)
+        fitted = self._fitted
+        unravel = ravel_parameters(fitted.form.template)[1]
+        self.baseline_ = unravel(fitted.theta[len(layout[0].columns) :])
+
+
+def _layout(base: Lifetime, p: int, intercept: bool, offset: bool) -> Layout:
+    """Effects first, then every parameter of the base."""
+    columns = tuple(range(0 if intercept else 1, p + 1))
+    shared = (Predictor(name, (0,)) for name in parameter_names(base))
+    return (Predictor("log_ratio", columns, offset), *shared)

@@ -1,0 +1,1 @@
+"""What a file holds of an estimator, and how it is read."""

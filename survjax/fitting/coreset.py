@@ -1,0 +1,129 @@
+"""Small weighted stand-ins for large data, on which starts are chosen and ranked."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from survjax.data.observations import Observations
+
+#: Cells of the grid in log time that first condenses more rows than this.
+GRID = 8192
+#: Spread of log times that are one, and a number that divides without overflow.
+SAME_TIME, TINY = 1e-12, 1e-100
+
+
+def is_plain(rows: Observations) -> bool:
+    """Whether rows enter a likelihood by the logs of their times only: no intervals."""
+    return rows.interval is None and rows.exit is None
+
+
+def condense(rows: Observations, size: int) -> Observations:
+    """At most `size` weighted rows that have nearly the likelihood of all.
+
+    Rows have no truncation but as rows of negative weight, which are merged among themselves.
+    Plain rows are merged with their neighbors in log time so that the likelihood does not change
+    to third order in the width of a group. Other rows are drawn at random (seeded), with their
+    weights scaled up.
+    """
+    if rows.n_rows <= size:
+        return rows
+    if not is_plain(rows):
+        chosen = np.random.default_rng(0).choice(rows.n_rows, size, replace=False)
+        part = rows.take(np.sort(chosen))
+        return part.reweighted(part.weight * (rows.n_units / max(part.n_units, 1e-300)))
+    log_time, weight = rows.log_lower, rows.weight
+    kind = np.where(rows.event > 0, 0, np.where(weight > 0, 1, 2))
+    if rows.n_rows > 4 * GRID:
+        log_time, kind, weight = _on_grid(log_time, kind, weight)
+    sizes = _shares_of_size(np.bincount(kind, minlength=3), size)
+    groups = []
+    for k in range(3):
+        sign = -1.0 if k == 2 else 1.0
+        merged, held = _merge(log_time[kind == k], sign * weight[kind == k], int(sizes[k]))
+        groups.append((merged, np.full(merged.size, float(k == 0)), sign * held))
+    log_time, event, weight = (np.concatenate(part) for part in zip(*groups, strict=True))
+    return Observations(np.exp(log_time), log_time, event, weight)
+
+
+def _shares_of_size(counts: np.ndarray, size: int) -> np.ndarray:
+    """Rows for failed, running and entered units: failures have half, what one spares others get.
+
+    Each kind that there is has at least one.
+    """
+    share = np.where(counts > 0, np.array([2.0, 1.0, 1.0]), 0.0)
+    for _ in range(3):
+        wanted = np.floor(size * share / share.sum())
+        spared = size - np.minimum(wanted, counts).sum()
+        full = counts <= wanted
+        if full.all() or not full.any() or spared <= 0:
+            break
+        open_ = share * ~full
+        wanted = np.where(full, counts, np.floor((size - counts[full].sum()) * open_ / open_.sum()))
+        share = wanted
+    return np.maximum(np.minimum(wanted, counts), counts > 0)
+
+
+def _on_grid(
+    log_time: np.ndarray, kind: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sum rows over an even grid in log time, their kinds (0 to 2) apart, without sorting."""
+    low, high = log_time.min(), log_time.max()
+    scale = (GRID - 1) / max(high - low, 1e-300)
+    cell = ((log_time - low) * scale).astype(np.int32)
+    cell *= 3
+    cell += kind.astype(np.int32)
+    equal = weight[0] if np.ptp(weight) == 0 else None
+    if equal is None:
+        total = np.bincount(cell, weight, 3 * GRID)
+        mean = np.bincount(cell, weight * log_time, 3 * GRID)
+    else:
+        total = np.bincount(cell, minlength=3 * GRID) * equal
+        mean = np.bincount(cell, log_time, 3 * GRID) * equal
+    used = np.flatnonzero(total)
+    return mean[used] / total[used], used % 3, total[used]
+
+
+def _edges(n_groups: int, finest: float) -> np.ndarray:
+    """Shares of the weight at which groups end: even ones, halved down to the finest at both ends.
+
+    The ends are sparse: a few rows there, drawn together, would look like a kind of their own.
+    """
+    n_halved = min(int(np.log2(max(1.0 / (n_groups * finest), 1.0))), (n_groups - 1) // 6)
+    n_even = n_groups - 2 * n_halved
+    small = 0.5 ** np.arange(n_halved, 0, -1) / n_even
+    return np.concatenate([small, np.arange(1, n_even) / n_even, 1.0 - small[::-1]])
+
+
+def _merge(log_time: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Merge neighbors into groups of about equal weight, and those into at most `size` rows.
+
+    A group becomes the two rows of Gauss's rule: they have its weight, mean, variance and third
+    central moment, so that sums over them of any cubic are exact.
+    """
+    if log_time.shape[0] <= size or size == 0:
+        return log_time, weight
+    order = np.argsort(log_time)
+    log_time, weight = log_time[order], weight[order]
+    before = np.cumsum(weight) - 0.5 * weight
+    finest = min(weight[0], weight[-1]) / weight.sum()
+    group = np.searchsorted(_edges(max(size // 2, 1), finest), before / before[-1])
+    begins = np.ones(group.size, bool)
+    np.greater(group[1:], group[:-1], out=begins[1:])
+    first = np.flatnonzero(begins)
+    total = np.maximum(np.add.reduceat(weight, first), TINY)
+    mean = np.add.reduceat(weight * log_time, first) / total
+    gap = log_time - mean[np.cumsum(begins) - 1]
+    moment = weight * gap * gap
+    spread = np.sqrt(np.add.reduceat(moment, first) / total)
+    moment *= gap
+    skew = np.add.reduceat(moment, first) / total / np.maximum(spread, TINY) ** 3
+    root = np.sqrt(skew * skew + 4.0)
+    share = 0.5 + 0.5 * skew / root
+    # Ties stay one row.
+    share[spread <= SAME_TIME] = 1.0
+    rows = np.concatenate(
+        [mean + 0.5 * spread * (skew - root), mean + 0.5 * spread * (skew + root)]
+    )
+    held = np.concatenate([total * share, total * (1.0 - share)])
+    keep = held > TINY
+    return rows[keep], held[keep]

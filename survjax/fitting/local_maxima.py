@@ -1,0 +1,274 @@
+"""Local maxima of a likelihood: the compiled program that finds them, and what is known of each.
+
+One program runs Newton's iterations (`survjax.optimize.multistart`) from several starts side by
+side on one set of rows, on whatever device they are. Rows are padded to a few sizes and starts go
+in groups of one size, so that a process compiles a program for each model and size only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from survjax._core.programs.compiled import program
+from survjax._core.pytree import data, pytree, ravel_parameters
+from survjax.data.observations import Observations
+from survjax.lifetimes import Lifetime
+from survjax.likelihood.rows import derivatives, padded
+from survjax.likelihood.template import Template
+from survjax.optimize import ResultCode, multistart
+
+#: Starts that go side by side on few rows, and on more.
+MANY_STARTS, FEW_STARTS = 16, 4
+#: Rows up to which starts go sixteen at a time.
+FEW_ROWS = 256
+#: Longest step and length of the first one, in the units of `Lifetime.step_units`.
+MAX_STEP, FIRST_STEP = 3.0, 1.0
+#: Points of a path that are kept.
+LONGEST_PATH = 64
+#: How an iteration ends at a maximum.
+ARRIVED = (int(ResultCode.CONVERGED), int(ResultCode.ROUNDING))
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalMaximum:
+    """Where an iteration ended: point, value, derivatives and how.
+
+    Attributes
+    ----------
+    x, gradient, hessian : arrays of shape (p,), (p,), (p, p)
+        The log-likelihood's, with its `value`.
+    decrement : float
+        Distance left, in standard errors.
+    n_iter, code : int
+        Iterations, and a `ResultCode`.
+    start : int
+        Which of the starts it came from.
+    n_agreeing : int
+        Starts that ended here.
+    path : array of shape (m, p)
+        The points on the way.
+    """
+
+    x: np.ndarray
+    value: float
+    gradient: np.ndarray
+    hessian: np.ndarray
+    decrement: float
+    n_iter: int
+    code: int
+    start: int = 0
+    n_agreeing: int = 1
+    path: np.ndarray | None = None
+
+
+@pytree
+class Limits:
+    """When an iteration stops.
+
+    Attributes
+    ----------
+    tol, max_iter
+        Newton decrement, and number of steps.
+    log_shape : float
+        Log of the shape beyond which a component has collapsed on one time.
+    log_weight : float
+        Log of the weight below which a component is gone.
+    """
+
+    tol: Any = data()
+    max_iter: Any = data()
+    log_shape: Any = data(default=np.inf)
+    log_weight: Any = data(default=-np.inf)
+
+    @classmethod
+    def of(
+        cls, tol: float, max_iter: int, log_shape: float = np.inf, log_weight: float = -np.inf
+    ) -> Limits:
+        """Make one of plain numbers, of types that do not depend on how they were written."""
+        reals = (np.float64(tol), np.int64(max_iter), np.float64(log_shape), np.float64(log_weight))
+        return cls(*reals)
+
+
+@pytree
+class Correction:
+    """What is added to the log-likelihood of the rows.
+
+    A quadratic around `point`, and minus `penalty` (p,) times r - 1 - log r, r the square of the
+    ratio of each parameter's exponential to that of `reference`.
+    """
+
+    point: Any = data()
+    value: Any = data()
+    gradient: Any = data()
+    hessian: Any = data()
+    penalty: Any = data()
+    reference: Any = data()
+
+    @classmethod
+    def none(cls, size: int) -> Correction:
+        """Nothing, for vectors of a size."""
+        # An array each: callers fill in some of them.
+        point, gradient, penalty, reference = np.zeros((4, size))
+        return cls(point, np.zeros(()), gradient, np.zeros((size, size)), penalty, reference)
+
+
+def _corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, Any, Any]:
+    """Value, gradient and Hessian with a correction added."""
+    value, gradient, hessian = found
+    step = x - correction.point
+    curved = correction.hessian @ step
+    value = value + correction.value + (correction.gradient + 0.5 * curved) @ step
+    gradient = gradient + correction.gradient + curved
+    hessian = hessian + correction.hessian
+    log_ratio = 2.0 * (x - correction.reference)
+    # Far from any shape where there is no penalty, an exponential may overflow.
+    ratio = jnp.exp(jnp.where(correction.penalty > 0, jnp.minimum(log_ratio, 600.0), 0.0))
+    value = value - correction.penalty @ (ratio - 1.0 - log_ratio)
+    gradient = gradient - 2.0 * correction.penalty * (ratio - 1.0)
+    return value, gradient, hessian - jnp.diag(4.0 * correction.penalty * ratio)
+
+
+@program
+def maximize_from(
+    lifetime: Lifetime,
+    starts: jax.Array,
+    rows: Observations,
+    limits: Limits,
+    correction: Correction,
+) -> dict[str, jax.Array]:
+    """Run Newton's iterations from each start (S, p): the whole of it is one program.
+
+    `lifetime` is the template; its parameters are not used.
+    """
+    _, unravel = ravel_parameters(lifetime)
+
+    def metric(x: jax.Array) -> jax.Array:
+        return ravel_parameters(unravel(x).step_units())[0]
+
+    return climb_from(
+        starts, lambda x: derivatives(unravel(x), rows), metric, unravel, limits, correction
+    )
+
+
+def climb_from(
+    starts: jax.Array,
+    likelihood: Callable[[jax.Array], tuple[Any, Any, Any]],
+    metric: Callable[[jax.Array], jax.Array],
+    lifetime_at: Callable[[jax.Array], Lifetime],
+    limits: Limits,
+    correction: Correction,
+) -> dict[str, jax.Array]:
+    """Newton's iterations on a log-likelihood, inside of a program.
+
+    `likelihood` gives value, gradient and Hessian at a point, `metric` the units of its entries,
+    and `lifetime_at` the lifetime by which it is seen whether no answer lies there.
+    """
+
+    def objective(x: jax.Array) -> tuple[Any, Any, Any]:
+        value, gradient, hessian = _corrected(likelihood(x), x, correction)
+        return -value, -gradient, -hessian
+
+    def abandon(x: jax.Array) -> jax.Array:
+        there = lifetime_at(x)
+        gone = there.is_steeper(limits.log_shape)
+        log_weights = getattr(there, "log_weights", None)
+        return gone if log_weights is None else gone | (log_weights.min() < limits.log_weight)
+
+    end, path = multistart(
+        objective,
+        starts,
+        tol=limits.tol,
+        max_iter=limits.max_iter,
+        radius=FIRST_STEP,
+        max_step=MAX_STEP,
+        metric=metric,
+        abandon=abandon,
+        path_length=LONGEST_PATH,
+    )
+    return {
+        "x": end.x,
+        "value": -end.value,
+        "gradient": -end.gradient,
+        "hessian": -end.hessian,
+        "decrement": end.decrement,
+        "n_iter": end.n_iter,
+        "code": end.code,
+        "path": path,
+    }
+
+
+def in_groups(
+    run: Callable[[np.ndarray], dict[str, jax.Array]], starts: np.ndarray, width: int
+) -> list[LocalMaximum]:
+    """The ends of a program that takes so many starts at a time, from any number of them (B, p)."""
+    ends: list[LocalMaximum] = []
+    for begin in range(0, len(starts), width):
+        some = starts[begin : begin + width]
+        # A group is filled up with copies of its last start, so that all are one size.
+        filled = np.concatenate([some, np.repeat(some[-1:], width - len(some), axis=0)])
+        found = {name: np.asarray(part) for name, part in run(filled).items()}
+        ends += [_end(found, i, begin + i) for i in range(len(some))]
+    return ends
+
+
+class Maximizer:
+    """Newton's iterations of one model on one set of (few) rows, as NumPy in and out.
+
+    Parameters
+    ----------
+    template : Template
+        The model.
+    rows : Observations
+        Without truncation but as rows of negative weight.
+    """
+
+    def __init__(self, template: Template, rows: Observations) -> None:
+        self.template, self.rows = template, rows
+        self.n_units = rows.n_units
+        self.padded = jax.device_put(padded(rows))
+        self.width = MANY_STARTS if rows.n_rows <= FEW_ROWS else FEW_STARTS
+        self.nothing = Correction.none(template.size)
+
+    def __call__(
+        self, starts: np.ndarray, limits: Limits, correction: Correction | None = None
+    ) -> list[LocalMaximum]:
+        """Where the iterations from each start (B, p) end."""
+        correction = self.nothing if correction is None else correction
+
+        def run(some: np.ndarray) -> dict[str, jax.Array]:
+            found: dict[str, jax.Array] = maximize_from(
+                self.template.lifetime, some, self.padded, limits, correction
+            )
+            return found
+
+        return in_groups(run, starts, self.width)
+
+    def at(self, points: np.ndarray) -> list[LocalMaximum]:
+        """Value and derivatives at points (B, p), without an iteration."""
+        return self(points, Limits.of(0.0, 0))
+
+    def values(self, points: np.ndarray) -> np.ndarray:
+        """The log-likelihood (B,) at points (B, p)."""
+        return np.array([end.value for end in self.at(points)])
+
+
+def _end(found: dict[str, np.ndarray], i: int, start: int) -> LocalMaximum:
+    """The end of one iteration, from the program's arrays."""
+    n_iter = int(found["n_iter"][i])
+    return LocalMaximum(
+        found["x"][i],
+        float(found["value"][i]),
+        found["gradient"][i],
+        found["hessian"][i],
+        float(found["decrement"][i]),
+        n_iter,
+        int(found["code"][i]),
+        start,
+        path=found["path"][i, : n_iter + 1],
+    )

@@ -1,0 +1,71 @@
+"""Local maxima of a likelihood with covariates, from several starts side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from survjax._core.programs.compiled import program
+from survjax._core.pytree import ravel_parameters
+from survjax.fitting.local_maxima import (
+    Correction,
+    Limits,
+    LocalMaximum,
+    climb_from,
+    in_groups,
+)
+from survjax.likelihood.forms import Form, Layout
+from survjax.likelihood.regression import Likelihood, Piece, derivatives_of
+
+#: Starts that go side by side.
+WIDTH = 8
+
+
+@program(static_argnames=("layout",))
+def maximize_regression_from(
+    form: Form,
+    starts: jax.Array,
+    piece: Piece,
+    columns: tuple[jax.Array, jax.Array],
+    limits: Limits,
+    correction: Correction,
+    *,
+    layout: Layout,
+) -> dict[str, jax.Array]:
+    """Run Newton's iterations from each start (S, P): the whole of it is one program."""
+    sizes = [len(item.columns) for item in layout]
+    first = np.cumsum([0, *sizes[:-1]])
+
+    def at_the_center(theta: jax.Array) -> Any:
+        return form.lifetime([theta[i] for i in first])
+
+    def objective(theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        return derivatives_of(form, layout, theta, piece, columns)
+
+    def metric(theta: jax.Array) -> jax.Array:
+        units = ravel_parameters(at_the_center(theta).step_units())[0]
+        return jnp.repeat(units, np.array(sizes), total_repeat_length=sum(sizes))
+
+    return climb_from(starts, objective, metric, at_the_center, limits, correction)
+
+
+def maxima_from(
+    likelihood: Likelihood, starts: np.ndarray, limits: Limits, correction: Correction
+) -> list[LocalMaximum]:
+    """Where the iterations from each start (B, P) end, as NumPy in and out.
+
+    The likelihood is of one piece of rows, and of a form without a modifier: every predictor is a
+    parameter of the template.
+    """
+    (piece,) = likelihood.pieces
+    columns = (likelihood.columns.center, likelihood.columns.scale)
+
+    def run(some: np.ndarray) -> dict[str, jax.Array]:
+        given = (likelihood.form, some, piece, columns, limits, correction)
+        found: dict[str, jax.Array] = maximize_regression_from(*given, layout=likelihood.layout)
+        return found
+
+    return in_groups(run, starts, WIDTH)

@@ -1,0 +1,145 @@
+r"""The last iterations on all rows of large data, with hardly more than one look at them.
+
+Few rows that stand for all have nearly their likelihood, and what little they lack varies slowly.
+Near a point where value, gradient and Hessian on all rows are known, the likelihood on few rows
+plus what it lacks there, to second order, is that on all rows but for third derivatives that the
+few rows misjudge. How much, the Hessians at that point tell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from survjax.fitting.local_maxima import (
+    ARRIVED,
+    FIRST_STEP,
+    MAX_STEP,
+    Correction,
+    Limits,
+    LocalMaximum,
+    Maximizer,
+)
+from survjax.likelihood.objective import Derivatives, Objective
+from survjax.likelihood.template import Template
+from survjax.optimize import ResultCode
+from survjax.optimize.last_step import SAFETY
+from survjax.optimize.newton import advance, init
+
+__all__ = ["maximize_on_all_rows"]
+
+#: A square that divides without overflow.
+TINY = 1e-200
+#: What may be wrong with the Hessian, relative to itself.
+HESSIAN_TOLERANCE = 1e-6
+#: Evaluations on all rows before the iteration goes on with what it has.
+MOST_EVALUATIONS = 20
+
+
+def maximize_on_all_rows(
+    objective: Objective, few: Maximizer, start: LocalMaximum, limits: Limits, n_units: float
+) -> LocalMaximum:
+    """Go from a maximum on few rows to that on all, with the help of the few.
+
+    The decrement of the answer is what the few rows may have misjudged, if that is more. Where
+    the few rows lead nowhere better, Newton's method goes on from the best point without them.
+    """
+    x, point, best, n_evaluations = start.x, start.x, -np.inf, 0
+    end = None
+    while n_evaluations < MOST_EVALUATIONS:
+        exact = objective(x)
+        n_evaluations += 1
+        if not (np.isfinite(exact[2]).all() and exact[0] > best):
+            break
+        point, best = x, exact[0]
+        correction = _lacking(few, x, exact)
+        there = few(x[None], limits, correction)[0]
+        if there.code not in ARRIVED:
+            break
+        left, wrong = _misjudged(correction, exact, there, n_units)
+        if SAFETY * left <= float(limits.tol) and SAFETY * wrong <= HESSIAN_TOLERANCE:
+            end = dataclasses.replace(there, decrement=max(there.decrement, left))
+            break
+        x = there.x
+    if end is None:
+        end = _without_help(objective, few.template, point, limits)
+    path = end.path if start.path is None or end.path is None else _joined(start.path, end.path)
+    return dataclasses.replace(
+        end,
+        n_iter=n_evaluations + end.n_iter,
+        start=start.start,
+        n_agreeing=start.n_agreeing,
+        path=path,
+    )
+
+
+def _without_help(
+    objective: Objective, template: Template, x: np.ndarray, limits: Limits
+) -> LocalMaximum:
+    """Newton's iterations from x (p,) on all rows alone."""
+    state, path = init(x, FIRST_STEP), []
+    while state.code == ResultCode.RUNNING:
+        value, gradient, hessian = objective(state.trial)
+        given = np.float64(-value), -gradient, -hessian
+        state = advance(state, *given, tol=limits.tol, max_iter=limits.max_iter, max_step=MAX_STEP)
+        path.append(state.x)
+        log_weight = template.log_weights(state.x).min()
+        steep = np.log(template.shapes(state.x).max()) > limits.log_shape
+        if state.code == ResultCode.RUNNING and (steep or log_weight < limits.log_weight):
+            state = dataclasses.replace(state, code=np.asarray(int(ResultCode.STALLED)))
+    return LocalMaximum(
+        state.x,
+        -float(state.value),
+        -state.gradient,
+        -state.hessian,
+        float(state.decrement),
+        int(state.n_iter),
+        int(state.code),
+        path=np.stack(path),
+    )
+
+
+def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Two paths, one after the other."""
+    return np.concatenate([first, second])
+
+
+def _lacking(few: Maximizer, x: np.ndarray, exact: Derivatives) -> Correction:
+    """What the few rows lack around x, to second order."""
+    seen = few.at(x[None])[0]
+    return dataclasses.replace(
+        Correction.none(x.size),
+        point=x,
+        value=np.float64(exact[0] - seen.value),
+        gradient=exact[1] - seen.gradient,
+        hessian=exact[2] - seen.hessian,
+    )
+
+
+def _misjudged(
+    correction: Correction, exact: Derivatives, end: LocalMaximum, n_units: float
+) -> tuple[float, float]:
+    """What may be left of the way, in standard errors, and the relative error of the Hessian.
+
+    A Newton path is curved by third derivatives. The few rows see them as well as they see the
+    second ones, and the curvature is at least of the order of one standard error in sqrt(n).
+    """
+    _, gradient, hessian = exact
+    information = -hessian
+    if not (information.diagonal() > 0).all():
+        return np.inf, np.inf
+    units = np.sqrt(information.diagonal())
+    try:
+        root = np.linalg.cholesky(information / np.outer(units, units))
+    except np.linalg.LinAlgError:
+        return np.inf, np.inf
+    lacks = np.linalg.solve(root, correction.hessian / np.outer(units, units))
+    share = float(np.abs(np.linalg.eigvalsh(np.linalg.solve(root, lacks.T))).max())
+    step = np.linalg.solve(root, gradient / units)
+    way = root.T @ (units * (end.x - correction.point))
+    length = float(np.sqrt(way @ way))
+    curved = way - step
+    curvature = float(np.sqrt(curved @ curved)) / max(length**2, TINY)
+    curvature = max(curvature, 1.0 / np.sqrt(n_units))
+    return share * curvature * length**2, share * curvature * length

@@ -1,1 +1,0 @@
-"""How a lifetime meets data: likelihoods, fits, uncertainty, and what follows."""

@@ -1,0 +1,1 @@
+"""How rows weigh lifetimes: likelihoods with their derivatives, with and without columns."""

@@ -1,0 +1,171 @@
+"""From linear predictors to lifetimes: what a regression model is, and nothing else.
+
+A form takes Q predictors, each one number a row (n,) or one for all rows (), to a lifetime whose
+parameters have rows last. It is a template, any lifetime, whose parameters are predictors, and
+perhaps what a first predictor does to it: it stretches its time, or multiplies its hazard. The
+likelihood of a regression is then the ordinary one of that lifetime; `inference.regression`
+contracts its derivatives with the covariates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from survjax._core.pytree import (
+    data,
+    fixed,
+    parameter_names,
+    parameter_shapes,
+    pytree,
+    rebuilt,
+)
+from survjax.lifetimes import Accelerated, Lifetime, LocationScale, Mixture, ProportionalHazards
+from survjax.likelihood.template import Template, weibull_template
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """One linear predictor.
+
+    Attributes
+    ----------
+    name : str
+        The parameter of the lifetime that it is, such as `log_scale`.
+    columns : tuple of int
+        What it adds up: 0 is the intercept, j the j-th column of X counted from one. (0,) alone
+        is a parameter that all rows share.
+    offset : bool
+        Whether it adds the last column of the table as well, whose coefficient is one: a part
+        that is known of each row.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    offset: bool = False
+
+    @property
+    def shared(self) -> bool:
+        """Whether every row has the same value."""
+        return self.columns == (0,) and not self.offset
+
+
+Layout = tuple[Predictor, ...]
+
+
+def with_offset(layout: Layout) -> Layout:
+    """The layout whose first predictor adds the last column of the table as it is."""
+    return (dataclasses.replace(layout[0], offset=True), *layout[1:])
+
+
+def without_offset(layout: Layout) -> Layout:
+    """The layout without an offset: what is left to estimate is the same."""
+    return (dataclasses.replace(layout[0], offset=False), *layout[1:])
+
+
+@pytree
+class Form:
+    """A lifetime whose parameters are predictors.
+
+    Parameters
+    ----------
+    template : Lifetime
+        Says which parameters there are; their values count only where they are held.
+    names : tuple of str
+        Names of the Q predictors: that of the modifier, if any, and of each parameter.
+    modifier : type, optional
+        `Accelerated` or `ProportionalHazards`: what the first predictor does to the template.
+    held : bool
+        Whether the template's parameters are no predictors, but stay as they are.
+    """
+
+    template: Lifetime = data()
+    names: tuple[str, ...] = fixed()
+    modifier: Any = fixed(default=None)
+    held: bool = fixed(default=False)
+
+    def lifetime(self, eta: Sequence[Any]) -> Any:
+        """The lifetime of each row, from Q predictors of shape (n,) or ()."""
+        if self.modifier is None:
+            return rebuilt(self.template, _pieces(self.template, eta))
+        base = self.template
+        if not self.held:
+            base = rebuilt(base, _pieces(base, eta[1:]))
+        return self.modifier(_plainest(base), eta[0])
+
+    @property
+    def has_components(self) -> bool:
+        """Whether lives are of several kinds, between which hardly anything may fail."""
+        return self.n_components > 1
+
+    @property
+    def n_components(self) -> int:
+        """How many kinds of lives there are."""
+        return Template(self.template).n_components
+
+    @property
+    def stretches_time(self) -> bool:
+        """Whether covariates stretch the time of one lifetime: ages then count as used-up life."""
+        return self.modifier is Accelerated or self.is_log_linear
+
+    @property
+    def is_log_linear(self) -> bool:
+        """Whether log time is the first predictor plus noise, of a scale that is the second."""
+        return self.modifier is None and isinstance(self.template, LocationScale)
+
+
+def accelerated(family: Lifetime) -> Form:
+    """Covariates stretch the time of a lifetime.
+
+    Of families of location and scale the log scale is the first predictor; any other is stretched
+    as it is.
+    """
+    names = parameter_names(family)
+    if isinstance(family, LocationScale):
+        return Form(family, names)
+    return Form(family, ("log_factor", *names), Accelerated)
+
+
+def scaled(base: Lifetime, held: bool = False) -> Form:
+    """A base hazard times exp(log_ratio); the base's parameters are predictors unless held."""
+    names = () if held else parameter_names(base)
+    return Form(base, ("log_ratio", *names), ProportionalHazards, held)
+
+
+def weibull_mixture(n_components: int) -> Form:
+    """K Weibulls: logits of the weights over the first one's, log scales, log shapes."""
+    template = weibull_template(n_components)
+    return Form(template.lifetime, template.names)
+
+
+def _pieces(template: Lifetime, eta: Sequence[Any]) -> list[Any]:
+    """The arrays of a template's parameters, from as many predictors as they have entries."""
+    found, start = [], 0
+    for _, shape in parameter_shapes(template):
+        size = math.prod(shape)
+        part = eta[start : start + size]
+        start += size
+        if shape == ():
+            found.append(part[0])
+        else:
+            # Rows are kept only if one of the predictors has rows.
+            whole = jnp.stack(jnp.broadcast_arrays(*part)) if size else jnp.zeros(0)
+            found.append(whole.reshape(*shape, *whole.shape[1:]))
+    return found
+
+
+def _plainest(base: Lifetime) -> Lifetime:
+    """The one component of a mixture that has no more: its quantiles and mean are cheap."""
+    if (
+        isinstance(base, Mixture)
+        and jnp.shape(base.logits)[0] == 0
+        and not isinstance(base.components, tuple)
+    ):
+        alone: Lifetime = jax.tree.map(lambda leaf: leaf[0], base.components)
+        return alone
+    return base

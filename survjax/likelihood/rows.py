@@ -1,0 +1,241 @@
+"""The only likelihood: its value, score and Hessian, summed over cache-sized blocks of rows.
+
+For a mixture the derivatives of a row follow from those of its components. With
+responsibilities r_k and component scores s_k, score S = [r - w; r_k s_k] and
+
+    Hessian = blocks of r_k (H_k + s_k s_k') + the weights' part - S S'
+
+(Louis 1982). This shares the per-row work between the three and never differentiates through
+the logarithm of a sum. Any other lifetime is differentiated by `jacfwd(jacrev(...))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from survjax._core.numerics import bucket_size
+from survjax._core.programs.compiled import program
+from survjax._core.pytree import ravel_parameters
+from survjax.data.observations import Observations
+from survjax.lifetimes import Lifetime, Mixture
+from survjax.likelihood.row_derivatives import (
+    RowDerivatives,
+    component_derivatives,
+    log_contributions,
+    only_parameters,
+    row_terms,
+)
+
+#: Rows in a block: its intermediate results fit the second-level cache.
+BLOCK = 4096
+#: Numbers of rows that programs are compiled for; more rows fill whole blocks.
+SIZES = (128, 512, 1024, 2048, BLOCK)
+
+
+def padded(rows: Observations) -> Observations:
+    """Rows filled up with some of no weight to a size that others share."""
+    n = rows.n_rows
+    fitting = [size for size in SIZES if size >= n]
+    return rows.padded(fitting[0] if fitting else -(-n // BLOCK) * BLOCK)
+
+
+_compiled_contributions = program(log_contributions)
+
+
+def contributions(lifetime: Lifetime, rows: Observations) -> np.ndarray:
+    """Log-likelihood of each row, by a program that other numbers of rows share."""
+    wide = rows.padded(bucket_size(rows.n_rows))
+    return np.asarray(_compiled_contributions(lifetime, wide))[: rows.n_rows]
+
+
+def shares(mixture: Mixture, rows: Observations) -> jax.Array:
+    """P(component | all that was observed of the row), whose weights may differ: (K, n)."""
+    joint = mixture.each(lambda part: row_terms(part, rows))
+    return jax.nn.softmax(joint + mixture.log_weights.reshape(joint.shape[0], -1), axis=0)
+
+
+_compiled_shares = program(shares)
+
+
+def entropy(shares: np.ndarray, weight: np.ndarray) -> float:
+    """Expected log-probability lost by not knowing each unit's component, from shares (K, n)."""
+    # A share that vanishes adds nothing, though its logarithm is infinite.
+    return float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)), axis=0) @ weight)
+
+
+def membership_entropy(mixture: Mixture, rows: Observations) -> float:
+    """The entropy of the memberships of all rows under a mixture."""
+    found = np.asarray(_compiled_shares(mixture, rows.padded(bucket_size(rows.n_rows))))
+    return entropy(found[:, : rows.n_rows], rows.weight)
+
+
+def log_likelihood(lifetime: Lifetime, rows: Observations) -> jax.Array:
+    """The log-likelihood of all rows, a scalar; truncation is rows of negative weight."""
+    _check_untruncated(rows)
+    terms = row_terms(lifetime, rows)
+    # Weights come last, on finite terms: zero times infinity would be NaN.
+    return jnp.sum(jnp.where(rows.weight != 0, rows.weight * terms, 0.0))
+
+
+def _check_untruncated(rows: Observations) -> None:
+    """Refuse rows whose truncation would be left out of a sum."""
+    if rows.entry is not None or rows.exit is not None:
+        raise ValueError(
+            "a likelihood sums rows without entry and exit: pass with_truncation_rows(rows)"
+        )
+
+
+def in_blocks(sum_over: Callable[[Observations], Any], rows: Observations) -> Any:
+    """Add up a pytree of sums over blocks of rows, in a fixed order."""
+    n = rows.lower.shape[-1]
+    if n <= BLOCK or n % BLOCK:
+        return sum_over(rows)
+    blocks = jax.tree.map(lambda column: column.reshape(-1, BLOCK), rows)
+    # The accumulators' shapes come for free; the body is compiled once.
+    first = jax.eval_shape(sum_over, jax.tree.map(lambda column: column[0], blocks))
+    zero = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), first)
+
+    def add(total: Any, block: Observations) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, sum_over(block)), None
+
+    return lax.scan(add, zero, blocks)[0]
+
+
+def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Log-likelihood with its gradient (p,) and Hessian (p, p) over the raveled parameters.
+
+    Rows have no truncation but as rows of negative weight (`survjax.data.truncation_rows`).
+    """
+    _check_untruncated(rows)
+    mixture = _as_mixture(lifetime)
+    if mixture is not None:
+        stacks = _stacks(mixture)
+        value, once, twice = mixture_sums(mixture.log_weights, stacks, rows)
+        sizes = tuple(_size(stack) for stack in stacks)
+        found = assemble(mixture.weights, rows.weight.sum(), once, twice, sizes)
+        return value, *found
+    vector, unravel = ravel_parameters(lifetime)
+
+    def of_block(block: Observations) -> Any:
+        def value(vector: jax.Array) -> jax.Array:
+            return log_likelihood(unravel(vector), block)
+
+        def gradient_with_value(vector: jax.Array) -> Any:
+            both = jax.value_and_grad(value)(vector)
+            return both[1], both
+
+        hessian, (value_, gradient) = jax.jacfwd(gradient_with_value, has_aux=True)(vector)
+        return value_, gradient, hessian
+
+    return in_blocks(of_block, rows)
+
+
+def _as_mixture(lifetime: Lifetime) -> Mixture | None:
+    """The lifetime as a mixture, of itself alone perhaps; None where components are no stacks."""
+    if isinstance(lifetime, Mixture):
+        simple = jnp.ndim(lifetime.logits) == 1
+        simple = simple and all(only_parameters(stack) for stack in _stacks(lifetime))
+        return lifetime if simple else None
+    alone = only_parameters(lifetime)
+    alone = alone and all(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves(lifetime))
+    if not alone:
+        return None
+    return Mixture(jnp.zeros(0), jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], lifetime))
+
+
+def _stacks(mixture: Mixture) -> tuple[Lifetime, ...]:
+    """The components, those of one family as one stack."""
+    stacks = mixture.components
+    return stacks if isinstance(stacks, tuple) else (stacks,)
+
+
+def _size(stack: Lifetime) -> tuple[int, int]:
+    """Number of components in a stack, and of parameters of each."""
+    leaves = jax.tree.leaves(stack)
+    return leaves[0].shape[0], len(leaves)
+
+
+def mixture_sums(log_weights: jax.Array, stacks: tuple[Lifetime, ...], rows: Observations) -> Any:
+    """The sums over rows that a mixture's derivatives are made of, as `assemble` takes them.
+
+    The value, the sums of [r; r s; r (H + s s')] and the second moments of [r; r s].
+    """
+
+    def of_block(block: Observations) -> Any:
+        parts = [component_derivatives(stack, block) for stack in stacks]
+        return _moments(log_weights, parts, block.weight)
+
+    return in_blocks(of_block, rows)
+
+
+def _moments(log_weights: jax.Array, parts: list[RowDerivatives], weight: jax.Array) -> Any:
+    """`mixture_sums` of one block."""
+    joint = jnp.concatenate([part.value for part in parts]) + log_weights[:, None]
+    top = jnp.max(joint, axis=0)
+    share = jnp.exp(joint - top)
+    total = jnp.sum(share, axis=0)
+    value = jnp.sum(jnp.where(weight != 0, weight * (top + jnp.log(total)), 0.0))
+    responsibility = share / total
+    n = responsibility.shape[-1]
+    scores, curved, begin = [responsibility], [], 0
+    for part in parts:
+        p, k = part.first.shape[:2]
+        r = responsibility[begin : begin + k]
+        begin += k
+        own = r * part.first
+        pairs = [(a, b) for a in range(p) for b in range(a, p)]
+        scores.append(own.reshape(-1, n))
+        curved += [r * part.second[i] + own[a] * part.first[b] for i, (a, b) in enumerate(pairs)]
+    score = jnp.concatenate(scores)
+    once = jnp.concatenate([score, *curved]) @ weight
+    return value, once, (score * weight) @ score.T
+
+
+def assemble(
+    weights: Any, total: Any, once: Any, twice: Any, sizes: tuple[tuple[int, int], ...]
+) -> tuple[Any, Any]:
+    """Gradient and Hessian from `mixture_sums`: logits first, then each parameter's K entries.
+
+    Any leading axes. The first component's logit is the reference, and no parameter. `total` is
+    the sum of the rows' weights, `sizes` the components and parameters of each stack.
+    """
+    k, size = weights.shape[-1], twice.shape[-1]
+    gradient = once[..., 1:size]
+    # Every entry of the block parts is one of the sums, or none of them.
+    where, some = positions_of_sums(sizes)
+    hessian = once[..., where] * some - twice[..., 1:, 1:]
+    if k == 1:
+        return gradient, hessian
+    total = total * weights[..., 1:]
+    spread = total[..., :, None] * (np.eye(k - 1) - weights[..., None, 1:])
+    pad = [(0, 0)] * (weights.ndim - 1) + [(0, size - k)]
+    return gradient - jnp.pad(total, pad), hessian - jnp.pad(spread, [*pad, (0, size - k)])
+
+
+@cache
+def positions_of_sums(sizes: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the sums stands where in the Hessian, and 1.0 where one does."""
+    n_components = sum(k for k, _ in sizes)
+    size = n_components + sum(k * p for k, p in sizes)
+    where = np.full((size, size), -1)
+    each = np.arange(n_components)
+    where[each, each] = each
+    first, begin, pair = 0, n_components, size
+    for k, p in sizes:
+        own = first + np.arange(k)
+        at = begin + np.arange(p * k).reshape(p, k)
+        for a in range(p):
+            where[own, at[a]] = where[at[a], own] = at[a]
+            for b in range(a, p):
+                where[at[a], at[b]] = where[at[b], at[a]] = pair + np.arange(k)
+                pair += k
+        first, begin = first + k, begin + p * k
+    some = (where >= 0).astype(np.float64)
+    return np.maximum(where, 0)[1:, 1:], some[1:, 1:]

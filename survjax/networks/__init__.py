@@ -1,0 +1,1 @@
+"""Networks as parameters of lifetimes: layers, training, ensembles."""

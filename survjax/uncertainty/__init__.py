@@ -1,0 +1,1 @@
+"""How well a fit knows what follows from it: delta method, profiles, bootstrap, several maxima."""

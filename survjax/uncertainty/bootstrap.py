@@ -1,0 +1,271 @@
+"""Bootstrap replicates of a fit, and bounds from them.
+
+Efron and Tibshirani (1993), chapters 6 and 14: the bounds are percentiles of the replicates,
+corrected for bias and acceleration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from statistics import NormalDist
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from survjax._core.numerics import bucket_size
+from survjax._core.programs.compiled import program
+from survjax._core.pytree import ravel_parameters
+from survjax._core.validation import random_generator
+from survjax.data.observations import Observations
+from survjax.data.truncation_rows import with_truncation_rows
+from survjax.fitting.coreset import condense, is_plain
+from survjax.fitting.local_maxima import (
+    Correction,
+    Limits,
+    LocalMaximum,
+    maximize_from,
+)
+from survjax.fitting.search import Settings, faults, search
+from survjax.lifetimes import Lifetime
+from survjax.likelihood.row_derivatives import log_contributions
+from survjax.likelihood.rows import BLOCK
+from survjax.likelihood.template import Template
+from survjax.uncertainty.delta import normal_quantile
+from survjax.uncertainty.replicates import BATCH, FEW_ROWS, batch_item, resampled, simulated
+from survjax.uncertainty.targets import Target, expansion, value_of
+
+#: Maxima from which a replicate is refitted, where the likelihood has several.
+MOST_STARTS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Bootstrap:
+    """Replicates of a fit.
+
+    Attributes
+    ----------
+    parameters : array of shape (B, p)
+        Unconstrained parameters of the replicates that have an interior maximum, components in
+        the order that is nearest to the fit's.
+    kind : {"rows", "parametric"}
+        How they were drawn.
+    n_replicates, n_failed : int
+        How many were asked for, and how many of them have no interior maximum and are left out.
+    skewness : array of shape (p, p, p)
+        Third moments of the rows' scores, from which the acceleration of the bounds follows.
+    """
+
+    parameters: np.ndarray
+    kind: str
+    n_replicates: int
+    n_failed: int
+    skewness: np.ndarray
+
+
+@program(draft=False)
+def _refit(
+    lifetime: Lifetime, starts: Any, rows: Observations, limits: Limits, correction: Correction
+) -> Any:
+    """From each start on each replicate of a batch; columns (n,) are shared."""
+
+    def one(rows: Observations) -> Any:
+        return maximize_from(lifetime, starts, rows, limits, correction)
+
+    axes = jax.tree.map(lambda column: 0 if column.ndim > 1 else None, rows)
+    return jax.vmap(one, in_axes=(axes,))(rows)
+
+
+def bootstrap(
+    template: Template,
+    x: np.ndarray,
+    covariance: np.ndarray,
+    rows: Observations,
+    settings: Settings,
+    *,
+    n_replicates: int,
+    kind: str,
+    random_state: Any,
+    recording: tuple[float, str] | None,
+    others: np.ndarray | None = None,
+) -> Bootstrap:
+    """Refit replicates of the data, from the estimate and from other maxima (m, p) that count.
+
+    The highest maximum is kept: a replicate may well prefer another than the data do. Where all
+    end at no interior maximum, the replicate is searched as the data were; if that finds none
+    either, it counts as failed.
+    """
+    starts = x[None]
+    if others is not None:
+        starts = np.resize(np.concatenate([starts, others]), (MOST_STARTS, x.size))
+    rng = random_generator(random_state)
+    small = condense(rows, FEW_ROWS) if is_plain(rows) and rows.entry is None else rows
+    lifetime = template.at(x)
+    batches = resampled(small, rng) if kind == "rows" else simulated(lifetime, rows, rng, recording)
+    kept: list[np.ndarray] = []
+    done = 0
+    for batch in batches:
+        wanted = min(BATCH, n_replicates - done)
+        kept += _fitted(template, starts, _padded(batch), settings, wanted, rows.n_units)
+        done += wanted
+        if done == n_replicates:
+            break
+    points = np.stack(kept) if kept else np.empty((0, x.size))
+    information = np.linalg.inv(covariance)
+    return Bootstrap(
+        template.aligned(points, x, information),
+        kind,
+        n_replicates,
+        n_replicates - len(kept),
+        np.asarray(_score_skewness(lifetime, small)),
+    )
+
+
+def nearby_maxima(
+    template: Template,
+    x: np.ndarray,
+    rows: Observations,
+    weights: np.ndarray,
+    settings: Settings,
+) -> np.ndarray:
+    """Maxima (B, p) of the rows with other weights (B, n), reached from x.
+
+    Not the highest: units drawn twice are ties, on which components collapse. Where an iteration
+    ends at no interior maximum, x.
+    """
+    batch = _padded(rows.reweighted(weights))
+    limits = settings.limits(template.n_components, rows.n_units)
+    found = _arrays(_refit(template.lifetime, x[None], batch, limits, Correction.none(x.size)))
+    ends = [_end(found, i, 0) for i in range(len(weights))]
+    pairs = zip(ends, weights.sum(axis=1), strict=True)
+    return np.array(
+        [x if faults(end, template, settings.rule, float(n)) else end.x for end, n in pairs]
+    )
+
+
+def _padded(batch: Observations) -> Observations:
+    """Truncation rows and rows of no weight behind every replicate, up to a size others share."""
+    batch = with_truncation_rows(batch)
+    n = batch.weight.shape[-1]
+    size = bucket_size(n)
+    extra = (size if size <= BLOCK else -(-size // BLOCK) * BLOCK) - n
+
+    def wider(column: np.ndarray) -> np.ndarray:
+        return np.concatenate([column, np.repeat(column[..., :1], extra, axis=-1)], axis=-1)
+
+    weight = np.pad(batch.weight, ((0, 0), (0, extra)))
+    return batch._map(wider).reweighted(weight)
+
+
+def _fitted(
+    template: Template,
+    starts: np.ndarray,
+    batch: Observations,
+    settings: Settings,
+    wanted: int,
+    n_units: float,
+) -> list[np.ndarray]:
+    """The interior maxima among the first replicates of a batch."""
+    # No penalty: what keeps shapes from being steep would carry a narrow component elsewhere.
+    limits = settings.limits(template.n_components, n_units)
+    nothing = Correction.none(template.size)
+    s = _arrays(_refit(template.lifetime, starts, batch, limits, nothing))
+    found = []
+    for i in range(wanted):
+        ends = [_end(s, i, j) for j in range(len(starts))]
+        good = [end for end in ends if not faults(end, template, settings.rule, n_units)]
+        if template.n_components > 1 and not good:
+            answer = search(template, batch_item(batch, i), settings)
+            good = [] if answer.faults else [answer.best]
+        if good:
+            found.append(max(good, key=lambda end: end.value).x)
+    return found
+
+
+def _arrays(found: Any) -> dict[str, np.ndarray]:
+    """A program's arrays as those of NumPy."""
+    return {name: np.asarray(part) for name, part in found.items()}
+
+
+def _end(found: dict[str, np.ndarray], i: int, j: int) -> LocalMaximum:
+    """Where the iteration of a replicate from a start ended."""
+    return LocalMaximum(
+        found["x"][i, j],
+        float(found["value"][i, j]),
+        found["gradient"][i, j],
+        found["hessian"][i, j],
+        float(found["decrement"][i, j]),
+        int(found["n_iter"][i, j]),
+        int(found["code"][i, j]),
+    )
+
+
+@program
+def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
+    """Sum over rows of weight * score^3, all products of three entries: (p, p, p)."""
+    vector, unravel = ravel_parameters(lifetime)
+    scores = jax.jacfwd(lambda v: log_contributions(unravel(v), rows))(vector)
+    return jnp.einsum("n,na,nb,nc->abc", rows.weight, scores, scores, scores)
+
+
+@program(static_argnames=("curve",))
+def _at_points(lifetime: Lifetime, points: Any, targets: Target, *, curve: str) -> Any:
+    """Targets (m,) on the safe scale at the fit, their slopes (m, p), and at each point (B, m)."""
+    estimate, unravel = ravel_parameters(lifetime)
+
+    def value(x: jax.Array, target: Target) -> jax.Array:
+        return value_of(unravel, x, curve, target)
+
+    found = lax.map(lambda x: jax.vmap(partial(value, x))(targets), points)
+    here = jax.vmap(lambda target: expansion(unravel, estimate, curve, target)[:2])(targets)
+    return *here, found
+
+
+def bootstrap_bounds(
+    lifetime: Lifetime,
+    covariance: np.ndarray,
+    replicates: Bootstrap,
+    curve: str,
+    targets: Target,
+    level: float,
+    corrected: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds (m,) on the safe scale: percentiles with bias correction and acceleration.
+
+    The bias is read off the share of replicates below the estimate; the acceleration is a sixth
+    of the skewness of the rows' influences, which follow from their scores (Efron 1987). Where
+    the likelihood has several maxima, replicates lie around all of them and that share says
+    on which the estimate is, nothing of a bias: `corrected=False` gives plain percentiles, widened
+    to hold the estimate.
+    """
+    values, slopes, found = (
+        np.asarray(part)
+        for part in _at_points(lifetime, replicates.parameters, targets, curve=curve)
+    )
+    influence = slopes @ covariance
+    third = np.einsum("abc,ma,mb,mc->m", replicates.skewness, influence, influence, influence)
+    variance = np.einsum("mp,mp->m", influence, slopes)
+    moving = variance > 0
+    acceleration = np.where(moving, third / np.where(moving, variance, 1.0) ** 1.5 / 6.0, 0.0)
+    below = np.mean(found < values, axis=0) + 0.5 * np.mean(found == values, axis=0)
+    n = len(found)
+    z0 = np.array([NormalDist().inv_cdf(float(np.clip(b, 0.5 / n, 1.0 - 0.5 / n))) for b in below])
+    z = normal_quantile(level)
+    if not corrected:
+        z0, acceleration = np.zeros_like(z0), np.zeros_like(z0)
+    low, high = (percentile(found, z0, acceleration, side * z) for side in (-1.0, 1.0))
+    return (low, high) if corrected else (np.fmin(low, values), np.fmax(high, values))
+
+
+def percentile(found: np.ndarray, z0: np.ndarray, a: np.ndarray, z: float) -> np.ndarray:
+    """The replicate (each column by itself) at the corrected normal quantile z."""
+    corrected = z0 + (z0 + z) / np.maximum(1.0 - a * (z0 + z), 0.05)
+    share = np.array([NormalDist().cdf(float(c)) for c in corrected])
+    # A bound between two replicates is the one further out: infinite ones cannot be averaged.
+    place = share * (len(found) + 1) - 1.0
+    place = np.floor(place) if z < 0 else np.ceil(place)
+    place = np.clip(place, 0, len(found) - 1).astype(int)
+    return np.sort(found, axis=0)[place, np.arange(found.shape[1])]

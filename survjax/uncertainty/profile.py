@@ -1,0 +1,319 @@
+"""Profile likelihood bounds of anything that follows from the parameters.
+
+The bound of a quantity g is the value at which 2 (l_max - l) reaches the chi-squared quantile,
+where l is the log-likelihood maximized over all parameters with that value of g. A maximizer of
+
+    l(theta) - rho / 2 (g(theta) - c)^2
+
+lies on that profile for any c, whether the profile is concave or not, and there the profile's
+slope is rho (g - c): so one safeguarded Newton iteration climbs for a given c, and another, in c,
+walks outward until the level is reached. All targets and both directions go side by side.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from survjax._core.numerics import module_of
+from survjax._core.programs.compiled import program
+from survjax._core.pytree import data, pytree, ravel_parameters
+from survjax.data.observations import Observations
+from survjax.data.truncation_rows import with_truncation_rows
+from survjax.fitting.coreset import condense, is_plain
+from survjax.fitting.local_maxima import Maximizer
+from survjax.lifetimes import Lifetime, Mixture, Weibull
+from survjax.likelihood.rows import derivatives, log_likelihood, padded
+from survjax.likelihood.template import Template
+from survjax.optimize import ResultCode
+from survjax.optimize.newton import NewtonState, advance, init
+from survjax.uncertainty.targets import Target, expansion
+
+#: Plain data of more rows are condensed to this many: the profile's shape does not change.
+PROFILE_ROWS = 2048
+#: Lanes that climb side by side.
+LANES = 16
+#: Curvature of the term that holds g near c, in units of the estimate's information on g.
+STIFFNESS = 10.0
+#: A profile that is this far out (log units, beside some standard errors) has no bound.
+FAR = 12.0
+#: Evaluations of a lane before it gives up, and Newton iterations of one climb.
+MOST_EVALUATIONS, MOST_ITERATIONS = 800, 100
+
+
+@pytree
+class Problem:
+    """What a lane looks for: where sqrt(2 (top - l)) reaches the goal in one direction."""
+
+    top: Any = data()
+    goal: Any = data()
+    center: Any = data()
+    direction: Any = data()
+    error: Any = data()
+
+    @property
+    def stiffness(self) -> Any:
+        """rho."""
+        return STIFFNESS / self.error**2
+
+
+@pytree
+class Lane:
+    """One search; c and the bracket count outward from the estimate.
+
+    `home` is the last point of the profile short of the level: every walk outward starts there,
+    so that one that went too far and fell into another hollow does not stay in it.
+    """
+
+    newton: NewtonState = data()
+    home: Any = data()
+    parts: Any = data()
+    c: Any = data()
+    inside: Any = data()
+    outside: Any = data()
+    step: Any = data()
+    n_flat: Any = data()
+    n_evaluations: Any = data()
+    bound: Any = data()
+    done: Any = data()
+
+
+def _penalized(parts: Any, c: Any, stiffness: Any) -> tuple[Any, Any, Any]:
+    """What Newton minimizes, from the parts of l and g at a point."""
+    (value, gradient, hessian), (g, slope, bend) = parts
+    gap = g - c
+    outer = module_of(slope).outer(slope, slope)
+    return (
+        -value + 0.5 * stiffness * gap**2,
+        -gradient + stiffness * gap * slope,
+        -hessian + stiffness * (outer + gap * bend),
+    )
+
+
+def chosen(first: Any, left: Any, right: Any) -> Any:
+    """One of two trees; on the host without a copy."""
+    if isinstance(first, (bool, np.bool_)):
+        return left if first else right
+    return jax.tree.map(partial(jnp.where, first), left, right)
+
+
+def steadied(parts: Any, moved: Any, tilt: Any, steep: Any) -> tuple[Any, Any, Any]:
+    """The log-likelihood with the gradient it lacks and the penalty of `steepness`."""
+    xp = module_of(moved)
+    value, gradient, hessian = parts
+    ratio = xp.exp(2.0 * xp.minimum(moved, 300.0))
+    return (
+        value + tilt @ moved - steep @ (ratio - 1.0 - 2.0 * moved),
+        gradient + tilt - 2.0 * steep * (ratio - 1.0),
+        hessian - xp.diag(4.0 * steep * ratio),
+    )
+
+
+def start_lane(estimate: Any, parts: Any, problem: Problem) -> Lane:
+    """A lane at the estimate, before its first step outward."""
+    xp = module_of(estimate)
+    return Lane(
+        newton=init(estimate, 1.0),
+        home=estimate,
+        parts=parts,
+        c=problem.goal * problem.error * (1.0 + 1.0 / STIFFNESS),
+        inside=0.0 * problem.goal,
+        outside=problem.goal + xp.inf,
+        step=problem.goal * problem.error,
+        n_flat=xp.asarray(0),
+        n_evaluations=xp.asarray(0),
+        bound=problem.center + xp.nan,
+        done=~(xp.isfinite(problem.center) & (problem.error > 0)),
+    )
+
+
+def climb_once(lane: Lane, parts: Any, problem: Problem) -> Lane:
+    """One Newton iteration for the lane's c, given the parts at the point it tries."""
+    xp = module_of(lane.newton.x)
+    held = _penalized(parts, problem.center + problem.direction * lane.c, problem.stiffness)
+    newton = advance(lane.newton, *held, tol=1e-4, max_iter=MOST_ITERATIONS, max_step=3.0)
+    accepted = xp.all(newton.x == lane.newton.trial)
+    return dataclasses.replace(
+        lane,
+        newton=newton,
+        parts=chosen(accepted, parts, lane.parts),
+        n_evaluations=lane.n_evaluations + 1,
+    )
+
+
+def walk(lane: Lane, problem: Problem) -> Lane:
+    """Judge the point of the profile that was reached, and choose the next c.
+
+    The root of twice the fall grows nearly in proportion to the distance, with a slope that the
+    profile's own slope gives: a Newton step in it, no longer than twice the last good one, and
+    kept inside the bracket.
+    """
+    xp = module_of(lane.newton.x)
+    (value, _, _), (g, _, _) = lane.parts
+    stiffness, goal = problem.stiffness, problem.goal
+    ends = (int(ResultCode.CONVERGED), int(ResultCode.ROUNDING))
+    good = (lane.newton.code == ends[0]) | (lane.newton.code == ends[1])
+    distance = problem.direction * (g - problem.center)
+    reached = xp.sqrt(xp.maximum(2.0 * (problem.top - value), 0.0))
+    slope = stiffness * (lane.c - distance) / xp.maximum(reached, 1e-12)
+    short, over = good & (reached < goal), good & (reached >= goal)
+    inside = xp.where(short, lane.c, lane.inside)
+    outside = xp.where(over, lane.c, lane.outside)
+    ahead = xp.where(slope > 0, (goal - reached) / slope, xp.inf)
+    found = good & (xp.abs(reached - goal) < 1e-4) & (slope > 0)
+    # Where the profile jumps over the level, the point just beyond it is the bound.
+    bound = xp.where(over, g, lane.bound)
+    bound = xp.where(found, g + problem.direction * ahead, bound)
+    far = FAR + 3.0 * problem.error
+    flat = short & (xp.abs(slope) * 4.0 * far < goal - reached)
+    n_flat = xp.where(flat, lane.n_flat + 1, 0)
+    endless = short & ((lane.c > far) | (n_flat >= 2))
+    bound = xp.where(endless & ~found, problem.direction * xp.inf, bound)
+    step = xp.where(short, 2.0 * lane.step, xp.where(good, lane.step, 0.25 * lane.step))
+    c = xp.minimum(distance + ahead + goal * slope / stiffness, inside + step)
+    usable = good & (c > inside) & (c < outside)
+    halfway = xp.where(xp.isfinite(outside), 0.5 * (inside + outside), inside + step)
+    c = xp.where(usable, c, xp.minimum(halfway, inside + step))
+    small = 1e-7 * (problem.error + inside)
+    stuck = (outside - inside <= small) | (step <= small)
+    home = xp.where(short, lane.newton.x, lane.home)
+    return Lane(
+        newton=init(home, 1.0),
+        home=home,
+        parts=lane.parts,
+        c=c,
+        inside=inside,
+        outside=outside,
+        step=step,
+        n_flat=n_flat,
+        n_evaluations=lane.n_evaluations,
+        bound=bound,
+        done=found | endless | stuck | (lane.n_evaluations >= MOST_EVALUATIONS),
+    )
+
+
+@program(static_argnames=("curve",), draft=False)
+def _solve(
+    lifetime: Lifetime,
+    rows: Observations,
+    tilt: jax.Array,
+    steep: jax.Array,
+    targets: Target,
+    problems: Problem,
+    *,
+    curve: str,
+) -> jax.Array:
+    """The bound of each problem on the safe scale."""
+    estimate, unravel = ravel_parameters(lifetime)
+    top = log_likelihood(lifetime, rows)
+
+    def lane(given: Any) -> jax.Array:
+        target, problem = given
+        problem = dataclasses.replace(problem, top=top)
+
+        def parts_at(x: jax.Array) -> Any:
+            held = steadied(derivatives(unravel(x), rows), x - estimate, tilt, steep)
+            return held, expansion(unravel, x, curve, target)
+
+        def body(lane: Lane) -> Lane:
+            lane = climb_once(lane, parts_at(lane.newton.trial), problem)
+            arrived = lane.newton.code != int(ResultCode.RUNNING)
+            return chosen(arrived, walk(lane, problem), lane)
+
+        nothing = jax.tree.map(
+            lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(parts_at, estimate)
+        )
+        start = start_lane(estimate, nothing, problem)
+        # What cannot move, such as S(0) = 1, is its own bound.
+        still = jnp.isinf(problem.center) | (problem.error == 0)
+        end = lax.while_loop(lambda lane: ~lane.done, body, start)
+        return jnp.where(still, problem.center, end.bound)
+
+    return lax.map(lane, (targets, problems), batch_size=LANES)
+
+
+def profile_bounds(
+    lifetime: Lifetime,
+    rows: Observations,
+    curve: str,
+    targets: Target,
+    values: np.ndarray,
+    errors: np.ndarray,
+    goal: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper profile bounds (m,) on the safe scale; infinite where there is none.
+
+    Parameters
+    ----------
+    lifetime : Lifetime
+        At the maximum of the likelihood.
+    rows : Observations
+        What it was fitted to.
+    curve : str
+        A curve, or "natural" for entries of `link_values`.
+    targets : Target
+        Arrays of shape (m,).
+    values, errors : arrays of shape (m,)
+        Estimates and standard errors on the safe scale; the errors set the first step.
+    goal : float
+        The root of twice the fall from the maximum at which a bound lies.
+
+    Returns
+    -------
+    lower, upper : arrays of shape (m,)
+        NaN where the search failed.
+    """
+    small, tilt = condensed(lifetime, rows)
+    m = errors.shape[0]
+    fill = -2 * m % LANES
+
+    def lanes(lower: Any, upper: Any) -> np.ndarray:
+        return np.pad(np.concatenate([lower, upper]), (0, fill), mode="edge")
+
+    problems = Problem(
+        top=np.zeros(2 * m + fill),
+        goal=np.full(2 * m + fill, goal),
+        center=lanes(values, values),
+        direction=lanes(-np.ones(m), np.ones(m)),
+        error=np.pad(np.concatenate([errors, errors]), (0, fill)),
+    )
+    wide = jax.tree.map(lambda part: lanes(part, part), targets)
+    steep = steepness(lifetime, rows.n_units)
+    found = np.asarray(_solve(lifetime, small, tilt, steep, wide, problems, curve=curve))
+    return found[:m], found[m : 2 * m]
+
+
+def steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
+    """Weight (p,) of the penalty that keeps a profile from falling into a collapse.
+
+    A vanishing penalty on the shapes of several Weibulls (Chen, Tan and Zhang 2008), taken
+    relative to the fitted shapes, where it and its slope are zero. The search has none: it may
+    let go of a climb that collapses, and a profile may not.
+    """
+    amount = np.zeros(ravel_parameters(lifetime)[0].size)
+    if isinstance(lifetime, Mixture) and isinstance(lifetime.components, Weibull):
+        k = np.shape(lifetime.components.log_shape)[0]
+        amount[-k:] = (k > 1) / n_units
+    return amount
+
+
+def condensed(lifetime: Lifetime, rows: Observations) -> tuple[Observations, np.ndarray]:
+    """Padded rows, few enough, with the gradient they lack at the maximum of all rows.
+
+    Condensed rows have their maximum elsewhere by a small part of a standard error; a linear
+    term with this gradient moves it back.
+    """
+    p = ravel_parameters(lifetime)[0].size
+    rows = with_truncation_rows(rows)
+    small = condense(rows, PROFILE_ROWS) if is_plain(rows) else rows
+    if small.n_rows == rows.n_rows:
+        return padded(rows), np.zeros(p)
+    vector = np.asarray(ravel_parameters(lifetime)[0])
+    there = Maximizer(Template(lifetime), small).at(vector[None])[0]
+    return padded(small), -there.gradient

@@ -1,0 +1,128 @@
+"""Profile bounds of weights, parameters and other quantities, on the host.
+
+The search is that of `_profile`, over arrays of NumPy: it takes whatever gives the derivatives of a
+likelihood, such as the program that the fit compiled, so that a first table of parameters compiles
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from survjax.data.observations import Observations
+from survjax.fitting.local_maxima import Maximizer
+from survjax.likelihood.template import Template
+from survjax.optimize import ResultCode
+from survjax.uncertainty.profile import (
+    Problem,
+    climb_once,
+    condensed,
+    start_lane,
+    steadied,
+    steepness,
+    walk,
+)
+
+#: Value, gradient and Hessian.
+Parts = tuple[Any, ...]
+
+
+def profile_parameters(
+    template: Template,
+    x: np.ndarray,
+    rows: Observations,
+    index: np.ndarray,
+    values: np.ndarray,
+    errors: np.ndarray,
+    goal: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`profile_bounds` of some quantities, by the program that the fit has compiled.
+
+    Parameters
+    ----------
+    template : Template
+        The model.
+    x : array of shape (p,)
+        Its parameters at a maximum of the likelihood.
+    rows : Observations
+        What it was fitted to.
+    index : array of shape (m,)
+        Which entries.
+    values, errors, goal
+        As for `profile_bounds`.
+    """
+    lifetime = template.at(x)
+    small, tilt = condensed(lifetime, rows)
+    on_few = Maximizer(template, small.without_padding())
+
+    def at(points: np.ndarray) -> list[Parts]:
+        return [(end.value, end.gradient, end.hessian) for end in on_few.at(points)]
+
+    def quantities(point: np.ndarray) -> list[Parts]:
+        found = template.link_derivatives(point)
+        return [tuple(part[i] for part in found) for i in index]
+
+    steep = steepness(lifetime, rows.n_units)
+    return profile_quantities(at, quantities, x, values, errors, goal, tilt=tilt, steep=steep)
+
+
+def profile_quantities(
+    at: Callable[[np.ndarray], list[Parts]],
+    quantities: Callable[[np.ndarray], list[Parts]],
+    x: np.ndarray,
+    values: np.ndarray,
+    errors: np.ndarray,
+    goal: float,
+    *,
+    tilt: np.ndarray | float = 0.0,
+    steep: np.ndarray | float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the profile of each of m quantities has fallen far enough, to either side: (m,), (m,).
+
+    Parameters
+    ----------
+    at : callable
+        Value, gradient and Hessian of the log-likelihood at each of several points (B, p).
+    quantities : callable
+        Value, gradient and Hessian of each quantity at a point (p,).
+    x : array of shape (p,)
+        The maximum.
+    values, errors, goal
+        As for `profile_bounds`.
+    tilt, steep : arrays of shape (p,), default 0
+        As for `steadied`.
+    """
+    p = x.size
+    tilt, steep = np.broadcast_to(tilt, p), np.broadcast_to(steep, p)
+    top = at(x[None])[0][0]
+    nothing = 2 * ((0.0, np.zeros(p), np.zeros((p, p))),)
+    lanes = []
+    for side in (-1.0, 1.0):
+        for i, (center, error) in enumerate(zip(values, errors, strict=True)):
+            problem = Problem(top, np.float64(goal), center, np.float64(side), error)
+            lanes.append((i, problem, start_lane(x, nothing, problem)))
+    found = np.array([_still(problem) for _, problem, _ in lanes])
+    running = [j for j, (_, _, lane) in enumerate(lanes) if not lane.done]
+    # A search far out divides by what may vanish; where that leaves no number it turns back.
+    with np.errstate(all="ignore"):
+        while running:
+            trials = np.stack([lanes[j][2].newton.trial for j in running])
+            for j, trial, part in zip(running, trials, at(trials), strict=True):
+                i, problem, lane = lanes[j]
+                held = steadied(part, trial - x, tilt, steep)
+                lane = climb_once(lane, (held, quantities(trial)[i]), problem)
+                if lane.newton.code != int(ResultCode.RUNNING):
+                    lane = walk(lane, problem)
+                lanes[j] = i, problem, lane
+                found[j] = lane.bound
+            running = [j for j in running if not lanes[j][2].done]
+    return found[: values.size], found[values.size :]
+
+
+def _still(problem: Problem) -> float:
+    """What cannot move is its own bound; all else has none yet."""
+    still = np.isinf(problem.center) or problem.error == 0
+    return float(problem.center) if still else np.nan

@@ -1,0 +1,176 @@
+"""Bounds of a regression's parameters without the delta method: profiles and the bootstrap."""
+
+from __future__ import annotations
+
+import dataclasses
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from survjax.data.observations import Observations
+from survjax.fitting.regression_fit import (
+    ARRIVED,
+    climb,
+    faults,
+    likelihood_of,
+    to_natural,
+)
+from survjax.likelihood.forms import Form, Layout
+from survjax.likelihood.histories import Histories, HistoryLikelihood
+from survjax.likelihood.penalties import Penalty
+from survjax.likelihood.regression import Columns
+from survjax.uncertainty.bootstrap import percentile
+from survjax.uncertainty.delta import normal_quantile
+from survjax.uncertainty.profile_parameters import profile_quantities
+
+
+class Training(NamedTuple):
+    """What a regression was fitted to, and how.
+
+    Attributes
+    ----------
+    form, layout, columns
+        The model.
+    rows, x, histories, component
+        Observations, covariates, which rows are of one unit (or None), known components (or None).
+    penalty
+        What the coefficients paid, or None.
+    bound : bool
+        Whether rows of one unit depend on each other: hazards that are proportional add up.
+    """
+
+    form: Form
+    layout: Layout
+    columns: Columns
+    rows: Observations
+    x: np.ndarray
+    histories: Histories | None = None
+    component: np.ndarray | None = None
+    penalty: Penalty | None = None
+    bound: bool = True
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Weight of each unit."""
+        return self.rows.weight if self.histories is None else self.histories.weight
+
+    def likelihood(self, times: np.ndarray | None = None) -> Any:
+        """The log-likelihood, each unit as many times as asked."""
+        form, layout, columns, rows, x, histories, component, _, bound = self
+        if histories is not None and bound:
+            if times is not None:
+                histories = dataclasses.replace(histories, weight=histories.weight * times)
+            return HistoryLikelihood(form, layout, histories, x, columns, component)
+        if times is not None:
+            if histories is not None:
+                of_rows = np.empty(rows.n_rows)
+                of_rows[histories.order] = times[histories.unit]
+                times = of_rows
+            rows = rows.reweighted(rows.weight * times)
+        return likelihood_of(form, layout, rows, x, columns, component)
+
+
+@dataclasses.dataclass(frozen=True)
+class Replicates:
+    """Bootstrap replicates of a regression.
+
+    Attributes
+    ----------
+    parameters : array of shape (B, p)
+        As `parameters_`, of the replicates that have a proper maximum.
+    n_replicates, n_failed : int
+        How many were asked for, and how many of them have none and are left out.
+    """
+
+    parameters: np.ndarray
+    n_replicates: int
+    n_failed: int
+
+
+def replicates(
+    training: Training,
+    theta: np.ndarray,
+    n_replicates: int,
+    rng: np.random.Generator,
+    *,
+    least: float,
+    tol: float,
+    max_iter: int,
+) -> Replicates:
+    """Refit units drawn with replacement, each time from the estimate.
+
+    A weight is a count, so that units of weight w are drawn w times as often; `least` is the
+    smallest eigenvalue of a proper maximum's information.
+    """
+    weight = training.weight
+    total = float(weight.sum())
+    share, counted = weight / total, np.where(weight > 0, weight, 1.0)
+    change = to_natural(training.layout, training.columns)
+    kept = []
+    for _ in range(n_replicates):
+        times = rng.multinomial(round(total), share) / counted
+        end = climb(training.likelihood(times), theta, tol, max_iter, training.penalty)
+        free = end.theta != 0 if training.penalty is not None else np.ones(theta.size, bool)
+        if end.code in ARRIVED and not faults(end.restricted(np.flatnonzero(free)), least):
+            kept.append(change @ end.theta)
+    found = np.array(kept).reshape(-1, theta.size)
+    return Replicates(found, n_replicates, n_replicates - len(kept))
+
+
+def replicate_bounds(
+    found: np.ndarray, values: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bias-corrected percentiles (m,) of replicates (B, m) around estimates (m,).
+
+    The bias is read off the share of replicates below the estimate (Efron 1987, section 3).
+    """
+    below = np.mean(found < values, axis=0) + 0.5 * np.mean(found == values, axis=0)
+    n = len(found)
+    normal = NormalDist()
+    bias = np.array([normal.inv_cdf(float(np.clip(b, 0.5 / n, 1.0 - 0.5 / n))) for b in below])
+    z, straight = normal_quantile(level), np.zeros_like(bias)
+    low, high = (percentile(found, bias, straight, side * z) for side in (-1.0, 1.0))
+    return low, high
+
+
+def profiled_parameters(
+    training: Training, theta: np.ndarray, covariance: np.ndarray, n_units: float, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Profile likelihood bounds (p,) of all parameters, as `parameters_` has them.
+
+    Parameters
+    ----------
+    training : Training
+        Without a penalty.
+    theta, covariance
+        The maximum on the scale of standardized columns, and its covariance.
+    n_units : float
+        How many units there are.
+    level : float
+        Confidence level.
+    """
+    change = to_natural(training.layout, training.columns)
+    # Searches count in effects of standardized columns, which are of the order of one.
+    unit = np.abs(change.diagonal())
+    slopes = change / unit[:, None]
+    p = theta.size
+    errors = np.sqrt(np.einsum("ij,jk,ik->i", slopes, covariance, slopes))
+    likelihood, flat = training.likelihood(), np.zeros((p, p))
+    steep = np.zeros(p)
+    if training.form.has_components:
+        start = 0
+        for item in training.layout:
+            # As for mixtures without columns: no profile may fall into a collapse.
+            steep[start] = item.name.startswith("log_shape") / n_units
+            start += len(item.columns)
+    low, high = profile_quantities(
+        lambda points: [likelihood(point) for point in points],
+        lambda point: [(slope @ point, slope, flat) for slope in slopes],
+        theta,
+        slopes @ theta,
+        errors,
+        normal_quantile(level),
+        steep=steep,
+    )
+    return low * unit, high * unit
