@@ -212,7 +212,7 @@ MOST = {
     "tests on a model's class": 17,
     "arithmetic on positions of parameters": 61,
     "bare Any, percent of annotations": 20.5,
-    "lines of the package": 36240,
+    "lines of the package": 36241,
 }
 
 
