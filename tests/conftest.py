@@ -12,8 +12,7 @@ import jaxlib.version
 import pytest
 from hypothesis import HealthCheck, settings
 
-from survjax._core.programs import executables
-from survjax._core.programs.compiled import clear_programs
+from survjax._core.programs import clear_programs, executables
 
 # What the tests themselves compile runs once: the compiler should hurry. survjax's own programs are
 # compiled as for its users. A flag that a version does not know would end the process.

@@ -26,15 +26,17 @@ from survjax import (
     compute_hazard,
 )
 from survjax._core.precision import double_precision
-from survjax._core.programs.compiled import Program, clear_programs
+from survjax._core.programs import Program, clear_programs
 from survjax.baselines import LinearRegression, LogisticRegression, MLPRegressor
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.fitting.local_maxima import Correction, Limits, maximize_from
-from survjax.lifetimes import LogNormal, Mixture, Weibull
-from survjax.likelihood.histories import Histories, HistoryLikelihood
+from survjax.lifetimes import Lifetime, LogNormal, Mixture, Weibull
 from survjax.likelihood.objective import Objective
+from survjax.likelihood.regression.histories import Histories
+from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.rows import membership_entropy
-from survjax.likelihood.template import Template, weibull_template
+from survjax.likelihood.template import Template
+from survjax.likelihood.weibulls import weibull_template
 from survjax.optimize import fixed_point, iterate, orbit
 from survjax.prediction.curves import membership_logits
 from survjax.uncertainty.bootstrap import Bootstrap, bootstrap_bounds
@@ -49,10 +51,10 @@ Y = np.column_stack([T, EVENT])
 #: What fits a model; of all others no more than the shapes of their results is needed.
 RUN = (
     "local_maxima.maximize_from",
-    "regression_maxima.maximize_regression_from",
+    "regression.maxima.maximize_regression_from",
     "objective._packed",
-    "regression._derivatives",
-    "regression._values",
+    "regression.likelihood._derivatives",
+    "regression.likelihood._values",
 )
 
 
@@ -111,6 +113,7 @@ def calls():
         lambda: model.survival(3.0),
         lambda: membership_logits(two, np.eye(5), np.ones(2), np.zeros(2, bool)),
         lambda: model.score(T, EVENT),
+        lambda: Lifetime.with_quantiles(Weibull(0.0, 0.0), [0.1, 0.5], [1.0, 2.0]),
         lambda: model.predict_interval([3.0]),
         lambda: model.predict_interval(np.linspace(0.0, 9.0, 5000)),
         lambda: model.mean(),

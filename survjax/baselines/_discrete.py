@@ -9,10 +9,16 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from survjax._core.validation import as_floats, check_shares, check_times
+from survjax._core.validation import check_shares, check_times
 from survjax.baselines import _base
 from survjax.baselines._logistic import LogisticRegression
-from survjax.baselines._periods import PiecewiseHazard, choose_edges, person_periods
+from survjax.baselines._periods import (
+    PiecewiseHazard,
+    check_edges,
+    check_entry,
+    choose_edges,
+    person_periods,
+)
 from survjax.baselines._rows import column_scales
 from survjax.estimators.covariates import check_covariates, column_names
 from survjax.estimators.frames import frame
@@ -148,13 +154,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         durations = check_times(target.durations, "y")
         if len(durations) != len(x):
             raise ValueError(f"X has {len(x)} rows but y has {len(durations)}")
-        begun = np.zeros(len(x)) if entry is None else check_times(entry, "entry", zero=True)
-        late = np.flatnonzero(begun >= durations)
-        if late.size:
-            raise ValueError(
-                f"entry must be below the duration, got {begun[late[0]]:g} and "
-                f"{durations[late[0]]:g} in row {late[0]} ({late.size} such rows): drop them"
-            )
+        begun = check_entry(entry, durations)
         weight = _base.row_weights(sample_weight, x)
         return x, durations, target.event, begun, np.ones(len(x)) if weight is None else weight
 
@@ -163,11 +163,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         if self.edges is None:
             n_periods = _base.check_count(self.n_periods, "n_periods")
             return choose_edges(durations, event, weight, n_periods)
-        edges = check_times(as_floats(self.edges, "edges"), "edges", zero=True)
-        edges = edges if edges[0] == 0 else np.append(0.0, edges)
-        if len(edges) < 2 or np.any(np.diff(edges) <= 0):
-            raise ValueError(f"edges must increase, got {np.asarray(self.edges).tolist()}")
-        return edges
+        return check_edges(self.edges)
 
     def _classifier(self) -> Any:
         """The classifier asked for, unfitted."""
@@ -243,9 +239,8 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         """
         lives, ages = self._assets(X, ages)
         t = check_times(np.atleast_1d(np.asarray(times)), "times", zero=True)
-        start = ages[:, None]
-        lost = lives.cumulative_hazard(start + t) - lives.cumulative_hazard(start)
-        return frame(dict(zip(t.tolist(), np.exp(-lost).T, strict=True)), like=X)
+        chance = np.exp(-lives.hazard_between(ages[:, None], ages[:, None] + t))
+        return frame(dict(zip(t.tolist(), chance.T, strict=True)), like=X)
 
     def predict_quantile(
         self, X: Any, quantiles: Any = (0.1, 0.5, 0.9), ages: Any = None
@@ -293,11 +288,8 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         check_is_fitted(self)
         x, durations, event, begun, weight = self._checked(X, y, entry, sample_weight, reset=False)
-        lives = self._lives(x)
-        end, start = durations[:, None], begun[:, None]
-        lost = lives.cumulative_hazard(end) - lives.cumulative_hazard(start)
-        gained = np.where(event, lives.log_hazard(end)[:, 0], 0.0)
-        return float(np.average(gained - lost[:, 0], weights=weight))
+        each = self._lives(x).log_likelihood(begun, durations, event)
+        return float(np.average(each, weights=weight))
 
     @property
     def feature_effects_(self) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from survjax._core.validation import as_floats, check_times
 
 #: A hazard of one would end the curve; this near to one it says the same and stays finite.
 SURE = 1.0 - 1e-12
@@ -37,6 +39,27 @@ def choose_edges(
     last = durations[weight > 0].max()
     inner = np.unique(inner)
     return np.concatenate([[0.0], inner[inner < last], [last]])
+
+
+def check_edges(given: Any) -> np.ndarray:
+    """Check edges of periods: increasing, and the first of them zero."""
+    edges = check_times(as_floats(given, "edges"), "edges", zero=True)
+    edges = edges if edges[0] == 0 else np.append(0.0, edges)
+    if len(edges) < 2 or np.any(np.diff(edges) <= 0):
+        raise ValueError(f"edges must increase, got {np.asarray(given).tolist()}")
+    return edges
+
+
+def check_entry(entry: Any, durations: np.ndarray) -> np.ndarray:
+    """Check the age at which each unit came under observation; zeros where there is none."""
+    begun = np.zeros(len(durations)) if entry is None else check_times(entry, "entry", zero=True)
+    late = np.flatnonzero(begun >= durations)
+    if late.size:
+        raise ValueError(
+            f"entry must be below the duration, got {begun[late[0]]:g} and "
+            f"{durations[late[0]]:g} in row {late[0]} ({late.size} such rows): drop them"
+        )
+    return begun
 
 
 def person_periods(
@@ -82,10 +105,22 @@ class PiecewiseHazard:
         before = np.take_along_axis(self.cumulative_at_edges, period, axis=1)
         return before + rate * (t - self.edges[period])
 
+    def hazard_between(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """H(end) - H(start) for times (n, m)."""
+        return self.cumulative_hazard(end) - self.cumulative_hazard(start)
+
     def log_hazard(self, t: np.ndarray) -> np.ndarray:
         """Log of the rate at times (n, m)."""
         with np.errstate(divide="ignore"):
             return np.log(np.take_along_axis(self.rate, self._period(t), axis=1))
+
+    def log_likelihood(
+        self, entry: np.ndarray, durations: np.ndarray, event: np.ndarray
+    ) -> np.ndarray:
+        """Log-likelihood of each unit's time from its entry to its end: (n,)."""
+        end = durations[:, None]
+        gained = np.where(event, self.log_hazard(end)[:, 0], 0.0)
+        return gained - self.hazard_between(entry[:, None], end)[:, 0]
 
     def time_of(self, goal: np.ndarray) -> np.ndarray:
         """Time at which H reaches `goal` (n, m); infinite where the last rate is zero."""

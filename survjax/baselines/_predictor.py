@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax.baselines._rows import Rows
 from survjax.optimize import Solution, gradient_descent, newton, optax_minimize
 

@@ -5,17 +5,11 @@ cumulative sums and small matrix products, for which it is several times faster 
 processor. `log_partial_likelihood` is the same function in JAX.
 """
 
-from survjax.cox._definition import (
-    RiskOrder,
-    log_partial_likelihood,
-    risk_order,
-)
+from survjax.cox._chi_squared import Test
+from survjax.cox._fitted import CoxFit
+from survjax.cox._hazard_table import HazardTable
 from survjax.cox._paths import CoxPath, follow_path
-from survjax.cox._penalty import Penalty
-from survjax.cox._proportionality import (
-    Proportionality,
-    proportionality_test,
-)
+from survjax.cox._proportionality import Proportionality, proportionality_test
 from survjax.cox._residuals import (
     deviance_residuals,
     influence,
@@ -25,12 +19,10 @@ from survjax.cox._residuals import (
     schoenfeld_residuals,
     score_residuals,
 )
-from survjax.cox.baseline import (
-    HazardTable,
-    baseline_hazard,
-    hazard_table,
-)
-from survjax.cox.fit import CoxFit, Test, fit_cox
+from survjax.cox.baseline import baseline_hazard, hazard_table
+from survjax.cox.fit import fit_cox
+from survjax.cox.partial_likelihood.definition import RiskOrder, log_partial_likelihood, risk_order
+from survjax.cox.partial_likelihood.penalty import Penalty
 
 __all__ = [
     "fit_cox",

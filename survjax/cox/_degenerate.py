@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from survjax.cox._risk_sets import RiskSets
+from survjax.cox.risk_sets.sets import RiskSets
 from survjax.nonparametric.rows import Bools, Floats, Ints
 
 __all__ = ["independent_columns", "largest_at_risk", "runs_away"]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from survjax.cox.baseline import HazardTable, summed
+from survjax.cox._hazard_table import HazardTable, summed
 from survjax.nonparametric.rows import Floats, Ints
 
 __all__ = ["CoxPath", "follow_path"]

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_rows
-from survjax.cox.derivatives import curvature, denominate, pulls
-from survjax.cox.fit import CoxFit, Test, chi_squared
+from survjax.cox._chi_squared import Test, chi_squared
+from survjax.cox._fitted import CoxFit
+from survjax.cox.partial_likelihood.derivatives import curvature, denominate, pulls
 from survjax.nonparametric.product_limit import survival_curve
 from survjax.nonparametric.risk_table import risk_table
 from survjax.nonparametric.rows import Floats, Lives, Rows, check_lifetimes

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax.cox._chi_squared import Test, quadratic_test
+from survjax.cox._fitted import CoxFit
 from survjax.cox.baseline import mean_pull
-from survjax.cox.derivatives import Tied, tied_sums
-from survjax.cox.fit import CoxFit, Test, quadratic_test
+from survjax.cox.partial_likelihood.failures import Tied, tied_sums
 from survjax.nonparametric.group_tests import label
 from survjax.nonparametric.rows import Floats
 

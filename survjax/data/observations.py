@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any
 
 import numpy as np
 
-from survjax._core.callers import users_level
 from survjax._core.pytree import data, pytree
 from survjax._core.validation import (
     as_floats,
@@ -18,13 +16,10 @@ from survjax._core.validation import (
     check_times,
     check_weights,
 )
-from survjax.data.event_names import is_event_column
 from survjax.data.recording import check_rounding, recording_intervals
-from survjax.data.tables import Columns
+from survjax.data.safe_columns import safe_columns
+from survjax.data.tables import Columns, ask_for_event
 from survjax.data.truncation import check_truncation, trimmed
-
-#: The largest number of 64 bits.
-LARGEST = np.finfo(np.float64).max
 
 
 @pytree
@@ -136,7 +131,7 @@ class Observations:
             upper = np.where(events, times, np.inf)
         if upper is not None:
             lower, upper = trimmed(lower, upper, exact, entry, exit)
-        return cls._build(lower, upper, exact, weights, entry, exit)
+        return cls(*safe_columns(lower, upper, exact, weights, entry, exit))
 
     @classmethod
     def from_intervals(
@@ -171,7 +166,7 @@ class Observations:
         known = np.where(np.isinf(high), low, high)
         entry, exit = check_truncation(entry, exit, known, high, exact | np.isfinite(high))
         low, high = trimmed(low, high, exact, entry, exit)
-        return cls._build(low, high, exact, weights, entry, exit)
+        return cls(*safe_columns(low, high, exact, weights, entry, exit))
 
     @classmethod
     def from_frame(
@@ -217,7 +212,7 @@ class Observations:
         }
         if duration is not None and lower is None and upper is None:
             if event is None:
-                _ask_for_event(column, [duration, entry, exit, weight])
+                ask_for_event(column, [duration, entry, exit, weight])
             return cls.from_durations(
                 column(duration), column(event), resolution=resolution, rounding=rounding, **limits
             )
@@ -228,37 +223,6 @@ class Observations:
                 )
             return cls.from_intervals(column(lower), column(upper), **limits)
         raise ValueError("name either duration (and event), or lower and upper")
-
-    @classmethod
-    def _build(
-        cls,
-        lower: np.ndarray,
-        upper: np.ndarray | None,
-        exact: np.ndarray,
-        weight: np.ndarray,
-        entry: np.ndarray | None,
-        exit: np.ndarray | None,
-    ) -> Observations:
-        """Replace times that have no log by safe ones, and leave out columns nobody needs."""
-        interval = None if upper is None else ~exact & np.isfinite(upper)
-        if interval is not None and not interval.any():
-            interval = upper = None
-        if not lower.all():
-            at_zero = lower == 0
-            # Running at time zero says nothing: the row keeps its place with no weight.
-            nothing = at_zero & ~exact if interval is None else at_zero & ~exact & ~interval
-            weight = np.where(nothing, 0.0, weight)
-            lower = np.where(at_zero if interval is None else nothing, 1.0, lower)
-        positive = lower if interval is None else np.where(lower > 0, lower, 1.0)
-        if interval is not None and upper is not None:
-            # Other rows get an end at which both branches are finite, here and in derivatives.
-            upper = np.where(interval, upper, 2.0 * np.minimum(positive, LARGEST / 4))
-            interval = interval.astype(np.float64)
-        if entry is not None and exit is None and not entry.any():
-            entry = None
-        return cls(
-            lower, np.log(positive), exact.astype(np.float64), weight, upper, interval, entry, exit
-        )
 
     @property
     def n_rows(self) -> int:
@@ -286,6 +250,13 @@ class Observations:
     def take(self, rows: Any) -> Observations:
         """The chosen rows, in that order."""
         return self._map(lambda column: column[rows])
+
+    def without_intervals(self) -> Observations:
+        """Rows that are no intervals, without the columns that intervals need."""
+        if self.interval is None:
+            return self
+        plain = dataclasses.replace(self, upper=None, interval=None)
+        return plain.take(np.flatnonzero(self.interval == 0))
 
     def reweighted(self, weight: Any) -> Observations:
         """The same rows with other weights."""
@@ -325,17 +296,3 @@ class Observations:
     def without_padding(self) -> Observations:
         """Only the rows that have weight."""
         return self if self.weight.all() else self.take(np.flatnonzero(self.weight))
-
-
-def _ask_for_event(column: Columns, used: list[str | None]) -> None:
-    """Warn where a column that nobody named looks like the events."""
-    for name in column.names:
-        values = None if name in used else column(name)
-        if values is not None and is_event_column(name, values):
-            warnings.warn(
-                f"every one of the {values.size} rows counts as a failure, since event= is not "
-                f"given: did you mean event={name!r}?",
-                UserWarning,
-                stacklevel=users_level(),
-            )
-            return

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
+
+from survjax._core.callers import users_level
+from survjax.data.event_names import is_event_column
 
 #: Names of columns that an error message lists.
 LISTED = 30
@@ -52,3 +56,17 @@ class Columns:
         if series.null_count():
             return np.asarray(series.to_list(), dtype=object)
         return series.to_numpy()
+
+
+def ask_for_event(column: Columns, used: list[str | None]) -> None:
+    """Warn where a column that nobody named looks like the events."""
+    for name in column.names:
+        values = None if name in used else column(name)
+        if values is not None and is_event_column(name, values):
+            warnings.warn(
+                f"every one of the {values.size} rows counts as a failure, since event= is not "
+                f"given: did you mean event={name!r}?",
+                UserWarning,
+                stacklevel=users_level(),
+            )
+            return

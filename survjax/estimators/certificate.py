@@ -6,8 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from survjax.fitting.search import Maximum, smallest_eigenvalue, unit_information
-from survjax.likelihood.penalties import RegressionMaximum
+from survjax.fitting.interior import smallest_eigenvalue, unit_information
+from survjax.fitting.search import Maximum
+from survjax.likelihood.regression.penalties import RegressionMaximum
 from survjax.optimize import MESSAGES, ResultCode
 
 

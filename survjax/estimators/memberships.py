@@ -1,4 +1,4 @@
-"""Memberships of units as tables, with bounds that stay between zero and one."""
+"""Memberships of units: those that are known, and tables with bounds between zero and one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from survjax._core.validation import as_floats
 from survjax.estimators.frames import frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def known_components(component: Any, n_rows: int, n_components: int) -> np.ndarray | None:
+    """Known components as whole numbers, -1 where not known; None where none is given."""
+    if component is None:
+        return None
+    given = as_floats(component, "component")
+    given = np.where(np.isnan(given), -1.0, given)
+    good = (given == np.round(given)) & (given >= -1) & (given < n_components)
+    if given.shape != (n_rows,) or not good.all():
+        raise ValueError(
+            f"component must hold, for each of the {n_rows} rows, a number from 0 to "
+            f"{n_components - 1}, or -1 where it is not known"
+        )
+    return given.astype(np.int32)
 
 
 def membership_table(

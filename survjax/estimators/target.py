@@ -15,8 +15,8 @@ from survjax._core.callers import users_level
 from survjax._core.validation import as_floats, check_events, check_length, missing
 from survjax.data.event_names import is_event_column
 from survjax.data.observations import Observations
-from survjax.estimators.covariates import repeated
-from survjax.estimators.messages import FitWarning
+from survjax.estimators.covariates import check_covariates, repeated
+from survjax.estimators.messages import FitWarning, NoFiniteMaximum
 
 
 class SurvivalRegressor(RegressorMixin):
@@ -228,3 +228,27 @@ def warn_of_events_in_x(names: Any, x: np.ndarray, target: SurvivalTarget) -> No
             FitWarning,
             stacklevel=users_level(),
         )
+
+
+def checked_rows(
+    model: Any, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True, **rounding: Any
+) -> tuple[Observations, np.ndarray]:
+    """Rows and covariates of one length; with `reset` the model takes their number and names."""
+    x = check_covariates(model, X, reset=reset)
+    target = check_survival_y(y)
+    rows = target.observations(entry, sample_weight, **rounding)
+    if rows.n_rows != x.shape[0]:
+        raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
+    if reset:
+        warn_of_events_in_x(getattr(model, "feature_names_in_", None), x, target)
+    return rows, x
+
+
+def check_failures(rows: Observations) -> None:
+    """Refuse rows without failures, and a single one."""
+    if rows.n_events == 0:
+        raise NoFiniteMaximum(
+            f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
+        )
+    if rows.n_rows == 1:
+        raise ValueError("Found 1 sample: a regression needs several units")

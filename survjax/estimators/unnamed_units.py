@@ -10,7 +10,7 @@ import numpy as np
 from survjax._core.callers import users_level
 from survjax.data.observations import Observations
 from survjax.estimators.messages import FitWarning
-from survjax.likelihood.joined_rows import joined_rows
+from survjax.likelihood.regression.joined_rows import joined_rows
 
 #: What counting rows as units does where hazards are proportional, or there are no covariates.
 COUNTS = "the likelihood is the same, but n_units_, BIC and penalties count rows instead of units"

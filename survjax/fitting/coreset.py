@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from survjax.data.observations import Observations
+from survjax.data.safe_columns import LARGEST
 
+#: Rows on which all starts go to a local maximum, and on which the best few are ranked.
+SEARCH_ROWS, RANK_ROWS = 128, 2048
+#: The same where intervals are many: neighbors differ in width, and fewer would be a poor sample.
+SEARCH_SAMPLE, RANK_SAMPLE = 1024, 8192
+#: So few rows are searched as they are: to compile for fewer takes longer than it spares.
+WHOLE_ROWS = 1024
 #: Cells of the grid in log time that first condenses more rows than this.
 GRID = 8192
 #: Spread of log times that are one, and a number that divides without overflow.
@@ -17,20 +26,40 @@ def is_plain(rows: Observations) -> bool:
     return rows.interval is None and rows.exit is None
 
 
+def coresets(rows: Observations) -> tuple[Observations, Observations]:
+    """Rows on which all starts go to a local maximum, and those on which the best few go on."""
+    n_intervals = 0 if rows.interval is None else int(np.count_nonzero(rows.interval))
+    if n_intervals > RANK_ROWS // 2:
+        middle = condense(rows, RANK_SAMPLE)
+        return condense(middle, SEARCH_SAMPLE), middle
+    middle = condense(rows, RANK_ROWS)
+    return condense(middle, SEARCH_ROWS if n_intervals == 0 else 2 * SEARCH_ROWS), middle
+
+
+def blur(rows: Observations) -> float:
+    """Log-likelihood by which condensed rows may misjudge how far apart two maxima are.
+
+    It grows with the units that a row stands for; a sample misjudges more than a merger.
+    """
+    n = rows.n_rows
+    return rows.n_units * ((8.0 / n) ** 2 if n <= RANK_ROWS else 0.1 / np.sqrt(n))
+
+
 def condense(rows: Observations, size: int) -> Observations:
     """At most `size` weighted rows that have nearly the likelihood of all.
 
     Rows have no truncation but as rows of negative weight, which are merged among themselves.
     Plain rows are merged with their neighbors in log time so that the likelihood does not change
-    to third order in the width of a group. Other rows are drawn at random (seeded), with their
-    weights scaled up.
+    to third order in the width of a group. Of intervals that are neighbors, one stands for all.
     """
     if rows.n_rows <= size:
         return rows
-    if not is_plain(rows):
-        chosen = np.random.default_rng(0).choice(rows.n_rows, size, replace=False)
-        part = rows.take(np.sort(chosen))
-        return part.reweighted(part.weight * (rows.n_units / max(part.n_units, 1e-300)))
+    if rows.interval is not None:
+        inside = rows.interval > 0
+        n_inside = int(np.count_nonzero(inside))
+        kept = min(n_inside, max(size // 2, size - (rows.n_rows - n_inside)))
+        plain = condense(rows.without_intervals(), size - kept)
+        return joined(plain, _representatives(rows.take(inside), kept))
     log_time, weight = rows.log_lower, rows.weight
     kind = np.where(rows.event > 0, 0, np.where(weight > 0, 1, 2))
     if rows.n_rows > 4 * GRID:
@@ -43,6 +72,38 @@ def condense(rows: Observations, size: int) -> Observations:
         groups.append((merged, np.full(merged.size, float(k == 0)), sign * held))
     log_time, event, weight = (np.concatenate(part) for part in zip(*groups, strict=True))
     return Observations(np.exp(log_time), log_time, event, weight)
+
+
+def joined(plain: Observations, intervals: Observations) -> Observations:
+    """Rows without intervals and rows of intervals, one after the other."""
+    if plain.n_rows == 0:
+        return intervals
+    ends = dataclasses.replace(
+        plain, upper=2.0 * np.minimum(plain.lower, LARGEST / 4), interval=np.zeros(plain.n_rows)
+    )
+    columns = (f.name for f in dataclasses.fields(ends))
+    both = ((name, getattr(ends, name), getattr(intervals, name)) for name in columns)
+    return Observations(
+        **{name: None if a is None else np.concatenate([a, b]) for name, a, b in both}
+    )
+
+
+def _representatives(rows: Observations, size: int) -> Observations:
+    """At most `size` of many intervals, each with the weight of its group of neighbors.
+
+    Rows of negative weight have groups of their own.
+    """
+    if rows.n_rows <= size:
+        return rows
+    middle = 0.5 * (rows.lower + np.minimum(rows.upper, LARGEST / 4))
+    order = np.lexsort([middle, rows.weight < 0])
+    weight = rows.weight[order]
+    before = np.cumsum(np.abs(weight))
+    group = np.floor(before / before[-1] * (size - 1)).astype(int)
+    edges = np.flatnonzero(np.diff(group, prepend=-1) + np.diff(weight < 0, prepend=False))
+    total = np.add.reduceat(weight, edges)
+    ends = np.append(edges[1:], weight.size)
+    return rows.take(order[(edges + ends - 1) // 2]).reweighted(total)
 
 
 def _shares_of_size(counts: np.ndarray, size: int) -> np.ndarray:

@@ -6,8 +6,9 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
+from survjax.fitting.coreset import WHOLE_ROWS, coresets
 from survjax.fitting.local_maxima import Maximizer
-from survjax.fitting.search import Settings, stand_ins
+from survjax.fitting.settings import Settings
 from survjax.fitting.surrogate import maximize_on_all_rows
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.template import Template
@@ -18,10 +19,11 @@ def path_from(
 ) -> np.ndarray:
     """Points (m, p) from a start through the stages of a fit to a maximum on all rows."""
     rows = with_truncation_rows(rows)
-    small, middle = stand_ins(rows)
+    small, middle = coresets(rows)
     limits = settings.limits(template.n_components, rows.n_units)
     on_middle = Maximizer(template, middle)
-    stages = [on_middle] if small is middle else [Maximizer(template, small), on_middle]
+    whole = small is middle or middle.n_rows <= WHOLE_ROWS
+    stages = [on_middle] if whole else [Maximizer(template, small), on_middle]
     points, end = [start[None]], None
     for stage in stages:
         end = stage(points[-1][-1:], limits)[0]

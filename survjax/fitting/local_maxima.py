@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.data.observations import Observations
 from survjax.lifetimes import Lifetime

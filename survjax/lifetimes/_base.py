@@ -8,14 +8,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
 from survjax._core.numerics import bounded_exp, log1mexp_of_exp
-from survjax._core.pytree import data, parameter_items, pytree, ravel_parameters
-from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
-from survjax.lifetimes._inverse import invert, search
+from survjax._core.pytree import data, pytree
+from survjax.lifetimes._derived.inverse import bracket, invert, search
+from survjax.lifetimes._derived.mean_life import mean_life
+from survjax.lifetimes._derived.nearest_quantiles import nearest_quantiles
 from survjax.lifetimes._limits import (
     exp_to_infinity,
     inside_life,
@@ -24,10 +24,6 @@ from survjax.lifetimes._limits import (
     times_exp,
     with_age_limits,
 )
-from survjax.optimize import newton
-
-#: A cumulative hazard that no unit lives through.
-LAST_HAZARD = 60.0
 
 
 class Lifetime(ABC):
@@ -152,7 +148,7 @@ class Lifetime(ABC):
         """The time at which H reaches a positive target, by a bracketed search in log time."""
         target = jnp.asarray(target)
         held = jax.tree.map(lax.stop_gradient, self)
-        low, high = held._bracket(lax.stop_gradient(target))
+        low, high = bracket(held, lax.stop_gradient(target))
         return invert(self, target, low, high)
 
     def inverse_near(self, target: ArrayLike, start: ArrayLike) -> jax.Array:
@@ -167,23 +163,6 @@ class Lifetime(ABC):
         """H(t) at the least cost; may lose digits to cancellation. For searches only."""
         return self.cumulative_hazard(t)
 
-    def _bracket(self, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Times around the solution: steps of a factor 8 from time one, as many as it takes."""
-        shape = jnp.broadcast_shapes(target.shape, jnp.shape(self.cumulative_hazard(1.0)))
-        one = jnp.ones(shape)
-        least, most = 64.0 * jnp.finfo(one.dtype).tiny, jnp.finfo(one.dtype).max / 64.0
-        low = lax.while_loop(
-            lambda t: jnp.any((self.cumulative_hazard(t) > target) & (t > least)),
-            lambda t: jnp.where(self.cumulative_hazard(t) > target, t / 8.0, t),
-            one,
-        )
-        high = lax.while_loop(
-            lambda t: jnp.any((self.cumulative_hazard(t) < target) & (t < most)),
-            lambda t: jnp.where(self.cumulative_hazard(t) < target, t * 8.0, t),
-            one,
-        )
-        return low, high
-
     def mean(self) -> jax.Array:
         """Mean life, the integral of the survival."""
         return self.residual_mean(0.0)
@@ -191,25 +170,7 @@ class Lifetime(ABC):
     @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """Mean remaining life of a unit that has reached an age: integral of S(age+s)/S(age)."""
-        age = jnp.asarray(age)
-        rest = self.given(age)
-        # The median sets the scale; its derivative would cancel, so it is held.
-        scale = lax.stop_gradient(rest.inverse_cumulative_hazard(jnp.full(age.shape, jnp.log(2.0))))
-
-        # No later time is looked at than one that nothing reaches: a hazard may overflow there, and
-        # its derivatives with it.
-        last = rest.inverse_cumulative_hazard(jnp.full(age.shape, LAST_HAZARD))
-        most = jnp.finfo(last.dtype).max / 4.0
-        last = lax.stop_gradient(jnp.where(last < most, last, most))
-
-        def term(node: jax.Array, weight: jax.Array) -> jax.Array:
-            time = scale * node
-            alive = jnp.exp(-rest.cumulative_hazard(jnp.minimum(time, last)))
-            return jnp.where(time < last, weight * alive, 0.0)
-
-        nodes, weights = jnp.asarray(HALF_LINE_NODES), jnp.asarray(HALF_LINE_WEIGHTS)
-        total = lax.scan(lambda s, nw: (s + term(*nw), None), 0.0 * scale, (nodes, weights))[0]
-        return scale * total
+        return mean_life(self.given(age), jnp.shape(age))
 
     def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
         """The member of the family whose quantiles are nearest: where a fit begins.
@@ -226,18 +187,7 @@ class Lifetime(ABC):
         begins with `log_` stays, or follows the unit, or its inverse. A family overrides this where
         the answer is a formula.
         """
-        x, unravel = ravel_parameters(self)
-        goal, at = jnp.log(-jnp.log1p(-jnp.asarray(shares))), jnp.asarray(times)
-
-        def distance(x: jax.Array) -> jax.Array:
-            hazard = unravel(x).cumulative_hazard(at)
-            gap = jnp.log(jnp.maximum(hazard, jnp.finfo(hazard.dtype).tiny)) - goal
-            return jnp.sum(jnp.log1p(gap**2))
-
-        starts = x + _unit_changes(self, times)
-        values = jax.vmap(distance)(starts)
-        best = starts[jnp.argmin(jnp.where(jnp.isfinite(values), values, jnp.inf))]
-        return unravel(newton(distance, best, tol=1e-3, max_iter=50, max_step=2.0).parameters)
+        return nearest_quantiles(self, shares, times)
 
     def step_units(self) -> Lifetime:
         """What each parameter is multiplied by where the length of a step is taken: itself a tree.
@@ -256,19 +206,6 @@ class Lifetime(ABC):
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
         """Draw random lifetimes: H(T) is a unit exponential."""
         return self.inverse_cumulative_hazard(jax.random.exponential(key, shape, dtype=float))
-
-
-def _unit_changes(lifetime: Lifetime, times: Any) -> np.ndarray:
-    """What other units of time, and signs, may add to the parameters: (m, p)."""
-    change = float(np.log(np.median(times)))
-    signs: list[np.ndarray] = []
-    for name, value in parameter_items(lifetime):
-        moves = name.rpartition(".")[2].startswith("log_")
-        for _ in range(int(np.size(value))):
-            signs.append(np.array([0.0, -1.0, 1.0]) if moves and len(signs) < 4 else np.zeros(1))
-    grid = np.stack(np.meshgrid(*signs, indexing="ij"), axis=-1).reshape(-1, len(signs))
-    steps = np.concatenate([share * grid for share in (1.0, 0.75, 0.5)])
-    return change * np.unique(steps, axis=0)
 
 
 @pytree

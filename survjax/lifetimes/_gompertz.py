@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import bounded_exp
+from survjax._core.numerics import bounded_exp, module_of
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._limits import (
@@ -24,22 +24,23 @@ from survjax.lifetimes._limits import (
 SERIES = 0.03
 
 
-def _log_mean_exp(u: jax.Array) -> jax.Array:
+def _log_mean_exp(u: Any) -> Any:
     """Log of expm1(u) / u, the mean of exp over (0, u), for any u."""
-    small, late, early = jnp.abs(u) < SERIES, u > 1.0, u < -1.0
-    s = jnp.where(small, u, 0.0)
-    term = total = jnp.ones_like(s)
+    xp = module_of(u)
+    small, late, early = xp.abs(u) < SERIES, u > 1.0, u < -1.0
+    s = xp.where(small, u, 0.0)
+    term = total = xp.ones_like(s)
     for n in range(2, 10):
         term = term * s / n
         total = total + term
-    near = jnp.where(small | late | early, 0.5, u)
-    middle = jnp.log(jnp.expm1(near) / near)
-    above = jnp.where(late, u, 2.0)
-    high = above + jnp.log1p(-jnp.exp(-above)) - jnp.log(above)
-    below = jnp.where(early, u, -2.0)
-    low = jnp.log(-jnp.expm1(below)) - jnp.log(-below)
-    found = jnp.where(small, jnp.log(total), jnp.where(late, high, middle))
-    return jnp.where(early, low, found)
+    near = xp.where(small | late | early, 0.5, u)
+    middle = xp.log(xp.expm1(near) / near)
+    above = xp.where(late, u, 2.0)
+    high = above + xp.log1p(-xp.exp(-above)) - xp.log(above)
+    below = xp.where(early, u, -2.0)
+    low = xp.log(-xp.expm1(below)) - xp.log(-below)
+    found = xp.where(small, xp.log(total), xp.where(late, high, middle))
+    return xp.where(early, low, found)
 
 
 def _log1p_ratio(w: jax.Array) -> jax.Array:
@@ -162,14 +163,14 @@ class Gompertz(Lifetime):
         low, high = -40.0, 400.0
 
         def gap(u: float) -> float:
-            both = _log_mean_exp(jnp.asarray([u, u * ratio]))
+            both = _log_mean_exp(np.array([u, u * ratio]))
             return float(both[0] - both[1] - np.log(ratio)) - goal
 
         for _ in range(40):
             middle = 0.5 * (low + high)
             low, high = (middle, high) if gap(middle) < 0 else (low, middle)
         growth: Any = 0.5 * (low + high) / t[-1]
-        log_integral = np.log(t[-1]) + float(_log_mean_exp(jnp.asarray(growth * t[-1])))
+        log_integral = np.log(t[-1]) + float(_log_mean_exp(np.array([growth * t[-1]]))[0])
         log_rate: Any = np.log(hazard[-1]) - log_integral
         return Gompertz(log_rate, growth)
 

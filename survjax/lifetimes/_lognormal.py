@@ -14,7 +14,7 @@ from jax.scipy.special import erfc, erfcx, ndtri
 from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
-from survjax.lifetimes._inverse import invert
+from survjax.lifetimes._derived.inverse import invert
 from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 from survjax.lifetimes._location_scale import LocationScale
 

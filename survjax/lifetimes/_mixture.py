@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from survjax._core.numerics import logsumexp
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime
-from survjax.lifetimes._inverse import invert
+from survjax.lifetimes._derived.inverse import invert
 from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from survjax._core.parallel import n_threads
 from survjax._core.precision import double_precision
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
@@ -77,6 +77,12 @@ def _parts(rows: Observations) -> Iterator[Observations]:
     """Rows in parts, all of one of two sizes unless they are few."""
     if rows.n_rows <= SMALL_PART // 2:
         yield padded(rows)
+        return
+    inside = np.zeros(rows.n_rows, bool) if rows.interval is None else rows.interval > 0
+    if inside.any() and not inside.all():
+        # Rows that are no intervals need not pay for those that are.
+        yield from _parts(rows.without_intervals())
+        yield from _parts(rows.take(inside))
         return
     start = 0
     while start < rows.n_rows:

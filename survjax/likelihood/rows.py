@@ -21,7 +21,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.lifetimes import Lifetime, Mixture

@@ -14,7 +14,7 @@ import numpy as np
 
 from survjax._core.pytree import parameter_shapes, rebuilt
 from survjax.lifetimes import Lifetime, Mixture, Weibull
-from survjax.likelihood.stacks import WEIBULL_SPREAD, Quantity, Stack, log_quantiles, matched
+from survjax.likelihood.stacks import WEIBULL_SPREAD, Quantity, Stack, log_quantiles
 
 #: With more components than this, all their orders are too many to try.
 MOST_ORDERED = 5
@@ -114,15 +114,6 @@ class Template:
         """Positions of a parameter in all stacks that have it."""
         found = [s.positions[s.names.index(name)] for s in self.stacks if name in s.names]
         return np.concatenate(found) if found else np.empty(0, int)
-
-    def as_weibulls(self, x: np.ndarray) -> np.ndarray:
-        """The mixture of Weibulls (3K - 1,) whose components have the quantiles of these."""
-        if self.is_weibulls:
-            return x
-        y, log_weights = self.log_quantiles(x), self.log_weights(x)
-        shape = WEIBULL_SPREAD / np.maximum(y[:, 2] - y[:, 0], 1e-300)
-        log_scale = y[:, 1] - np.log(np.log(2.0)) / shape
-        return np.concatenate([log_weights[1:] - log_weights[0], log_scale, np.log(shape)])
 
     def shapes(self, x: np.ndarray) -> np.ndarray:
         """How steep each component is (K,): the shape of a Weibull with the same spread."""
@@ -304,30 +295,3 @@ class Template:
         return np.stack(
             [self.reordering(order) @ x for order, x in zip(orders, points, strict=True)]
         )
-
-    def from_weibulls(self, weights: np.ndarray, scales: np.ndarray, shapes: np.ndarray) -> Any:
-        """The vector (p,) whose components have the quantiles of Weibulls, (K,) each."""
-        x = np.zeros(self.size)
-        log_weights = np.log(weights)
-        x[self.logits] = log_weights[1:] - log_weights[0]
-        begin = 0
-        for stack in self.stacks:
-            for j in range(stack.n_components):
-                scale, shape = scales[begin + j], shapes[begin + j]
-                x[stack.positions[:, j]] = matched(stack, scale, shape)
-            begin += stack.n_components
-        return x
-
-
-def weibull_template(n_components: int) -> Template:
-    """A mixture of K Weibulls."""
-    zero: Any = np.zeros(n_components)
-    return Template(Mixture(zero[1:], Weibull(zero, zero)))
-
-
-def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, scales and shapes (..., K) from unconstrained vectors (..., p)."""
-    template = weibull_template((x.shape[-1] + 1) // 3)
-    log_scale, log_shape = (x[..., where] for where in template.stacks[0].positions)
-    with np.errstate(over="ignore"):  # an iteration that ran away is told by its faults
-        return np.exp(template.log_weights(x)), np.exp(log_scale), np.exp(log_shape)

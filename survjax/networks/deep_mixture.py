@@ -15,8 +15,9 @@ import numpy as np
 
 from survjax._core.numerics import bucket_size
 from survjax.data.observations import Observations
-from survjax.likelihood.forms import weibull_mixture
-from survjax.likelihood.histories import Histories, mixture_terms
+from survjax.likelihood.regression.forms import weibull_mixture
+from survjax.likelihood.regression.histories import Histories
+from survjax.likelihood.regression.history_likelihood import mixture_terms
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.networks.batches import Table, UnitTable
 from survjax.networks.network import Dense, Network

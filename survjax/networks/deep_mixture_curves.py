@@ -16,10 +16,10 @@ from jax import lax
 
 from survjax._core.numerics import padded_blocks
 from survjax._core.precision import double_precision
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax.data.observations import Observations
 from survjax.lifetimes import Mixture, Weibull
-from survjax.likelihood.forms import weibull_mixture
+from survjax.likelihood.regression.forms import weibull_mixture
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.networks.deep_mixture import MixtureNetwork
 from survjax.prediction.curves import SAME, safe_value

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from survjax._core.programs.compiled import program
-from survjax.likelihood.forms import weibull_mixture
-from survjax.likelihood.histories import Histories, mixture_terms, pieces_of_units
+from survjax._core.programs import program
+from survjax.likelihood.regression.forms import weibull_mixture
+from survjax.likelihood.regression.histories import Histories
+from survjax.likelihood.regression.history_likelihood import mixture_terms, pieces_of_units
 from survjax.networks.deep_mixture import MixtureNetwork
 from survjax.networks.deep_mixture_curves import (
     Ensemble,

@@ -14,7 +14,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from survjax._core.numerics import bucket_size
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import data, pytree
 from survjax.networks.batches import Table, UnitTable
 from survjax.optimize.descent import apply_optimizer

@@ -10,46 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.validation import check_length, check_positive, missing
-from survjax.nonparametric.risk_table import Placed, place
-from survjax.nonparametric.rows import (
-    Floats,
-    Ints,
-    Lives,
-    check_lives,
-    merge_rounding,
+from survjax._core.validation import check_length, missing
+from survjax.nonparametric._group_sums import (
+    Weighting,
+    check_weighting,
+    quadratic_form,
+    weighted_sums,
 )
+from survjax.nonparametric.risk_table import place
+from survjax.nonparametric.rows import Floats, Ints, Lives, check_lives, merge_rounding
 
 __all__ = ["LogRank", "label", "log_rank", "log_rank_pairs"]
-
-#: The weights by which differences at an event time are added up.
-WEIGHTINGS = ("logrank", "gehan-breslow", "tarone-ware", "peto", "fleming-harrington")
-
-
-@dataclass(frozen=True)
-class Weighting:
-    """How the differences at each event time are weighted."""
-
-    name: str
-    p: float
-    q: float
-
-    def weights(self, d: Floats, alive: Floats) -> Floats:
-        """Weight of each event time, with d failing and the others left alive."""
-        n = d + alive
-        if self.name == "gehan-breslow":
-            return n
-        if self.name == "tarone-ware":
-            return np.sqrt(n)
-        if self.name == "peto":
-            return np.cumprod((alive + 1.0) / (n + 1.0))
-        if self.name == "fleming-harrington":
-            before = np.concatenate([[1.0], np.cumprod(alive / n)])[: n.size]
-            # A small share that has failed has more digits as a sum.
-            failed = np.concatenate([[0.0], np.cumsum(before * d / n)])[: n.size]
-            failed = np.where(before < 0.5, 1.0 - before, failed)
-            return before**self.p * failed**self.q
-        return np.ones_like(n)
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,7 +126,7 @@ def log_rank(
     >>> round(result.statistic, 4), result.df, round(result.p_value, 4)
     (0.899, 1, 0.343)
     """
-    settings = _check_weighting(weighting, p, q)
+    settings = check_weighting(weighting, p, q)
     rows, names, group, stratum = _check_groups(
         durations, event_observed, groups, strata, entry, sample_weight
     )
@@ -201,7 +172,7 @@ def log_rank_pairs(
     >>> [result.groups for result in results]
     [('a', 'b'), ('a', 'c'), ('b', 'c')]
     """
-    settings = _check_weighting(weighting, p, q)
+    settings = check_weighting(weighting, p, q)
     rows, names, group, stratum = _check_groups(
         durations, event_observed, groups, strata, entry, sample_weight
     )
@@ -235,16 +206,6 @@ def _check_groups(
     return rows, names, group, stratum
 
 
-def _check_weighting(weighting: str, p: float, q: float) -> Weighting:
-    """Refuse weights that have no meaning."""
-    if weighting not in WEIGHTINGS:
-        raise ValueError(f"weighting must be one of {', '.join(WEIGHTINGS)}, got {weighting!r}")
-    powers = check_positive(p, "p", zero=True), check_positive(q, "q", zero=True)
-    if weighting != "fleming-harrington" and (p or q):
-        raise ValueError(f'p and q belong to "fleming-harrington", got weighting={weighting!r}')
-    return Weighting(weighting, *powers)
-
-
 def _compare(
     rows: Lives, names: list[Hashable], group: Ints, stratum: Ints | None, settings: Weighting
 ) -> LogRank | None:
@@ -254,11 +215,11 @@ def _compare(
     for part in _strata(stratum, group.size):
         some = _take(rows, part)
         if some is not None:
-            found = _sums(place(some, some.event_observed), group[part], k, settings)
+            found = weighted_sums(place(some, some.event_observed), group[part], k, settings)
             for total, own in zip(totals, found, strict=True):
                 total += own
     observed, expected, difference, variance = totals
-    statistic, df = _quadratic_form(difference, variance)
+    statistic, df = quadratic_form(difference, variance)
     if df == 0:
         return None
     from scipy.special import chdtrc  # slow to load, and no fit needs it
@@ -282,56 +243,6 @@ def _take(rows: Lives, part: Any) -> Lives | None:
     if weight is not None and not weight.any():
         return None
     return Lives(rows.durations[part], rows.event_observed[part], entry, weight)
-
-
-def _sums(
-    placed: Placed, group: Ints, k: int, settings: Weighting
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return observed and expected failures of each group, their difference, its covariance."""
-    failing, left = placed.failing(group, k), placed.left(group, k)
-    risk, d, alive = failing + left, failing.sum(axis=0), left.sum(axis=0)
-    n = d + alive
-    weight = settings.weights(d, alive)
-    share = risk / n
-    # Each group's failures and survivors are compared with every other's, so that a group alone at
-    # risk differs from itself by nothing.
-    difference = (failing * _others(left) - _others(failing) * left) @ (weight / n)
-    hypergeometric = np.ones_like(n)
-    several = n > 1
-    hypergeometric[several] = np.minimum(alive[several] / (n[several] - 1.0), 1.0)
-    scale = np.where(alive > 0, weight**2 * hypergeometric * d, 0.0)
-    covariance = -(share * scale) @ share.T
-    np.fill_diagonal(covariance, 0.0)
-    np.fill_diagonal(covariance, -covariance.sum(axis=1))
-    return failing @ weight, share @ (weight * d), difference, covariance
-
-
-def _others(table: Floats) -> Floats:
-    """Add up the rows of a table but one, for each: no large one is taken off a total."""
-    none = np.zeros((1, table.shape[1]))
-    above = np.cumsum(np.concatenate([none, table[:-1]]), axis=0)
-    return above + np.cumsum(np.concatenate([none, table[:0:-1]]), axis=0)[::-1]
-
-
-def _quadratic_form(difference: Floats, variance: Floats) -> tuple[float, int]:
-    """Return ``u' V^- u`` and the rank of V.
-
-    Off its diagonal V is minus the weights of a graph that joins groups at risk together, and its
-    rows add up to 0. So Gaussian elimination needs no subtraction (Grassmann, Taksar and Heyman
-    1985, for Markov chains): a group leaves its part to its neighbors, the last one of each
-    connected set adds nothing, and no small link is lost beside a large one.
-    """
-    link, u = np.maximum(-variance, 0.0), difference.copy()
-    statistic, rank = 0.0, 0
-    for g in range(u.size - 1):
-        own = link[g, g + 1 :].copy()
-        total = own.sum()
-        if total > 0:
-            statistic += float(u[g] ** 2 / total)
-            rank += 1
-            u[g + 1 :] += u[g] * (own / total)
-            link[g + 1 :, g + 1 :] += np.outer(own, own / total)
-    return statistic, rank
 
 
 def label(values: ArrayLike, size: int, name: str) -> tuple[list[Hashable], Ints]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax.optimize._solution import ResultCode, Solution
 from survjax.optimize._trust import floating
 

@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size, logsumexp, padded_blocks
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.lifetimes import Lifetime, Mixture
 from survjax.prediction.points import FEW, WIDTH, evaluate_points

@@ -11,7 +11,7 @@ import numpy as np
 
 from survjax._core.numerics import bucket_size
 from survjax._core.precision import double_precision
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import parameter_names, ravel_parameters
 from survjax._core.validation import check_times
 from survjax.lifetimes import Lifetime

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.numerics import logsumexp
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax.lifetimes import Lifetime, Mixture
-from survjax.likelihood.forms import Form, Layout
-from survjax.likelihood.regression import predictors
+from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.likelihood import predictors
 from survjax.prediction.regression_curves import FittedForm
 
 #: Gauss-Legendre nodes within each stretch of the plan.

@@ -15,9 +15,10 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import padded_blocks
-from survjax._core.programs.compiled import program
-from survjax.likelihood.forms import Form, Layout, with_offset
-from survjax.likelihood.regression import Columns, predictors
+from survjax._core.programs import program
+from survjax.likelihood.regression.columns import Columns
+from survjax.likelihood.regression.forms import Form, Layout, with_offset
+from survjax.likelihood.regression.likelihood import predictors
 from survjax.prediction.curves import SAME, log_odds, safe_value
 from survjax.prediction.predictive import centers, reach
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.lifetimes import Lifetime
 from survjax.prediction.curves import UNITS

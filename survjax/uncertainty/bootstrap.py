@@ -17,19 +17,21 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax._core.validation import random_generator
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.fitting.coreset import condense, is_plain
+from survjax.fitting.interior import faults
 from survjax.fitting.local_maxima import (
     Correction,
     Limits,
     LocalMaximum,
     maximize_from,
 )
-from survjax.fitting.search import Settings, faults, search
+from survjax.fitting.search import search
+from survjax.fitting.settings import Settings
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.likelihood.rows import BLOCK

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from survjax.likelihood.template import natural_parameters
+from survjax.likelihood.weibulls import natural_parameters
 
 #: The 95 % bounds of a quantity lie further away than these factors where the standard error of
 #: its logarithm exceeds log(factor) / 1.96: it is then undetermined, or known in size only.

@@ -16,7 +16,7 @@ are the delta method's own. They always hold the estimate.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,13 +130,21 @@ def bounded(
     lower, upper : arrays of shape (len(curves), n)
         On the natural scale.
     """
-    values, errors, low, high = _safe_bounds(lifetime, covariance, maxima, curves, t, ages, level)
+
+    def safe_bounds(
+        curves: tuple[str, ...], t: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return _over_all(
+            lambda at, c: evaluate(at, c, curves, t, ages), lifetime, covariance, maxima, level
+        )
+
+    values, errors, low, high = safe_bounds(curves, t)
     rows = [i for i, curve in enumerate(curves) if curve == "quantile"]
     if rows and isinstance(lifetime, Mixture):
         names = len(rows) * ("cumulative_hazard",)
 
         def band(times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            found = _safe_bounds(lifetime, covariance, maxima, names, times, ages, level)
+            found = safe_bounds(names, times)
             return found[0], *found[2:]
 
         def times_at(hazards: np.ndarray) -> np.ndarray:
@@ -159,33 +167,21 @@ def bounded_memberships(
     level: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits of memberships with their bounds (K, n), over all maxima."""
-    logits, errors = membership_logits(mixture, covariance, ages, failed)
-    if maxima is None:
-        half = normal_quantile(level) * errors
-        low, high = logits - half, logits + half
-    else:
-        _, unravel = ravel_parameters(mixture)
-        others = zip(maxima.parameters[1:], maxima.covariances[1:], strict=True)
-        found = [(logits, errors)] + [
-            membership_logits(unravel(x), c, ages, failed) for x, c in others
-        ]
-        centers, spreads = (np.stack(part) for part in zip(*found, strict=True))
-        low, high = averaged(centers, spreads, maxima.weights, level)
-    low, high = (np.where(np.isfinite(logits), part, logits) for part in (low, high))
-    return logits, low, high
+    found = _over_all(
+        lambda at, c: membership_logits(at, c, ages, failed), mixture, covariance, maxima, level
+    )
+    return found[0], *found[2:]
 
 
-def _safe_bounds(
+def _over_all(
+    quantity: Callable[[Any, np.ndarray], tuple[np.ndarray, np.ndarray]],
     lifetime: Lifetime,
     covariance: np.ndarray,
     maxima: Maxima | None,
-    curves: tuple[str, ...],
-    t: Any,
-    ages: Any,
     level: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Values, errors and bounds (len(curves), n), all on the safe scale."""
-    values, errors = evaluate(lifetime, covariance, curves, t, ages)
+    """A quantity and its errors at the answer, with bounds over all maxima, on the safe scale."""
+    values, errors = quantity(lifetime, covariance)
     if maxima is None:
         half = normal_quantile(level) * errors
         low, high = values - half, values + half
@@ -194,7 +190,7 @@ def _safe_bounds(
         found = [(values, errors)]
         _, unravel = ravel_parameters(lifetime)
         for x, c in zip(maxima.parameters[1:], maxima.covariances[1:], strict=True):
-            found.append(evaluate(unravel(x), c, curves, t, ages))
+            found.append(quantity(unravel(x), c))
         centers, spreads = (np.stack(part) for part in zip(*found, strict=True))
         low, high = averaged(centers, spreads, maxima.weights, level)
     # An error that is not finite belongs to a point that every parameter shares, such as S(0) = 1.

@@ -1,8 +1,8 @@
 """Profile bounds of weights, parameters and other quantities, on the host.
 
-The search is that of `_profile`, over arrays of NumPy: it takes whatever gives the derivatives of a
-likelihood, such as the program that the fit compiled, so that a first table of parameters compiles
-nothing.
+The search is that of `profile_walk`, over arrays of NumPy: it takes whatever gives the derivatives
+of a likelihood, such as the program that the fit compiled, so that a first table of parameters
+compiles nothing.
 """
 
 from __future__ import annotations
@@ -16,15 +16,8 @@ from survjax.data.observations import Observations
 from survjax.fitting.local_maxima import Maximizer
 from survjax.likelihood.template import Template
 from survjax.optimize import ResultCode
-from survjax.uncertainty.profile import (
-    Problem,
-    climb_once,
-    condensed,
-    start_lane,
-    steadied,
-    steepness,
-    walk,
-)
+from survjax.uncertainty.profile import condensed, steadied, steepness
+from survjax.uncertainty.profile_walk import Problem, climb_once, start_lane, walk
 
 #: Value, gradient and Hessian.
 Parts = tuple[Any, ...]

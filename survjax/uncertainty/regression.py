@@ -9,17 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from survjax.data.observations import Observations
-from survjax.fitting.regression_fit import (
-    ARRIVED,
-    climb,
-    faults,
-    likelihood_of,
-    to_natural,
-)
-from survjax.likelihood.forms import Form, Layout
-from survjax.likelihood.histories import Histories, HistoryLikelihood
-from survjax.likelihood.penalties import Penalty
-from survjax.likelihood.regression import Columns
+from survjax.fitting.regression.faults import ARRIVED, faults
+from survjax.fitting.regression.fit import climb, likelihood_of
+from survjax.likelihood.regression.columns import Columns, to_natural
+from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.histories import Histories
+from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
+from survjax.likelihood.regression.penalties import Penalty
 from survjax.uncertainty.bootstrap import percentile
 from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.profile_parameters import profile_quantities

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax.data.observations import Observations
 from survjax.fitting.coreset import condense
 from survjax.lifetimes import Lifetime, Mixture

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.lifetimes import Lifetime
 from survjax.prediction.curves import safe_value

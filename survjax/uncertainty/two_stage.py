@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.forms import Form, Layout, scaled
-from survjax.likelihood.predictor_derivatives import predictor_jet
-from survjax.likelihood.regression import Columns, pieces_of, predictors
+from survjax.likelihood.regression.columns import Columns
+from survjax.likelihood.regression.forms import Form, Layout, scaled
+from survjax.likelihood.regression.likelihood import pieces_of, predictors
+from survjax.likelihood.regression.predictor_derivatives import predictor_jet
 from survjax.likelihood.row_derivatives import log_contributions
 
 

@@ -80,6 +80,8 @@ def processor_seconds(process: Process, folder: Path) -> float:
     """User and system time of one process; its programs lie in a folder below the given one."""
     cache = str(folder / process.folder) if process.folder else ""
     environment = os.environ | {"SURVJAX_CACHE_DIR": cache, "MPLBACKEND": "Agg"}
+    # An installed package has its byte code; that of a source tree is written by the first run.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     code = f"PICTURE = {str(folder / 'picture.png')!r}\n{process.code}"
     before = os.times()
     done = subprocess.run(

@@ -19,7 +19,7 @@ from survjax import WeibullMixture
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.likelihood.objective import Objective
-from survjax.likelihood.template import weibull_template
+from survjax.likelihood.weibulls import weibull_template
 from tests.benchmarks.controls import fleet, mixture_by_hand, weibull_by_hand, yardstick
 from tests.benchmarks.measure import in_turn, machine, seconds, table, write_section
 

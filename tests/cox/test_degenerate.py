@@ -10,7 +10,7 @@ from survjax.cox import (
     robust_covariance,
 )
 from survjax.cox._degenerate import largest_at_risk
-from survjax.cox._risk_sets import sort_rows
+from survjax.cox.risk_sets.sorting import sort_rows
 from survjax.nonparametric.rows import check_lifetimes
 
 

@@ -18,7 +18,7 @@ from survjax.cox import (
     robust_covariance,
     score_residuals,
 )
-from survjax.cox.derivatives import derivatives
+from survjax.cox.partial_likelihood.derivatives import derivatives
 from tests.cox._plain import Plain, risk_sets
 
 

@@ -23,8 +23,9 @@ from survjax.cox import (
     schoenfeld_residuals,
     score_residuals,
 )
-from survjax.cox._risk_sets import sort_rows
-from survjax.cox.derivatives import derivatives, number_failures
+from survjax.cox.partial_likelihood.derivatives import derivatives
+from survjax.cox.partial_likelihood.failures import number_failures
+from survjax.cox.risk_sets.sorting import sort_rows
 from survjax.nonparametric import kaplan_meier, log_rank, nelson_aalen
 from survjax.nonparametric.rows import check_lifetimes
 

@@ -6,7 +6,7 @@ import pytest
 
 from survjax import CoxPH, history_rows
 from survjax.data.times import merge_rounding, merge_sorted
-from survjax.likelihood.histories import Histories
+from survjax.likelihood.regression.histories import Histories
 
 
 def test_sums_of_tenths_are_one_time():

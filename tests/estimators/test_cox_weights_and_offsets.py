@@ -23,7 +23,7 @@ import pytest
 
 from survjax import CoxPH, load
 from survjax.cox import baseline_hazard
-from survjax.cox._ties import terms_of
+from survjax.cox.partial_likelihood.ties import terms_of
 from survjax.estimators.saving.persistence import checksum, document
 
 TIME = np.array([1, 2, 2, 3, 3, 3, 5, 6, 6, 8, 9, 10.0])

@@ -14,7 +14,7 @@ from survjax import DeepWeibullMixture, MixtureRegression
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.estimators.deep.training import by_content, check_settings, member_weights
-from survjax.likelihood.histories import whole_lives
+from survjax.likelihood.regression.histories import whole_lives
 from survjax.networks.deep_mixture_curves import predictors_of_members
 
 SMALL = {"layers": (4,), "n_members": 2, "max_epochs": 15, "batch_size": 64}

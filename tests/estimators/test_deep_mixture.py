@@ -18,9 +18,9 @@ from survjax import (
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.estimators.deep.training import check_settings, member_weights, plain_mixtures
-from survjax.likelihood.forms import weibull_mixture
+from survjax.likelihood.regression.forms import weibull_mixture
 from survjax.likelihood.rows import derivatives
-from survjax.likelihood.template import weibull_template
+from survjax.likelihood.weibulls import weibull_template
 from survjax.networks.deep_mixture_curves import evaluate_ensemble
 from survjax.networks.training import _average_objective, train
 from survjax.prediction.curves import safe_value

@@ -17,8 +17,8 @@ from survjax import (
     WeibullMixture,
     survival_target,
 )
-from survjax.fitting.regression_fit import open_parameters
-from survjax.likelihood.penalties import RegressionMaximum
+from survjax.fitting.regression.faults import open_parameters
+from survjax.likelihood.regression.penalties import RegressionMaximum
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.estimators.regression.penalty_path import folds
 from survjax.estimators.target import check_survival_y
-from survjax.likelihood.regression import Likelihood
+from survjax.likelihood.regression.likelihood import Likelihood
 
 
 @pytest.fixture(scope="module")

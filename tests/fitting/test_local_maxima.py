@@ -21,7 +21,8 @@ from survjax.fitting.local_maxima import (
 from survjax.lifetimes import Exponential, LogNormal
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.rows import SIZES, padded
-from survjax.likelihood.template import Template, weibull_template
+from survjax.likelihood.template import Template
+from survjax.likelihood.weibulls import weibull_template
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import advance, init
 

@@ -9,9 +9,10 @@ from survjax import Observations
 from survjax._core.precision import double_precision
 from survjax.fitting.interior import Interior, faults
 from survjax.fitting.local_maxima import Maximizer
-from survjax.fitting.search import Settings, _with_nothing, search
+from survjax.fitting.search import _with_nothing, search
+from survjax.fitting.settings import Settings
 from survjax.fitting.starts import representative
-from survjax.likelihood.template import weibull_template
+from survjax.likelihood.weibulls import weibull_template
 from survjax.optimize import ResultCode
 from tests.studies.generator import problem
 from tests.studies.hard_mixtures import fitted

@@ -8,7 +8,7 @@ from survjax._core.precision import double_precision
 from survjax.fitting.coreset import _edges, condense
 from survjax.fitting.local_maxima import Maximizer
 from survjax.fitting.scan_statistic import Crowds
-from survjax.fitting.search import Settings
+from survjax.fitting.settings import Settings
 from survjax.fitting.starts import (
     canonical,
     different,
@@ -19,7 +19,7 @@ from survjax.fitting.starts import (
     representative,
     weibull_start,
 )
-from survjax.likelihood.template import weibull_template
+from survjax.likelihood.weibulls import weibull_template
 
 
 def samples():

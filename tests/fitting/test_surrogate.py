@@ -7,10 +7,10 @@ from survjax import Observations
 from survjax._core.precision import double_precision
 from survjax.fitting.coreset import condense
 from survjax.fitting.local_maxima import ARRIVED, Maximizer
-from survjax.fitting.search import Settings
+from survjax.fitting.settings import Settings
 from survjax.fitting.surrogate import maximize_on_all_rows
 from survjax.likelihood.objective import Objective
-from survjax.likelihood.template import weibull_template
+from survjax.likelihood.weibulls import weibull_template
 
 TWO = weibull_template(2)
 START = np.array([0.4, np.log(5.0), np.log(40.0), np.log(0.8), np.log(3.0)])

@@ -7,12 +7,14 @@ import pytest
 from survjax import AcceleratedLifetime, Observations
 from survjax._core import parallel as _parallel
 from survjax._core.precision import double_precision
-from survjax.fitting import regression_fit
-from survjax.fitting.regression_fit import START_ROWS, likelihood_of
+from survjax.fitting.regression import fit
+from survjax.fitting.regression.fit import likelihood_of
+from survjax.fitting.regression.starts import START_ROWS, location_start
 from survjax.lifetimes import Exponential, LogNormal, Weibull
-from survjax.likelihood.forms import Predictor, accelerated
-from survjax.likelihood.hazard_moments import HazardMoments
-from survjax.likelihood.regression import Columns, Likelihood, predictors
+from survjax.likelihood.regression.columns import Columns, collinear
+from survjax.likelihood.regression.forms import Predictor, accelerated
+from survjax.likelihood.regression.hazard_moments import HazardMoments
+from survjax.likelihood.regression.likelihood import Likelihood, predictors
 from survjax.likelihood.rows import log_contributions
 
 FAMILIES = {"weibull": Weibull(0.0, 0.0), "exponential": Exponential(0.0)}
@@ -102,7 +104,7 @@ def test_the_hessian_of_few_rows_spares_passes_over_all(penalty, monkeypatch):
     monkeypatch.setattr(HazardMoments, "__call__", counted)
     found = AcceleratedLifetime(penalty=penalty).fit(x, y)
     assert passes.count(n) <= 2
-    monkeypatch.setattr(regression_fit, "FARTHEST", 0.0)
+    monkeypatch.setattr(fit, "FARTHEST", 0.0)
     passes.clear()
     plain = AcceleratedLifetime(penalty=penalty).fit(x, y)
     assert passes.count(n) > 2
@@ -118,9 +120,9 @@ def test_rows_without_weight_stand_for_nothing_in_a_sample(n):
     columns, (center, scale) = Columns.of(x, weight), (x[1::2].mean(axis=0), x[1::2].std(axis=0))
     assert np.all(np.abs(columns.center - center) < 0.1 * scale)
     np.testing.assert_allclose(columns.scale, scale, rtol=0.1)
-    assert np.all(np.isfinite(regression_fit.location_start(rows.reweighted(weight))))
-    assert regression_fit.collinear(x, weight) == []
-    assert regression_fit.collinear(np.column_stack([x, x[:, 0] + x[:, 1]]), weight) == [[3, 0, 1]]
+    assert np.all(np.isfinite(location_start(rows.reweighted(weight))))
+    assert collinear(x, weight) == []
+    assert collinear(np.column_stack([x, x[:, 0] + x[:, 1]]), weight) == [[3, 0, 1]]
     y = np.column_stack([rows.lower * np.exp(0.3 * x[:, 0]), rows.event])
     thinned = AcceleratedLifetime().fit(x[1::2], y[1::2])
     weighted = AcceleratedLifetime().fit(x, y, sample_weight=weight)
@@ -132,8 +134,8 @@ def test_steps_with_a_hessian_that_misleads_are_not_taken():
     form, layout, theta = model("weibull")
     x, rows = data(400)
     likelihood = HazardMoments(form, layout, rows, x, Columns.of(x, rows.weight))
-    near = regression_fit.climb(likelihood, theta, 1e-9, 100).theta + 0.01
-    hessian, steps = likelihood(near)[2], regression_fit._chord_steps
+    near = fit.climb(likelihood, theta, 1e-9, 100).theta + 0.01
+    hessian, steps = likelihood(near)[2], fit._chord_steps
     assert likelihood(steps(likelihood, near, 1.2 * hessian, None))[0] > likelihood(near)[0]
     for wrong in (0.3 * hessian, -hessian, np.full_like(hessian, np.nan)):
         np.testing.assert_array_equal(steps(likelihood, near, wrong, None), near)

@@ -6,7 +6,7 @@ import pytest
 
 from survjax import Observations
 from survjax.datasets import load_pumps
-from survjax.likelihood.joined_rows import joined_rows
+from survjax.likelihood.regression.joined_rows import joined_rows
 
 
 def found(start, stop, event, x=None, order=None):

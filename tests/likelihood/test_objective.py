@@ -8,7 +8,8 @@ from survjax._core.precision import double_precision
 from survjax.lifetimes import LogNormal, Mixture, Weibull
 from survjax.likelihood import objective as module
 from survjax.likelihood.objective import Objective
-from survjax.likelihood.template import Template, weibull_template
+from survjax.likelihood.template import Template
+from survjax.likelihood.weibulls import weibull_template
 
 TWO = weibull_template(2)
 X = np.array([0.4, np.log(5.0), np.log(40.0), np.log(0.8), np.log(3.0)])

@@ -7,9 +7,10 @@ import pytest
 from survjax import Mixture, Observations, Weibull
 from survjax._core.precision import double_precision
 from survjax.lifetimes import LogLogistic, LogNormal
-from survjax.likelihood.forms import Predictor, accelerated, scaled, weibull_mixture
-from survjax.likelihood.predictor_derivatives import general_predictor_jet, predictor_jet
-from survjax.likelihood.regression import Columns, Likelihood, predictors
+from survjax.likelihood.regression.columns import Columns
+from survjax.likelihood.regression.forms import Predictor, accelerated, scaled, weibull_mixture
+from survjax.likelihood.regression.likelihood import Likelihood, predictors
+from survjax.likelihood.regression.predictor_derivatives import general_predictor_jet, predictor_jet
 from survjax.likelihood.rows import log_contributions
 
 N, P = 40, 3
@@ -97,6 +98,6 @@ def test_pieces_and_padding_change_nothing(monkeypatch):
     size = sum(len(item.columns) for item in layout)
     theta = np.random.default_rng(0).normal(0.3, 0.2, size)
     whole = Likelihood(form, layout, rows, x, columns)(theta)
-    monkeypatch.setattr("survjax.likelihood.regression.PIECE", 16)
+    monkeypatch.setattr("survjax.likelihood.regression.likelihood.PIECE", 16)
     for a, b in zip(whole, Likelihood(form, layout, rows, x, columns)(theta), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)

@@ -5,11 +5,12 @@ import pytest
 
 from survjax import AcceleratedLifetime, Observations
 from survjax._core.precision import double_precision
-from survjax.fitting.regression_fit import START_ROWS, climb, likelihood_of
+from survjax.fitting.regression.fit import climb, likelihood_of
+from survjax.fitting.regression.starts import START_ROWS
 from survjax.lifetimes import Weibull
-from survjax.likelihood.forms import Predictor, accelerated
-from survjax.likelihood.penalties import Penalty
-from survjax.likelihood.regression import Columns
+from survjax.likelihood.regression.columns import Columns
+from survjax.likelihood.regression.forms import Predictor, accelerated
+from survjax.likelihood.regression.penalties import Penalty
 from survjax.optimize import last_step
 
 FORM = accelerated(Weibull(0.0, 0.0))

@@ -19,9 +19,11 @@ import numpy as np
 
 from survjax import MixtureRegression
 from survjax._core.precision import double_precision
-from survjax.fitting.mixture_search import MixtureSearch
-from survjax.fitting.search import Interior, Settings
-from survjax.likelihood.regression import Columns
+from survjax.estimators.target import checked_rows
+from survjax.fitting.interior import Interior
+from survjax.fitting.regression.mixture_search import MixtureSearch
+from survjax.fitting.settings import Settings
+from survjax.likelihood.regression.columns import Columns
 
 #: Log-likelihood below the best that still counts as reached.
 REACHED = 1e-3
@@ -68,7 +70,7 @@ def problem(seed: int, k: int) -> dict[str, Any]:
 @double_precision
 def best_known(model: MixtureRegression, given: dict[str, Any], k: int, found: Any) -> float:
     """The highest interior maximum from fifty more starts; minus infinity where there is none."""
-    rows, x = model._checked(given["x"], given["y"], given["entry"], None, reset=False)
+    rows, x = checked_rows(model, given["x"], given["y"], given["entry"], None, reset=False)
     form, layout, _ = model._model(rows, x)
     columns = Columns.of(x, rows.weight)
     settings = Settings(50, Interior(), random_state=99)

@@ -4,9 +4,10 @@ import numpy as np
 
 from survjax import WeibullMixture
 from survjax._core.precision import double_precision
+from survjax.fitting.interior import Interior, faults
 from survjax.fitting.local_maxima import Maximizer
-from survjax.fitting.search import Interior, Settings, faults
-from survjax.likelihood.template import weibull_template
+from survjax.fitting.settings import Settings
+from survjax.likelihood.weibulls import weibull_template
 from survjax.uncertainty.replicates import batch_item, resampled
 from tests.studies.coverage import SCENARIOS, SEED
 

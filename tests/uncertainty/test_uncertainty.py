@@ -8,9 +8,9 @@ from scipy.stats import norm
 
 from survjax import Observations, WeibullMixture
 from survjax._core.precision import double_precision
+from survjax.fitting.interior import Interior
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.search import Interior
-from survjax.likelihood.template import weibull_template
+from survjax.likelihood.weibulls import weibull_template
 from survjax.uncertainty.delta import link_errors, link_values
 from survjax.uncertainty.modes import Maxima, averaged, weigh
 from tests.studies.coverage import SCENARIOS

@@ -74,7 +74,7 @@ def program(
 
     Examples
     --------
-    >>> from survjax._core.programs.compiled import program
+    >>> from survjax._core.programs import program
     >>> @program
     ... def double(x):
     ...     return 2.0 * x

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from survjax._core.callers import users_level
 from survjax._core.validation import (
     check_count,
     check_flag,
@@ -18,34 +16,17 @@ from survjax._core.validation import (
     check_times,
     check_weights,
 )
-from survjax.cox import (
-    CoxFit,
-    Penalty,
-    fit_cox,
-    robust_covariance,
-)
-from survjax.cox.baseline import step_curve
+from survjax.cox import fit_cox
 from survjax.cox.fit import check_offset
 from survjax.estimators.atomic import all_or_nothing
-from survjax.estimators.covariates import (
-    check_covariates,
-    column_names,
-    outlying_words,
-)
+from survjax.estimators.covariates import check_covariates, column_names
 from survjax.estimators.cox.diagnostics import CoxDiagnostics
+from survjax.estimators.cox.fitted import offsets
 from survjax.estimators.cox.paths import CoxPaths
-from survjax.estimators.cox.penalty import (
-    choose_penalty,
-    fit_penalized,
-    path_table,
-    penalty_factor,
-    refuse_collinear,
-)
-from survjax.estimators.cox.predictions import offsets
+from survjax.estimators.cox.penalty import PenalizedCox, fit_penalized, refuse_collinear
 from survjax.estimators.cox.saved import SavedCox
 from survjax.estimators.cox.units import cox_histories, units_of_cox, warn_of_rows_as_units
-from survjax.estimators.frames import frame
-from survjax.estimators.messages import FitWarning, NoFiniteMaximum
+from survjax.estimators.messages import NoFiniteMaximum
 from survjax.estimators.plots import Plots
 from survjax.estimators.target import (
     SurvivalRegressor,
@@ -53,11 +34,13 @@ from survjax.estimators.target import (
     check_survival_y,
     warn_of_events_in_x,
 )
-from survjax.likelihood.regression import means
+from survjax.likelihood.regression.columns import means
 from survjax.metrics import concordance
 
 
-class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, Plots, SurvivalRegressor, BaseEstimator):
+class CoxPH(
+    CoxPaths, CoxDiagnostics, PenalizedCox, SavedCox, Plots, SurvivalRegressor, BaseEstimator
+):
     r"""Proportional hazards: hazard(t | x) = h0(t) exp(x'b), with any baseline h0.
 
     Parameters
@@ -269,84 +252,6 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, Plots, SurvivalRegressor, BaseEs
             warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
         return x, target
 
-    def _penalty(
-        self,
-        target: SurvivalTarget,
-        x: np.ndarray,
-        rows: dict[str, Any],
-        weight: np.ndarray,
-        groups: Any,
-    ) -> Penalty | None:
-        """Per unit, and on effects of one standard deviation; `weight` is what rows count."""
-        self.__dict__.pop("penalty_path_", None)
-        factor = penalty_factor(self.unpenalized, column_names(self))
-        if self.penalty == 0:
-            self.penalty_ = 0.0
-            return None
-        # In units of the largest number, so that no square leaves the range of numbers.
-        away = x - self.feature_means_
-        largest = np.abs(away).max(axis=0)
-        away = away / np.where(largest > 0, largest, 1.0)
-        spread = largest * np.sqrt(weight @ away**2 / weight.sum())
-        if self.penalty == "cv":
-            each = Penalty(1.0, self.l1_ratio, factor, spread)
-            self.penalty_, table = choose_penalty(target, x, each, rows, weight, groups)
-            self.penalty_path_ = path_table(table, column_names(self))
-        else:
-            self.penalty_ = float(self.penalty)
-        return Penalty(self.penalty_ * weight.sum(), self.l1_ratio, factor, spread)
-
-    def _keep(self, found: CoxFit, groups: dict[str, Any], n_units: float, x: np.ndarray) -> None:
-        """Set the fitted attributes."""
-        self._cox = found
-        self.__dict__.pop("_tables", None)
-        self.coef_ = np.where(found.climb.aliased, 0.0, found.coef)
-        self.covariance_ = found.covariance
-        self._robust, self._groups = self.robust or bool(groups), groups
-        if self._robust:
-            self.covariance_ = robust_covariance(found, **groups)
-        self.parameters_ = self.coef_
-        self.parameter_names_ = tuple(column_names(self))
-        self.log_likelihood_ = found.log_likelihood
-        self.null_log_likelihood_ = found.null_log_likelihood
-        self.n_units_, self.n_events_ = n_units, float(found.failures.weight.sum())
-        self.aic_ = 2.0 * np.count_nonzero(self.coef_) - 2.0 * found.log_likelihood
-        self.n_iter_ = max(found.n_iter, 1)
-        endless = [self.parameter_names_[j] for j in np.flatnonzero(np.isinf(self.coef_))]
-        self.converged_ = found.converged and not endless
-        path = found.climb.path
-        self.history_ = frame({"log_likelihood": path}).rename_axis(index="iteration")
-        if endless:
-            remedy = "penalize them" if self.penalty_ else "set penalty > 0"
-            words = "; ".join(f"{name!r} runs off to infinity" for name in endless[:5])
-            _warn(
-                f"no proper maximum: {words}. Drop or merge such columns (no failures, or only "
-                f"failures, at some of their values), or {remedy}"
-            )
-        elif not found.converged:
-            short = f"{found.climb.decrement:.3g} standard errors short of the maximum"
-            cut = found.n_iter >= self.max_iter
-            advice = "raise max_iter" if cut else "no step raises the likelihood any further"
-            far = outlying_words(x, column_names(self))
-            _warn(f"stopped after {found.n_iter} Newton steps, {short}{far or ': ' + advice}")
-
-    @property
-    def hazard_ratios_(self) -> np.ndarray:
-        """Factor on the hazard for one unit of each column: (p,)."""
-        self._check_fitted()
-        return np.exp(self.coef_)
-
-    @property
-    def baseline_(self) -> Any:
-        """Cumulative hazard where all columns have their means; one for each stratum."""
-        self._check_fitted()
-        z = (self.feature_means_ - self._cox.sets.center) / self._cox.sets.scale
-        curves = {
-            name: step_curve(self._table(number), z, *self._counts(number))
-            for number, name in enumerate(self._cox.strata)
-        }
-        return curves[None] if self._cox.strata == (None,) else curves
-
     def score(
         self,
         X: Any,
@@ -381,7 +286,3 @@ class CoxPH(CoxPaths, CoxDiagnostics, SavedCox, Plots, SurvivalRegressor, BaseEs
             standard_error=False,
         )
         return found.index
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, FitWarning, stacklevel=users_level())

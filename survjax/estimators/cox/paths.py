@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from survjax.cox import follow_path
+from survjax.estimators.assets.paths import PathPrediction, check_plan, path_tables
 from survjax.estimators.covariates import check_covariates, column_names
-from survjax.estimators.cox.predictions import CoxPredictions, bounds_within, offsets
+from survjax.estimators.cox.fitted import offsets
+from survjax.estimators.cox.predictions import CoxPredictions, bounds_within
 from survjax.estimators.lifetime.predictions import check_level
-from survjax.estimators.regression.paths import PathPrediction, check_plan, path_tables
 
 
 class CoxPaths(CoxPredictions):

@@ -8,17 +8,53 @@ from typing import Any
 import numpy as np
 
 from survjax.cox import CoxFit, Penalty, fit_cox
-from survjax.cox.derivatives import value
 from survjax.cox.fit import _coefficients, _covariance
+from survjax.cox.partial_likelihood.derivatives import value
 from survjax.data.content import content_folds
-from survjax.estimators.covariates import chosen_columns, collinear_message
+from survjax.estimators.covariates import chosen_columns, collinear_message, column_names
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.estimators.regression.penalty_path import NOTHING_TO_CHOOSE
 from survjax.estimators.target import SurvivalTarget
-from survjax.likelihood.penalties import penalty_grid
+from survjax.likelihood.regression.penalties import penalty_grid
 
 FOLDS = 5
+
+
+class PenalizedCox:
+    """An estimator with the settings `penalty`, `l1_ratio` and `unpenalized`."""
+
+    penalty: Any
+    l1_ratio: float
+    unpenalized: Any
+    feature_means_: np.ndarray
+
+    def _penalty(
+        self,
+        target: SurvivalTarget,
+        x: np.ndarray,
+        rows: dict[str, Any],
+        weight: np.ndarray,
+        groups: Any,
+    ) -> Penalty | None:
+        """Per unit, and on effects of one standard deviation; `weight` is what rows count."""
+        self.__dict__.pop("penalty_path_", None)
+        factor = penalty_factor(self.unpenalized, column_names(self))
+        if self.penalty == 0:
+            self.penalty_ = 0.0
+            return None
+        # In units of the largest number, so that no square leaves the range of numbers.
+        away = x - self.feature_means_
+        largest = np.abs(away).max(axis=0)
+        away = away / np.where(largest > 0, largest, 1.0)
+        spread = largest * np.sqrt(weight @ away**2 / weight.sum())
+        if self.penalty == "cv":
+            each = Penalty(1.0, self.l1_ratio, factor, spread)
+            self.penalty_, table = choose_penalty(target, x, each, rows, weight, groups)
+            self.penalty_path_ = path_table(table, column_names(self))
+        else:
+            self.penalty_ = float(self.penalty)
+        return Penalty(self.penalty_ * weight.sum(), self.l1_ratio, factor, spread)
 
 
 def choose_penalty(

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
-from sklearn.utils.validation import check_is_fitted
 
-from survjax._core.validation import check_length, check_per_unit, check_shares, check_times
-from survjax.cox import CoxFit, HazardTable, hazard_table
-from survjax.cox.fit import check_offset
+from survjax._core.validation import check_per_unit, check_shares, check_times
+from survjax.cox import HazardTable
 from survjax.estimators.covariates import check_covariates
+from survjax.estimators.cox.fitted import FittedCox, offsets
 from survjax.estimators.frames import curve_frame, frame
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.regression.parameter_table import ParameterTable
@@ -22,27 +21,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class CoxPredictions(ParameterTable):
+class CoxPredictions(FittedCox, ParameterTable):
     """Predictions of an estimator that holds `_cox` and the covariance of its coefficients.
 
     Times and ages are in the unit of the durations that were fitted. With `ages`, every answer
     is about the remaining life of units that still run at those ages.
     """
-
-    _cox: CoxFit
-    coef_: np.ndarray
-
-    def _check_fitted(self) -> None:
-        check_is_fitted(self)
-
-    def _risk(self, x: np.ndarray) -> np.ndarray:
-        """Log relative hazards; coefficients that run away count as far as they were followed."""
-        # Column by column, so that equal units have equal risks: a matrix product rounds rows
-        # differently by their place, and equal risks count one half in a concordance.
-        risk = np.zeros(x.shape[0])
-        for column, coefficient in zip(x.T, self._cox.working, strict=True):
-            risk += coefficient * column
-        return risk
 
     def predict(self, X: Any, offset: Any = None) -> np.ndarray:
         """Risk score of each unit: the log of its hazard over that where all columns are zero.
@@ -249,48 +233,6 @@ class CoxPredictions(ParameterTable):
         # In no time nothing happens, at any age.
         known = table.knows(stop) | (ahead == 0.0)
         return np.where(known, found + offset[:, None], np.nan), np.where(known, error, np.nan)
-
-    def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Standardized covariates, and one age for each unit."""
-        self._check_fitted()
-        x = check_covariates(self, X, reset=False)
-        given = 0.0 if ages is None else ages
-        found = check_per_unit(given, x.shape[0], "ages", zero=True)
-        return (x - self._cox.sets.center) / self._cox.sets.scale, found
-
-    def _by_stratum(self, strata: Any, n: int) -> list[tuple[HazardTable, np.ndarray]]:
-        """Each stratum's table, with the rows that belong to it."""
-        labels = self._cox.strata
-        if labels == (None,):
-            if strata is not None:
-                raise ValueError("strata were given, but the model was fitted without strata")
-            return [(self._table(0), np.arange(n))]
-        if strata is None:
-            raise ValueError(
-                f"the model was fitted with strata {labels[:5]}: pass strata=, one for each row"
-            )
-        given = np.asarray(strata)
-        check_length(given, n, "strata")
-        number = {name: i for i, name in enumerate(labels)}
-        if not all(name in number for name in given.tolist()):
-            given = np.array([str(name) for name in given])  # as labels without an order are kept
-        unknown = [name for name in given.tolist() if name not in number]
-        if unknown:
-            raise ValueError(f"no unit of stratum {unknown[0]!r} was fitted; known: {labels[:10]}")
-        code = np.array([number[name] for name in given.tolist()])
-        return [(self._table(i), np.flatnonzero(code == i)) for i in np.unique(code)]
-
-    def _table(self, number: int) -> HazardTable:
-        """Hazards of a stratum, laid out when they are first asked for."""
-        tables = self.__dict__.setdefault("_tables", {})
-        if number not in tables:
-            tables[number] = hazard_table(self._cox, number, self.covariance_)
-        return tables[number]
-
-
-def offsets(offset: Any, n: int) -> np.ndarray:
-    """Known parts of n log hazards; zeros by default."""
-    return np.zeros(n) if offset is None else check_offset(offset, n)
 
 
 def bounds_within(horizon: Any, mean: Any, error: Any, level: float) -> tuple[Any, Any]:

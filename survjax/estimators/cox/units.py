@@ -11,7 +11,7 @@ from survjax.data.observations import Observations
 from survjax.data.truncation import check_truncation
 from survjax.estimators.target import SurvivalTarget
 from survjax.estimators.unnamed_units import warn_of_unnamed_units
-from survjax.likelihood.histories import Histories
+from survjax.likelihood.regression.histories import Histories
 
 
 def cox_histories(unit: Any, target: SurvivalTarget, entry: Any, weight: np.ndarray) -> Histories:

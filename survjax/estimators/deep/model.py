@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import special
 from sklearn.base import BaseEstimator
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_failed
 from survjax.data.observations import Observations
+from survjax.estimators.assets.memberships import AssetMemberships
+from survjax.estimators.assets.paths import PathPredictions
 from survjax.estimators.atomic import all_or_nothing
-from survjax.estimators.covariates import check_covariates
 from survjax.estimators.deep.saved import SavedDeepMixture
 from survjax.estimators.deep.training import (
     best_of_each,
@@ -23,16 +23,13 @@ from survjax.estimators.deep.training import (
     members_table,
     plain_mixtures,
 )
-from survjax.estimators.frames import frame
-from survjax.estimators.lifetime.predictions import check_level
-from survjax.estimators.memberships import around, membership_table
-from survjax.estimators.messages import NoFiniteMaximum
+from survjax.estimators.memberships import around
 from survjax.estimators.plots import Plots
-from survjax.estimators.regression.paths import PathPredictions
-from survjax.estimators.target import SurvivalRegressor, check_survival_y, warn_of_events_in_x
+from survjax.estimators.target import SurvivalRegressor, check_failures, checked_rows
 from survjax.estimators.unnamed_units import MIXED, warn_of_unnamed_units
-from survjax.likelihood.histories import Histories, row_weights, whole_lives
-from survjax.likelihood.regression import Columns, weighted_total
+from survjax.likelihood.regression.columns import Columns
+from survjax.likelihood.regression.histories import Histories, row_weights, whole_lives
+from survjax.likelihood.regression.likelihood import weighted_total
 from survjax.networks.deep_mixture import train_members
 from survjax.networks.deep_mixture_curves import (
     Ensemble,
@@ -44,12 +41,9 @@ from survjax.networks.deep_mixture_curves import (
 from survjax.networks.deep_mixture_paths import ensemble_along, ensemble_history_terms
 from survjax.prediction.curves import natural_value
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 class DeepWeibullMixture(
-    PathPredictions, SavedDeepMixture, Plots, SurvivalRegressor, BaseEstimator
+    AssetMemberships, PathPredictions, SavedDeepMixture, Plots, SurvivalRegressor, BaseEstimator
 ):
     r"""Mixture of Weibulls whose parameters are neural networks of the covariates.
 
@@ -203,13 +197,8 @@ class DeepWeibullMixture(
             Where nothing failed.
         """
         network, how = check_settings(self)
-        rows, x = self._checked(X, y, entry, sample_weight)
-        if rows.n_events == 0:
-            raise NoFiniteMaximum(
-                f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
-            )
-        if rows.n_rows == 1:
-            raise ValueError("Found 1 sample: a regression needs several units")
+        rows, x = checked_rows(self, X, y, entry, sample_weight)
+        check_failures(rows)
         if unit is None:
             warn_of_unnamed_units(rows, x, MIXED)
         histories = None if unit is None else Histories.from_rows(rows, unit)
@@ -245,19 +234,6 @@ class DeepWeibullMixture(
         terms = ensemble_log_likelihoods(self._ensemble, rows, x)
         return weighted_total(terms, rows.weight) / rows.n_units
 
-    def _checked(
-        self, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True
-    ) -> tuple[Observations, np.ndarray]:
-        """Covariates and rows of one length."""
-        x = check_covariates(self, X, reset=reset)
-        target = check_survival_y(y)
-        rows = target.observations(entry, sample_weight)
-        if rows.n_rows != x.shape[0]:
-            raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
-        if reset:
-            warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
-        return rows, x
-
     def _curves(
         self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -290,40 +266,19 @@ class DeepWeibullMixture(
         low, high = evaluate_ensemble(self._ensemble, curves, tails, x, ages, False)[0]
         return natural_value("quantile", low), natural_value("quantile", high)
 
-    @double_precision
-    def membership(
-        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = 0.95
-    ) -> pd.DataFrame:
-        """P(asset belongs to each component), given what is known of it.
+    def _memberships(self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
+        return ensemble_memberships(self._ensemble, x, ages, failed)[1]
 
-        Parameters
-        ----------
-        X, ages
-            As in `predict_rul`: still running at these ages.
-        event_observed : array-like of shape (n,), optional
-            True where the asset failed at its age.
-        level : float or None, default 0.95
-            Of the bounds, which say how far the members are apart, on the logit; None leaves them
-            out.
-
-        Returns
-        -------
-        DataFrame
-            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row an
-            asset, components in the order of their median lives; the chances of an asset add up
-            to one.
-        """
-        x, ages = self._assets(X, ages)
-        failed = check_failed(event_observed, ages)
+    def _membership_logits(
+        self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray, level: float
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         own, found = ensemble_memberships(self._ensemble, x, ages, failed)
-        if level is None:
-            return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            away = special.logit(own) - special.logit(found)
-            errors = np.sqrt(np.sum(away**2, axis=0) / (self.n_members - 1))
-        reach = float(special.stdtrit(self.n_members - 1, 0.5 + check_level(level) / 2))
         logits = special.logit(found)
-        return membership_table(logits, around(logits, errors, reach), X)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            away = special.logit(own) - logits
+            errors = np.sqrt(np.sum(away**2, axis=0) / (self.n_members - 1))
+        reach = float(special.stdtrit(self.n_members - 1, 0.5 + level / 2))
+        return logits, around(logits, errors, reach)
 
     @double_precision
     def score(
@@ -331,5 +286,5 @@ class DeepWeibullMixture(
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
-        rows, x = self._checked(X, y, entry, sample_weight, reset=False)
+        rows, x = checked_rows(self, X, y, entry, sample_weight, reset=False)
         return self._mean_term(rows, x, None if unit is None else Histories.from_rows(rows, unit))

@@ -16,8 +16,8 @@ from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.settings import PARTS, check_parts
 from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 from survjax.estimators.messages import NoFiniteMaximum
-from survjax.fitting.regression_fit import location_start
-from survjax.likelihood.histories import Histories
+from survjax.fitting.regression.starts import location_start
+from survjax.likelihood.regression.histories import Histories
 from survjax.networks.deep_mixture import MixtureNetwork, Training, pick
 from survjax.networks.network import make_network
 from survjax.networks.training import RATES, Trained, check_optimizer

@@ -24,7 +24,9 @@ from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Films
 from survjax.estimators.unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
 from survjax.fitting.coreset import is_plain
-from survjax.fitting.search import Interior, Maximum, Settings
+from survjax.fitting.interior import Interior
+from survjax.fitting.search import Maximum
+from survjax.fitting.settings import Settings
 from survjax.likelihood.rows import contributions
 from survjax.likelihood.template import Template
 from survjax.prediction.curves import membership_logits

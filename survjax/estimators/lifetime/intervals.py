@@ -15,7 +15,7 @@ from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
 from survjax.fitting.coreset import is_plain
-from survjax.fitting.search import Settings
+from survjax.fitting.settings import Settings
 from survjax.likelihood.template import Template
 from survjax.prediction.curves import SAME, natural_value
 from survjax.uncertainty.bootstrap import Bootstrap, bootstrap, bootstrap_bounds

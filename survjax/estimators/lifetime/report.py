@@ -15,7 +15,7 @@ from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import FittedState
 from survjax.fitting.history import distinct, path_from, path_values
-from survjax.fitting.search import Settings
+from survjax.fitting.settings import Settings
 from survjax.likelihood.template import Template
 from survjax.prediction.curves import natural_value
 from survjax.uncertainty.delta import response_errors, rows_needed

@@ -20,7 +20,8 @@ from survjax.estimators.saving.fields import (
 )
 from survjax.estimators.saving.persistence import Persistent, derived_agrees
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.likelihood.template import Template, natural_parameters, weibull_template
+from survjax.likelihood.template import Template
+from survjax.likelihood.weibulls import natural_parameters, weibull_template
 from survjax.uncertainty.bootstrap import Bootstrap
 from survjax.uncertainty.modes import Maxima
 

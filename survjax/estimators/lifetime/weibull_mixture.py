@@ -12,7 +12,7 @@ from survjax.estimators.lifetime.settings import check_settings
 from survjax.estimators.lifetime.state import MixtureState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause, shape_direction
 from survjax.fitting.search import Maximum, search
-from survjax.likelihood.template import weibull_template
+from survjax.likelihood.weibulls import weibull_template
 from survjax.uncertainty.determined import log_errors
 
 

@@ -16,12 +16,13 @@ from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.model import template_of
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.unnamed_units import COUNTS
-from survjax.fitting.regression_fit import location_start
-from survjax.fitting.search import Settings, search
+from survjax.fitting.regression.starts import location_start
+from survjax.fitting.search import search
+from survjax.fitting.settings import Settings
 from survjax.lifetimes import Exponential, Lifetime
-from survjax.likelihood.forms import Form, Layout, Predictor, accelerated
-from survjax.likelihood.histories import Histories
-from survjax.likelihood.regression import means
+from survjax.likelihood.regression.columns import means
+from survjax.likelihood.regression.forms import Form, Layout, Predictor, accelerated
+from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.template import Template
 from survjax.nonparametric.group_tests import label
 

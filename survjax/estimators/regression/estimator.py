@@ -1,65 +1,39 @@
-"""What every regression estimator shares: fit, certificate, tables, predictions for each asset."""
+"""What every regression estimator shares: hyper-parameters, checks of the data, fit and score."""
 
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_fraction, check_penalty, check_positive
 from survjax.data.observations import Observations
+from survjax.estimators.assets.paths import PathPredictions
 from survjax.estimators.atomic import all_or_nothing
-from survjax.estimators.certificate import certify_regression
-from survjax.estimators.covariates import (
-    check_covariates,
-    chosen_columns,
-    collinear_message,
-    column_names,
-    outlying_words,
-)
-from survjax.estimators.messages import (
-    FitWarning,
-    NoFiniteMaximum,
-    likely_cause,
-    shape_direction,
-)
+from survjax.estimators.covariates import chosen_columns, collinear_message, column_names
 from survjax.estimators.plots import Plots
+from survjax.estimators.regression.answer import RegressionAnswer
 from survjax.estimators.regression.intervals import RegressionIntervals
-from survjax.estimators.regression.parameter_table import ParameterTable
-from survjax.estimators.regression.paths import PathPredictions
 from survjax.estimators.regression.penalty_path import choose_penalty
-from survjax.estimators.regression.saved import SavedRegression
-from survjax.estimators.target import SurvivalRegressor, check_survival_y, warn_of_events_in_x
+from survjax.estimators.target import SurvivalRegressor, check_failures, checked_rows
 from survjax.estimators.unnamed_units import warn_of_unnamed_units
-from survjax.fitting.regression_fit import (
-    climb,
-    collinear,
-    faults,
-    fit,
-    intercepts_of,
-    open_parameters,
-    step_units,
-    to_natural,
-)
-from survjax.likelihood.forms import Form, Layout, without_offset
-from survjax.likelihood.histories import Histories, HistoryLikelihood, count, row_weights
-from survjax.likelihood.penalties import Penalty, RegressionMaximum
-from survjax.likelihood.regression import Columns, log_likelihoods, weighted_total
-from survjax.optimize import ResultCode
-from survjax.prediction.regression_curves import FittedForm
+from survjax.fitting.regression.fit import climb, fit
+from survjax.likelihood.regression.columns import Columns, collinear
+from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.histories import Histories, count, row_weights
+from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
+from survjax.likelihood.regression.likelihood import log_likelihoods, weighted_total
+from survjax.likelihood.regression.penalties import Penalty
 from survjax.uncertainty.regression import Training
 
 
 class RegressionEstimator(
     PathPredictions,
     RegressionIntervals,
-    ParameterTable,
-    SavedRegression,
+    RegressionAnswer,
     Plots,
     SurvivalRegressor,
     BaseEstimator,
@@ -71,15 +45,10 @@ class RegressionEstimator(
     #: What becomes of a fit that takes each row of a history for a unit.
     _rows_as_units = "effects and bounds are wrong"
     _takes_offset = True
-    #: Smallest eigenvalue of a proper maximum's information (`inference.regression_fit.faults`).
-    _least_eigenvalue = 1e-13
 
     penalty: Any
-    penalty_: float
-    l1_ratio: float
     unpenalized: Any
     tol: float
-    max_iter: int
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         """The form, its layout, and where to begin (standardized coefficients)."""
@@ -139,12 +108,7 @@ class RegressionEstimator(
         NoFiniteMaximum
             Where nothing failed.
         """
-        self._check_parameters()
-        rows, x = self._checked(X, y, entry, sample_weight)
-        if unit is None:
-            warn_of_unnamed_units(rows, x, self._rows_as_units)
-        x = self._with_offset(x, offset)
-        self._unpenalized_columns()
+        rows, x = self._prepared(X, y, entry, sample_weight, unit, offset)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit)
         else:
@@ -155,17 +119,16 @@ class RegressionEstimator(
             self._fit_histories(Histories.from_rows(rows, unit), rows, x)
         return self
 
-    def _checked(
-        self, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True
+    def _prepared(
+        self, X: Any, y: Any, entry: Any, sample_weight: Any, unit: Any, offset: Any
     ) -> tuple[Observations, np.ndarray]:
-        """Covariates and rows of one length."""
-        x = check_covariates(self, X, reset=reset)
-        target = check_survival_y(y)
-        rows = target.observations(entry, sample_weight, **self._rounding())
-        if rows.n_rows != x.shape[0]:
-            raise ValueError(f"X has {x.shape[0]} rows but y has {rows.n_rows}")
-        if reset:
-            warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
+        """Rows and covariates with their offset, once all that `fit` was given is checked."""
+        self._check_parameters()
+        rows, x = checked_rows(self, X, y, entry, sample_weight, **self._rounding())
+        if unit is None:
+            warn_of_unnamed_units(rows, x, self._rows_as_units)
+        x = self._with_offset(x, offset)
+        self._unpenalized_columns()
         return rows, x
 
     def _rounding(self) -> dict[str, Any]:
@@ -217,12 +180,7 @@ class RegressionEstimator(
 
     def _check_data(self, rows: Observations, x: np.ndarray) -> None:
         """Refuse data without failures, and columns that say the same."""
-        if rows.n_events == 0:
-            raise NoFiniteMaximum(
-                f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
-            )
-        if rows.n_rows == 1:
-            raise ValueError("Found 1 sample: a regression needs several units")
+        check_failures(rows)
         # What a penalty counts may depend on other columns.
         every = np.arange(self.n_features_in_)
         free = every if self.penalty_ == 0 else self._unpenalized_columns()
@@ -249,120 +207,6 @@ class RegressionEstimator(
         amount = self.penalty_ * n_units * self._penalized(layout)
         return Penalty((1.0 - self.l1_ratio) * amount, self.l1_ratio * amount)
 
-    def _keep(
-        self,
-        form: Form,
-        layout: Layout,
-        columns: Columns,
-        found: RegressionMaximum,
-        rows: Observations,
-        x: np.ndarray,
-        theta: np.ndarray | None = None,
-        n_units: float | None = None,
-    ) -> None:
-        """Set the fitted attributes, on the scale of the columns as given.
-
-        `theta` holds all parameters, where some were not free in the last climb.
-        """
-        for name in ("_training", "bootstrap_"):
-            self.__dict__.pop(name, None)
-        full = found.theta if theta is None else theta
-        p = full.size
-        kept = np.arange(found.theta.size)
-        if self.penalty_ and self.l1_ratio > 0:
-            # A lasso's bounds are those of the columns that it kept.
-            kept = np.flatnonzero(found.theta != 0)
-        some = found.restricted(kept)
-        words = self._model_faults(layout, found) or faults(some, self._least_eigenvalue)
-        inside = np.full((p, p), np.nan)
-        if not words and theta is None:
-            inside = np.zeros((p, p))
-            inside[np.ix_(kept, kept)] = np.linalg.inv(-some.hessian)
-        self._set(form, layout, columns, full, inside)
-        self.log_likelihood_ = found.value
-        self.n_units_, self.n_events_ = n_units or rows.n_units, rows.n_events
-        self.aic_ = 2.0 * p - 2.0 * found.value
-        self.bic_ = p * np.log(self.n_units_) - 2.0 * found.value
-        self.n_iter_ = max(found.n_iter, 1)
-        if not words or "singular" in words[0]:
-            intercepts = intercepts_of(layout)[: found.theta.size]
-            units = step_units(form, layout, full)[: found.theta.size]
-            open_ = kept[open_parameters(some, intercepts[kept], units[kept])][:5]
-            names = [self.parameter_names_[i] for i in open_]
-            words = tuple(f"the data leave {name} open" for name in names) or words
-        self.converged_ = not words
-        self.certificate_ = certify_regression(some, words, rows.n_units)
-        if words:
-            far = outlying_words(x[:, : self.n_features_in_], column_names(self))
-            warnings.warn(
-                f"no proper maximum: {'; '.join(words)}{far}. {self._advice(found, rows)}",
-                FitWarning,
-                stacklevel=users_level(),
-            )
-
-    def _advice(self, found: RegressionMaximum, rows: Observations) -> str:
-        """What to do where there is no proper maximum."""
-        if found.n_iter >= self.max_iter and found.code != ResultCode.CONVERGED:
-            return f"It ended after {found.n_iter} iterations: raise max_iter"
-        if any(word == "the data leave log_shape open" for word in self.certificate_.faults):
-            # Then no column is to blame: lives without covariates have no maximum either.
-            log_shape = self._part("log_shape")[0]
-            direction = shape_direction(log_shape)
-            return f"{direction[0].upper()}{direction[1:]}. {likely_cause(rows, log_shape)}"
-        return self._drop_columns()
-
-    def _drop_columns(self) -> str:
-        """The advice where a column is to blame."""
-        drop = "Drop or merge such columns (no failures, or only failures, at some of their values)"
-        if not self.penalty_:
-            return f"{drop}, or set penalty > 0"
-        return f"{drop}, or penalize them" if self._unpenalized_columns().size else drop
-
-    def _set(
-        self, form: Form, layout: Layout, columns: Columns, theta: np.ndarray, inside: np.ndarray
-    ) -> None:
-        """Keep the standardized answer for predictions, and the natural one for people."""
-        if layout[0].offset:
-            layout = without_offset(layout)
-            columns = Columns(columns.center[:-1], columns.scale[:-1])
-        self._fitted = FittedForm(form, layout, theta, inside, columns)
-        change = to_natural(layout, columns)
-        self.parameters_ = change @ theta
-        self.covariance_ = change @ inside @ change.T
-        names = ["intercept", *column_names(self)]
-        self.parameter_names_ = tuple(
-            item.name if item.shared else f"{item.name}:{names[j]}"
-            for item in layout
-            for j in item.columns
-        )
-        self._derive(layout)
-
-    def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
-        """Why an answer is none, by the model's own rules."""
-        start = 0
-        for item in layout:
-            if start >= found.theta.size:
-                break
-            steep = found.theta[start] > np.log(1e4)
-            if item.name.startswith("log_shape") and item.shared and steep:
-                return ("the covariates explain the lives exactly, and the shape runs off",)
-            start += len(item.columns)
-        return ()
-
-    def _derive(self, layout: Layout) -> None:
-        """Set the attributes that a model names in its own way."""
-
-    def _part(self, name: str) -> dict[int, float]:
-        """Natural coefficients of one predictor by column (0: intercept)."""
-        start = 0
-        for item in self._fitted.layout:
-            size = len(item.columns)
-            if item.name == name:
-                values = self.parameters_[start : start + size]
-                return dict(zip(item.columns, values.tolist(), strict=True))
-            start += size
-        raise KeyError(name)
-
     def _score_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> float:
         """Mean log-likelihood per unit."""
         fitted = self._fitted.reading(x)
@@ -382,7 +226,7 @@ class RegressionEstimator(
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
-        rows, x = self._checked(X, y, entry, sample_weight, reset=False)
+        rows, x = checked_rows(self, X, y, entry, sample_weight, False, **self._rounding())
         x = self._with_offset(x, offset)
         if unit is not None:
             return self._score_histories(Histories.from_rows(rows, unit), rows, x)

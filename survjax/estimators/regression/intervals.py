@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -11,12 +10,12 @@ import numpy as np
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_shares, check_times, random_generator
+from survjax.estimators.assets.curves import AssetCurves
 from survjax.estimators.certificate import Certificate
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.messages import FitWarning
-from survjax.fitting.regression_fit import to_natural
+from survjax.likelihood.regression.columns import to_natural
 from survjax.prediction.curves import CURVES, bounds, natural_value
-from survjax.prediction.regression_curves import FittedForm
 from survjax.uncertainty.delta import normal_quantile, rows_needed
 from survjax.uncertainty.regression import (
     Replicates,
@@ -29,7 +28,7 @@ from survjax.uncertainty.regression import (
 METHODS = ("auto", "delta", "profile", "bootstrap")
 
 
-class RegressionIntervals:
+class RegressionIntervals(AssetCurves):
     """`confidence_interval` and `bootstrap` of a regression that holds `parameters_`."""
 
     parameters_: np.ndarray
@@ -40,14 +39,8 @@ class RegressionIntervals:
     tol: float
     max_iter: int
     bootstrap_: Replicates
-    _fitted: FittedForm
     _training: Training
     _least_eigenvalue: float
-    _check_fitted: Callable[[], None]
-    _assets: Callable[..., tuple[np.ndarray, np.ndarray]]
-    _curves: Callable[..., tuple[np.ndarray, np.ndarray]]
-    _has_components: Callable[[], bool]
-    _quantile_bounds: Callable[..., tuple[np.ndarray, np.ndarray]]
 
     @double_precision
     def confidence_interval(

@@ -3,47 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import (
-    as_floats,
-    check_count,
-    check_failed,
-    check_positive,
-    random_generator,
-)
+from survjax._core.validation import check_count, check_positive, random_generator
 from survjax.data.observations import Observations
+from survjax.estimators.assets.memberships import AssetMemberships
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.covariates import chosen_columns, column_names
-from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.determined import warn_undetermined
-from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts
-from survjax.estimators.memberships import around, membership_table
+from survjax.estimators.memberships import around, known_components
+from survjax.estimators.regression.answer import placed
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.regression.penalty_path import choose_penalty
 from survjax.estimators.saving.fields import Number
-from survjax.estimators.unnamed_units import MIXED, warn_of_unnamed_units
-from survjax.fitting.mixture_search import LEAST_EIGENVALUE, MixtureSearch
-from survjax.fitting.mixture_starts import Parts, spread_out
-from survjax.fitting.search import Interior, Settings, search
-from survjax.likelihood.forms import Form, Layout, Predictor, weibull_mixture
-from survjax.likelihood.histories import Histories, count, row_weights
-from survjax.likelihood.penalties import RegressionMaximum
+from survjax.estimators.unnamed_units import MIXED
+from survjax.fitting.interior import Interior
+from survjax.fitting.regression.mixture_search import LEAST_EIGENVALUE, MixtureSearch
+from survjax.fitting.regression.mixture_starts import Parts, spread_out
+from survjax.fitting.search import search
+from survjax.fitting.settings import Settings
+from survjax.likelihood.regression.forms import Form, Layout, Predictor, weibull_mixture
+from survjax.likelihood.regression.histories import Histories, count, row_weights
+from survjax.likelihood.regression.penalties import RegressionMaximum
 from survjax.likelihood.rows import entropy
-from survjax.likelihood.template import Template, natural_parameters
+from survjax.likelihood.template import Template
+from survjax.likelihood.weibulls import natural_parameters
 from survjax.prediction.regression_curves import membership_logits, memberships
 from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.regression import Training
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-class MixtureRegression(RegressionEstimator):
+class MixtureRegression(AssetMemberships, RegressionEstimator):
     r"""Mixture of Weibulls whose scales, weights or shapes depend on covariates.
 
     Parameters
@@ -163,13 +157,8 @@ class MixtureRegression(RegressionEstimator):
         -------
         self
         """
-        self._check_parameters()
-        rows, x = self._checked(X, y, entry, sample_weight)
-        if unit is None:
-            warn_of_unnamed_units(rows, x, self._rows_as_units)
-        self._with_offset(x, offset)
-        self._unpenalized_columns()
-        known = None if component is None else self._known(component, rows.n_rows)
+        rows, x = self._prepared(X, y, entry, sample_weight, unit, offset)
+        known = known_components(component, rows.n_rows, self.n_components)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit, known)
         else:
@@ -195,8 +184,7 @@ class MixtureRegression(RegressionEstimator):
 
     def _warn_undetermined(self, rows: Observations) -> None:
         """Judge the mixture at the mean covariates, whose parameters are the intercepts."""
-        sizes = [len(item.columns) for item in self._fitted.layout]
-        first = np.cumsum([0, *sizes[:-1]])
+        first = [where.start for _, where in placed(self._fitted.layout)]
         x, covariance = self._fitted.theta[first], self._fitted.covariance
         if covariance is not None:
             weights = natural_parameters(x[None])[0][0]
@@ -222,28 +210,16 @@ class MixtureRegression(RegressionEstimator):
         return form, layout, spread_out(Parts(layout, self.n_components), plain)
 
     def _form(self, n_predictors: int, base: Any) -> Form:
-        if n_predictors != 3 * self.n_components - 1:
-            raise ValueError(
-                f"{self.n_components} components do not have {n_predictors} predictors"
-            )
-        return weibull_mixture(self.n_components)
+        k = self.n_components
+        # Before anything of that size is made: each component has predictors of its own.
+        if k > n_predictors or len((form := weibull_mixture(k)).names) != n_predictors:
+            raise ValueError(f"{k} components do not have {n_predictors} predictors")
+        return form
 
     def _settings(self) -> Settings:
         """How the search is done."""
         rule = Interior(self.max_shape, self.min_component_weight)
         return Settings(self.n_starts, rule, self.tol, self.max_iter, self.random_state)
-
-    def _known(self, component: Any, n: int) -> np.ndarray:
-        """Known components as whole numbers, -1 where not known."""
-        given = as_floats(component, "component")
-        given = np.where(np.isnan(given), -1.0, given)
-        good = (given == np.round(given)) & (given >= -1) & (given < self.n_components)
-        if given.shape != (n,) or not good.all():
-            raise ValueError(
-                f"component must hold, for each of the {n} rows, a number from 0 to "
-                f"{self.n_components - 1}, or -1 where it is not known"
-            )
-        return given.astype(np.int32)
 
     def _layout(self, p: int) -> Layout:
         """The predictors, with the columns that `on` gives each."""
@@ -254,15 +230,14 @@ class MixtureRegression(RegressionEstimator):
             if isinstance(self.on, dict):
                 chosen[part] = chosen_columns(self.on[part], names, f"on[{part!r}]")
         form = weibull_mixture(self.n_components)
-        return tuple(Predictor(name, (0, *chosen[name.split("_")[1]])) for name in form.names)
+        return tuple(Predictor(name, (0, *chosen[_part_of(name)])) for name in form.names)
 
     def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
-        words, start = [], 0
-        for item in layout:
-            steep = found.theta[start] > np.log(self.max_shape)
+        words = []
+        for item, where in placed(layout):
+            steep = found.theta[where.start] > np.log(self.max_shape)
             if item.name.startswith("log_shape") and steep and self.n_components > 1:
                 words.append(f"a component collapses on one time ({item.name})")
-            start += len(item.columns)
         words += super()._model_faults(layout, found)
         if self._units.min() < self.min_component_weight:
             words.append(f"a component holds only {self._units.min():.2g} units")
@@ -295,45 +270,27 @@ class MixtureRegression(RegressionEstimator):
         return self._drop_columns() if open_ and everywhere else fewer
 
     def _derive(self, layout: Layout) -> None:
-        names = weibull_mixture(self.n_components).names
-        parts = [self._part(name) for name in names]
-        k = self.n_components
-        self.intercepts_ = dict(zip(names, (part[0] for part in parts), strict=True))
         p = self.n_features_in_
-        table = np.zeros((len(names), p))
-        for q, part in enumerate(parts):
-            for j, value in part.items():
-                if j > 0:
-                    table[q, j - 1] = value
-        self.weight_coef_, self.scale_coef_ = table[: k - 1], table[k - 1 : 2 * k - 1]
-        self.shape_coef_ = table[2 * k - 1 :]
+        self.intercepts_ = {}
+        tables: dict[str, list[list[float]]] = {part: [] for part in PARTS}
+        for item in layout:
+            own = self._part(item.name)
+            self.intercepts_[item.name] = own[0]
+            tables[_part_of(item.name)].append([own.get(j, 0.0) for j in range(1, p + 1)])
+        self.weight_coef_, self.scale_coef_, self.shape_coef_ = (
+            np.array(tables[part]).reshape(-1, p) for part in PARTS
+        )
 
-    @double_precision
-    def membership(
-        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = 0.95
-    ) -> pd.DataFrame:
-        """P(asset belongs to each component), given what is known of it.
+    def _memberships(self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
+        return memberships(self._fitted, x, ages, failed)
 
-        Parameters
-        ----------
-        X, ages
-            As in `predict_rul`: still running at these ages.
-        event_observed : array-like of shape (n,), optional
-            True where the asset failed at its age.
-        level : float or None, default 0.95
-            Of the confidence bounds, by the delta method on the logit; None leaves them out.
-
-        Returns
-        -------
-        DataFrame
-            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row an
-            asset; the chances of an asset add up to one.
-        """
-        x, ages = self._assets(X, ages)
-        failed = check_failed(event_observed, ages)
-        if level is None:
-            found = memberships(self._fitted, x, ages, failed)
-            return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
+    def _membership_logits(
+        self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray, level: float
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         logits, errors = membership_logits(self._fitted, x, ages, failed)
-        bounds = around(logits, errors, normal_quantile(check_level(level)))
-        return membership_table(logits, bounds, X)
+        return logits, around(logits, errors, normal_quantile(level))
+
+
+def _part_of(name: str) -> str:
+    """Which of `PARTS` a predictor is, by its name, such as `log_scale_1`."""
+    return name.split("_")[1]

@@ -13,17 +13,14 @@ from survjax.data.content import content_folds
 from survjax.data.observations import Observations
 from survjax.estimators.covariates import column_names
 from survjax.estimators.frames import frame
-from survjax.fitting.regression_fit import climb, intercepts_of, likelihood_of
-from survjax.likelihood.forms import Form, Layout
-from survjax.likelihood.histories import (
-    Histories,
-    HistoryLikelihood,
-    count,
-    row_weights,
-    whole_lives,
-)
-from survjax.likelihood.penalties import Penalty, penalty_grid
-from survjax.likelihood.regression import Columns, log_likelihoods, weighted_total
+from survjax.fitting.regression.faults import intercepts_of
+from survjax.fitting.regression.fit import climb, likelihood_of
+from survjax.likelihood.regression.columns import Columns
+from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.histories import Histories, count, row_weights, whole_lives
+from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
+from survjax.likelihood.regression.likelihood import log_likelihoods, weighted_total
+from survjax.likelihood.regression.penalties import Penalty, penalty_grid
 
 FOLDS = 5
 #: Where every column with an effect is left as it is.

@@ -12,8 +12,8 @@ from survjax.estimators.lifetime.state import CERTIFICATE
 from survjax.estimators.saving.fields import Each, Flag, Floats, Number, Strings, Table
 from survjax.estimators.saving.kinds import Distribution, Wholes
 from survjax.estimators.saving.persistence import Persistent, derived_agrees
-from survjax.likelihood.forms import Form, Layout, Predictor
-from survjax.likelihood.regression import Columns
+from survjax.likelihood.regression.columns import Columns
+from survjax.likelihood.regression.forms import Form, Layout, Predictor
 from survjax.prediction.regression_curves import FittedForm
 
 #: What every estimator with covariates saves of its columns.

@@ -13,12 +13,14 @@ from survjax.data.observations import Observations
 from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.unnamed_units import COUNTS
-from survjax.fitting.regression_fit import faults, fit
+from survjax.fitting.regression.faults import faults
+from survjax.fitting.regression.fit import fit
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.forms import Form, Layout, Predictor, scaled
-from survjax.likelihood.histories import Histories, count, row_weights
-from survjax.likelihood.penalties import RegressionMaximum
-from survjax.likelihood.regression import Likelihood, log_likelihoods, means, weighted_total
+from survjax.likelihood.regression.columns import means
+from survjax.likelihood.regression.forms import Form, Layout, Predictor, scaled
+from survjax.likelihood.regression.histories import Histories, count, row_weights
+from survjax.likelihood.regression.likelihood import Likelihood, log_likelihoods, weighted_total
+from survjax.likelihood.regression.penalties import RegressionMaximum
 from survjax.uncertainty.two_stage import known_base_covariance, stacked_covariance
 
 

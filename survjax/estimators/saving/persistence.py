@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +28,7 @@ from survjax.estimators.saving.fields import (
     encode_number,
     shown,
 )
+from survjax.estimators.saving.files import LARGEST_FILE, parsed, read_text, write_whole
 from survjax.estimators.saving.kinds import Distribution
 from survjax.lifetimes import Lifetime
 
@@ -46,7 +45,6 @@ CLASSES: dict[str, str] = {
 }
 #: Hyper-parameters that came after the first files were written.
 ADDED = {"unpenalized"}
-LARGEST_FILE = 64 * 2**20
 _KEYS = ("format", "schema", "class", "version", "parameters", "fitted", "sha256")
 
 
@@ -110,7 +108,7 @@ class Persistent:
                 f"this {type(self).__name__} takes {len(text) / 2**20:.0f} MiB as text, and load "
                 f"reads no more than {LARGEST_FILE // 2**20}: it is too large to be saved"
             )
-        _write_whole(Path(path), text)
+        write_whole(Path(path), text)
 
     def _state(self) -> Any:
         """What holds the saved attributes: the model itself, or a copy of what they come from."""
@@ -167,7 +165,7 @@ def load(path: Any) -> Any:
     """
     path = Path(path)
     try:
-        return restore(_parsed(_read(path)))
+        return restore(parsed(read_text(path)))
     except (ValueError, RecursionError) as error:
         words = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise ValueError(f"{path.name!r} is not a model that survjax can load: {words}") from None
@@ -269,67 +267,6 @@ def _from_plain(value: Any, name: str) -> Any:
         cls = getattr(import_module(CLASSES[known]), known)
         return cls(**_parameters(cls, value["parameters"]))
     raise ValueError(f"{name} must be a number, text or a list, got an object with {shown(kind)}")
-
-
-def _read(path: Path) -> str:
-    """The text of a file of acceptable size."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ValueError("it is no ordinary file")  # opening it might wait for ever
-    with path.open("rb") as file:
-        raw = file.read(LARGEST_FILE + 1)
-    if len(raw) > LARGEST_FILE:
-        raise ValueError(f"it is larger than {LARGEST_FILE // 2**20} MiB")
-    if not raw.strip():
-        raise ValueError("it is empty")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("it is not text in UTF-8 (a pickle, or some other binary?)") from None
-
-
-def _parsed(text: str) -> Any:
-    """JSON without its loopholes: no NaN, no infinities, no key twice."""
-
-    def number(text: str) -> float:
-        value = float(text)
-        if value in (float("inf"), float("-inf")):
-            raise ValueError(f"the number {text[:30]} is too large")
-        return value
-
-    def constant(text: str) -> Any:
-        raise ValueError(f"{text} is not JSON")
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise ValueError("an entry appears twice")
-        return found
-
-    try:
-        return json.loads(
-            text, parse_float=number, parse_constant=constant, object_pairs_hook=unique
-        )
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is not JSON ({error})") from None
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside the file, then take its place in one step."""
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "no ordinary file"
-        raise ValueError(f"{str(path)!r} is {kind}: name the file to write")
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    # Created anew (never through a link that lies there), with the rights a new file gets.
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def derived_agrees(name: str, stored: Any, derived: Any) -> None:

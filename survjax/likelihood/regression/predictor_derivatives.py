@@ -13,7 +13,7 @@ import numpy as np
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.forms import Form
+from survjax.likelihood.regression.forms import Form
 from survjax.likelihood.row_derivatives import component_derivatives, row_terms
 from survjax.likelihood.rows import positions_of_sums
 

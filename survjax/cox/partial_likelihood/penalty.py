@@ -47,4 +47,5 @@ class Scaled:
     l2: Floats
 
     def parts(self, scale: Floats) -> tuple[Floats, Floats]:
+        """Return the weights of |theta| and of theta^2 / 2."""
         return self.l1, self.l2

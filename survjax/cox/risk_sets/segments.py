@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from survjax._core.ranges import restarted_cumsum
-from survjax.cox._risk_sets import RiskSets, centered
+from survjax.cox.risk_sets.centering import centered
+from survjax.cox.risk_sets.sets import RiskSets
 from survjax.nonparametric.rows import Bools, Floats, Ints
 
 __all__ = ["Risks", "cut", "cut_drifts", "lost_digits", "risk_sums"]

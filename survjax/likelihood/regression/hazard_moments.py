@@ -22,8 +22,8 @@ from survjax._core.parallel import LIGHT, in_parts, one_thread_rows
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import expansion_index, with_truncation_rows
 from survjax.lifetimes import Exponential, Weibull
-from survjax.likelihood.forms import Form, Layout
-from survjax.likelihood.regression import Columns
+from survjax.likelihood.regression.columns import Columns
+from survjax.likelihood.regression.forms import Form, Layout
 
 #: Far from the answer a hazard may leave the range of numbers; a climb turns back there.
 FAR_OUT = np.errstate(over="ignore", invalid="ignore")
@@ -32,7 +32,7 @@ FAR_OUT = np.errstate(over="ignore", invalid="ignore")
 class HazardMoments:
     """The log-likelihood of an accelerated Weibull or exponential lifetime on plain rows.
 
-    Parameters and calls are those of `inference.regression.Likelihood`.
+    Parameters and calls are those of `survjax.likelihood.regression.likelihood.Likelihood`.
     """
 
     def __init__(

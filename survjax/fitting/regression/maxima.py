@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.fitting.local_maxima import (
     Correction,
@@ -17,8 +17,8 @@ from survjax.fitting.local_maxima import (
     climb_from,
     in_groups,
 )
-from survjax.likelihood.forms import Form, Layout
-from survjax.likelihood.regression import Likelihood, Piece, derivatives_of
+from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.likelihood import Likelihood, Piece, derivatives_of
 
 #: Starts that go side by side.
 WIDTH = 8

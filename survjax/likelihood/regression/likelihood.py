@@ -8,7 +8,6 @@ array is larger than a block times the number of columns.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,22 +18,20 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size
-from survjax._core.parallel import sum_over_rows
 from survjax._core.precision import double_precision
-from survjax._core.programs.compiled import program
+from survjax._core.programs import program
 from survjax._core.pytree import data, pytree
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import expansion_index, with_truncation_rows
-from survjax.likelihood.forms import Form, Layout, Predictor
-from survjax.likelihood.predictor_derivatives import predictor_jet
+from survjax.likelihood.regression.columns import Columns
+from survjax.likelihood.regression.forms import Form, Layout, Predictor
+from survjax.likelihood.regression.predictor_derivatives import predictor_jet
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.likelihood.rows import shares
 
 #: Rows in a block (its arrays stay in cache), and the most in a piece that one call works on.
 BLOCK, PIECE = 2048, 65536
 THREADS = 2
-#: Rows from which the mean and the spread of a column are taken.
-UNIT_ROWS = 8192
 
 
 @pytree
@@ -44,55 +41,6 @@ class Piece:
     rows: Observations = data()
     x: Any = data()
     component: Any = data(default=None)
-
-
-@dataclasses.dataclass(frozen=True)
-class Columns:
-    """How columns are centered and scaled inside, so that steps are well conditioned.
-
-    Attributes
-    ----------
-    center, scale : arrays of shape (p,)
-        z = (x - center) / scale.
-    """
-
-    center: np.ndarray
-    scale: np.ndarray
-
-    def with_offset(self) -> Columns:
-        """For tables whose last column is an offset: it is taken as it is."""
-        return Columns(np.append(self.center, 0.0), np.append(self.scale, 1.0))
-
-    @classmethod
-    def of(cls, x: np.ndarray, weight: np.ndarray, exact: bool = False) -> Columns:
-        """Means and standard deviations over the units.
-
-        A sample is enough, since what they change is taken back; a penalty counts in the unit of
-        a column, and needs it exact.
-        """
-        if not exact:
-            part = sample_rows(weight, UNIT_ROWS)
-            x, weight = x[part], weight[part]
-        center = means(x, weight)
-        away = x - center
-        largest = np.abs(away).max(axis=0, initial=0.0)
-        largest = np.where(largest > 0, largest, 1.0)
-        square = sum_over_rows(weight, (away / largest) ** 2)
-        spread = np.sqrt(square / max(weight.sum(), 1e-300))
-        return cls(center, largest * np.where(spread > 0, spread, 1.0))
-
-
-def sample_rows(weight: np.ndarray, size: int) -> Any:
-    """Index about `size` rows that stand for all: every so many of those that have weight."""
-    if weight.all():
-        return slice(None, None, max(weight.size // size, 1))
-    held = np.flatnonzero(weight)
-    return held[:: max(held.size // size, 1)]
-
-
-def means(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Mean of each column (p,) over the units."""
-    return sum_over_rows(weight, x) / weight.sum()
 
 
 def predictors(layout: Layout, theta: Any, z: Any) -> tuple[Any, ...]:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.pytree import data, fixed, pytree
-from survjax.cox._risk_sets import sort_rows
-from survjax.cox.derivatives import number_failures
+from survjax.cox.partial_likelihood.failures import number_failures
+from survjax.cox.risk_sets.sorting import sort_rows
 from survjax.nonparametric.group_tests import label
 from survjax.nonparametric.rows import check_lifetimes
 

@@ -11,7 +11,7 @@ import numpy as np
 from survjax.data.content import content_ranks
 from survjax.data.observations import Observations
 from survjax.fitting.starts import SD_OF_LOG, guesses, representative
-from survjax.likelihood.forms import Layout
+from survjax.likelihood.regression.forms import Layout
 
 #: EM steps from each table.
 N_STEPS = 5

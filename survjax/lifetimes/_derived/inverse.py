@@ -108,3 +108,21 @@ def search(
     far = jnp.ones_like(start, bool)
     carry = (low - width, high + width, start, jnp.full_like(start, jnp.inf), far, 0)
     return jnp.exp(lax.while_loop(running, body, carry)[2])
+
+
+def bracket(lifetime: Lifetime, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Times around the solution: steps of a factor 8 from time one, as many as it takes."""
+    shape = jnp.broadcast_shapes(target.shape, jnp.shape(lifetime.cumulative_hazard(1.0)))
+    one = jnp.ones(shape)
+    least, most = 64.0 * jnp.finfo(one.dtype).tiny, jnp.finfo(one.dtype).max / 64.0
+    low = lax.while_loop(
+        lambda t: jnp.any((lifetime.cumulative_hazard(t) > target) & (t > least)),
+        lambda t: jnp.where(lifetime.cumulative_hazard(t) > target, t / 8.0, t),
+        one,
+    )
+    high = lax.while_loop(
+        lambda t: jnp.any((lifetime.cumulative_hazard(t) < target) & (t < most)),
+        lambda t: jnp.where(lifetime.cumulative_hazard(t) < target, t * 8.0, t),
+        one,
+    )
+    return low, high

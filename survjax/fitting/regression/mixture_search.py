@@ -10,14 +10,18 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.local_maxima import ARRIVED, Correction
-from survjax.fitting.mixture_starts import Parts, Starts
-from survjax.fitting.regression_fit import climb, faults, intercepts_of, open_parameters
-from survjax.fitting.regression_maxima import maxima_from
-from survjax.fitting.search import Settings, search
-from survjax.likelihood.forms import Form, Layout
-from survjax.likelihood.histories import Histories, HistoryLikelihood, whole_lives
-from survjax.likelihood.penalties import Penalty, RegressionMaximum
-from survjax.likelihood.regression import Columns, Likelihood, sample_rows
+from survjax.fitting.regression.faults import faults, intercepts_of, open_parameters
+from survjax.fitting.regression.fit import climb
+from survjax.fitting.regression.maxima import maxima_from
+from survjax.fitting.regression.mixture_starts import Parts, Starts
+from survjax.fitting.search import search
+from survjax.fitting.settings import Settings
+from survjax.likelihood.regression.columns import Columns, sample_rows
+from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.histories import Histories, whole_lives
+from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
+from survjax.likelihood.regression.likelihood import Likelihood
+from survjax.likelihood.regression.penalties import Penalty, RegressionMaximum
 from survjax.likelihood.template import Template
 
 #: Rows on which all starts go to a local maximum.

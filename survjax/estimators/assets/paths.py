@@ -9,10 +9,10 @@ import numpy as np
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_positive, check_rows, check_times
+from survjax.estimators.assets.predictions import AssetPredictions
 from survjax.estimators.covariates import check_covariates, column_names
 from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.predictions import check_level
-from survjax.estimators.regression.predictions import AssetPredictions
 from survjax.prediction.curves import bounds, natural_value
 from survjax.prediction.paths import along
 

@@ -3,7 +3,7 @@
 A form takes Q predictors, each one number a row (n,) or one for all rows (), to a lifetime whose
 parameters have rows last. It is a template, any lifetime, whose parameters are predictors, and
 perhaps what a first predictor does to it: it stretches its time, or multiplies its hazard. The
-likelihood of a regression is then the ordinary one of that lifetime; `inference.regression`
+likelihood of a regression is then the ordinary one of that lifetime; `regression.likelihood`
 contracts its derivatives with the covariates.
 """
 
@@ -26,7 +26,8 @@ from survjax._core.pytree import (
     rebuilt,
 )
 from survjax.lifetimes import Accelerated, Lifetime, LocationScale, Mixture, ProportionalHazards
-from survjax.likelihood.template import Template, weibull_template
+from survjax.likelihood.template import Template
+from survjax.likelihood.weibulls import weibull_template
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What models with covariates say of each asset."""

@@ -1,0 +1,61 @@
+"""To which sub-population each asset belongs, as a frame with bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from survjax._core.precision import double_precision
+from survjax._core.validation import check_failed
+from survjax.estimators.assets.curves import AssetCurves
+from survjax.estimators.frames import frame
+from survjax.estimators.lifetime.predictions import check_level
+from survjax.estimators.memberships import membership_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class AssetMemberships(AssetCurves):
+    """`membership` of a mixture, which says how chances and their bounds are computed."""
+
+    def _memberships(self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
+        """Chances (K, n) to belong to each component."""
+        raise NotImplementedError
+
+    def _membership_logits(
+        self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray, level: float
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Logits (K, n) of the chances, and of their bounds."""
+        raise NotImplementedError
+
+    @double_precision
+    def membership(
+        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = 0.95
+    ) -> pd.DataFrame:
+        """P(asset belongs to each component), given what is known of it.
+
+        Parameters
+        ----------
+        X, ages
+            As in `predict_rul`: still running at these ages.
+        event_observed : array-like of shape (n,), optional
+            True where the asset failed at its age.
+        level : float or None, default 0.95
+            Of the confidence bounds, on the logit; None leaves them out. They are by the delta
+            method; those of `DeepWeibullMixture` say how far its members are apart.
+
+        Returns
+        -------
+        DataFrame
+            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row an
+            asset, components in the model's order; the chances of an asset add up to one.
+        """
+        x, ages = self._assets(X, ages)
+        failed = check_failed(event_observed, ages)
+        if level is None:
+            found = self._memberships(x, ages, failed)
+            return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
+        logits, bounds = self._membership_logits(x, ages, failed, check_level(level))
+        return membership_table(logits, bounds, X)

@@ -1,0 +1,1 @@
+"""How a regression is fitted: starts, climbs, what a maximum must meet; mixtures of regressions."""

@@ -1,0 +1,81 @@
+"""Whether a point is a proper maximum, and which parameters the data leave open."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from survjax._core.programs import program
+from survjax._core.pytree import ravel_parameters
+from survjax.lifetimes import Lifetime
+from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.penalties import RegressionMaximum
+from survjax.optimize import ResultCode
+
+#: How a climb ends at a maximum.
+ARRIVED = (ResultCode.CONVERGED, ResultCode.ROUNDING)
+#: A coefficient with a standard error above this, per standard deviation of its column, is open.
+OPEN = 30.0
+#: So is one as large as this, whatever its error.
+FAR = 200.0
+
+
+def faults(found: RegressionMaximum, least: float = 1e-13) -> tuple[str, ...]:
+    """Why a point is not a proper maximum; empty where it is one.
+
+    `least` is the smallest eigenvalue of the information, scaled to a diagonal of ones, next to
+    the largest.
+    """
+    if found.code not in ARRIVED:
+        return ("the iteration did not converge",)
+    information = -found.hessian
+    if not np.all(np.isfinite(information)) or np.any(np.diag(information) <= 0):
+        return ("the Hessian is not negative definite",)
+    unit = 1.0 / np.sqrt(np.diag(information))
+    values = np.linalg.eigvalsh(information * np.outer(unit, unit))
+    if values[0] <= least * values[-1]:
+        return ("the Hessian is singular: parameters cannot be told apart",)
+    return ()
+
+
+def intercepts_of(layout: Layout) -> np.ndarray:
+    """Which coefficients are intercepts: their size depends on the unit of time."""
+    return np.concatenate([np.array(item.columns) == 0 for item in layout])
+
+
+def step_units(form: Form, layout: Layout, theta: np.ndarray) -> np.ndarray:
+    """What each coefficient (P,) is multiplied by where its size is judged.
+
+    Columns are standardized, and most parameters logarithms; a base of another kind, whose
+    parameters may be in the unit of time, says for itself.
+    """
+    units = np.ones(theta.size)
+    if form.modifier is not None and not form.held:
+        base = theta[len(layout[0].columns) :]
+        own = ravel_parameters(form.template)[1](base)
+        units[-base.size :] = np.asarray(_step_units(own))
+    return units
+
+
+@program
+def _step_units(lifetime: Lifetime) -> jax.Array:
+    return ravel_parameters(lifetime.step_units())[0]
+
+
+def open_parameters(
+    found: RegressionMaximum, intercepts: np.ndarray, units: np.ndarray
+) -> np.ndarray:
+    """Positions of parameters that the data leave open: they run off to infinity."""
+    information = -found.hessian
+    if not np.all(np.isfinite(information)) or np.any(np.diag(information) <= 0):
+        return np.zeros(0, int)
+    unit = 1.0 / np.sqrt(np.diag(information))
+    values, vectors = np.linalg.eigh(information * np.outer(unit, unit))
+    if values[0] <= 1e-13 * values[-1]:
+        # Where the curvature vanishes, the direction says which parameters cannot be told apart.
+        flat = vectors[:, 0] * unit
+        return np.flatnonzero(np.abs(flat) > 0.3 * np.abs(flat).max())
+    # Of the scaled curvature: an inverse of the other one takes small curvatures for rounding.
+    errors = unit * np.sqrt(np.sum(vectors**2 / np.maximum(values, 1e-300), axis=1))
+    far = (np.abs(found.theta) > FAR) & ~intercepts
+    return np.flatnonzero((errors * units > OPEN) | far)

@@ -1,0 +1,1 @@
+"""What follows from a hazard: its inverse, mean lives, members with given quantiles."""

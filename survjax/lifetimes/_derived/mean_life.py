@@ -1,0 +1,38 @@
+"""The mean of a lifetime: its survival, integrated by quadrature over the half line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
+
+if TYPE_CHECKING:
+    from survjax.lifetimes._base import Lifetime
+
+#: A cumulative hazard that no unit lives through.
+LAST_HAZARD = 60.0
+
+
+def mean_life(rest: Lifetime, shape: tuple[int, ...]) -> jax.Array:
+    """Mean of a lifetime, or of the lifetimes that its parameters broadcast to: of this shape."""
+    # The median sets the scale; its derivative would cancel, so it is held.
+    scale = lax.stop_gradient(rest.inverse_cumulative_hazard(jnp.full(shape, jnp.log(2.0))))
+
+    # No later time is looked at than one that nothing reaches: a hazard may overflow there, and
+    # its derivatives with it.
+    last = rest.inverse_cumulative_hazard(jnp.full(shape, LAST_HAZARD))
+    most = jnp.finfo(last.dtype).max / 4.0
+    last = lax.stop_gradient(jnp.where(last < most, last, most))
+
+    def term(node: jax.Array, weight: jax.Array) -> jax.Array:
+        time = scale * node
+        alive = jnp.exp(-rest.cumulative_hazard(jnp.minimum(time, last)))
+        return jnp.where(time < last, weight * alive, 0.0)
+
+    nodes, weights = jnp.asarray(HALF_LINE_NODES), jnp.asarray(HALF_LINE_WEIGHTS)
+    total = lax.scan(lambda s, nw: (s + term(*nw), None), 0.0 * scale, (nodes, weights))[0]
+    return scale * total

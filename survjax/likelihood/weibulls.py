@@ -1,0 +1,51 @@
+"""Mixtures of Weibulls, in whose terms starts are read off the data, and any mixture in theirs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from survjax.lifetimes import Mixture, Weibull
+from survjax.likelihood.stacks import WEIBULL_SPREAD, matched
+from survjax.likelihood.template import Template
+
+
+def weibull_template(n_components: int) -> Template:
+    """A mixture of K Weibulls."""
+    zero: Any = np.zeros(n_components)
+    return Template(Mixture(zero[1:], Weibull(zero, zero)))
+
+
+def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, scales and shapes (..., K) from unconstrained vectors (..., p)."""
+    template = weibull_template((x.shape[-1] + 1) // 3)
+    log_scale, log_shape = (x[..., where] for where in template.stacks[0].positions)
+    with np.errstate(over="ignore"):  # an iteration that ran away is told by its faults
+        return np.exp(template.log_weights(x)), np.exp(log_scale), np.exp(log_shape)
+
+
+def as_weibulls(template: Template, x: np.ndarray) -> np.ndarray:
+    """The mixture of Weibulls (3K - 1,) whose components have the quantiles of these."""
+    if template.is_weibulls:
+        return x
+    y, log_weights = template.log_quantiles(x), template.log_weights(x)
+    shape = WEIBULL_SPREAD / np.maximum(y[:, 2] - y[:, 0], 1e-300)
+    log_scale = y[:, 1] - np.log(np.log(2.0)) / shape
+    return np.concatenate([log_weights[1:] - log_weights[0], log_scale, np.log(shape)])
+
+
+def from_weibulls(
+    template: Template, weights: np.ndarray, scales: np.ndarray, shapes: np.ndarray
+) -> Any:
+    """The vector (p,) whose components have the quantiles of Weibulls, (K,) each."""
+    x = np.zeros(template.size)
+    log_weights = np.log(weights)
+    x[template.logits] = log_weights[1:] - log_weights[0]
+    begin = 0
+    for stack in template.stacks:
+        for j in range(stack.n_components):
+            scale, shape = scales[begin + j], shapes[begin + j]
+            x[stack.positions[:, j]] = matched(stack, scale, shape)
+        begin += stack.n_components
+    return x
