@@ -63,8 +63,8 @@ def derivatives(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, 
     k, p = theta.shape
 
     def body(sums: Any, chunk: Rows) -> tuple[Any, None]:
-        losses, slopes, bends = _row_derivatives(loss)(theta @ chunk.x, chunk.y)
-        bent = (bends * chunk.weight)[:, :, None, :] * chunk.x
+        losses, slopes, curvatures = _row_derivatives(loss)(theta @ chunk.x, chunk.y)
+        bent = (curvatures * chunk.weight)[:, :, None, :] * chunk.x
         return (
             sums[0] + losses @ chunk.weight,
             sums[1] + (slopes * chunk.weight) @ chunk.x.T,
@@ -94,8 +94,10 @@ def products(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, Any
         direction = vector.reshape(k, p)
 
         def body(total: Any, chunk: Rows) -> tuple[Any, None]:
-            bends = _row_derivatives(loss)(theta @ chunk.x, chunk.y)[2] * chunk.weight
-            return total + jnp.einsum("abr,br,ir->ai", bends, direction @ chunk.x, chunk.x), None
+            curvatures = _row_derivatives(loss)(theta @ chunk.x, chunk.y)[2] * chunk.weight
+            return total + jnp.einsum(
+                "abr,br,ir->ai", curvatures, direction @ chunk.x, chunk.x
+            ), None
 
         return (lax.scan(body, jnp.zeros((k, p)), rows)[0] + penalty * direction).ravel()
 
@@ -105,7 +107,7 @@ def products(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, Any
 
 
 def _row_derivatives(loss: Loss) -> Callable[..., Any]:
-    """Loss, its slopes (k, rows) and its bends (k, k, rows) in the predictors of each row."""
+    """Loss, its slopes (k, rows) and its curvatures (k, k, rows) in the predictors of each row."""
 
     def one(eta: Any, y: Any) -> tuple[Any, Any, Any]:
         return loss(eta, y), jax.grad(loss)(eta, y), jax.hessian(loss)(eta, y)

@@ -9,7 +9,7 @@ import numpy as np
 
 from survjax.cox._chi_squared import Test, chi_squared, quadratic_test
 from survjax.cox._degenerate import combination
-from survjax.cox._maximize import Climb
+from survjax.cox._maximize import CoxMaximum
 from survjax.cox.partial_likelihood.derivatives import Pulls, denominate, evaluate, pulls, risks
 from survjax.cox.partial_likelihood.failures import Failures
 from survjax.cox.partial_likelihood.penalty import Penalty
@@ -40,9 +40,9 @@ class CoxFit:
     n_iter : int
     strata : tuple
         The labels of the strata; one label None without strata.
-    sets, failures, climb, penalty, durations
-        The sorted rows, in segments whose sums keep their digits at the estimate, and the climb,
-        from which baselines, residuals and tests are made.
+    sets, failures, maximum, penalty, durations
+        The sorted rows, in segments whose sums keep their digits at the estimate, and how the
+        iteration ended, from which baselines, residuals and tests are made.
     """
 
     coef: Floats
@@ -54,19 +54,19 @@ class CoxFit:
     strata: tuple
     sets: RiskSets
     failures: Failures
-    climb: Climb
+    maximum: CoxMaximum
     penalty: Penalty
     durations: Floats
 
     @property
     def converged(self) -> bool:
         """Whether the Newton decrement fell below the tolerance."""
-        return self.climb.converged
+        return self.maximum.converged
 
     @property
     def n_iter(self) -> int:
         """Newton steps over all rows."""
-        return self.climb.n_iter
+        return self.maximum.n_iter
 
     @property
     def standard_error(self) -> Floats:
@@ -76,7 +76,7 @@ class CoxFit:
     @property
     def working(self) -> Floats:
         """Finite coefficients for predictions: 0 for repeated columns, far out for endless ones."""
-        return self.climb.theta / self.sets.scale
+        return self.maximum.theta / self.sets.scale
 
     @property
     def weights(self) -> str:
@@ -86,7 +86,7 @@ class CoxFit:
     @cached_property
     def risks(self) -> Risks:
         """Risks of the sorted rows, next to the largest of each segment."""
-        return risks(self.sets, self.climb.theta)
+        return risks(self.sets, self.maximum.theta)
 
     @property
     def risk(self) -> Floats:
@@ -102,8 +102,8 @@ class CoxFit:
     def at(self, theta: Floats) -> CoxFit:
         """Return the same fit with other standardized coefficients."""
         found = evaluate(self.sets, self.failures, theta)
-        moved = replace(self.climb, theta=theta)
-        return replace(self, sets=found.sets, failures=found.failures, climb=moved)
+        moved = replace(self.maximum, theta=theta)
+        return replace(self, sets=found.sets, failures=found.failures, maximum=moved)
 
     def likelihood_ratio_test(self) -> Test:
         """Test all coefficients at once, by the rise of the log partial likelihood."""
@@ -111,10 +111,10 @@ class CoxFit:
 
     def score_test(self) -> Test:
         """Test all coefficients at once, by the slope at zero (the log-rank test if one group)."""
-        keep = ~self.climb.aliased
-        slope, bend = self.climb.start_gradient[keep], -self.climb.start_hessian
-        unit = np.sqrt(np.diag(bend)[keep])
-        return quadratic_test(slope / unit, bend[np.ix_(keep, keep)] / np.outer(unit, unit))
+        keep = ~self.maximum.aliased
+        slope, curvature = self.maximum.start_gradient[keep], -self.maximum.start_hessian
+        unit = np.sqrt(np.diag(curvature)[keep])
+        return quadratic_test(slope / unit, curvature[np.ix_(keep, keep)] / np.outer(unit, unit))
 
     def wald_test(self, covariance: Floats | None = None) -> Test:
         """Test all finite coefficients at once, by their distance from zero.
@@ -129,9 +129,9 @@ class CoxFit:
 
     @property
     def _df(self) -> int:
-        return int(np.count_nonzero(~self.climb.aliased))
+        return int(np.count_nonzero(~self.maximum.aliased))
 
     def repeats(self, column: int) -> Ints:
         """Return the columns of which an aliased column is a combination; none if constant."""
-        information = -self.climb.start_hessian
-        return combination(information, ~self.climb.aliased, column)
+        information = -self.maximum.start_hessian
+        return combination(information, ~self.maximum.aliased, column)

@@ -13,23 +13,23 @@ from survjax.cox.partial_likelihood.failures import Failures, number_failures
 from survjax.cox.partial_likelihood.penalty import Penalty, Scaled
 from survjax.cox.risk_sets.sets import RiskSets, subset
 from survjax.nonparametric.rows import Bools, Floats
-from survjax.optimize.last_step import foretell, step_unseen
+from survjax.optimize.last_step import extrapolated_step, predict_decrement
 
-__all__ = ["Climb", "climb"]
+__all__ = ["CoxMaximum", "maximize"]
 
-#: Halvings of a step before the climb is called stalled.
+#: Halvings of a step before the iteration is called stalled.
 MAX_HALVINGS = 30
 #: Newton's steps toward a limit at infinity shrink what is left by e; so many leave nothing.
 STEPS_TO_THE_LIMIT = 40.0
-#: Rows of the first, rough climb on a part of large data.
+#: Rows of the first, rough iteration on a part of large data.
 ROUGH_ROWS = 40_000
 #: Relative change of the Hessian that a last step may bring unseen where there are more rows.
-STEADY = 1e-6
+HESSIAN_DRIFT = 1e-6
 
 
 @dataclass(frozen=True)
-class Climb:
-    """Where a climb ended, in standardized coefficients.
+class CoxMaximum:
+    """Where an iteration ended, in standardized coefficients.
 
     Attributes
     ----------
@@ -64,18 +64,18 @@ class Climb:
     path: Floats
 
 
-def climb(
+def maximize(
     sets: RiskSets,
     failures: Failures,
     penalty: Penalty | Scaled,
     *,
     max_iter: int = 100,
     tol: float = 1e-9,
-) -> Climb:
+) -> CoxMaximum:
     """Maximize the log partial likelihood minus the penalty, from zero.
 
     Newton steps, halved until the function rises; with an absolute-value penalty each step
-    solves its quadratic model by coordinate descent. Large data are first climbed on a part of
+    solves its quadratic model by coordinate descent. Large data are first maximized on a part of
     the rows, so that few steps need all of them.
     """
     p = sets.x.shape[0]
@@ -100,7 +100,7 @@ def climb(
         # So far that nothing is left to gain but what rounding hides.
         theta = end.theta + STEPS_TO_THE_LIMIT * end.away
         current = derivatives(sets, failures, theta)
-    return Climb(
+    return CoxMaximum(
         theta=end.theta,
         value=end.current[0],
         start_value=null[0],
@@ -142,7 +142,7 @@ class _Ascent:
     def run(
         self, theta: Floats, current: tuple[float, Floats, Floats], max_iter: int, tol: float
     ) -> _End:
-        """Step until the Newton decrement is at most `tol`, or the climb proves endless."""
+        """Step until the Newton decrement is at most `tol`, or the iteration proves endless."""
         decrements: list[float] = []
         while True:
             step, decrement = newton_step(theta, *current[1:], self.active, self.l1, self.l2)
@@ -150,10 +150,10 @@ class _Ascent:
             if decrement <= tol or _at_rounding(decrements):
                 # The last step is known, and leaves the square of the decrement to go.
                 return _End(theta + step, current, decrement, True)
-            foretold, sure = self._foretell(decrements, tol)
+            expected, sure = self._predict_decrement(decrements, tol)
             if sure:
-                value, gradient = step_unseen(*current, step, foretold / decrement)
-                return _End(theta + step, (value, gradient, current[2]), foretold, True)
+                value, gradient = extrapolated_step(*current, step, expected / decrement)
+                return _End(theta + step, (value, gradient, current[2]), expected, True)
             if _lingers(decrements):
                 away = self._away(step)
                 if away is not None:
@@ -167,7 +167,7 @@ class _Ascent:
             theta, current = moved
             self.path.append(current[0])
 
-    def _foretell(self, decrements: list[float], tol: float) -> tuple[float, bool]:
+    def _predict_decrement(self, decrements: list[float], tol: float) -> tuple[float, bool]:
         """The decrement after the next step, and whether it may go without a pass over many rows.
 
         Small data are looked at all the same; so are fits with a penalty, or of some coefficients.
@@ -176,7 +176,7 @@ class _Ascent:
         if self.sets.order.size <= ROUGH_ROWS or len(decrements) < 2 or not plain:
             return np.inf, False
         before, decrement = decrements[-2:]
-        return foretell(before, decrement, self.failures.rows.size, tol, STEADY)
+        return predict_decrement(before, decrement, self.failures.rows.size, tol, HESSIAN_DRIFT)
 
     def _away(self, step: Floats) -> Floats | None:
         """Return the direction of a step if the likelihood rises along it for ever."""
@@ -217,14 +217,14 @@ def _penalized(value: float, theta: Floats, l1: Floats, l2: Floats) -> float:
 def _rough_start(
     sets: RiskSets, method: tuple[str, str], keep: Bools, l1: Floats, l2: Floats
 ) -> Floats:
-    """Climb on every k-th row; the rest of the way is a step or two."""
+    """CoxMaximum on every k-th row; the rest of the way is a step or two."""
     every = slice(None, None, -(-sets.order.size // ROUGH_ROWS))
     event = sets.event[every]
     share = sets.weight[every].sum() / sets.weight.sum()
     if event.sum() < 10 * keep.sum():
         return np.zeros(keep.size)
     part = subset(sets, every)
-    found = climb(
+    found = maximize(
         part,
         number_failures(part, *method),
         Scaled(share * l1, share * l2),
@@ -236,7 +236,7 @@ def _rough_start(
 
 
 def _at_rounding(decrements: list[float]) -> bool:
-    """Tell whether a climb that was closing in has stopped doing so: rounding holds it up."""
+    """Tell whether an iteration that was closing in has stopped doing so: rounding holds it up."""
     last = np.array(decrements[-4:])
     if last.size < 3 or last[-1] > 1e-6:
         return False
@@ -245,7 +245,7 @@ def _at_rounding(decrements: list[float]) -> bool:
 
 
 def _lingers(decrements: list[float]) -> bool:
-    """Tell whether the climb ended in steps of even length instead of closing in.
+    """Tell whether the iteration ended in steps of even length instead of closing in.
 
     Where the maximum lies at infinity, the squared decrement falls by a factor e a step; near a
     proper maximum it is squared.

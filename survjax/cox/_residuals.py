@@ -201,8 +201,8 @@ def robust_score_test(
     ----------
     Lin and Wei (1989), JASA 84; Therneau and Grambsch (2000), section 7.2.
     """
-    null = fit.at(np.zeros_like(fit.climb.theta))
-    keep = ~fit.climb.aliased
+    null = fit.at(np.zeros_like(fit.maximum.theta))
+    keep = ~fit.maximum.aliased
     scores = score_residuals(null)[:, keep]
     slopes = _parts(null, scores, cluster, unit)
     # Columns in units of their own spread, so that none is lost beside another.

@@ -23,7 +23,7 @@ def hazard_table(fit: CoxFit, stratum: int = 0, covariance: Floats | None = None
     `covariance` is that of the coefficients; the fit's own by default.
     """
     given = fit.covariance if covariance is None else covariance
-    sets, theta = fit.sets, fit.climb.theta
+    sets, theta = fit.sets, fit.maximum.theta
     # Failure times are numbered backward: from the last of a stratum to its first.
     g = np.flatnonzero(sets.stratum == stratum)[::-1]
     segment = sets.segment[g]

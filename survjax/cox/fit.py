@@ -1,4 +1,4 @@
-"""Fits of proportional-hazards models: rows are checked and sorted, then the likelihood climbed."""
+"""Fits of proportional-hazards models: rows are checked and sorted, then comes the maximum."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from survjax._core.validation import as_floats, check_length, check_rows
 from survjax.cox._degenerate import independent_columns
 from survjax.cox._fitted import CoxFit
-from survjax.cox._maximize import Climb, climb
+from survjax.cox._maximize import CoxMaximum, maximize
 from survjax.cox.partial_likelihood.derivatives import as_divided
 from survjax.cox.partial_likelihood.failures import number_failures
 from survjax.cox.partial_likelihood.penalty import Penalty
@@ -103,7 +103,7 @@ def fit_cox(
     sets = cut_drifts(sort_rows(rows, table, stratum, known))
     failures = number_failures(sets, ties, weights)
     penalty = Penalty() if penalty is None else penalty
-    end = climb(sets, failures, penalty, max_iter=max_iter, tol=tol)
+    end = maximize(sets, failures, penalty, max_iter=max_iter, tol=tol)
     divided, numbered = as_divided(sets, failures)
     return CoxFit(
         coef=_coefficients(end, sets.scale),
@@ -115,7 +115,7 @@ def fit_cox(
         strata=tuple(labels),
         sets=divided,
         failures=numbered,
-        climb=end,
+        maximum=end,
         penalty=penalty,
         durations=rows.durations,
     )
@@ -145,14 +145,14 @@ def check_offset(offset: ArrayLike, size: int) -> Floats:
     return known
 
 
-def _coefficients(end: Climb, scale: Floats) -> Floats:
+def _coefficients(end: CoxMaximum, scale: Floats) -> Floats:
     coef = np.where(end.infinite != 0, np.inf * np.where(end.infinite < 0, -1, 1), end.theta)
     coef = coef / scale
     coef[end.aliased] = np.nan
     return coef
 
 
-def _covariance(end: Climb, scale: Floats, penalty: Penalty) -> Floats:
+def _covariance(end: CoxMaximum, scale: Floats, penalty: Penalty) -> Floats:
     p = scale.size
     covariance = np.full((p, p), np.nan)
     l1, l2 = penalty.parts(scale)

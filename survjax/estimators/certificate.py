@@ -32,7 +32,7 @@ class Certificate:
     other_maxima : tuple of float
         Log-likelihoods of the other end points; a higher one is a collapse on single times.
     message : str
-        How the last climb ended.
+        How the last iteration ended.
     """
 
     decrement: float

@@ -151,12 +151,12 @@ def maximize_from(
     def metric(x: jax.Array) -> jax.Array:
         return ravel_parameters(unravel(x).step_units())[0]
 
-    return climb_from(
+    return newton_from(
         starts, lambda x: derivatives(unravel(x), rows), metric, unravel, limits, correction
     )
 
 
-def climb_from(
+def newton_from(
     starts: jax.Array,
     likelihood: Callable[[jax.Array], tuple[Any, Any, Any]],
     metric: Callable[[jax.Array], jax.Array],

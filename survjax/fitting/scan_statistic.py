@@ -24,7 +24,7 @@ EULER = 0.5772156649015329
 OVERLAP = 0.6
 
 
-class Crowds:
+class ScanStatistic:
     """Runs of consecutive failures in a sample, and what a component on each would be.
 
     What depends on the sample alone is worked out once; `around` asks what each run would add to

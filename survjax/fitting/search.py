@@ -18,7 +18,7 @@ from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
 from survjax.fitting.interior import faults
 from survjax.fitting.local_maxima import ARRIVED, Correction, Limits, LocalMaximum, Maximizer
 from survjax.fitting.ranking import Ranking
-from survjax.fitting.scan_statistic import Crowds, without_each
+from survjax.fitting.scan_statistic import ScanStatistic, without_each
 from survjax.fitting.settings import ROUGH, Settings
 from survjax.fitting.starts import different, expectation_maximization, guesses, weibull_start
 from survjax.fitting.surrogate import maximize_on_all_rows
@@ -30,12 +30,12 @@ from survjax.likelihood.weibulls import as_weibulls, from_weibulls, weibull_temp
 N_CANDIDATES, N_FINALISTS = 8, 3
 #: Log-likelihood by which a start may lie below the best maximum found and still be tried.
 MARGIN = 30.0
-#: Crowds of failures are not looked for once the search has gained this much by other means.
+#: Clusters of failures are not looked for once the search has gained this much by other means.
 SURE = 60.0
 #: A component whose loss would cost more than this stands where it belongs.
 LOST = 500.0
-#: Crowds tried around each mixture of fewer components, and how many of those of each kind.
-N_CROWDS, N_BASES = 24, 2
+#: Clusters tried around each mixture of fewer components, and how many of those of each kind.
+N_CLUSTERS, N_BASES = 24, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
     run = _Search(template, small, middle, settings, rows.n_units)
     run.from_whole_sample()
     if template.n_components > 1:
-        run.from_crowds()
+        run.from_scan()
     found = run.found
     if rows is not middle:
         objective = Objective(template, rows)
@@ -148,7 +148,7 @@ class _Search:
             )
         return np.array(found)
 
-    def from_crowds(self) -> None:
+    def from_scan(self) -> None:
         """From mixtures of a component less, and one more on a crowd of failures."""
         good = [c for c in self.found if self.ranking.is_good(c)]
         top = max(good, key=lambda c: c.value, default=None)
@@ -160,10 +160,10 @@ class _Search:
         limit = np.repeat([SURE, LOST], [len(bases), len(left)])
         if not (lost < limit).any():
             return
-        crowds = Crowds(observed_rows(self.rows), self.settings.rule.max_shape)
+        crowds = ScanStatistic(observed_rows(self.rows), self.settings.rule.max_shape)
         # The gain of a crowd by itself is a crude guess at what its component adds.
         tables = [
-            crowds.around(base, N_CROWDS, 0.5 * below - MARGIN)[0]
+            crowds.around(base, N_CLUSTERS, 0.5 * below - MARGIN)[0]
             for base, below in zip(every[lost < limit], lost[lost < limit], strict=True)
         ]
         starts = self._as_points(np.concatenate(tables))

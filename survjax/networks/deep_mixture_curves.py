@@ -22,7 +22,7 @@ from survjax.lifetimes import Mixture, Weibull
 from survjax.likelihood.regression.forms import weibull_mixture
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.networks.deep_mixture import MixtureNetwork
-from survjax.prediction.curves import SAME, safe_value
+from survjax.prediction.curves import SAME, link_value
 
 #: Assets worked on at once; each has the components of every member.
 UNITS = 256
@@ -106,12 +106,12 @@ def _evaluate(
     def both(eta: Any, t: Any, ages: Any) -> tuple[Any, Any]:
         if curve == "mean":
             return _means(network, eta, ages)
-        value = safe_value(pooled_mixture(network, eta).given(ages), curve, t)
+        value = link_value(pooled_mixture(network, eta).given(ages), curve, t)
         rest = weibull_mixture(network.n_components).lifetime(tuple(eta)).given(ages)
         if curve == "quantile":
             # Members are near their average: each is searched from there.
             return value, jnp.log(rest.inverse_near(-jnp.log1p(-t), jnp.exp(value)))
-        return value, safe_value(rest, curve, t)
+        return value, link_value(rest, curve, t)
 
     def block(part: Any) -> Any:
         value, own = both(*part)

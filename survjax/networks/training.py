@@ -201,7 +201,7 @@ def _average_objective(losses: Any, held: Any) -> Any:
     """The objective of an average: losses (restarts, n) are minus logs of densities.
 
     A row counts with the average density of those that have held it out, so that no network
-    foretells what it was trained on.
+    predicts what it was trained on.
     """
     densities = jnp.where((held > 0) & jnp.isfinite(losses), -losses, -1e300)
     share = held / jnp.maximum(held.sum(axis=0), 1e-300)

@@ -11,7 +11,7 @@ from jax import lax
 
 from survjax.optimize._dense import PUSH, dense_step
 from survjax.optimize._solution import ResultCode
-from survjax.optimize._trust import FLAT, NewtonState, init, judge, share_of_rounding, verdict
+from survjax.optimize._trust import FLAT, NewtonState, accept_step, init, share_of_rounding, verdict
 
 #: Products spent on a closer look before an iteration may end: all there are to be had, and so
 #: the whole Hessian, where there are no more parameters than this.
@@ -30,7 +30,7 @@ def cg_step(
 
     def step(state: NewtonState) -> NewtonState:
         value, gradient, _ = at(state.trial)
-        accept, radius = judge(state, value, gradient, True, max_step)
+        accept, radius = accept_step(state, value, gradient, True, max_step)
         x = jnp.where(accept, state.trial, state.x)
         best = jnp.where(accept, value, state.value)
         gradient = jnp.where(accept, gradient, state.gradient)

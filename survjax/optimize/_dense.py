@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.numerics import module_of
-from survjax.optimize._trust import FLAT, NewtonState, judge, share_of_rounding, verdict
+from survjax.optimize._trust import FLAT, NewtonState, accept_step, share_of_rounding, verdict
 
 #: Eigenvalues below this share of the largest are rounding noise: no step divides by them.
 FLOOR = 1e-13
@@ -36,7 +36,7 @@ def advance(
     step is taken, so that a long step is one that changes much; all ones by default.
     """
     xp = module_of(state.x)
-    accept, radius = judge(state, value, gradient, xp.all(xp.isfinite(hessian)), max_step)
+    accept, radius = accept_step(state, value, gradient, xp.all(xp.isfinite(hessian)), max_step)
     x = xp.where(accept, state.trial, state.x)
     best = xp.where(accept, value, state.value)
     gradient = xp.where(accept, gradient, state.gradient)

@@ -82,7 +82,7 @@ def share_of_rounding(dtype: Any, share: float) -> float:
     return share if dtype == np.float64 else 8 * float(jnp.finfo(dtype).eps)
 
 
-def judge(
+def accept_step(
     state: NewtonState, value: Any, gradient: Any, finite_hessian: Any, max_step: float
 ) -> tuple[Any, Any]:
     """Accept the trial point or not, and resize the trust region."""

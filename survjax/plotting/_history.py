@@ -15,7 +15,7 @@ from survjax.plotting.data import check_fitted
 from survjax.plotting.films.animation import Jshtml, animate, write_gif
 from survjax.plotting.films.baseline_film import animate_baseline
 from survjax.plotting.films.film import HOLD, Film
-from survjax.plotting.films.guess import climb_from_guess
+from survjax.plotting.films.guess import history_from_guess
 from survjax.plotting.style import MODEL, start
 
 
@@ -31,7 +31,7 @@ def plot_history(
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     from_guess : bool, default False
-        Draw the climb from a plain first guess (equal parts without wear), as `animate_fit`
+        Draw the way from a plain first guess (equal parts without wear), as `animate_fit`
         does, instead of the fit's own, which begins at the best of many starts.
     below_maximum : bool, default False
         Draw how far it lies below its last value, on a log scale: near the maximum Newton's
@@ -52,7 +52,7 @@ def plot_history(
     if is_baseline(model):
         return plot_training(model, ax)
     check_fitted(model, "plot_history")
-    table = climb_from_guess(model) if from_guess else model.history_
+    table = history_from_guess(model) if from_guess else model.history_
     iteration, values = table["iteration"].to_numpy(), table["log_likelihood"].to_numpy()
     label = "log-likelihood"
     if below_maximum:
@@ -128,7 +128,7 @@ def animate_fit(
     check_fitted(model, "animate_fit")
     if frames_per_step < 1:
         raise ValueError(f"frames_per_step must be at least 1, got {frames_per_step}")
-    film = Film(model, climb_from_guess(model), truth, unit)
+    film = Film(model, history_from_guess(model), truth, unit)
     gif = path is not None and Path(path).suffix.lower() == ".gif"
     frames = film.frames(frames_per_step, hold=HOLD if gif else 1)
     figure = Figure(figsize=(8.0, 3.8), dpi=dpi)

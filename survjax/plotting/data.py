@@ -18,7 +18,7 @@ from survjax.nonparametric import (
     turnbull,
 )
 from survjax.plotting.style import OTHER
-from survjax.prediction.curves import evaluate, natural_value
+from survjax.prediction.curves import evaluate, response_value
 from survjax.uncertainty.modes import bounded
 
 #: Points of a curve. All pictures use one number, so that the curves compile once.
@@ -143,11 +143,11 @@ def drawn_curve(
     ages = np.zeros(times.size)
     if not bands or not np.all(np.isfinite(covariance)):
         values, _ = evaluate(model.lifetime_, None, (name,), times, ages)
-        return Drawn(natural_value(name, values[0]), None)
+        return Drawn(response_value(name, values[0]), None)
     values, _, low, high = bounded(
         model.lifetime_, covariance, getattr(model, "_maxima", None), (name,), times, ages, level
     )
-    return Drawn(natural_value(name, values[0]), (low[0], high[0]))
+    return Drawn(response_value(name, values[0]), (low[0], high[0]))
 
 
 def title_of(model: Any) -> str:

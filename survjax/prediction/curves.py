@@ -1,4 +1,4 @@
-"""Curves and remaining life of a fitted lifetime, with delta-method errors on safe scales.
+"""Curves and remaining life of a fitted lifetime, with delta-method errors on link scales.
 
 Bounds are symmetric where the curve is unbounded and come back through the inverse: survival on
 the log(-log) scale, positive quantities on the log scale. They cannot leave the curve's range.
@@ -30,7 +30,7 @@ SAME = {"survival": "cumulative_hazard", "cdf": "cumulative_hazard"}
 CURVES = ("survival", "hazard", "cumulative_hazard", "density", "cdf", "quantile", "mean")
 
 
-def safe_value(rest: Lifetime, curve: str, t: jax.Array) -> jax.Array:
+def link_value(rest: Lifetime, curve: str, t: jax.Array) -> jax.Array:
     """A curve on the unbounded scale its errors are symmetric on."""
     if curve == "hazard":
         return rest.log_hazard(t)
@@ -45,8 +45,8 @@ def safe_value(rest: Lifetime, curve: str, t: jax.Array) -> jax.Array:
     return jnp.log(rest.cumulative_hazard(t))
 
 
-def natural_value(curve: str, safe: Any) -> np.ndarray:
-    """Back from the safe scale. Rising with the safe value, but for the survival."""
+def response_value(curve: str, safe: Any) -> np.ndarray:
+    """Back from the link scale. Rising with the safe value, but for the survival."""
     safe = np.asarray(safe, float)
     with np.errstate(over="ignore", under="ignore"):
         if curve == "survival":
@@ -76,7 +76,7 @@ def _evaluate(
         t, ages = t_and_ages
 
         def total(wide: jax.Array) -> Any:
-            values = safe_value(per_unit(wide).given(ages), curve, t)
+            values = link_value(per_unit(wide).given(ages), curve, t)
             return jnp.sum(values), values
 
         # Each unit gets its own copy of the parameters: the gradient of the sum then holds
@@ -116,7 +116,7 @@ def evaluate(
     Returns
     -------
     values, errors : arrays of shape (len(curves), n)
-        On the safe scale.
+        On the link scale.
     """
     t, ages = np.atleast_2d(np.asarray(t, float)), np.asarray(ages, float)
     curves = tuple(SAME.get(curve, curve) for curve in curves)
@@ -165,18 +165,18 @@ def _evaluate_one(
 def bounds(
     curve: str, values: np.ndarray, errors: np.ndarray, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bound on the natural scale; where the safe value is infinite, the value."""
+    """Lower and upper bound on the response scale; where the safe value is infinite, the value."""
     z = NormalDist().inv_cdf(0.5 + level / 2)
     # An error that is not finite belongs to a point that every parameter shares, such as S(0) = 1.
     half = np.where(np.isfinite(values), z * errors, 0.0)
-    return natural_interval(curve, values - half, values + half)
+    return response_interval(curve, values - half, values + half)
 
 
-def natural_interval(
+def response_interval(
     curve: str, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds on the natural scale from those on the safe one, against which survival falls."""
-    ends = natural_value(curve, low), natural_value(curve, high)
+    """Bounds on the response scale from those on the safe one, against which survival falls."""
+    ends = response_value(curve, low), response_value(curve, high)
     return ends[::-1] if curve == "survival" else ends
 
 

@@ -104,7 +104,7 @@ def standard_errors(covariance: np.ndarray, slope: np.ndarray) -> np.ndarray:
 def evaluate_points(
     lifetime: Lifetime, covariance: np.ndarray | None, curve: str, t: np.ndarray, ages: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values and errors (n,) on the safe scale of a curve that follows from log H."""
+    """Values and errors (n,) on the link scale of a curve that follows from log H."""
     # Times of zero and without end have logs and slopes that are no numbers, by design.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         if curve == "cumulative_hazard":

@@ -19,7 +19,7 @@ from survjax._core.programs import program
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout, with_offset
 from survjax.likelihood.regression.likelihood import predictors
-from survjax.prediction.curves import SAME, log_odds, safe_value
+from survjax.prediction.curves import SAME, link_value, log_odds
 from survjax.prediction.predictive import centers, reach
 
 #: Assets worked on at once.
@@ -75,7 +75,7 @@ def _evaluate(
         z = (x - columns[0]) / columns[1]
 
         def total(eta: Any) -> Any:
-            values = safe_value(form.lifetime(tuple(eta)).given(ages), curve, t)
+            values = link_value(form.lifetime(tuple(eta)).given(ages), curve, t)
             return jnp.sum(values), values
 
         eta = _eta(layout, theta, z)

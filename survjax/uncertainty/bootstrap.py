@@ -215,7 +215,7 @@ def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
 
 @program(static_argnames=("curve",))
 def _at_points(lifetime: Lifetime, points: Any, targets: Target, *, curve: str) -> Any:
-    """Targets (m,) on the safe scale at the fit, their slopes (m, p), and at each point (B, m)."""
+    """Targets (m,) on the link scale at the fit, their slopes (m, p), and at each point (B, m)."""
     estimate, unravel = ravel_parameters(lifetime)
 
     def value(x: jax.Array, target: Target) -> jax.Array:
@@ -235,7 +235,7 @@ def bootstrap_bounds(
     level: float,
     corrected: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds (m,) on the safe scale: percentiles with bias correction and acceleration.
+    """Bounds (m,) on the link scale: percentiles with bias correction and acceleration.
 
     The bias is read off the share of replicates below the estimate; the acceleration is a sixth
     of the skewness of the rows' influences, which follow from their scores (Efron 1987). Where

@@ -32,7 +32,7 @@ from survjax.prediction.curves import (
     by_inversion,
     evaluate,
     membership_logits,
-    natural_interval,
+    response_interval,
 )
 from survjax.uncertainty.delta import link_errors, normal_quantile
 from survjax.uncertainty.profile import profile_bounds
@@ -126,9 +126,9 @@ def bounded(
     Returns
     -------
     values, errors : arrays of shape (len(curves), n)
-        On the safe scale, at the answer.
+        On the link scale, at the answer.
     lower, upper : arrays of shape (len(curves), n)
-        On the natural scale.
+        On the response scale.
     """
 
     def safe_bounds(
@@ -154,7 +154,7 @@ def bounded(
         low[rows], high[rows] = by_inversion(shares, values[rows], band, times_at)
     lower, upper = np.empty_like(low), np.empty_like(high)
     for i, curve in enumerate(curves):
-        lower[i], upper[i] = natural_interval(curve, low[i], high[i])
+        lower[i], upper[i] = response_interval(curve, low[i], high[i])
     return values, errors, lower, upper
 
 
@@ -180,7 +180,7 @@ def _over_all(
     maxima: Maxima | None,
     level: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A quantity and its errors at the answer, with bounds over all maxima, on the safe scale."""
+    """A quantity and its errors at the answer, with bounds over all maxima, on the link scale."""
     values, errors = quantity(lifetime, covariance)
     if maxima is None:
         half = normal_quantile(level) * errors
@@ -272,7 +272,7 @@ def profiled(
     target: Target,
     level: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Profile bounds (m,) on the safe scale: the farthest of those that start at each maximum.
+    """Profile bounds (m,) on the link scale: the farthest of those that start at each maximum.
 
     A maximum of lesser weight counts as if the likelihood had fallen by the log of the ratio.
     """

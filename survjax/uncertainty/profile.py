@@ -6,7 +6,7 @@ where l is the log-likelihood maximized over all parameters with that value of g
     l(theta) - rho / 2 (g(theta) - c)^2
 
 lies on that profile for any c, whether the profile is concave or not, and there the profile's
-slope is rho (g - c): so one safeguarded Newton iteration climbs for a given c, and another, in c,
+slope is rho (g - c): so one safeguarded Newton iteration runs for a given c, and another, in c,
 walks outward until the level is reached. All targets and both directions go side by side.
 """
 
@@ -31,13 +31,20 @@ from survjax.lifetimes import Lifetime, Mixture, Weibull
 from survjax.likelihood.rows import derivatives, log_likelihood, padded
 from survjax.likelihood.template import Template
 from survjax.optimize import ResultCode
-from survjax.uncertainty.profile_walk import Lane, Problem, chosen, climb_once, start_lane, walk
+from survjax.uncertainty.profile_walk import (
+    BoundSearch,
+    Problem,
+    chosen,
+    newton_iteration,
+    start_search,
+    walk,
+)
 from survjax.uncertainty.targets import Target, expansion
 
 #: Plain data of more rows are condensed to this many: the profile's shape does not change.
 PROFILE_ROWS = 2048
-#: Lanes that climb side by side.
-LANES = 16
+#: Searches that run side by side.
+SIDE_BY_SIDE = 16
 
 
 def steadied(parts: Any, moved: Any, tilt: Any, steep: Any) -> tuple[Any, Any, Any]:
@@ -63,11 +70,11 @@ def _solve(
     *,
     curve: str,
 ) -> jax.Array:
-    """The bound of each problem on the safe scale."""
+    """The bound of each problem on the link scale."""
     estimate, unravel = ravel_parameters(lifetime)
     top = log_likelihood(lifetime, rows)
 
-    def lane(given: Any) -> jax.Array:
+    def search(given: Any) -> jax.Array:
         target, problem = given
         problem = dataclasses.replace(problem, top=top)
 
@@ -75,21 +82,21 @@ def _solve(
             held = steadied(derivatives(unravel(x), rows), x - estimate, tilt, steep)
             return held, expansion(unravel, x, curve, target)
 
-        def body(lane: Lane) -> Lane:
-            lane = climb_once(lane, parts_at(lane.newton.trial), problem)
-            arrived = lane.newton.code != int(ResultCode.RUNNING)
-            return chosen(arrived, walk(lane, problem), lane)
+        def body(search: BoundSearch) -> BoundSearch:
+            search = newton_iteration(search, parts_at(search.newton.trial), problem)
+            arrived = search.newton.code != int(ResultCode.RUNNING)
+            return chosen(arrived, walk(search, problem), search)
 
         nothing = jax.tree.map(
             lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(parts_at, estimate)
         )
-        start = start_lane(estimate, nothing, problem)
+        start = start_search(estimate, nothing, problem)
         # What cannot move, such as S(0) = 1, is its own bound.
         still = jnp.isinf(problem.center) | (problem.error == 0)
-        end = lax.while_loop(lambda lane: ~lane.done, body, start)
+        end = lax.while_loop(lambda search: ~search.done, body, start)
         return jnp.where(still, problem.center, end.bound)
 
-    return lax.map(lane, (targets, problems), batch_size=LANES)
+    return lax.map(search, (targets, problems), batch_size=SIDE_BY_SIDE)
 
 
 def profile_bounds(
@@ -101,7 +108,7 @@ def profile_bounds(
     errors: np.ndarray,
     goal: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper profile bounds (m,) on the safe scale; infinite where there is none.
+    """Lower and upper profile bounds (m,) on the link scale; infinite where there is none.
 
     Parameters
     ----------
@@ -114,7 +121,7 @@ def profile_bounds(
     targets : Target
         Arrays of shape (m,).
     values, errors : arrays of shape (m,)
-        Estimates and standard errors on the safe scale; the errors set the first step.
+        Estimates and standard errors on the link scale; the errors set the first step.
     goal : float
         The root of twice the fall from the maximum at which a bound lies.
 
@@ -125,19 +132,19 @@ def profile_bounds(
     """
     small, tilt = condensed(lifetime, rows)
     m = errors.shape[0]
-    fill = -2 * m % LANES
+    fill = -2 * m % SIDE_BY_SIDE
 
-    def lanes(lower: Any, upper: Any) -> np.ndarray:
+    def searches(lower: Any, upper: Any) -> np.ndarray:
         return np.pad(np.concatenate([lower, upper]), (0, fill), mode="edge")
 
     problems = Problem(
         top=np.zeros(2 * m + fill),
         goal=np.full(2 * m + fill, goal),
-        center=lanes(values, values),
-        direction=lanes(-np.ones(m), np.ones(m)),
+        center=searches(values, values),
+        direction=searches(-np.ones(m), np.ones(m)),
         error=np.pad(np.concatenate([errors, errors]), (0, fill)),
     )
-    wide = jax.tree.map(lambda part: lanes(part, part), targets)
+    wide = jax.tree.map(lambda part: searches(part, part), targets)
     steep = steepness(lifetime, rows.n_units)
     found = np.asarray(_solve(lifetime, small, tilt, steep, wide, problems, curve=curve))
     return found[:m], found[m : 2 * m]
@@ -148,7 +155,7 @@ def steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
 
     A vanishing penalty on the shapes of several Weibulls (Chen, Tan and Zhang 2008), taken
     relative to the fitted shapes, where it and its slope are zero. The search has none: it may
-    let go of a climb that collapses, and a profile may not.
+    let go of an iteration that collapses, and a profile may not.
     """
     amount = np.zeros(ravel_parameters(lifetime)[0].size)
     if isinstance(lifetime, Mixture) and isinstance(lifetime.components, Weibull):

@@ -17,7 +17,7 @@ from survjax.fitting.local_maxima import Maximizer
 from survjax.likelihood.template import Template
 from survjax.optimize import ResultCode
 from survjax.uncertainty.profile import condensed, steadied, steepness
-from survjax.uncertainty.profile_walk import Problem, climb_once, start_lane, walk
+from survjax.uncertainty.profile_walk import Problem, newton_iteration, start_search, walk
 
 #: Value, gradient and Hessian.
 Parts = tuple[Any, ...]
@@ -92,26 +92,26 @@ def profile_quantities(
     tilt, steep = np.broadcast_to(tilt, p), np.broadcast_to(steep, p)
     top = at(x[None])[0][0]
     nothing = 2 * ((0.0, np.zeros(p), np.zeros((p, p))),)
-    lanes = []
+    searches = []
     for side in (-1.0, 1.0):
         for i, (center, error) in enumerate(zip(values, errors, strict=True)):
             problem = Problem(top, np.float64(goal), center, np.float64(side), error)
-            lanes.append((i, problem, start_lane(x, nothing, problem)))
-    found = np.array([_still(problem) for _, problem, _ in lanes])
-    running = [j for j, (_, _, lane) in enumerate(lanes) if not lane.done]
+            searches.append((i, problem, start_search(x, nothing, problem)))
+    found = np.array([_still(problem) for _, problem, _ in searches])
+    running = [j for j, (_, _, search) in enumerate(searches) if not search.done]
     # A search far out divides by what may vanish; where that leaves no number it turns back.
     with np.errstate(all="ignore"):
         while running:
-            trials = np.stack([lanes[j][2].newton.trial for j in running])
+            trials = np.stack([searches[j][2].newton.trial for j in running])
             for j, trial, part in zip(running, trials, at(trials), strict=True):
-                i, problem, lane = lanes[j]
+                i, problem, search = searches[j]
                 held = steadied(part, trial - x, tilt, steep)
-                lane = climb_once(lane, (held, quantities(trial)[i]), problem)
-                if lane.newton.code != int(ResultCode.RUNNING):
-                    lane = walk(lane, problem)
-                lanes[j] = i, problem, lane
-                found[j] = lane.bound
-            running = [j for j in running if not lanes[j][2].done]
+                search = newton_iteration(search, (held, quantities(trial)[i]), problem)
+                if search.newton.code != int(ResultCode.RUNNING):
+                    search = walk(search, problem)
+                searches[j] = i, problem, search
+                found[j] = search.bound
+            running = [j for j in running if not searches[j][2].done]
     return found[: values.size], found[values.size :]
 
 

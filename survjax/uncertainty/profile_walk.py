@@ -1,6 +1,6 @@
 """One walk along a profile of a likelihood, outward from the estimate until the level is reached.
 
-Newton's iterations climb to the profile's point for a given c, then the next c is chosen (`profile`
+Newton's iterations lead to the profile's point for a given c, then the next c is chosen (`profile`
 says why). Arrays may be JAX's, or NumPy's on the host.
 """
 
@@ -23,13 +23,13 @@ from survjax.optimize.newton import NewtonState, advance, init
 STIFFNESS = 10.0
 #: A profile that is this far out (log units, beside some standard errors) has no bound.
 FAR = 12.0
-#: Evaluations of a lane before it gives up, and Newton iterations of one climb.
+#: Evaluations of a search before it gives up, and Newton iterations of one point.
 MOST_EVALUATIONS, MOST_ITERATIONS = 800, 100
 
 
 @pytree
 class Problem:
-    """What a lane looks for: where sqrt(2 (top - l)) reaches the goal in one direction."""
+    """What a search looks for: where sqrt(2 (top - l)) reaches the goal in one direction."""
 
     top: Any = data()
     goal: Any = data()
@@ -44,7 +44,7 @@ class Problem:
 
 
 @pytree
-class Lane:
+class BoundSearch:
     """One search; c and the bracket count outward from the estimate.
 
     `home` is the last point of the profile short of the level: every walk outward starts there,
@@ -66,13 +66,13 @@ class Lane:
 
 def _penalized(parts: Any, c: Any, stiffness: Any) -> tuple[Any, Any, Any]:
     """What Newton minimizes, from the parts of l and g at a point."""
-    (value, gradient, hessian), (g, slope, bend) = parts
+    (value, gradient, hessian), (g, slope, curvature) = parts
     gap = g - c
     outer = module_of(slope).outer(slope, slope)
     return (
         -value + 0.5 * stiffness * gap**2,
         -gradient + stiffness * gap * slope,
-        -hessian + stiffness * (outer + gap * bend),
+        -hessian + stiffness * (outer + gap * curvature),
     )
 
 
@@ -83,10 +83,10 @@ def chosen(first: Any, left: Any, right: Any) -> Any:
     return jax.tree.map(partial(jnp.where, first), left, right)
 
 
-def start_lane(estimate: Any, parts: Any, problem: Problem) -> Lane:
-    """A lane at the estimate, before its first step outward."""
+def start_search(estimate: Any, parts: Any, problem: Problem) -> BoundSearch:
+    """A search at the estimate, before its first step outward."""
     xp = module_of(estimate)
-    return Lane(
+    return BoundSearch(
         newton=init(estimate, 1.0),
         home=estimate,
         parts=parts,
@@ -101,66 +101,66 @@ def start_lane(estimate: Any, parts: Any, problem: Problem) -> Lane:
     )
 
 
-def climb_once(lane: Lane, parts: Any, problem: Problem) -> Lane:
-    """One Newton iteration for the lane's c, given the parts at the point it tries."""
-    xp = module_of(lane.newton.x)
-    held = _penalized(parts, problem.center + problem.direction * lane.c, problem.stiffness)
-    newton = advance(lane.newton, *held, tol=1e-4, max_iter=MOST_ITERATIONS, max_step=3.0)
-    accepted = xp.all(newton.x == lane.newton.trial)
+def newton_iteration(search: BoundSearch, parts: Any, problem: Problem) -> BoundSearch:
+    """One Newton iteration for the search's c, given the parts at the point it tries."""
+    xp = module_of(search.newton.x)
+    held = _penalized(parts, problem.center + problem.direction * search.c, problem.stiffness)
+    newton = advance(search.newton, *held, tol=1e-4, max_iter=MOST_ITERATIONS, max_step=3.0)
+    accepted = xp.all(newton.x == search.newton.trial)
     return dataclasses.replace(
-        lane,
+        search,
         newton=newton,
-        parts=chosen(accepted, parts, lane.parts),
-        n_evaluations=lane.n_evaluations + 1,
+        parts=chosen(accepted, parts, search.parts),
+        n_evaluations=search.n_evaluations + 1,
     )
 
 
-def walk(lane: Lane, problem: Problem) -> Lane:
+def walk(search: BoundSearch, problem: Problem) -> BoundSearch:
     """Judge the point of the profile that was reached, and choose the next c.
 
     The root of twice the fall grows nearly in proportion to the distance, with a slope that the
     profile's own slope gives: a Newton step in it, no longer than twice the last good one, and
     kept inside the bracket.
     """
-    xp = module_of(lane.newton.x)
-    (value, _, _), (g, _, _) = lane.parts
+    xp = module_of(search.newton.x)
+    (value, _, _), (g, _, _) = search.parts
     stiffness, goal = problem.stiffness, problem.goal
     ends = (int(ResultCode.CONVERGED), int(ResultCode.ROUNDING))
-    good = (lane.newton.code == ends[0]) | (lane.newton.code == ends[1])
+    good = (search.newton.code == ends[0]) | (search.newton.code == ends[1])
     distance = problem.direction * (g - problem.center)
     reached = xp.sqrt(xp.maximum(2.0 * (problem.top - value), 0.0))
-    slope = stiffness * (lane.c - distance) / xp.maximum(reached, 1e-12)
+    slope = stiffness * (search.c - distance) / xp.maximum(reached, 1e-12)
     short, over = good & (reached < goal), good & (reached >= goal)
-    inside = xp.where(short, lane.c, lane.inside)
-    outside = xp.where(over, lane.c, lane.outside)
+    inside = xp.where(short, search.c, search.inside)
+    outside = xp.where(over, search.c, search.outside)
     ahead = xp.where(slope > 0, (goal - reached) / slope, xp.inf)
     found = good & (xp.abs(reached - goal) < 1e-4) & (slope > 0)
     # Where the profile jumps over the level, the point just beyond it is the bound.
-    bound = xp.where(over, g, lane.bound)
+    bound = xp.where(over, g, search.bound)
     bound = xp.where(found, g + problem.direction * ahead, bound)
     far = FAR + 3.0 * problem.error
     flat = short & (xp.abs(slope) * 4.0 * far < goal - reached)
-    n_flat = xp.where(flat, lane.n_flat + 1, 0)
-    endless = short & ((lane.c > far) | (n_flat >= 2))
+    n_flat = xp.where(flat, search.n_flat + 1, 0)
+    endless = short & ((search.c > far) | (n_flat >= 2))
     bound = xp.where(endless & ~found, problem.direction * xp.inf, bound)
-    step = xp.where(short, 2.0 * lane.step, xp.where(good, lane.step, 0.25 * lane.step))
+    step = xp.where(short, 2.0 * search.step, xp.where(good, search.step, 0.25 * search.step))
     c = xp.minimum(distance + ahead + goal * slope / stiffness, inside + step)
     usable = good & (c > inside) & (c < outside)
     halfway = xp.where(xp.isfinite(outside), 0.5 * (inside + outside), inside + step)
     c = xp.where(usable, c, xp.minimum(halfway, inside + step))
     small = 1e-7 * (problem.error + inside)
     stuck = (outside - inside <= small) | (step <= small)
-    home = xp.where(short, lane.newton.x, lane.home)
-    return Lane(
+    home = xp.where(short, search.newton.x, search.home)
+    return BoundSearch(
         newton=init(home, 1.0),
         home=home,
-        parts=lane.parts,
+        parts=search.parts,
         c=c,
         inside=inside,
         outside=outside,
         step=step,
         n_flat=n_flat,
-        n_evaluations=lane.n_evaluations,
+        n_evaluations=search.n_evaluations,
         bound=bound,
-        done=found | endless | stuck | (lane.n_evaluations >= MOST_EVALUATIONS),
+        done=found | endless | stuck | (search.n_evaluations >= MOST_EVALUATIONS),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.regression.faults import ARRIVED, faults
-from survjax.fitting.regression.fit import climb, likelihood_of
+from survjax.fitting.regression.fit import likelihood_of, maximize
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories
@@ -106,7 +106,7 @@ def replicates(
     kept = []
     for _ in range(n_replicates):
         times = rng.multinomial(round(total), share) / counted
-        end = climb(training.likelihood(times), theta, tol, max_iter, training.penalty)
+        end = maximize(training.likelihood(times), theta, tol, max_iter, training.penalty)
         free = end.theta != 0 if training.penalty is not None else np.ones(theta.size, bool)
         if end.code in ARRIVED and not faults(end.restricted(np.flatnonzero(free)), least):
             kept.append(change @ end.theta)

@@ -12,7 +12,7 @@ from jax import lax
 from survjax._core.programs import program
 from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.lifetimes import Lifetime
-from survjax.prediction.curves import safe_value
+from survjax.prediction.curves import link_value
 from survjax.uncertainty.delta import link_values
 
 
@@ -35,7 +35,7 @@ def _value(
     rest = rest if target.age is None else rest.given(target.age)
     if curve == "quantile":
         return jnp.log(rest.cumulative_hazard(jnp.exp(log_time)))
-    return safe_value(rest, curve, target.t)
+    return link_value(rest, curve, target.t)
 
 
 def value_of(unravel: Any, x: jax.Array, curve: str, target: Target) -> jax.Array:
@@ -70,13 +70,13 @@ def _expand(function: Any, at: jax.Array) -> tuple[Any, Any, Any]:
         both = jax.value_and_grad(function)(at)
         return both[1], both
 
-    bend, (value, slope) = jax.jacfwd(with_value, has_aux=True)(at)
-    return value, slope, bend
+    curvature, (value, slope) = jax.jacfwd(with_value, has_aux=True)(at)
+    return value, slope, curvature
 
 
 @program(static_argnames=("curve",))
 def _linear(lifetime: Lifetime, targets: Target, *, curve: str) -> tuple[jax.Array, jax.Array]:
-    """Values (m,) and slopes (m, p) of targets on the safe scale."""
+    """Values (m,) and slopes (m, p) of targets on the link scale."""
     x, unravel = ravel_parameters(lifetime)
     return jax.vmap(lambda target: expansion(unravel, x, curve, target)[:2])(targets)
 
@@ -84,7 +84,7 @@ def _linear(lifetime: Lifetime, targets: Target, *, curve: str) -> tuple[jax.Arr
 def target_errors(
     lifetime: Lifetime, covariance: np.ndarray, targets: Target, *, curve: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values and delta-method errors (m,) of targets on the safe scale."""
+    """Values and delta-method errors (m,) of targets on the link scale."""
     values, slopes = (np.asarray(part) for part in _linear(lifetime, targets, curve=curve))
     variance = np.einsum("mp,pq,mq->m", slopes, covariance, slopes)
     return values, np.sqrt(np.maximum(variance, 0.0))

@@ -20,7 +20,7 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout, scaled
 from survjax.likelihood.regression.likelihood import pieces_of, predictors
-from survjax.likelihood.regression.predictor_derivatives import predictor_jet
+from survjax.likelihood.regression.predictor_derivatives import predictor_derivatives
 from survjax.likelihood.row_derivatives import log_contributions
 
 
@@ -31,7 +31,7 @@ def _moments(
     """Second moment of the stacked scores, and the base's Hessian without covariates."""
     z = (x - columns[0]) / columns[1]
     wide = jnp.concatenate([jnp.ones((1, z.shape[0])), z.T])
-    _, first, _ = predictor_jet(form, predictors(layout, theta, z), rows)
+    _, first, _ = predictor_derivatives(form, predictors(layout, theta, z), rows)
     of_effects = first[0] * wide[jnp.array(layout[0].columns)]
     vector, unravel = ravel_parameters(form.template)
 

@@ -100,7 +100,7 @@ def test_a_ridge_penalty_solves_its_own_equations():
     time, event, x = plain(4, p=3)
     penalty = Penalty(5.0, factor=np.array([1.0, 2.0, 0.0]))
     fit = fit_cox(time, event, x * [1, 10, 0.1], penalty=penalty)
-    slope = fit.climb.gradient * fit.sets.scale
+    slope = fit.maximum.gradient * fit.sets.scale
     np.testing.assert_allclose(slope, [5, 10, 0] * fit.coef, atol=1e-7)
     free = fit_cox(time, event, x * [1, 10, 0.1])
     assert np.abs(fit.coef[0]) < np.abs(free.coef[0])
@@ -122,7 +122,7 @@ def test_a_ridge_penalty_gives_repeated_columns_equal_shares_and_stops_endless_o
 def test_a_lasso_meets_its_conditions(strength, l1_ratio):
     time, event, x = plain(6, n=200, p=8)
     fit = fit_cox(time, event, x, penalty=Penalty(strength, l1_ratio))
-    slope = fit.climb.gradient * fit.sets.scale - strength * (1 - l1_ratio) * fit.coef
+    slope = fit.maximum.gradient * fit.sets.scale - strength * (1 - l1_ratio) * fit.coef
     used = fit.coef != 0
     limit = strength * l1_ratio
     np.testing.assert_allclose(slope[used], limit * np.sign(fit.coef[used]), atol=1e-6)

@@ -65,7 +65,7 @@ def check(seed):
     plain = Plain(x, event, sets, weight)
     zero = plain.derivatives(np.zeros(x.shape[1]))
     assert fit.null_log_likelihood == pytest.approx(zero[0], rel=1e-11)
-    agree(fit.climb.start_gradient * fit.sets.scale, zero[1], np.abs(zero[1]).max() + 1)
+    agree(fit.maximum.start_gradient * fit.sets.scale, zero[1], np.abs(zero[1]).max() + 1)
     if not np.isfinite(fit.coef).all():
         return False
     beta, value, hessian = plain.fit()
@@ -166,7 +166,7 @@ def test_segments_in_parts_and_blocks_give_the_same_sums(monkeypatch):
     )
     event = event > 0
     fit = fit_cox(time, event, x, entry=entry, strata=strata, sample_weight=weight)
-    theta = 0.5 * fit.climb.theta
+    theta = 0.5 * fit.maximum.theta
     whole = derivatives(fit.sets, fit.failures, theta)
     monkeypatch.setattr(_parallel, "BLOCK", 64)
     monkeypatch.setattr(_parallel, "PARALLEL_ROWS", 100)

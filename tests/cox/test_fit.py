@@ -187,7 +187,7 @@ def test_a_last_step_that_is_known_goes_without_a_pass(monkeypatch):
     monkeypatch.setattr(_maximize, "ROUGH_ROWS", 10_000)
     spared = fit_cox(*rows, **options)
     assert len(passes) - n_plain == n_plain - 1
-    assert spared.converged and spared.climb.decrement <= 1e-9
+    assert spared.converged and spared.maximum.decrement <= 1e-9
     error = plain.standard_error
     np.testing.assert_allclose(spared.coef, plain.coef, atol=1e-9 * error.min(), rtol=0)
     np.testing.assert_allclose(spared.standard_error, error, rtol=1e-6)

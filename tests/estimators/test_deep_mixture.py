@@ -23,7 +23,7 @@ from survjax.likelihood.rows import derivatives
 from survjax.likelihood.weibulls import weibull_template
 from survjax.networks.deep_mixture_curves import evaluate_ensemble
 from survjax.networks.training import _average_objective, train
-from survjax.prediction.curves import safe_value
+from survjax.prediction.curves import link_value
 from tests.studies.deep_mixture import fleet, truth
 
 # One optimizer object, so that one program serves all tests; its steps shrink to nothing.
@@ -233,7 +233,7 @@ def test_bounds_are_how_far_the_members_are_apart(curve):
         inside.parameters, (x - inside.center) / inside.scale
     )
     own = [weibull_mixture(2).lifetime(tuple(part.T)).given(ages) for part in eta]
-    safe = np.array([safe_value(life, curve, t) for life in own])
+    safe = np.array([link_value(life, curve, t) for life in own])
     expected = np.sqrt(np.sum((safe - values[0]) ** 2, axis=0) / (len(own) - 1))
     np.testing.assert_allclose(errors[0], expected, rtol=1e-9)
     if curve == "mean":

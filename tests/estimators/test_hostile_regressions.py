@@ -48,7 +48,7 @@ MODELS = {
             (kind, {name: value}, f"{name} must be")
             for kind in (AcceleratedLifetime, ScaledHazard, MixtureRegression, CoxPH)
             for name, values in {
-                # Infinity "converged" where the climb began.
+                # Infinity "converged" where the iteration began.
                 "tol": (0.0, -1.0, np.inf, np.nan, "small", None),
                 "max_iter": (0, 1.5, "many", None, True),
                 "penalty": (True, [1.0], np.array([1.0, 2.0])),

@@ -7,7 +7,7 @@ from survjax import Observations
 from survjax._core.precision import double_precision
 from survjax.fitting.coreset import _edges, condense
 from survjax.fitting.local_maxima import Maximizer
-from survjax.fitting.scan_statistic import Crowds
+from survjax.fitting.scan_statistic import ScanStatistic
 from survjax.fitting.settings import Settings
 from survjax.fitting.starts import (
     canonical,
@@ -63,7 +63,7 @@ def test_single_starts_are_finite(rows):
 
 
 def test_crowded_starts_add_one_component_each(rows):
-    starts, gains = Crowds(rows, 60.0).around(weibull_start(rows), 10)
+    starts, gains = ScanStatistic(rows, 60.0).around(weibull_start(rows), 10)
     assert starts.shape == (gains.size, 5)
     assert np.all(np.isfinite(starts)) and np.all(gains > 0)
     assert np.all(np.diff(gains) <= 0)
@@ -74,7 +74,7 @@ def test_a_crowd_of_failures_is_found():
     rng = np.random.default_rng(4)
     life = np.r_[30.0 * rng.weibull(1.0, 60), 17.0 * rng.weibull(30.0, 12)]
     rows = Observations.from_durations(life)
-    starts, _ = Crowds(rows, 60.0).around(weibull_start(rows), 5)
+    starts, _ = ScanStatistic(rows, 60.0).around(weibull_start(rows), 5)
     assert np.exp(starts[0, 2]) == pytest.approx(17.0, rel=0.05)
     assert 10 < np.exp(starts[0, 4]) < 60
 

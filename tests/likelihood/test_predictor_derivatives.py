@@ -10,7 +10,10 @@ from survjax.lifetimes import LogLogistic, LogNormal
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Predictor, accelerated, scaled, weibull_mixture
 from survjax.likelihood.regression.likelihood import Likelihood, predictors
-from survjax.likelihood.regression.predictor_derivatives import general_predictor_jet, predictor_jet
+from survjax.likelihood.regression.predictor_derivatives import (
+    general_predictor_derivatives,
+    predictor_derivatives,
+)
 from survjax.likelihood.rows import log_contributions
 
 N, P = 40, 3
@@ -85,7 +88,10 @@ def test_derivatives_along_one_number_hold_at_any_time(name):
     rows = Observations.from_durations(times, np.arange(7) % 3 > 0)
     eta = (np.linspace(-1.0, 1.0, 7), np.linspace(-1.0, 2.0, 7))
     form = forms()[name]
-    found, general = predictor_jet(form, eta, rows), general_predictor_jet(form, eta, rows)
+    found, general = (
+        predictor_derivatives(form, eta, rows),
+        general_predictor_derivatives(form, eta, rows),
+    )
     for ours, exact in zip(found, general, strict=True):
         assert np.all(np.isfinite(ours))
         np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-12)

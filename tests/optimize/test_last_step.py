@@ -1,11 +1,11 @@
-"""A climb's last step, taken without a pass: the same point, and evidence that is no better."""
+"""The last step, taken without a pass: the same point, and evidence that is no better."""
 
 import numpy as np
 import pytest
 
 from survjax import AcceleratedLifetime, Observations
 from survjax._core.precision import double_precision
-from survjax.fitting.regression.fit import climb, likelihood_of
+from survjax.fitting.regression.fit import likelihood_of, maximize
 from survjax.fitting.regression.starts import START_ROWS
 from survjax.lifetimes import Weibull
 from survjax.likelihood.regression.columns import Columns
@@ -40,12 +40,12 @@ def fleet(n, seed, outlier=False):
     return x, Observations.from_durations(time, lives <= end)
 
 
-@pytest.mark.parametrize("steady", [1e-7, 1e-6])
+@pytest.mark.parametrize("hessian_drift", [1e-7, 1e-6])
 @pytest.mark.parametrize("ridge", [0.0, 3.0])
 @pytest.mark.parametrize("outlier", [False, True])
 @double_precision
 def test_the_point_is_that_of_one_more_pass_and_the_decrement_bounds_the_true_one(
-    ridge, outlier, steady, monkeypatch
+    ridge, outlier, hessian_drift, monkeypatch
 ):
     saved = 0
     for seed in range(20):
@@ -58,7 +58,10 @@ def test_the_point_is_that_of_one_more_pass_and_the_decrement_bounds_the_true_on
                 context.setattr(last_step, "SAFETY", safety)
                 counted = Counted(likelihood)
                 ends.append(
-                    (climb(counted, np.zeros(4), 1e-9, 100, penalty, steady), counted.passes)
+                    (
+                        maximize(counted, np.zeros(4), 1e-9, 100, penalty, hessian_drift),
+                        counted.passes,
+                    )
                 )
         (ours, n_ours), (full, n_full) = ends
         assert ours.code == full.code
@@ -71,15 +74,15 @@ def test_the_point_is_that_of_one_more_pass_and_the_decrement_bounds_the_true_on
         assert ours.decrement <= 1e-9
         np.testing.assert_allclose(ours.value, full.value, rtol=1e-14)
         errors = [np.sqrt(np.diag(np.linalg.inv(-end.hessian))) for end in (ours, full)]
-        np.testing.assert_allclose(errors[0], errors[1], rtol=steady)
+        np.testing.assert_allclose(errors[0], errors[1], rtol=hessian_drift)
     assert saved > 5
 
 
 def test_a_step_is_not_sure_before_two_have_shown_the_way():
     for before, now in ((np.inf, 1e-5), (2.0, 1e-5), (0.5, 1e-3), (1e-5, 0.9e-5)):
-        assert not last_step.foretell(before, now, 1e4, 1e-9, 1e-6)[1]
-    foretold, sure = last_step.foretell(0.01, 1e-6, 1e4, 1e-9, 1e-6)
-    assert sure and foretold == pytest.approx(1e-14)
+        assert not last_step.predict_decrement(before, now, 1e4, 1e-9, 1e-6)[1]
+    expected, sure = last_step.predict_decrement(0.01, 1e-6, 1e4, 1e-9, 1e-6)
+    assert sure and expected == pytest.approx(1e-14)
 
 
 def test_a_looser_tolerance_is_kept_too():

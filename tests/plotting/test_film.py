@@ -8,19 +8,19 @@ from PIL import Image
 
 from survjax.plotting import animate_fit
 from survjax.plotting.films.film import HOLD, Film
-from survjax.plotting.films.guess import climb_from_guess
+from survjax.plotting.films.guess import history_from_guess
 
 PUMPS = ((0.22, 0.78), (1.8, 17.0), (1.3, 4.2))
 
 
 @pytest.fixture(scope="module")
 def film(model):
-    return Film(model, climb_from_guess(model), PUMPS, "years")
+    return Film(model, history_from_guess(model), PUMPS, "years")
 
 
 def test_the_frames_lead_from_the_first_guess_to_the_fit(film, model):
     frames = film.frames(4)
-    path = climb_from_guess(model)
+    path = history_from_guess(model)
     (first, guess), (last, answer) = frames[0], frames[-1]
     assert (first, last) == (0, int(path["iteration"].iloc[-1]))
     np.testing.assert_allclose(guess.weights, 0.5)
@@ -38,7 +38,7 @@ def test_the_frames_lead_from_the_first_guess_to_the_fit(film, model):
 def test_a_guess_that_leads_elsewhere_gives_way_to_the_fits_own_iterations(model, monkeypatch):
     elsewhere = model.history_.assign(log_likelihood=model.log_likelihood_ - 1.0)
     monkeypatch.setattr(model, "_history", lambda start: elsewhere, raising=False)
-    assert climb_from_guess(model) is model.history_
+    assert history_from_guess(model) is model.history_
 
 
 def test_the_answer_is_near_the_truth_and_the_guess_is_not(film):

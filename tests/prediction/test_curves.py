@@ -6,7 +6,7 @@ from mpmath import mp, mpf
 from scipy import special, stats
 
 from survjax._core.precision import double_precision
-from survjax.prediction.curves import bounds, evaluate, membership_logits, natural_value
+from survjax.prediction.curves import bounds, evaluate, membership_logits, response_value
 from tests.oracle import Oracle, weibulls
 
 evaluate, membership_logits = double_precision(evaluate), double_precision(membership_logits)
@@ -93,10 +93,10 @@ def test_bounds_are_symmetric_on_the_safe_scale_and_in_order(curve):
     values, errors = np.array([-3.0, 0.2, 2.0]), np.array([0.1, 0.5, 4.0])
     low, high = bounds(curve, values, errors, 0.9)
     z = stats.norm.ppf(0.95)
-    ends = natural_value(curve, values - z * errors), natural_value(curve, values + z * errors)
+    ends = response_value(curve, values - z * errors), response_value(curve, values + z * errors)
     np.testing.assert_allclose(low, np.minimum(*ends), rtol=1e-12)
     np.testing.assert_allclose(high, np.maximum(*ends), rtol=1e-12)
-    middle = natural_value(curve, values)
+    middle = response_value(curve, values)
     assert np.all((low < middle) & (middle < high))
     if curve in ("survival", "cdf"):
         assert np.all((low >= 0) & (high <= 1))
@@ -147,4 +147,4 @@ def test_errors_whose_squares_leave_the_range_of_numbers_are_still_numbers():
     assert np.all(np.isfinite(values)) and np.all(errors > 0) and np.all(np.isfinite(errors))
     for curve, value, error in zip(curves, values, errors, strict=True):
         low, high = bounds(curve, value, error, 0.95)
-        assert low <= natural_value(curve, value) <= high
+        assert low <= response_value(curve, value) <= high

@@ -114,7 +114,7 @@ def _through(pipeline: Any, x: np.ndarray) -> Any:
 
 
 def scores_table(kind: str, fleets: int) -> None:
-    """Print how well each model foretells."""
+    """Print how well each model predicts."""
     print(
         "| model | held-out log-likelihood per unit | better than `MixtureRegression` in | "
         "error of the log median | seconds a fit |\n|---|---|---|---|---|"

@@ -1,7 +1,7 @@
 """The best interior maximum that a hundred unrelated starts find, to judge a fit by.
 
 Nothing is shared with the library's search but the derivatives, which the study checks by
-itself: the starts are random parameters, random memberships and the perturbed truth, the climbs
+itself: the starts are random parameters, random memberships and the perturbed truth, the iterations
 those of `survjax.optimize` on all rows, a third of them at first with a penalty on steep shapes.
 """
 
@@ -25,7 +25,7 @@ from tests.studies.independent import MAX_SHAPE, unit, verdict
 
 N_PARAMETERS, N_MEMBERSHIPS, N_TRUTH = 40, 30, 30
 N_LANES = N_PARAMETERS + N_MEMBERSHIPS + N_TRUTH
-#: Iterations of a round, after which lanes that have arrived make room; lanes of a call.
+#: Iterations of a round, after which searches that have arrived make room; searches of a call.
 ROUND, WIDE, NARROW = 6, 32, 8
 #: Rows of a chunk, and the most that a problem has.
 CHUNK, MOST_ROWS = 64, 2048
@@ -87,7 +87,7 @@ def _from_memberships(problem: Problem, time: np.ndarray, rng: np.random.Generat
 
 @jax.jit
 def _round(states: NewtonState, penalties: jax.Array, rows: Observations, n_chunks: int) -> Any:
-    """A round of Newton iterations in each lane, with its penalty on shapes over 10.
+    """A round of Newton iterations in each search, with its penalty on shapes over 10.
 
     Only the first chunks of the rows count: one program serves samples of any size.
     """
@@ -102,7 +102,7 @@ def _round(states: NewtonState, penalties: jax.Array, rows: Observations, n_chun
         p = x.size
         return lax.fori_loop(0, n_chunks, add, (jnp.zeros(()), jnp.zeros(p), jnp.zeros((p, p))))
 
-    def lane(state: NewtonState, amount: jax.Array) -> NewtonState:
+    def search(state: NewtonState, amount: jax.Array) -> NewtonState:
         def step(_: Any, state: NewtonState) -> NewtonState:
             x = state.trial
             value, gradient, hessian = likelihood(x)
@@ -118,7 +118,7 @@ def _round(states: NewtonState, penalties: jax.Array, rows: Observations, n_chun
 
         return lax.fori_loop(0, ROUND, step, state)
 
-    return jax.vmap(lane)(states, penalties)
+    return jax.vmap(search)(states, penalties)
 
 
 _begin = jax.jit(jax.vmap(partial(init, max_step=2.0)))
@@ -127,30 +127,30 @@ _begin = jax.jit(jax.vmap(partial(init, max_step=2.0)))
 def _climb(
     x: np.ndarray, penalties: np.ndarray, rows: Observations, n_chunks: int, n_rounds: int
 ) -> Any:
-    """Rounds of Newton iterations from x (B, p), each of the lanes that still move."""
+    """Rounds of Newton iterations from x (B, p), each of the searches that still move."""
     states = jax.tree.map(np.array, _begin(np.resize(x, (N_LANES, x.shape[1]))))
     for _ in range(n_rounds):
         moving = np.flatnonzero(states.code[: len(x)] == int(ResultCode.RUNNING))
         moving = moving[~_hopeless(states.x[moving])]
         while moving.size:
             width = WIDE if moving.size > 2 * NARROW else NARROW
-            lanes, moving = moving[:width], moving[width:]
-            which = np.resize(lanes, width)
+            searches, moving = moving[:width], moving[width:]
+            which = np.resize(searches, width)
             some = jax.tree.map(lambda part, which=which: part[which], states)
             new = _round(some, penalties[which], rows, n_chunks)
             for old, part in zip(jax.tree.leaves(states), jax.tree.leaves(new), strict=True):
-                old[lanes] = np.asarray(part)[: lanes.size]
+                old[searches] = np.asarray(part)[: searches.size]
     return jax.tree.map(lambda part: part[: len(x)], states)
 
 
 def _hopeless(x: np.ndarray) -> np.ndarray:
-    """Lanes that have collapsed on one time, or lost a component: no way leads back."""
+    """Searches that have collapsed on one time, or lost a component: no way leads back."""
     k = (x.shape[1] + 1) // 3
     return (x[:, 2 * k - 1 :].max(1) > np.log(20 * MAX_SHAPE)) | (np.abs(x[:, : k - 1]).max(1) > 20)
 
 
 def reference(problem: Problem) -> Reference:
-    """Climb from all starts and keep the best end point that passes the independent check."""
+    """CoxMaximum from all starts and keep the best end point that passes the independent check."""
     with jax.enable_x64(True):
         rows = Observations.from_durations(
             problem.durations / unit(problem),

@@ -26,7 +26,7 @@ def _middle(sample: Floats) -> tuple[Floats, Floats]:
     """Mean and spread of each line, its outermost values drawn in.
 
     A wrong unit or a code for a missing value, far outside the others, must not make them all
-    alike: the climb would take them for no information.
+    alike: the iteration would take them for no information.
     """
     out = int(TRIMMED * sample.shape[1])
     marks = np.partition(sample, (out, sample.shape[1] - 1 - out), axis=1)

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.validation import check_offset, check_per_unit
 from survjax.estimators.covariates import check_covariates
-from survjax.prediction.curves import by_inversion, natural_value
+from survjax.prediction.curves import by_inversion, response_value
 from survjax.prediction.regression_curves import FittedForm, evaluate, prediction_interval
 from survjax.uncertainty.delta import normal_quantile
 
@@ -81,4 +81,4 @@ class AssetCurves:
             return self._curves(("time_at_hazard",) * len(hazards), hazards, x, ages, None)[0]
 
         low, high = by_inversion(shares, log_times, band, times_at)
-        return natural_value("quantile", low), natural_value("quantile", high)
+        return response_value("quantile", low), response_value("quantile", high)

@@ -13,7 +13,7 @@ from survjax.estimators.assets.predictions import AssetPredictions
 from survjax.estimators.covariates import check_covariates, column_names
 from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.predictions import check_level
-from survjax.prediction.curves import bounds, natural_value
+from survjax.prediction.curves import bounds, response_value
 from survjax.prediction.paths import along
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def path_tables(
     """The frames of a `PathPrediction`: survival with bounds, and the gradient."""
     low, high = bounds("survival", log_hazard, errors, level)
     survival = frame(
-        {"survival": natural_value("survival", log_hazard), "lower": low, "upper": high}
+        {"survival": response_value("survival", log_hazard), "lower": low, "upper": high}
     )
     survival.index = times[1:]
     table = frame(dict(zip(names, gradient.T, strict=True)))

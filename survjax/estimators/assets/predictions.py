@@ -17,7 +17,7 @@ from survjax._core.validation import (
 from survjax.estimators.assets.curves import AssetCurves
 from survjax.estimators.frames import curve_frame, frame
 from survjax.estimators.lifetime.predictions import check_level
-from survjax.prediction.curves import bounds, natural_value
+from survjax.prediction.curves import bounds, response_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ class AssetPredictions(AssetCurves):
         """
         x, ages = self._assets(X, ages, offset)
         values, _ = self._curves(("mean",), np.zeros((1, x.shape[0])), x, ages, None)
-        return natural_value("mean", values[0])
+        return response_value("mean", values[0])
 
     @double_precision
     def predict_survival(
@@ -88,7 +88,7 @@ class AssetPredictions(AssetCurves):
         level = None if level is None else check_level(level)
         wide = np.repeat(t[:, None], x.shape[0], axis=1)
         values, errors = self._curves(("survival",) * t.size, wide, x, ages, level)
-        tables = {"survival": natural_value("survival", values).T}
+        tables = {"survival": response_value("survival", values).T}
         if level is not None:
             low, high = bounds("survival", values, errors, level)
             tables |= {"lower": low.T, "upper": high.T}
@@ -166,7 +166,7 @@ class AssetPredictions(AssetCurves):
             low[rows], high[rows] = self._quantile_bounds(t[rows], values[rows], x, ages, level)
         columns: dict[str, np.ndarray] = {}
         for i, name in enumerate([*["mean"] * mean, *names]):
-            columns[name] = natural_value(curves[i], values[i])
+            columns[name] = response_value(curves[i], values[i])
             columns[f"{name}_lower"], columns[f"{name}_upper"] = low[i], high[i]
         return frame(columns, like=X)
 
@@ -252,5 +252,5 @@ class AssetPredictions(AssetCurves):
         level = check_level(level)
         values, errors = self._curves(("cdf",), t[None], x, ages, level)
         low, high = bounds("cdf", values[0], errors[0], level)
-        columns = {"failure_probability": natural_value("cdf", values[0])}
+        columns = {"failure_probability": response_value("cdf", values[0])}
         return frame(columns | {"lower": low, "upper": high}, like=X)

@@ -33,7 +33,7 @@ class FittedCox:
         """Set the fitted attributes."""
         self._cox = found
         self.__dict__.pop("_tables", None)
-        self.coef_ = np.where(found.climb.aliased, 0.0, found.coef)
+        self.coef_ = np.where(found.maximum.aliased, 0.0, found.coef)
         self.covariance_ = found.covariance
         self._robust, self._groups = self.robust or bool(groups), groups
         if self._robust:
@@ -47,7 +47,7 @@ class FittedCox:
         self.n_iter_ = max(found.n_iter, 1)
         endless = [self.parameter_names_[j] for j in np.flatnonzero(np.isinf(self.coef_))]
         self.converged_ = found.converged and not endless
-        path = found.climb.path
+        path = found.maximum.path
         self.history_ = frame({"log_likelihood": path}).rename_axis(index="iteration")
         if endless:
             remedy = "penalize them" if self.penalty_ else "set penalty > 0"
@@ -57,7 +57,7 @@ class FittedCox:
                 f"failures, at some of their values), or {remedy}"
             )
         elif not found.converged:
-            short = f"{found.climb.decrement:.3g} standard errors short of the maximum"
+            short = f"{found.maximum.decrement:.3g} standard errors short of the maximum"
             cut = found.n_iter >= self.max_iter
             advice = "raise max_iter" if cut else "no step raises the likelihood any further"
             far = outlying_words(x, column_names(self))

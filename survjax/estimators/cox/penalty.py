@@ -104,7 +104,7 @@ def choose_penalty(
     counted = (spread > 0) & (factor > 0)
     everyone = np.arange(x.shape[0])
     null = fit(everyone, 1e8)
-    slope = null.climb.gradient * null.sets.scale / np.where(counted, spread, 1.0)
+    slope = null.maximum.gradient * null.sets.scale / np.where(counted, spread, 1.0)
     grid = penalty_grid(slope, counted.astype(float), weight.sum(), each.l1_ratio)
     fold = _folds(target, x, rows, groups)
     scores = np.zeros((FOLDS, grid.size))
@@ -151,7 +151,7 @@ def refuse_collinear(
     remedy: str = "set penalty > 0",
 ) -> None:
     """Refuse columns that repeat each other, with their names and what to do."""
-    repeated = np.flatnonzero(found.climb.aliased)
+    repeated = np.flatnonzero(found.maximum.aliased)
     if repeated.size:
         groups = [[j, *found.repeats(j).tolist()] for j in repeated.tolist()]
         varying = np.flatnonzero(np.ptp(x, axis=0) > 0).tolist()
@@ -184,14 +184,14 @@ def fit_penalized(
     if free.size:
         alone = fit_cox(target.durations, target.event, x[:, free], **rows)
         refuse_collinear(alone, x[:, free], [names[j] for j in free], "penalize them")
-        endless[free] = alone.climb.infinite
+        endless[free] = alone.maximum.infinite
     found = _fit(target.durations, target.event, x, penalty=penalty, **rows)
     if not endless.any():
         return found
-    end, scale = dataclasses.replace(found.climb, infinite=endless), found.sets.scale
+    end, scale = dataclasses.replace(found.maximum, infinite=endless), found.sets.scale
     covariance = _covariance(end, scale, penalty)
     return dataclasses.replace(
-        found, climb=end, coef=_coefficients(end, scale), covariance=covariance
+        found, maximum=end, coef=_coefficients(end, scale), covariance=covariance
     )
 
 

@@ -15,7 +15,7 @@ from survjax.estimators.frames import curve_frame, frame
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.regression.parameter_table import ParameterTable
 from survjax.nonparametric.product_limit import normal_quantile
-from survjax.prediction.curves import natural_value
+from survjax.prediction.curves import response_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,11 +88,11 @@ class CoxPredictions(FittedCox, ParameterTable):
         for table, rows in self._by_stratum(strata, z.shape[0]):
             found = self._ahead(table, z[rows], ages[rows], t, known_part[rows])
             value[rows], error[rows] = found
-        parts = {"survival": natural_value("survival", value)}
+        parts = {"survival": response_value("survival", value)}
         if level is not None:
             reach = normal_quantile(check_level(level)) * error
-            parts["lower"] = natural_value("survival", value + reach)
-            parts["upper"] = natural_value("survival", value - reach)
+            parts["lower"] = response_value("survival", value + reach)
+            parts["upper"] = response_value("survival", value - reach)
         return curve_frame(parts, t, like=X)
 
     def predict_quantile(
@@ -217,7 +217,7 @@ class CoxPredictions(FittedCox, ParameterTable):
         names = ("failure_probability", "lower", "upper")
         ends = (value, value - reach, value + reach)
         parts = zip(names, ends, strict=True)
-        return frame({name: natural_value("cdf", part) for name, part in parts}, like=X)
+        return frame({name: response_value("cdf", part) for name, part in parts}, like=X)
 
     def _ahead(
         self,

@@ -39,7 +39,7 @@ from survjax.networks.deep_mixture_curves import (
     evaluate_ensemble,
 )
 from survjax.networks.deep_mixture_paths import ensemble_along, ensemble_history_terms
-from survjax.prediction.curves import natural_value
+from survjax.prediction.curves import response_value
 
 
 class DeepWeibullMixture(
@@ -60,7 +60,7 @@ class DeepWeibullMixture(
         What depends on the covariates: any of "scale", "weight" and "shape".
     n_members : int, default 8
         Networks whose distributions are averaged. Each begins with a bootstrap sample of the
-        units, and all stop together: when they best foretell, by the average of those that left
+        units, and all stop together: when they best predict, by the average of those that left
         a unit out, the units left out. One network alone has no bounds.
     n_restarts : int, default 1
         Random beginnings of each; the best by the units left out is kept.
@@ -92,7 +92,7 @@ class DeepWeibullMixture(
     Notes
     -----
     S(t | x) = 1/M \sum_m \sum_k w_mk(x) exp(-(t / scale_mk(x))^shape_mk(x)). Members begin near
-    the mixture of their own sample without covariates and climb the likelihood of
+    the mixture of their own sample without covariates and go up the likelihood of
     `MixtureRegression`, every kind of censoring and late entry included, by stochastic gradients
     (bagging: Breiman 1996; ensembles: Lakshminarayanan, Pritzel and Blundell 2017).
 
@@ -264,7 +264,7 @@ class DeepWeibullMixture(
         tails = np.array([[0.5 - level / 2], [0.5 + level / 2]])
         curves = ("quantile", "quantile")
         low, high = evaluate_ensemble(self._ensemble, curves, tails, x, ages, False)[0]
-        return natural_value("quantile", low), natural_value("quantile", high)
+        return response_value("quantile", low), response_value("quantile", high)
 
     def _memberships(self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
         return ensemble_memberships(self._ensemble, x, ages, failed)[1]

@@ -17,7 +17,7 @@ from survjax.estimators.messages import FitWarning
 from survjax.fitting.coreset import is_plain
 from survjax.fitting.settings import Settings
 from survjax.likelihood.template import Template
-from survjax.prediction.curves import SAME, natural_value
+from survjax.prediction.curves import SAME, response_value
 from survjax.uncertainty.bootstrap import Bootstrap, bootstrap, bootstrap_bounds
 from survjax.uncertainty.delta import rows_needed
 from survjax.uncertainty.modes import bounded, parameter_bounds, profiled
@@ -107,14 +107,14 @@ class Intervals(FittedState):
         else:
             target = Target(t=t, age=ages if ages.any() else None)
             safe = self._searched(curve, target, level, method)
-            low, high = (natural_value(curve, part) for part in safe)
+            low, high = (response_value(curve, part) for part in safe)
             low, high = (high, low) if curve == "survival" else (low, high)
         return _shaped(low, shape), _shaped(high, shape)
 
     def _searched(
         self, curve: str, target: Target, level: float, method: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Profile or bootstrap bounds on the safe scale."""
+        """Profile or bootstrap bounds on the link scale."""
         curve = SAME.get(curve, curve)
         if method == "profile":
             if not hasattr(self, "_rows"):

@@ -18,7 +18,7 @@ from survjax._core.validation import (
 )
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import NotFittedError
-from survjax.prediction.curves import evaluate, natural_value, times_at
+from survjax.prediction.curves import evaluate, response_value, times_at
 from survjax.prediction.remaining_life import prediction_interval
 from survjax.uncertainty.modes import Maxima, bounded
 
@@ -86,7 +86,7 @@ class FittedLifetime:
     def _curve(self, curve: str, t: Any, ages: Any) -> Any:
         t, ages, shape = self._arguments(curve, t, ages)
         values, _ = evaluate(self.lifetime_, None, (curve,), t[None], ages)
-        return _shaped(natural_value(curve, values[0]), shape)
+        return _shaped(response_value(curve, values[0]), shape)
 
     def survival(self, t: Any, *, ages: Any = None) -> Any:
         """P(T > t), or the chance to run t longer having reached `ages`."""
@@ -156,7 +156,7 @@ class FittedLifetime:
         )
         columns: dict[str, np.ndarray] = {}
         for i, name in enumerate(["mean", *names]):
-            columns[name] = natural_value(curves[i], values[i])[back]
+            columns[name] = response_value(curves[i], values[i])[back]
             columns[f"{name}_lower"], columns[f"{name}_upper"] = lower[i][back], upper[i][back]
         return frame(columns, like=given)
 
@@ -215,7 +215,7 @@ class FittedLifetime:
         values, _, lower, upper = bounded(
             self.lifetime_, self.covariance_, self._maxima, ("cdf",), t[None], ages, level
         )
-        chance = natural_value("cdf", values[0])
+        chance = response_value("cdf", values[0])
         columns = {"failure_probability": chance, "lower": lower[0], "upper": upper[0]}
         return frame(columns, like=given)
 

@@ -17,7 +17,7 @@ from survjax.estimators.lifetime.state import FittedState
 from survjax.fitting.history import distinct, path_from, path_values
 from survjax.fitting.settings import Settings
 from survjax.likelihood.template import Template
-from survjax.prediction.curves import natural_value
+from survjax.prediction.curves import response_value
 from survjax.uncertainty.delta import response_errors, rows_needed
 from survjax.uncertainty.modes import bounded
 
@@ -63,7 +63,7 @@ class Report(FittedState):
             `q50`), with `estimate`, `standard_error`, `lower`, `upper` and `bounds`, the method
             that gave them. Standard errors are by the delta method. Bounds of the parameters of
             several components are profile likelihood bounds (computed at the first call), since
-            delta bounds are too short for them; the rest are delta bounds on safe scales.
+            delta bounds are too short for them; the rest are delta bounds on link scales.
         """
         self._check_fitted()
         table, method = self._parameter_bounds(check_level(level), "auto")
@@ -85,7 +85,7 @@ class Report(FittedState):
                 self.lifetime_, self.covariance_, self._maxima, curves, t, np.zeros(1), level
             )
         )
-        life = natural_value("mean", values)
+        life = response_value("mean", values)
         return frame(
             {
                 "estimate": np.concatenate([estimate[first:], life]),

@@ -34,9 +34,9 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
     n_starts : int, default 16
         Starts for each component beyond the first.
     max_iter : int, default 100
-        Newton iterations of each climb.
+        Newton iterations of each start.
     tol : float, default 1e-9
-        Newton decrement at which a climb stops: the distance left, in standard errors.
+        Newton decrement at which an iteration stops: the distance left, in standard errors.
     max_shape : float, default 60
         Steeper components are collapses on single times, not answers.
     min_component_weight : float, default 1.5
@@ -51,7 +51,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
     log_likelihood_, aic_, bic_ : float
         At the optimum; BIC counts units.
     n_iter_ : int
-        Newton iterations of the last climb.
+        Newton iterations of the last iteration.
     converged_ : bool
         Whether the answer is an interior maximum: gradient zero, Hessian negative definite,
         components within the rules above.
@@ -72,7 +72,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
     -----
     S(t) = \sum_k w_k exp(-(t / scale_k)^{shape_k}). The likelihood of a mixture is unbounded (a
     component can collapse on one failure time), so the estimate is the highest interior local
-    maximum. No penalty is added to what is climbed. Only where no interior maximum is found, the
+    maximum. No penalty is added to what is maximized. Only where no interior maximum is found, the
     one with the vanishing penalty of Chen, Tan and Zhang (2008) stands in: `converged_` is False,
     a warning says why, and there are no bounds.
 

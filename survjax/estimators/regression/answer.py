@@ -47,7 +47,7 @@ class RegressionAnswer(ParameterTable, SavedRegression):
     ) -> None:
         """Set the fitted attributes, on the scale of the columns as given.
 
-        `theta` holds all parameters, where some were not free in the last climb.
+        `theta` holds all parameters, where some were not free in the last iteration.
         """
         for name in ("_training", "bootstrap_"):
             self.__dict__.pop(name, None)

@@ -20,7 +20,7 @@ from survjax.estimators.regression.intervals import RegressionIntervals
 from survjax.estimators.regression.penalty_path import choose_penalty
 from survjax.estimators.target import SurvivalRegressor, check_failures, checked_rows
 from survjax.estimators.unnamed_units import warn_of_unnamed_units
-from survjax.fitting.regression.fit import climb, fit
+from survjax.fitting.regression.fit import fit, maximize
 from survjax.likelihood.regression.columns import Columns, collinear
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories, count, row_weights
@@ -138,7 +138,7 @@ class RegressionEstimator(
     def _fit_rows(
         self, rows: Observations, x: np.ndarray, histories: Histories | None = None
     ) -> None:
-        """Check what the data can tell, climb, and keep the answer.
+        """Check what the data can tell, maximize, and keep the answer.
 
         `histories` say which rows are of one unit, where they add up all the same.
         """
@@ -161,7 +161,7 @@ class RegressionEstimator(
         penalty = self._penalty(layout, histories.n_units)
         near, _ = fit(form, layout, rows, x, columns, start, penalty=penalty, tol=1e-3)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
-        found = climb(likelihood, near.theta, self.tol, self.max_iter, penalty)
+        found = maximize(likelihood, near.theta, self.tol, self.max_iter, penalty)
         self._keep(form, layout, columns, found, rows, x, n_units=histories.n_units)
         self._training = Training(form, layout, columns, rows, x, histories, None, penalty)
 

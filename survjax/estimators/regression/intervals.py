@@ -15,7 +15,7 @@ from survjax.estimators.certificate import Certificate
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.messages import FitWarning
 from survjax.likelihood.regression.columns import to_natural
-from survjax.prediction.curves import CURVES, bounds, natural_value
+from survjax.prediction.curves import CURVES, bounds, response_value
 from survjax.uncertainty.delta import normal_quantile, rows_needed
 from survjax.uncertainty.regression import (
     Replicates,
@@ -168,7 +168,7 @@ class RegressionIntervals(AssetCurves):
         finally:
             self._fitted = fitted
         low, high = replicate_bounds(np.array(found), best.ravel(), level)
-        ends = [natural_value(curves[0], end.reshape(t.shape)) for end in (low, high)]
+        ends = [response_value(curves[0], end.reshape(t.shape)) for end in (low, high)]
         return (ends[1], ends[0]) if curves[0] == "survival" else (ends[0], ends[1])
 
     @double_precision

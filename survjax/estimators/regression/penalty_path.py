@@ -14,7 +14,7 @@ from survjax.data.observations import Observations
 from survjax.estimators.covariates import column_names
 from survjax.estimators.frames import frame
 from survjax.fitting.regression.faults import intercepts_of
-from survjax.fitting.regression.fit import climb, likelihood_of
+from survjax.fitting.regression.fit import likelihood_of, maximize
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories, count, row_weights, whole_lives
@@ -83,7 +83,7 @@ class _Problem:
         ratio = self.model.l1_ratio
         for amount in grid * self.n_units:
             penalty = Penalty((1.0 - ratio) * amount * marks, ratio * amount * marks)
-            theta = climb(self.likelihood, theta, 1e-6, self.model.max_iter, penalty).theta
+            theta = maximize(self.likelihood, theta, 1e-6, self.model.max_iter, penalty).theta
             yield theta
 
 
@@ -105,7 +105,7 @@ def choose_penalty(
     if not marks.any() and model._unpenalized_columns().size:
         raise ValueError(NOTHING_TO_CHOOSE)
     held = Penalty(1e8 * whole.n_units * marks, 0 * marks)
-    null = climb(whole.likelihood, start, 1e-6, model.max_iter, held)
+    null = maximize(whole.likelihood, start, 1e-6, model.max_iter, held)
     null_point = np.where(marks > 0, 0.0, null.theta)
     gradient = whole.likelihood(null_point)[1]
     grid = penalty_grid(gradient, marks, whole.n_units, model.l1_ratio)
@@ -115,7 +115,7 @@ def choose_penalty(
         inside = whole.take(np.flatnonzero(fold != k))
         outside = dataclasses.replace(whole.take(np.flatnonzero(fold == k)), component=None)
         scores[k] = [outside.score(theta) for theta in inside.path(grid, marks, null_point)]
-    # A climb that collapsed on single times foretells nothing.
+    # An iteration that collapsed on single times predicts nothing.
     scores = np.where(np.isfinite(scores), scores, -np.inf)
     best = int(np.argmax(scores.mean(axis=0)))
     model.penalty_ = float(grid[best])

@@ -1,1 +1,1 @@
-"""How a regression is fitted: starts, climbs, what a maximum must meet; mixtures of regressions."""
+"""How a regression is fitted: starts, iterations, what a maximum must meet; mixtures."""

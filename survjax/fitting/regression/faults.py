@@ -12,7 +12,7 @@ from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.penalties import RegressionMaximum
 from survjax.optimize import ResultCode
 
-#: How a climb ends at a maximum.
+#: How an iteration ends at a maximum.
 ARRIVED = (ResultCode.CONVERGED, ResultCode.ROUNDING)
 #: A coefficient with a standard error above this, per standard deviation of its column, is open.
 OPEN = 30.0

@@ -25,18 +25,18 @@ from survjax.likelihood.regression.penalties import (
     MAX_STEP,
     Penalty,
     RegressionMaximum,
-    proximal_climb,
+    proximal_maximize,
 )
 from survjax.optimize import ResultCode
-from survjax.optimize.last_step import foretell, step_unseen
+from survjax.optimize.last_step import extrapolated_step, predict_decrement
 from survjax.optimize.newton import NewtonState, advance, init
 
-#: The decrement at which a first climb on a part of the rows stops, one step before the end.
+#: The decrement at which a first iteration on a part of the rows stops, one step before the end.
 NEAR = 3.0
 #: The decrement from which on a step with their Hessian on all rows is not tried.
 FARTHEST = 100.0
 #: Relative change of the Hessian that a last step may bring unseen where a pass takes long.
-STEADY = 1e-6
+HESSIAN_DRIFT = 1e-6
 
 
 def likelihood_of(
@@ -53,23 +53,23 @@ def likelihood_of(
     return Likelihood(form, layout, rows, x, columns, component)
 
 
-def climb(
+def maximize(
     likelihood: Any,
     start: np.ndarray,
     tol: float,
     max_iter: int,
     penalty: Penalty | None = None,
-    steady: float = 0.0,
+    hessian_drift: float = 0.0,
     lost: Callable[[np.ndarray], bool] | None = None,
 ) -> RegressionMaximum:
     """Newton's iterations on the host from a start, with whatever penalty there is.
 
     The last step goes without a pass at its end where it is known to move the Hessian by no more
-    than `steady`, relative to itself. A climb is left, still running, where it is `lost`: where no
-    maximum lies that could be an answer.
+    than `hessian_drift`, relative to itself. An iteration is left, still running, where it is
+    `lost`: where no maximum lies that could be an answer.
     """
     if penalty is not None and penalty.lasso.any():
-        return proximal_climb(likelihood, start, tol, max_iter, penalty)
+        return proximal_maximize(likelihood, start, tol, max_iter, penalty)
     ridge = np.zeros(start.size) if penalty is None else penalty.ridge
     units = step_units(likelihood.form, likelihood.layout, start)
     limits: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "max_step": MAX_STEP}
@@ -85,7 +85,7 @@ def climb(
             state = advance(state, -value, -gradient, -hessian, **limits)
             whole = whole and np.array_equal(state.x, point)
             state, before, whole = _last_step(
-                state, before, whole, (likelihood.n_units, tol, steady)
+                state, before, whole, (likelihood.n_units, tol, hessian_drift)
             )
             if lost is not None and lost(state.x):
                 break
@@ -112,14 +112,14 @@ def _last_step(
     decrement = float(state.decrement)
     promised = 0.5 * decrement**2
     straight = abs(float(state.predicted) - promised) <= 1e-9 * promised
-    foretold, sure = foretell(before, decrement, *rules)
+    expected, sure = predict_decrement(before, decrement, *rules)
     if int(state.code) != ResultCode.RUNNING or not (whole and straight and sure):
         return state, decrement, straight
-    step, share = state.trial - state.x, foretold / decrement
-    value, gradient = step_unseen(state.value, state.gradient, state.hessian, step, share)
+    step, share = state.trial - state.x, expected / decrement
+    value, gradient = extrapolated_step(state.value, state.gradient, state.hessian, step, share)
     arrived: dict[str, Any] = {"x": state.trial, "value": value, "gradient": gradient}
     code = np.asarray(int(ResultCode.CONVERGED))
-    return dataclasses.replace(state, decrement=foretold, code=code, **arrived), foretold, True
+    return dataclasses.replace(state, decrement=expected, code=code, **arrived), expected, True
 
 
 def fit(
@@ -135,7 +135,7 @@ def fit(
     tol: float = 1e-9,
     max_iter: int = 100,
 ) -> tuple[RegressionMaximum, Likelihood | HazardMoments]:
-    """Climb on a part of many rows first, then on all."""
+    """CoxMaximum on a part of many rows first, then on all."""
     plain, many = start, rows.n_rows > 4 * START_ROWS
     likelihood = likelihood_of(form, layout, rows, x, columns, component)
     if penalty is None and form.is_log_linear:
@@ -146,7 +146,7 @@ def fit(
         known = None if component is None else component[part]
         few = likelihood_of(form, layout, rows.take(part), x[part], columns, known)
         share = few.n_units / rows.n_units
-        near = climb(few, start, NEAR, max_iter, penalty and penalty.scaled(share))
+        near = maximize(few, start, NEAR, max_iter, penalty and penalty.scaled(share))
         # A rare kind of unit may be missing among the few, so that they leave its effect open.
         units = step_units(form, layout, near.theta)
         good = not faults(near) and not open_parameters(near, intercepts_of(layout), units).size
@@ -155,10 +155,10 @@ def fit(
             start = near.theta - np.linalg.solve(near.hessian, near.gradient)
             if isinstance(likelihood, HazardMoments):
                 start = _chord_steps(likelihood, start, near.hessian / share, penalty)
-    found = climb(likelihood, start, tol, max_iter, penalty, STEADY if many else 0.0)
+    found = maximize(likelihood, start, tol, max_iter, penalty, HESSIAN_DRIFT if many else 0.0)
     if found.code not in ARRIVED and start is not plain:
         # A row that was not among the few may lie too far out for their answer.
-        other = climb(likelihood, plain, tol, max_iter, penalty)
+        other = maximize(likelihood, plain, tol, max_iter, penalty)
         if other.code in ARRIVED or not found.value >= other.value:
             found = other
     return found, likelihood

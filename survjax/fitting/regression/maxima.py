@@ -14,8 +14,8 @@ from survjax.fitting.local_maxima import (
     Correction,
     Limits,
     LocalMaximum,
-    climb_from,
     in_groups,
+    newton_from,
 )
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.likelihood import Likelihood, Piece, derivatives_of
@@ -49,7 +49,7 @@ def maximize_regression_from(
         units = ravel_parameters(at_the_center(theta).step_units())[0]
         return jnp.repeat(units, np.array(sizes), total_repeat_length=sum(sizes))
 
-    return climb_from(starts, objective, metric, at_the_center, limits, correction)
+    return newton_from(starts, objective, metric, at_the_center, limits, correction)
 
 
 def maxima_from(

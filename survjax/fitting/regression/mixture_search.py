@@ -11,7 +11,7 @@ import numpy as np
 from survjax.data.observations import Observations
 from survjax.fitting.local_maxima import ARRIVED, Correction
 from survjax.fitting.regression.faults import faults, intercepts_of, open_parameters
-from survjax.fitting.regression.fit import climb
+from survjax.fitting.regression.fit import maximize
 from survjax.fitting.regression.maxima import maxima_from
 from survjax.fitting.regression.mixture_starts import Parts, Starts
 from survjax.fitting.search import search
@@ -111,7 +111,7 @@ class MixtureSearch:
     def _on_few(self, starts: np.ndarray) -> list[RegressionMaximum]:
         """Iterations from many starts, side by side on few rows where that can be."""
         if not self.side_by_side:
-            return self._climbs(starts)
+            return self._from_each(starts)
         correction = Correction.none(self.parts.size)
         if self.penalty is not None:
             ridge = self.share * self.penalty.ridge
@@ -129,7 +129,7 @@ class MixtureSearch:
             for end in maxima_from(cast(Likelihood, self.few), starts, self.limits, correction)
         ]
 
-    def _climbs(self, starts: np.ndarray) -> list[RegressionMaximum]:
+    def _from_each(self, starts: np.ndarray) -> list[RegressionMaximum]:
         """Iterations on all rows, one start after the other."""
         if len(starts) > N_OF_HISTORIES:
             values = np.array([self.likelihood(start)[0] for start in starts])
@@ -141,7 +141,7 @@ class MixtureSearch:
             shapes = [theta[at[0]] for at, _ in self.parts.shapes]
             return self.template.n_components > 1 and max(shapes) > float(self.limits.log_shape)
 
-        return [climb(self.likelihood, s, tol, most, self.penalty, lost=lost) for s in starts]
+        return [maximize(self.likelihood, s, tol, most, self.penalty, lost=lost) for s in starts]
 
     def is_good(self, end: RegressionMaximum) -> bool:
         """Whether an iteration ended at an interior maximum."""
@@ -209,7 +209,7 @@ class MixtureSearch:
         plain = np.stack([end.x for end in (without.best, *without.others)][:N_PLAIN])
         best = self._best(plain[np.isfinite(plain).all(axis=1)])
         theta = relabeled(self.parts, best.theta) if in_order else best.theta
-        return best if np.array_equal(theta, best.theta) else self._climbs(theta[None])[0]
+        return best if np.array_equal(theta, best.theta) else self._from_each(theta[None])[0]
 
     def _best(self, plain: np.ndarray) -> RegressionMaximum:
         found: list[Judged] = []
@@ -228,7 +228,7 @@ class MixtureSearch:
             near = [each for each in found[:N_FINALISTS] if self.objective(each.end) >= least]
             near = [each for each in near if each.good] or found[:1]
             self.few, self.share = self.likelihood, 1.0
-            found = self.ranked(self._climbs(np.array([each.end.theta for each in near])))
+            found = self.ranked(self._from_each(np.array([each.end.theta for each in near])))
         return found[0].end
 
     def _around(self, found: list[Judged], rng: np.random.Generator) -> list[Judged]:

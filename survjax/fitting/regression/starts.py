@@ -1,4 +1,4 @@
-"""Where a climb begins: a Weibull, and a line through log times, from moments."""
+"""Where an iteration begins: a Weibull, and a line through log times, from moments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from survjax._core.parallel import sum_over_rows
 from survjax.data.observations import Observations
 from survjax.likelihood.regression.columns import Columns, sample_rows
 
-#: Rows on which the first climb runs where there are many more, and from which its start is taken.
+#: Rows of the first iteration where there are many more, and those its start is taken from.
 START_ROWS, SLOPE_ROWS = 10_000, 2048
 
 

@@ -25,7 +25,7 @@ from survjax.lifetimes import Exponential, Weibull
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout
 
-#: Far from the answer a hazard may leave the range of numbers; a climb turns back there.
+#: Far from the answer a hazard may leave the range of numbers; an iteration turns back there.
 FAR_OUT = np.errstate(over="ignore", invalid="ignore")
 
 

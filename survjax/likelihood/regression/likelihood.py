@@ -1,8 +1,8 @@
 """The likelihood with covariates: derivatives in a few predictors, contracted with X.
 
 Each row's term depends on its covariates through Q linear predictors only. Its derivatives in
-those (`predictor_jet`) have Q and Q^2 entries; gradient and Hessian in all coefficients follow
-by matrix products over blocks of rows, X' diag(h) X for each pair of predictors, so that no
+those (`predictor_derivatives`) have Q and Q^2 entries; gradient and Hessian in all coefficients
+follow by matrix products over blocks of rows, X' diag(h) X for each pair of predictors, so that no
 array is larger than a block times the number of columns.
 """
 
@@ -25,7 +25,7 @@ from survjax.data.observations import Observations
 from survjax.data.truncation_rows import expansion_index, with_truncation_rows
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout, Predictor
-from survjax.likelihood.regression.predictor_derivatives import predictor_jet
+from survjax.likelihood.regression.predictor_derivatives import predictor_derivatives
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.likelihood.rows import shares
 
@@ -67,7 +67,7 @@ def derivatives_of(
         z = (block.x - columns[0]) / columns[1]
         weight = block.rows.weight
         eta = predictors(layout, theta, z)
-        value, first, second = predictor_jet(form, eta, block.rows, block.component)
+        value, first, second = predictor_derivatives(form, eta, block.rows, block.component)
         first, second = weight * first, weight * second
         return jnp.sum(weight * value), *contract(layout, z, first, second)
 

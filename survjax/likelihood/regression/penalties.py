@@ -67,7 +67,7 @@ class RegressionMaximum:
         )
 
 
-def proximal_climb(
+def proximal_maximize(
     likelihood: Any,
     start: np.ndarray,
     tol: float,

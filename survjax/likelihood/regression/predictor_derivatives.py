@@ -21,7 +21,7 @@ from survjax.likelihood.rows import positions_of_sums
 NEVER = -1e300
 
 
-def predictor_jet(
+def predictor_derivatives(
     form: Form, eta: Sequence[Any], rows: Observations, component: Any = None
 ) -> tuple[Any, Any, Any]:
     """Log-likelihood of each row with derivatives in its Q predictors.
@@ -43,29 +43,29 @@ def predictor_jet(
         Before the weights.
     """
     if rows.entry is None and rows.exit is None:
-        return _observed_jet(form, eta, rows, component)
+        return _observed_derivatives(form, eta, rows, component)
     own = dataclasses.replace(rows, entry=None, exit=None)
     seen = truncation_rows(rows.reweighted(jnp.ones_like(rows.log_lower)))
-    found = _observed_jet(form, eta, own, component)
+    found = _observed_derivatives(form, eta, own, component)
     # Known or not of which component a unit is, all of them could have been seen.
-    less = _observed_jet(form, eta, seen, None)
+    less = _observed_derivatives(form, eta, seen, None)
     return jax.tree.map(lambda part, of: part - jnp.where(seen.weight != 0, of, 0.0), found, less)
 
 
-def _observed_jet(
+def _observed_derivatives(
     form: Form, eta: Sequence[Any], rows: Observations, component: Any
 ) -> tuple[Any, Any, Any]:
-    """`predictor_jet` of rows without truncation."""
+    """`predictor_derivatives` of rows without truncation."""
     if form.modifier is None and not form.is_log_linear:
-        return _mixture_jet(form, eta, rows, component)
+        return _mixture_derivatives(form, eta, rows, component)
     if form.is_log_linear:
         stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (1, -1)), form.lifetime(eta))
         value, first, second = _per_component(stack, rows)
         return value[0], first[:, 0], second[:, :, 0]
-    return general_predictor_jet(form, eta, rows)
+    return general_predictor_derivatives(form, eta, rows)
 
 
-def general_predictor_jet(
+def general_predictor_derivatives(
     form: Form, eta: Sequence[Any], rows: Observations
 ) -> tuple[Any, Any, Any]:
     """Any form's jet by forward mode over forward mode, all directions at once."""
@@ -105,7 +105,7 @@ def _symmetric(upper: Sequence[Sequence[Any]]) -> Any:
     )
 
 
-def _mixture_jet(
+def _mixture_derivatives(
     form: Form, eta: Sequence[Any], rows: Observations, component: Any
 ) -> tuple[Any, Any, Any]:
     """Derivatives of the components, mixed."""

@@ -1,4 +1,4 @@
-"""The climb from a plain first guess: a fit's own begins where a search has already been."""
+"""The way from a plain first guess: a fit's own begins where a search has already been."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from survjax.plotting.data import failures
 
 
-def climb_from_guess(model: Any) -> Any:
+def history_from_guess(model: Any) -> Any:
     """The iterations from a plain guess to the fit; the fit's own where it leads elsewhere."""
     own = model.history_
     k = len(model.weights_)
