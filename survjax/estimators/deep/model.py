@@ -277,8 +277,8 @@ class DeepWeibullMixture(
         with np.errstate(invalid="ignore", divide="ignore"):
             away = special.logit(own) - logits
             errors = np.sqrt(np.sum(away**2, axis=0) / (self.n_members - 1))
-        reach = float(special.stdtrit(self.n_members - 1, 0.5 + level / 2))
-        return logits, around(logits, errors, reach)
+        critical = float(special.stdtrit(self.n_members - 1, 0.5 + level / 2))
+        return logits, around(logits, errors, critical)
 
     @double_precision
     def score(
