@@ -46,7 +46,9 @@ def _share(logit: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0.0, -logit))
 
 
-def around(logits: np.ndarray, errors: np.ndarray, critical: float) -> tuple[np.ndarray, np.ndarray]:
+def around(
+    logits: np.ndarray, errors: np.ndarray, critical: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Bounds so many standard errors from logits; an infinite one is its own bound."""
     half = np.where(np.isfinite(logits), critical * errors, 0.0)
     return logits - half, logits + half
