@@ -113,7 +113,7 @@ def check_size(n: Any) -> None:
 
 def check_per_unit(values: Any, n: int, name: str, *, zero: bool = False) -> np.ndarray:
     """Check one time for each of n units; a single number is every unit's."""
-    array = np.asarray(values)
+    array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
     found = check_times(np.full(n, array) if array.ndim == 0 else array, name, zero=zero)
     if found.shape[0] != n:
         raise ValueError(

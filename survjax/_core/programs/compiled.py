@@ -145,13 +145,13 @@ class Program:
                         # A static argument without a name, such as a function of the user's, and
                         # all that it holds would stay in memory.
                         self._found[key] = found
-        if found is self.jitted:
-            return found(*args, **kwargs)
         if type(found) is Draft and found.is_worn:
             with self._lock:
                 if self._found.get(key) is found:
                     self._found[key] = self._make(key, args, kwargs, draft=False)
                 found = self._found.get(key, found)
+        if found is self.jitted:
+            return found(*args, **kwargs)
         return found(*given, **named)
 
     def _make(

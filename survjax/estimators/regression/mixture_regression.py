@@ -92,7 +92,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
     >>> life = np.where(weak, 5.0 * rng.weibull(1.2, 400), 40.0 * rng.weibull(4.0, 400))
     >>> model = MixtureRegression(2, on=["scale"]).fit(load, life * np.exp(-0.3 * load[:, 0]))
     >>> model.membership(load[:3], ages=[1.0, 5.0, 20.0]).shape
-    (3, 2)
+    (3, 6)
     """
 
     _rows_as_units = MIXED
