@@ -27,6 +27,8 @@ TIE_VOID = 1e3
 ROW_SHARE = 1e3
 #: Rounding of a few sums and products, as a share of a number: 16 units in the last place.
 ROUNDING = 16 * np.finfo(float).eps
+#: Times looked at together, so that what is computed of them stays in cache.
+BLOCK = 2**15
 
 
 def rounding_slack(times: np.ndarray) -> np.ndarray:
@@ -86,24 +88,24 @@ def merge_sorted(times: np.ndarray, lengths: np.ndarray | None = None) -> np.nda
     """Do the same to times that are sorted already."""
     if times.size < 2:
         return times
-    size = np.maximum(np.abs(times[1:]), np.finfo(float).tiny)
-    with np.errstate(invalid="ignore"):
-        gaps = np.diff(times) / size
     # No other gaps are ever rounding, and they are few.
-    close = np.flatnonzero((gaps > 0) & (gaps <= TIE_TOLERANCE))
+    close = np.concatenate([_close(times, i) for i in range(0, times.size - 1, BLOCK)])
     if close.size == 0:
         return times
     finite = times[np.isfinite(times)]
     ends = finite[[0, -1]]
     # The ends say how large times are.
     allowed = tolerance(np.append(times[1:][close], ends), ends[1] - ends[0], lengths)[:-2]
-    narrow = gaps[close] * size[close] <= allowed
-    noise = np.unique(gaps[close[narrow]])
-    if noise.size == 0:
+    narrow = times[1:][close] - times[close] <= allowed
+    if not narrow.any():
         return times
-    truly = gaps > 0
-    truly[close[narrow]] = False
-    wider = np.min(gaps, where=truly, initial=np.inf)
+    relative = _relative_gaps(np.stack([times[close], times[1:][close]]))[0]
+    noise = np.unique(relative[narrow])
+    if narrow.all():
+        gaps = _relative_gaps(times)
+        wider = np.min(gaps, where=gaps > TIE_TOLERANCE, initial=np.inf)
+    else:
+        wider = relative[~narrow].min()
     # Some gaps may be narrower for their own size, but wider than what counts as rounding there.
     noise = noise[noise < wider]
     void = np.append(noise[1:], wider)[: noise.size] >= TIE_VOID * noise
@@ -111,7 +113,19 @@ def merge_sorted(times: np.ndarray, lengths: np.ndarray | None = None) -> np.nda
         return times
     limit = noise[void][-1]
     # Infinite ends (no entry, still running) have gaps that are no number: they never merge.
-    apart = ~(gaps <= limit)
+    apart = ~(_relative_gaps(times) <= limit)
     apart[close[~narrow]] = True
     first = np.flatnonzero(np.append(True, apart))
     return np.repeat(times[first], np.diff(np.append(first, times.size)))
+
+
+def _relative_gaps(times: np.ndarray) -> np.ndarray:
+    """Gaps between sorted times along the first axis, relative to the later one."""
+    with np.errstate(invalid="ignore"):
+        return np.diff(times, axis=0) / np.maximum(np.abs(times[1:]), np.finfo(float).tiny)
+
+
+def _close(times: np.ndarray, start: int) -> np.ndarray:
+    """Places of a block of sorted times whose next time may differ by rounding only."""
+    gaps = _relative_gaps(times[start : start + BLOCK + 1])
+    return np.flatnonzero((gaps > 0) & (gaps <= TIE_TOLERANCE)) + start
