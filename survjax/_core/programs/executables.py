@@ -21,7 +21,8 @@ QUICK: dict[str, str | bool] = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": "2",
 }
-#: A draft compiles in a third or a quarter of the time, and runs take some four times as long.
+#: A draft compiles in less than a third of the time, and its runs take up to four times as long
+#: (`python -m tests.benchmarks.drafts`).
 DRAFT: dict[str, str | bool] = {**QUICK, "xla_backend_optimization_level": "0"}
 #: Arguments of more numbers than this make runs that are too long for a draft.
 SMALL = 2**14
