@@ -206,13 +206,13 @@ def test_no_source_file_is_longer_than_400_lines():
 # `python -m tests.counts` prints these lines, and `python -m tests.counts files` the places.
 MOST = {
     "files over 300 lines": 0,
-    "functions over 60 lines": 1,
+    "functions over 60 lines": 0,
     "folders over 12 files": 0,
     "imports of another package's private module": 0,
     "tests on a model's class": 17,
     "arithmetic on positions of parameters": 56,
     "bare Any, percent of annotations": 20.4,
-    "lines of the package": 36615,
+    "lines of the package": 36656,
 }
 
 

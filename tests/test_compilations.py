@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from survjax import AcceleratedLifetime, FitWarning, WeibullMixture
-from survjax._core.programs import executables
 from survjax.baselines import LinearRegression, LogisticRegression
 
 EVENT = "/jax/core/compile/jaxpr_to_mlir_module_duration"
@@ -26,12 +25,9 @@ class Compilations:
 @pytest.fixture(scope="module")
 def compilations():
     counter = Compilations()
-    with pytest.MonkeyPatch.context() as patch:
-        # Drafts that have run for long are compiled anew: that is no new kind of arguments.
-        patch.setattr(executables, "WORTH", np.inf)
-        jax.monitoring.register_event_duration_secs_listener(counter)
-        yield counter
-        jax.monitoring.unregister_event_duration_listener(counter)
+    jax.monitoring.register_event_duration_secs_listener(counter)
+    yield counter
+    jax.monitoring.unregister_event_duration_listener(counter)
 
 
 def lives(n, seed=0):

@@ -112,21 +112,7 @@ def train(
     parameters = jax.vmap(lambda k, g: network.init(k, n_inputs, *g))(keys, more)
     own = 0 if table.weight.ndim == 2 else None
 
-    def batch_loss(parameters: Any, part: Any, weight: Any) -> Any:
-        losses = part.values(loss, network, parameters)
-        # Where a weight is zero, so is its share of the gradient, whatever the loss is.
-        losses = jnp.where(weight > 0, losses, 0.0)
-        return losses @ weight / jnp.maximum(weight.sum(), 1.0)
-
-    def step(parameters: Any, inner: Any, *part: Any) -> tuple[Any, Any]:
-        value, gradient = jax.value_and_grad(batch_loss)(parameters, *part)
-        updates, inner = apply_optimizer(
-            optimizer, gradient, inner, parameters, value, lambda p: batch_loss(p, *part)
-        )
-        factor = 1.0 if rate is None else -rate
-        return jax.tree.map(
-            lambda p, u: (p + factor * u).astype(p.dtype), parameters, updates
-        ), inner
+    step = _steps(network, loss, optimizer, rate)
 
     def one_epoch(key: Any, parameters: Any, inner: Any) -> tuple[Any, Any]:
         steps, part_of = table.batches(key, batch)
@@ -138,23 +124,7 @@ def train(
 
         return lax.scan(body, (parameters, inner), jnp.arange(steps))[0]
 
-    def measure(parameters: Any) -> tuple[dict[str, Any], Any]:
-        """What is noted of all restarts, and what says which epoch is better."""
-        rows = jax.vmap(lambda p: table.values(summary, network, p))(parameters)
-        found = _means(rows, table.weight)
-        watched = {}
-        if table.held is not None:
-            watched = _means(rows, table.held)
-        elif validation is not None:
-            held_out = jax.vmap(lambda p: validation.values(summary, network, p))(parameters)
-            watched = _means(held_out, validation.weight)
-        goal = watched.get("objective", found["objective"])
-        if table.held is not None:
-            together = _average_objective(rows["objective"], table.held)
-            goal = jnp.where(jnp.isfinite(goal), together, jnp.inf)
-        found |= {f"validation_{name}": value for name, value in watched.items()}
-        vectors = jax.vmap(lambda p: ravel_pytree(p)[0])(parameters)
-        return found | ({"parameters": vectors} if vectors.shape[1] <= FEW else {}), goal
+    measure = _measures(network, summary, table, validation)
 
     def body(state: _Epochs) -> _Epochs:
         found, goal = measure(state.parameters)
@@ -187,6 +157,55 @@ def train(
     first = _Epochs(parameters, inner, parameters, score, never, never, empty, 0)
     end = lax.while_loop(running, body, first)
     return Trained(end.best, end.best_score, end.best_epoch, end.measured, end.epoch)
+
+
+def _steps(
+    network: Any, loss: Callable[..., Any], optimizer: Any, rate: Any
+) -> Callable[..., tuple[Any, Any]]:
+    """A step of one network on a batch, from parameters and the optimizer's state to new ones."""
+
+    def batch_loss(parameters: Any, part: Any, weight: Any) -> Any:
+        losses = part.values(loss, network, parameters)
+        # Where a weight is zero, so is its share of the gradient, whatever the loss is.
+        losses = jnp.where(weight > 0, losses, 0.0)
+        return losses @ weight / jnp.maximum(weight.sum(), 1.0)
+
+    def step(parameters: Any, inner: Any, *part: Any) -> tuple[Any, Any]:
+        value, gradient = jax.value_and_grad(batch_loss)(parameters, *part)
+        updates, inner = apply_optimizer(
+            optimizer, gradient, inner, parameters, value, lambda p: batch_loss(p, *part)
+        )
+        factor = 1.0 if rate is None else -rate
+        return jax.tree.map(
+            lambda p, u: (p + factor * u).astype(p.dtype), parameters, updates
+        ), inner
+
+    return step
+
+
+def _measures(
+    network: Any, summary: Callable[..., Any], table: Table | UnitTable, validation: Table | None
+) -> Callable[[Any], tuple[dict[str, Any], Any]]:
+    """What is noted of all restarts in an epoch, and what says which epoch is better."""
+
+    def measure(parameters: Any) -> tuple[dict[str, Any], Any]:
+        rows = jax.vmap(lambda p: table.values(summary, network, p))(parameters)
+        found = _means(rows, table.weight)
+        watched = {}
+        if table.held is not None:
+            watched = _means(rows, table.held)
+        elif validation is not None:
+            held_out = jax.vmap(lambda p: validation.values(summary, network, p))(parameters)
+            watched = _means(held_out, validation.weight)
+        goal = watched.get("objective", found["objective"])
+        if table.held is not None:
+            together = _average_objective(rows["objective"], table.held)
+            goal = jnp.where(jnp.isfinite(goal), together, jnp.inf)
+        found |= {f"validation_{name}": value for name, value in watched.items()}
+        vectors = jax.vmap(lambda p: ravel_pytree(p)[0])(parameters)
+        return found | ({"parameters": vectors} if vectors.shape[1] <= FEW else {}), goal
+
+    return measure
 
 
 def _means(rows: dict[str, Any], weight: Any) -> dict[str, Any]:

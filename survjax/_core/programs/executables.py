@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -30,6 +31,22 @@ SMALL = 2**14
 WORTH = 0.3
 
 
+_without_drafts = contextvars.ContextVar("without_drafts", default=False)
+
+
+@contextlib.contextmanager
+def without_drafts() -> Iterator[None]:
+    """Run well compiled programs only, so that no digit depends on what has run before.
+
+    For what makes differences of rounding large, such as the training of networks.
+    """
+    token = _without_drafts.set(True)
+    try:
+        yield
+    finally:
+        _without_drafts.reset(token)
+
+
 class Draft:
     """A program compiled in a hurry, and how long it has run.
 
@@ -44,7 +61,7 @@ class Draft:
     @property
     def is_worn(self) -> bool:
         """Whether a well compiled program should take its place."""
-        return self._spent > WORTH
+        return self._spent > WORTH or _without_drafts.get()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         begin = time.perf_counter()
@@ -55,7 +72,8 @@ class Draft:
 
 def may_be_draft(shapes: Iterable[tuple[int, ...]]) -> bool:
     """Whether a program for arguments of such shapes begins as a draft."""
-    return jax.default_backend() == "cpu" and sum(map(math.prod, shapes)) <= SMALL
+    small = sum(map(math.prod, shapes)) <= SMALL
+    return small and jax.default_backend() == "cpu" and not _without_drafts.get()
 
 
 def compile_quickly(lowered: jax.stages.Lowered, draft: bool = False) -> jax.stages.Compiled:

@@ -9,6 +9,7 @@ from scipy import special
 from sklearn.base import BaseEstimator
 
 from survjax._core.precision import double_precision
+from survjax._core.programs import without_drafts
 from survjax.data.observations import Observations
 from survjax.estimators.assets.memberships import AssetMemberships
 from survjax.estimators.assets.paths import PathPredictions
@@ -161,6 +162,7 @@ class DeepWeibullMixture(
         return tags
 
     @double_precision
+    @without_drafts()
     @all_or_nothing
     def fit(
         self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None

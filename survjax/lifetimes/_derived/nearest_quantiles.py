@@ -25,7 +25,7 @@ def nearest_quantiles(lifetime: Lifetime, shares: Any, times: Any) -> Lifetime:
 
 
 @program
-def _nearest(lifetime: Lifetime, starts: Any, goal: Any, at: Any) -> Any:
+def _nearest(lifetime: Lifetime, starts: jax.Array, goal: jax.Array, at: jax.Array) -> jax.Array:
     """Parameters (p,) whose logs of hazards at some times are nearest to a goal, by Newton."""
     unravel = ravel_parameters(lifetime)[1]
 
