@@ -134,7 +134,7 @@ def test_steps_with_a_hessian_that_misleads_are_not_taken():
     form, layout, theta = model("weibull")
     x, rows = data(400)
     likelihood = HazardMoments(form, layout, rows, x, Columns.of(x, rows.weight))
-    near = fit.maximum(likelihood, theta, 1e-9, 100).theta + 0.01
+    near = fit.maximize(likelihood, theta, 1e-9, 100).theta + 0.01
     hessian, steps = likelihood(near)[2], fit._chord_steps
     assert likelihood(steps(likelihood, near, 1.2 * hessian, None))[0] > likelihood(near)[0]
     for wrong in (0.3 * hessian, -hessian, np.full_like(hessian, np.nan)):
