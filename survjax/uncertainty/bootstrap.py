@@ -252,14 +252,33 @@ def bootstrap_bounds(
     variance = np.einsum("mp,mp->m", influence, slopes)
     moving = variance > 0
     acceleration = np.where(moving, third / np.where(moving, variance, 1.0) ** 1.5 / 6.0, 0.0)
+    if corrected:
+        return replicate_bounds(found, values, level, acceleration)
+    nothing = np.zeros_like(values)
+    low, high = (percentile(found, nothing, nothing, z) for z in _ends(level))
+    return np.fmin(low, values), np.fmax(high, values)
+
+
+def replicate_bounds(
+    found: np.ndarray, values: np.ndarray, level: float, acceleration: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentiles (m,) of replicates (B, m) around estimates (m,), corrected for their bias.
+
+    The bias is read off the share of replicates below the estimate (Efron 1987); without an
+    acceleration (m,) there is none.
+    """
     below = np.mean(found < values, axis=0) + 0.5 * np.mean(found == values, axis=0)
     n = len(found)
     z0 = np.array([NormalDist().inv_cdf(float(np.clip(b, 0.5 / n, 1.0 - 0.5 / n))) for b in below])
+    a = np.zeros_like(z0) if acceleration is None else acceleration
+    low, high = (percentile(found, z0, a, z) for z in _ends(level))
+    return low, high
+
+
+def _ends(level: float) -> tuple[float, float]:
+    """Normal quantiles of both ends of an interval."""
     z = normal_quantile(level)
-    if not corrected:
-        z0, acceleration = np.zeros_like(z0), np.zeros_like(z0)
-    low, high = (percentile(found, z0, acceleration, side * z) for side in (-1.0, 1.0))
-    return (low, high) if corrected else (np.fmin(low, values), np.fmax(high, values))
+    return -z, z
 
 
 def percentile(found: np.ndarray, z0: np.ndarray, a: np.ndarray, z: float) -> np.ndarray:

@@ -54,17 +54,16 @@ def profile_parameters(
     def at(points: np.ndarray) -> list[Parts]:
         return [(end.value, end.gradient, end.hessian) for end in on_few.at(points)]
 
-    def quantities(point: np.ndarray) -> list[Parts]:
-        found = template.link_derivatives(point)
-        return [tuple(part[i] for part in found) for i in index]
+    def quantity(point: np.ndarray, i: int) -> Parts:
+        return tuple(part[index[i]] for part in template.link_derivatives(point))
 
     steep = steepness(lifetime, rows.n_units)
-    return profile_quantities(at, quantities, x, values, errors, goal, tilt=tilt, steep=steep)
+    return profile_quantities(at, quantity, x, values, errors, goal, tilt=tilt, steep=steep)
 
 
 def profile_quantities(
     at: Callable[[np.ndarray], list[Parts]],
-    quantities: Callable[[np.ndarray], list[Parts]],
+    quantity: Callable[[np.ndarray, int], Parts],
     x: np.ndarray,
     values: np.ndarray,
     errors: np.ndarray,
@@ -79,8 +78,8 @@ def profile_quantities(
     ----------
     at : callable
         Value, gradient and Hessian of the log-likelihood at each of several points (B, p).
-    quantities : callable
-        Value, gradient and Hessian of each quantity at a point (p,).
+    quantity : callable
+        Value, gradient and Hessian at a point (p,) of the quantity of a number.
     x : array of shape (p,)
         The maximum.
     values, errors, goal
@@ -106,7 +105,7 @@ def profile_quantities(
             for j, trial, part in zip(running, trials, at(trials), strict=True):
                 i, problem, search = searches[j]
                 held = steadied(part, trial - x, tilt, steep)
-                search = newton_iteration(search, (held, quantities(trial)[i]), problem)
+                search = newton_iteration(search, (held, quantity(trial, i)), problem)
                 if search.newton.code != int(ResultCode.RUNNING):
                     search = walk(search, problem)
                 searches[j] = i, problem, search

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,6 @@ from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.regression.penalties import Penalty
-from survjax.uncertainty.bootstrap import percentile
 from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.profile_parameters import profile_quantities
 
@@ -114,22 +112,6 @@ def replicates(
     return Replicates(found, n_replicates, n_replicates - len(kept))
 
 
-def replicate_bounds(
-    found: np.ndarray, values: np.ndarray, level: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bias-corrected percentiles (m,) of replicates (B, m) around estimates (m,).
-
-    The bias is read off the share of replicates below the estimate (Efron 1987, section 3).
-    """
-    below = np.mean(found < values, axis=0) + 0.5 * np.mean(found == values, axis=0)
-    n = len(found)
-    normal = NormalDist()
-    bias = np.array([normal.inv_cdf(float(np.clip(b, 0.5 / n, 1.0 - 0.5 / n))) for b in below])
-    z, straight = normal_quantile(level), np.zeros_like(bias)
-    low, high = (percentile(found, bias, straight, side * z) for side in (-1.0, 1.0))
-    return low, high
-
-
 def profiled_parameters(
     training: Training, theta: np.ndarray, covariance: np.ndarray, n_units: float, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +144,7 @@ def profiled_parameters(
             start += len(item.columns)
     low, high = profile_quantities(
         lambda points: [likelihood(point) for point in points],
-        lambda point: [(slope @ point, slope, flat) for slope in slopes],
+        lambda point, i: (slopes[i] @ point, slopes[i], flat),
         theta,
         slopes @ theta,
         errors,
