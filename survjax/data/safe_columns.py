@@ -32,9 +32,14 @@ def safe_columns(
     positive = lower if interval is None else np.where(lower > 0, lower, 1.0)
     if interval is not None and upper is not None:
         # Other rows get an end at which both branches are finite, here and in derivatives.
-        upper = np.where(interval, upper, 2.0 * np.minimum(positive, LARGEST / 4))
+        upper = np.where(interval, upper, end_of_no_interval(positive))
         interval = interval.astype(np.float64)
     if entry is not None and exit is None and not entry.any():
         entry = None
     safe = lower, np.log(positive), exact.astype(np.float64), weight
     return *safe, upper, interval, entry, exit
+
+
+def end_of_no_interval(lower: np.ndarray) -> np.ndarray:
+    """An upper end for rows that are no intervals, at which formulas of intervals are finite."""
+    return 2.0 * np.minimum(lower, LARGEST / 4)

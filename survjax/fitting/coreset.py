@@ -1,4 +1,4 @@
-"""Small weighted stand-ins for large data, on which starts are chosen and ranked."""
+"""Coresets: few weighted rows that stand for many, on which starts are chosen and ranked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from survjax.data.observations import Observations
-from survjax.data.safe_columns import LARGEST
+from survjax.data.safe_columns import LARGEST, end_of_no_interval
 
 #: Rows on which all starts go to a local maximum, and on which the best few are ranked.
 SEARCH_ROWS, RANK_ROWS = 128, 2048
@@ -78,9 +78,8 @@ def joined(plain: Observations, intervals: Observations) -> Observations:
     """Rows without intervals and rows of intervals, one after the other."""
     if plain.n_rows == 0:
         return intervals
-    ends = dataclasses.replace(
-        plain, upper=2.0 * np.minimum(plain.lower, LARGEST / 4), interval=np.zeros(plain.n_rows)
-    )
+    upper, interval = end_of_no_interval(plain.lower), np.zeros(plain.n_rows)
+    ends = dataclasses.replace(plain, upper=upper, interval=interval)
     columns = (f.name for f in dataclasses.fields(ends))
     both = ((name, getattr(ends, name), getattr(intervals, name)) for name in columns)
     return Observations(
