@@ -14,4 +14,5 @@ def users_level() -> int:
 
 
 def _ours(module: str) -> bool:
-    return module.partition(".")[0] == "survjax"
+    """Whether a module is survjax's, or the one that calls what a context manager decorates."""
+    return module.partition(".")[0] in {"survjax", "contextlib"}
