@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from survjax._core.callers import users_level
 from survjax._core.validation import check_count as check_count
 from survjax._core.validation import check_positive as check_positive
+from survjax.estimators.frames import parameter_frame
 from survjax.estimators.messages import FitWarning
 from survjax.networks.training import FEW as FEW
 from survjax.optimize import Solution
@@ -113,8 +114,9 @@ class Coefficients:
         Returns
         -------
         DataFrame
-            Index: parameter; columns: estimate, standard_error, lower, upper, p_value (of zero,
-            by the normal distribution, or Student's for a linear regression).
+            One row a parameter; columns estimate, standard_error, lower, upper, bounds, z (the
+            estimate over its error), p_value (of zero, by the normal distribution, or Student's
+            for a linear regression) and ratio, the exponential of the estimate.
         """
         check_is_fitted(self)
         if not 0.0 < level < 1.0:
@@ -122,18 +124,16 @@ class Coefficients:
         reference = self._reference()
         error = self.standard_errors_
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.abs(self.parameters_) / error
-        reach = reference.ppf(0.5 + level / 2) * error
-        return pd.DataFrame(
-            {
-                "estimate": self.parameters_,
-                "standard_error": error,
-                "lower": self.parameters_ - reach,
-                "upper": self.parameters_ + reach,
-                "p_value": 2 * reference.sf(ratio),
-            },
-            index=pd.Index(self.parameter_names_, name="parameter"),
+            score = self.parameters_ / error
+        width = reference.ppf(0.5 + level / 2) * error
+        with np.errstate(over="ignore"):
+            ratio = np.exp(self.parameters_)
+        tests = {"z": score, "p_value": 2 * reference.sf(np.abs(score)), "ratio": ratio}
+        bounds = self.parameters_ - width, self.parameters_ + width
+        table = parameter_frame(
+            self.parameter_names_, self.parameters_, error, *bounds, "delta", tests
         )
+        return table.rename_axis("parameter")
 
     def at_iteration(self, iteration: int) -> Self:
         """Give the model as it was at one iteration of its fit.

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 
 from survjax.fitting.interior import smallest_eigenvalue, unit_information
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.search import Maximum
-from survjax.likelihood.regression.penalties import RegressionMaximum
 from survjax.optimize import MESSAGES, ResultCode
 
 
@@ -64,9 +64,7 @@ def certify(found: Maximum, hessian: np.ndarray, n_units: float) -> Certificate:
     )
 
 
-def certify_regression(
-    found: RegressionMaximum, words: tuple[str, ...], n_units: float
-) -> Certificate:
+def certify_regression(found: LocalMaximum, words: tuple[str, ...], n_units: float) -> Certificate:
     """The evidence on a maximum, as for every other fit."""
     information, smallest = -found.hessian, np.nan
     diagonal = np.diag(information)

@@ -35,3 +35,28 @@ def curve_frame(tables: dict[str, np.ndarray], times: np.ndarray, like: Any = No
 
         found.columns = pd.MultiIndex.from_tuples(columns)
     return found
+
+
+def parameter_frame(
+    names: Any,
+    estimate: np.ndarray,
+    error: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    bounds: Any,
+    tests: dict[str, Any] | None = None,
+) -> pd.DataFrame:
+    """The table of a model's parameters (m,): `summary` of every estimator has these columns.
+
+    `tests` may hold `z`, `p_value` and `ratio`; each is NaN where nothing is tested.
+    """
+    columns = {
+        "estimate": estimate,
+        "standard_error": error,
+        "lower": lower,
+        "upper": upper,
+        "bounds": bounds,
+        **dict.fromkeys(("z", "p_value", "ratio"), np.nan),
+        **(tests or {}),
+    }
+    return frame(columns, names=list(names))

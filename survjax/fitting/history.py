@@ -9,7 +9,7 @@ from survjax.data.truncation_rows import with_truncation_rows
 from survjax.fitting.coreset import WHOLE_ROWS, coresets
 from survjax.fitting.local_maxima import Maximizer
 from survjax.fitting.settings import Settings
-from survjax.fitting.surrogate import maximize_on_all_rows
+from survjax.fitting.surrogate import maximum_of_template
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.template import Template
 
@@ -30,7 +30,7 @@ def path_from(
         points.append(np.asarray(end.path))
     if rows is not middle and end is not None:
         objective = Objective(template, rows)
-        last = maximize_on_all_rows(objective, on_middle, end, limits, rows.n_units)
+        last = maximum_of_template(objective, on_middle, end, limits, rows.n_units)
         points.append(np.asarray(last.x)[None])
     return np.concatenate(points)
 

@@ -66,6 +66,11 @@ class LocalMaximum:
     n_agreeing: int = 1
     path: np.ndarray | None = None
 
+    def restricted(self, kept: np.ndarray) -> LocalMaximum:
+        """The same maximum in some of its parameters."""
+        own = {"x": self.x[kept], "gradient": self.gradient[kept]}
+        return dataclasses.replace(self, hessian=self.hessian[np.ix_(kept, kept)], **own)
+
 
 @pytree
 class Limits:

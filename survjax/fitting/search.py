@@ -21,7 +21,7 @@ from survjax.fitting.ranking import Ranking
 from survjax.fitting.scan_statistic import ScanStatistic, without_each
 from survjax.fitting.settings import ROUGH, Settings
 from survjax.fitting.starts import different, expectation_maximization, guesses, weibull_start
-from survjax.fitting.surrogate import maximize_on_all_rows
+from survjax.fitting.surrogate import maximum_of_template
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.template import Template
 from survjax.likelihood.weibulls import as_weibulls, from_weibulls, weibull_template
@@ -69,7 +69,7 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
         objective = Objective(template, rows)
         finalists = run.ranking.candidates(found, N_FINALISTS, MARGIN + blur(middle))
         found = [
-            maximize_on_all_rows(objective, run.on_middle, c, run.limits, rows.n_units)
+            maximum_of_template(objective, run.on_middle, c, run.limits, rows.n_units)
             for c in finalists
         ]
         return run.summary(found, objective)

@@ -9,6 +9,8 @@ few rows misjudge. How much, the Hessians at that point tell.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -27,8 +29,6 @@ from survjax.optimize import ResultCode
 from survjax.optimize.last_step import SAFETY
 from survjax.optimize.newton import advance, init
 
-__all__ = ["maximize_on_all_rows"]
-
 #: A square that divides without overflow.
 TINY = 1e-200
 #: What may be wrong with the Hessian, relative to itself.
@@ -37,34 +37,77 @@ HESSIAN_TOLERANCE = 1e-6
 MOST_EVALUATIONS = 20
 
 
-def maximize_on_all_rows(
-    objective: Objective, few: Maximizer, start: LocalMaximum, limits: Limits, n_units: float
-) -> LocalMaximum:
-    """Go from a maximum on few rows to that on all, with the help of the few.
+class FewRows(Protocol):
+    """Few rows that stand for all of them: they have as many units."""
 
-    The decrement of the answer is what the few rows may have misjudged, if that is more. Where
-    the few rows lead nowhere better, Newton's method goes on from the best point without them.
+    def at(self, x: np.ndarray) -> Derivatives:
+        """Value, gradient and Hessian at x (p,)."""
+
+    def maximum(self, x: np.ndarray, correction: Correction) -> LocalMaximum:
+        """The local maximum nearest to x (p,), of their likelihood with a correction."""
+
+
+def maximize_on_all_rows(
+    objective: Callable[[np.ndarray], Derivatives],
+    few: FewRows,
+    start: np.ndarray,
+    tol: float,
+    n_units: float,
+) -> tuple[LocalMaximum | None, np.ndarray, int]:
+    """Go from a point (p,) near a maximum to that on all rows, with the help of few.
+
+    Returns the maximum, the best point that was looked at, and how often all rows were. The
+    decrement of the answer is what the few rows may have misjudged, if that is more. None where the
+    few rows lead nowhere better: Newton's method may go on from the best point without them.
     """
-    x, point, best, n_evaluations = start.x, start.x, -np.inf, 0
-    end = None
+    x, point, best, n_evaluations = start, start, -np.inf, 0
+    path = []
     while n_evaluations < MOST_EVALUATIONS:
         exact = objective(x)
         n_evaluations += 1
         if not (np.isfinite(exact[2]).all() and exact[0] > best):
             break
         point, best = x, exact[0]
-        correction = _lacking(few, x, exact)
-        there = few(x[None], limits, correction)[0]
+        correction = _lacking(few.at(x), x, exact)
+        there = few.maximum(x, correction)
         if there.code not in ARRIVED:
             break
         left, wrong = _misjudged(correction, exact, there, n_units)
-        if SAFETY * left <= float(limits.tol) and SAFETY * wrong <= HESSIAN_TOLERANCE:
-            end = dataclasses.replace(there, decrement=max(there.decrement, left))
-            break
         x = there.x
+        path.append(x[None] if there.path is None else there.path)
+        if SAFETY * left <= tol and SAFETY * wrong <= HESSIAN_TOLERANCE:
+            found = {"decrement": max(there.decrement, left), "path": np.concatenate(path)}
+            return dataclasses.replace(there, **found), x, n_evaluations
+    return None, point, n_evaluations
+
+
+@dataclasses.dataclass(frozen=True)
+class _OfTemplate:
+    """The few rows of a model without covariates."""
+
+    maximizer: Maximizer
+    limits: Limits
+
+    def at(self, x: np.ndarray) -> Derivatives:
+        seen = self.maximizer.at(x[None])[0]
+        return seen.value, seen.gradient, seen.hessian
+
+    def maximum(self, x: np.ndarray, correction: Correction) -> LocalMaximum:
+        return self.maximizer(x[None], self.limits, correction)[0]
+
+
+def maximum_of_template(
+    objective: Objective, few: Maximizer, start: LocalMaximum, limits: Limits, n_units: float
+) -> LocalMaximum:
+    """Go from a maximum of a model without covariates on few rows to that on all."""
+    end, point, n_evaluations = maximize_on_all_rows(
+        objective, _OfTemplate(few, limits), start.x, float(limits.tol), n_units
+    )
     if end is None:
         end = _without_help(objective, few.template, point, limits)
-    path = end.path if start.path is None or end.path is None else _joined(start.path, end.path)
+    path = end.path
+    if start.path is not None and path is not None:
+        path = np.concatenate([start.path, path])
     return dataclasses.replace(
         end,
         n_iter=n_evaluations + end.n_iter,
@@ -100,20 +143,14 @@ def _without_help(
     )
 
 
-def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Two paths, one after the other."""
-    return np.concatenate([first, second])
-
-
-def _lacking(few: Maximizer, x: np.ndarray, exact: Derivatives) -> Correction:
+def _lacking(seen: Derivatives, x: np.ndarray, exact: Derivatives) -> Correction:
     """What the few rows lack around x, to second order."""
-    seen = few.at(x[None])[0]
     return dataclasses.replace(
         Correction.none(x.size),
         point=x,
-        value=np.float64(exact[0] - seen.value),
-        gradient=exact[1] - seen.gradient,
-        hessian=exact[2] - seen.hessian,
+        value=np.float64(exact[0] - seen[0]),
+        gradient=exact[1] - seen[1],
+        hessian=exact[2] - seen[2],
     )
 
 

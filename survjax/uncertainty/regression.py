@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy as np
 from survjax.data.observations import Observations
 from survjax.fitting.regression.faults import ARRIVED, faults
 from survjax.fitting.regression.fit import likelihood_of, maximize
+from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
-from survjax.likelihood.regression.penalties import Penalty
 from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.profile_parameters import profile_quantities
 
@@ -32,6 +33,9 @@ class Training(NamedTuple):
         What the coefficients paid, or None.
     bound : bool
         Whether rows of one unit depend on each other: hazards that are proportional add up.
+    refit : callable, optional
+        From rows with other weights to a fit's vector (P,), or None where there is no maximum: of
+        what is fitted in more than one step.
     """
 
     form: Form
@@ -43,6 +47,7 @@ class Training(NamedTuple):
     component: np.ndarray | None = None
     penalty: Penalty | None = None
     bound: bool = True
+    refit: Callable[[Observations], np.ndarray | None] | None = None
 
     @property
     def weight(self) -> np.ndarray:
@@ -51,18 +56,22 @@ class Training(NamedTuple):
 
     def likelihood(self, times: np.ndarray | None = None) -> Any:
         """The log-likelihood, each unit as many times as asked."""
-        form, layout, columns, rows, x, histories, component, _, bound = self
+        form, layout, columns, _, x, histories, component, _, bound, _ = self
         if histories is not None and bound:
             if times is not None:
                 histories = dataclasses.replace(histories, weight=histories.weight * times)
             return HistoryLikelihood(form, layout, histories, x, columns, component)
-        if times is not None:
-            if histories is not None:
-                of_rows = np.empty(rows.n_rows)
-                of_rows[histories.order] = times[histories.unit]
-                times = of_rows
-            rows = rows.reweighted(rows.weight * times)
+        rows = self.rows if times is None else self.drawn_rows(times)
         return likelihood_of(form, layout, rows, x, columns, component)
+
+    def drawn_rows(self, times: np.ndarray) -> Observations:
+        """The rows, those of each unit as many times as asked."""
+        rows, histories = self.rows, self.histories
+        if histories is not None:
+            of_rows = np.empty(rows.n_rows)
+            of_rows[histories.order] = times[histories.unit]
+            times = of_rows
+        return rows.reweighted(rows.weight * times)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +101,7 @@ def replicates(
     tol: float,
     max_iter: int,
 ) -> Replicates:
-    """Refit units drawn with replacement, each time from the estimate.
+    """Refit units drawn with replacement, each time from the estimate where that is one step.
 
     A weight is a count, so that units of weight w are drawn w times as often; `least` is the
     smallest eigenvalue of a proper maximum's information.
@@ -104,10 +113,14 @@ def replicates(
     kept = []
     for _ in range(n_replicates):
         times = rng.multinomial(round(total), share) / counted
+        if training.refit is not None:
+            point = training.refit(training.drawn_rows(times))
+            kept += [] if point is None else [change @ point]
+            continue
         end = maximize(training.likelihood(times), theta, tol, max_iter, training.penalty)
-        free = end.theta != 0 if training.penalty is not None else np.ones(theta.size, bool)
+        free = end.x != 0 if training.penalty is not None else np.ones(theta.size, bool)
         if end.code in ARRIVED and not faults(end.restricted(np.flatnonzero(free)), least):
-            kept.append(change @ end.theta)
+            kept.append(change @ end.x)
     found = np.array(kept).reshape(-1, theta.size)
     return Replicates(found, n_replicates, n_replicates - len(kept))
 

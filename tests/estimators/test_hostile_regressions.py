@@ -17,8 +17,8 @@ from survjax import (
     WeibullMixture,
     survival_target,
 )
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import open_parameters
-from survjax.likelihood.regression.penalties import RegressionMaximum
 
 
 @pytest.fixture(scope="module")
@@ -308,5 +308,5 @@ def test_a_parameter_with_next_to_no_curvature_is_open():
     # Its curvature was taken for rounding beside that of the others, and its error for none.
     curvature = np.array([1000.0, 1e-13, 900.0])
     zero = np.zeros(3)
-    found = RegressionMaximum(zero, 0.0, zero, -np.diag(curvature), 0.0, 3, 0)
+    found = LocalMaximum(zero, 0.0, zero, -np.diag(curvature), 0.0, 3, 0)
     assert open_parameters(found, np.zeros(3, bool), np.ones(3)).tolist() == [1]

@@ -1,6 +1,7 @@
 """Bounds of regressions by profile and bootstrap, random lives, pictures by name."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -231,8 +232,23 @@ def test_penalized_and_two_step_fits_say_which_bounds_they_have():
     low, high = ridge.bootstrap(60).confidence_interval("parameters", method="bootstrap")
     assert np.all(low < high)
     two = ScaledHazard(WeibullMixture(1), joint=False).fit(x, y)
+    with pytest.raises(ValueError, match="two steps"):
+        two.confidence_interval("parameters", method="profile")
+    known = ScaledHazard(two.baseline_, joint=False).fit(x, y)
     with pytest.raises(ValueError, match="joint=True"):
-        two.bootstrap()
+        known.bootstrap()
+
+
+def test_a_bootstrap_of_two_steps_takes_both_again():
+    x, y = fleet(12)
+    two = pickle.loads(pickle.dumps(ScaledHazard(WeibullMixture(1), joint=False).fit(x, y)))
+    found = two.bootstrap(150).bootstrap_.parameters
+    # The errors of both steps together, known by the delta method.
+    spread = found.std(axis=0) / np.sqrt(np.diag(two.covariance_))
+    assert np.all((spread > 0.8) & (spread < 1.25))
+    one = ScaledHazard(WeibullMixture(1), joint=False).fit(x, y, sample_weight=np.full(len(x), 2.0))
+    narrower = one.bootstrap(150).bootstrap_.parameters.std(axis=0) / found.std(axis=0)
+    assert np.all((narrower > 0.55) & (narrower < 0.9))
 
 
 def test_every_regression_draws_its_pictures_by_name():

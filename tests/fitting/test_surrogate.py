@@ -8,7 +8,7 @@ from survjax._core.precision import double_precision
 from survjax.fitting.coreset import condense
 from survjax.fitting.local_maxima import ARRIVED, Maximizer
 from survjax.fitting.settings import Settings
-from survjax.fitting.surrogate import maximize_on_all_rows
+from survjax.fitting.surrogate import maximum_of_template
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.weibulls import weibull_template
 
@@ -59,7 +59,7 @@ def test_it_ends_where_an_iteration_on_all_rows_does(make, size, most):
     few = Maximizer(TWO, condense(rows, size))
     start = few(START[None], limits(rows))[0]
     every = Counted(rows)
-    ours = maximize_on_all_rows(every, few, start, limits(rows), rows.n_units)
+    ours = maximum_of_template(every, few, start, limits(rows), rows.n_units)
     assert every.n <= most
     theirs = Maximizer(TWO, rows)(start.x[None], limits(rows))[0]
     spread = np.sqrt(np.diagonal(np.linalg.inv(-every.objective(theirs.x)[2])))
@@ -76,7 +76,7 @@ def test_its_decrement_owns_up_to_what_the_few_may_misjudge():
     rows = plain_rows()
     few = Maximizer(TWO, condense(rows, 2048))
     start, objective = few(START[None], limits(rows))[0], Objective(TWO, rows)
-    found = maximize_on_all_rows(objective, few, start, limits(rows), rows.n_units)
+    found = maximum_of_template(objective, few, start, limits(rows), rows.n_units)
     _, gradient, hessian = objective(found.x)
     left = np.sqrt(gradient @ np.linalg.solve(-hessian, gradient))
     # Sums over twenty thousand rows are exact to some 1e-12 of a standard error.
@@ -88,7 +88,7 @@ def test_few_rows_of_another_fleet_do_not_mislead_it():
     rows = plain_rows()
     few = Maximizer(TWO, Observations.from_durations(7.0 * lives(300, 9)[0]))
     start, objective = few.at(START[None])[0], Objective(TWO, rows)
-    found = maximize_on_all_rows(objective, few, start, limits(rows), rows.n_units)
+    found = maximum_of_template(objective, few, start, limits(rows), rows.n_units)
     theirs = Maximizer(TWO, rows)(START[None], limits(rows))[0]
     assert found.value == pytest.approx(theirs.value, rel=1e-12)
     np.testing.assert_allclose(found.x, theirs.x, atol=1e-8)
@@ -101,7 +101,7 @@ def test_no_maximum_is_made_up_where_there_is_none():
     # Two components that are one: a saddle, from which Newton's model alone leads nowhere.
     saddle = np.array([0.0, np.log(25.0), np.log(25.0), 0.1, 0.1])
     start, objective = few.at(saddle[None])[0], Objective(TWO, rows)
-    found = maximize_on_all_rows(objective, few, start, limits(rows), rows.n_units)
+    found = maximum_of_template(objective, few, start, limits(rows), rows.n_units)
     theirs = Maximizer(TWO, rows)(saddle[None], limits(rows))[0]
     assert (found.code in ARRIVED) == (theirs.code in ARRIVED)
     assert found.value >= theirs.value - 1e-6
@@ -112,7 +112,7 @@ def test_it_keeps_where_it_came_from_and_the_whole_path():
     rows = plain_rows()
     few = Maximizer(TWO, condense(rows, 64))
     start = few(np.stack([START + 0.1, START]), limits(rows))[1]
-    found = maximize_on_all_rows(Objective(TWO, rows), few, start, limits(rows), rows.n_units)
+    found = maximum_of_template(Objective(TWO, rows), few, start, limits(rows), rows.n_units)
     assert (found.start, found.n_agreeing) == (1, start.n_agreeing)
     np.testing.assert_array_equal(found.path[: start.n_iter + 1], start.path)
     np.testing.assert_array_equal(found.path[[0, -1]], [START, found.x])

@@ -16,7 +16,7 @@ from survjax.estimators.frames import frame
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.estimators.regression.penalty_path import NOTHING_TO_CHOOSE
 from survjax.estimators.target import SurvivalTarget
-from survjax.likelihood.regression.penalties import penalty_grid
+from survjax.fitting.regression.penalties import penalty_grid
 
 FOLDS = 5
 

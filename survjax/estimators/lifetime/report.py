@@ -11,7 +11,7 @@ import numpy as np
 
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
-from survjax.estimators.frames import frame
+from survjax.estimators.frames import frame, parameter_frame
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import FittedState
 from survjax.fitting.history import distinct, path_from, path_values
@@ -61,7 +61,8 @@ class Report(FittedState):
         DataFrame
             One row a quantity (`weight_1`, ..., `scale_1`, ..., `shape_1`, ..., `mean`, `q10`,
             `q50`), with `estimate`, `standard_error`, `lower`, `upper` and `bounds`, the method
-            that gave them. Standard errors are by the delta method. Bounds of the parameters of
+            that gave them; `z`, `p_value` and `ratio`, which every summary has, are NaN: nothing
+            is tested here. Standard errors are by the delta method. Bounds of the parameters of
             several components are profile likelihood bounds (computed at the first call), since
             delta bounds are too short for them; the rest are delta bounds on link scales.
         """
@@ -86,15 +87,13 @@ class Report(FittedState):
             )
         )
         life = response_value("mean", values)
-        return frame(
-            {
-                "estimate": np.concatenate([estimate[first:], life]),
-                "standard_error": np.concatenate([error[first:], life * errors]),
-                "lower": np.concatenate([table[first:, 0], low]),
-                "upper": np.concatenate([table[first:, 1], high]),
-                "bounds": [method] * (len(names) - first) + ["delta"] * len(FLEET),
-            },
-            names=[*names[first:], *(name for _, _, name in FLEET)],
+        return parameter_frame(
+            [*names[first:], *(name for _, _, name in FLEET)],
+            np.concatenate([estimate[first:], life]),
+            np.concatenate([error[first:], life * errors]),
+            np.concatenate([table[first:, 0], low]),
+            np.concatenate([table[first:, 1], high]),
+            [method] * (len(names) - first) + ["delta"] * len(FLEET),
         )
 
     @cached_property

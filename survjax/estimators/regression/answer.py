@@ -14,10 +14,10 @@ from survjax.estimators.covariates import column_names, outlying_words
 from survjax.estimators.messages import FitWarning, likely_cause, shape_direction
 from survjax.estimators.regression.parameter_table import ParameterTable
 from survjax.estimators.regression.saved import SavedRegression
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import faults, intercepts_of, open_parameters, step_units
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, without_offset
-from survjax.likelihood.regression.penalties import RegressionMaximum
 from survjax.optimize import ResultCode
 from survjax.prediction.regression_curves import FittedForm
 
@@ -39,7 +39,7 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         form: Form,
         layout: Layout,
         columns: Columns,
-        found: RegressionMaximum,
+        found: LocalMaximum,
         rows: Observations,
         x: np.ndarray,
         theta: np.ndarray | None = None,
@@ -51,12 +51,12 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         """
         for name in ("_training", "bootstrap_"):
             self.__dict__.pop(name, None)
-        full = found.theta if theta is None else theta
+        full = found.x if theta is None else theta
         p = full.size
-        kept = np.arange(found.theta.size)
+        kept = np.arange(found.x.size)
         if self.penalty_ and self.l1_ratio > 0:
             # A lasso's bounds are those of the columns that it kept.
-            kept = np.flatnonzero(found.theta != 0)
+            kept = np.flatnonzero(found.x != 0)
         some = found.restricted(kept)
         words = self._model_faults(layout, found) or faults(some, self._least_eigenvalue)
         inside = np.full((p, p), np.nan)
@@ -70,8 +70,8 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         self.bic_ = p * np.log(self.n_units_) - 2.0 * found.value
         self.n_iter_ = max(found.n_iter, 1)
         if not words or "singular" in words[0]:
-            intercepts = intercepts_of(layout)[: found.theta.size]
-            units = step_units(form, layout, full)[: found.theta.size]
+            intercepts = intercepts_of(layout)[: found.x.size]
+            units = step_units(form, layout, full)[: found.x.size]
             open_ = kept[open_parameters(some, intercepts[kept], units[kept])][:5]
             names = [self.parameter_names_[i] for i in open_]
             words = tuple(f"the data leave {name} open" for name in names) or words
@@ -85,7 +85,7 @@ class RegressionAnswer(ParameterTable, SavedRegression):
                 stacklevel=users_level(),
             )
 
-    def _advice(self, found: RegressionMaximum, rows: Observations) -> str:
+    def _advice(self, found: LocalMaximum, rows: Observations) -> str:
         """What to do where there is no proper maximum."""
         if found.n_iter >= self.max_iter and found.code != ResultCode.CONVERGED:
             return f"It ended after {found.n_iter} iterations: raise max_iter"
@@ -122,11 +122,11 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         )
         self._derive(layout)
 
-    def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
+    def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
         """Why an answer is none, by the model's own rules."""
         for item, where in placed(layout):
             # A shape that is held is not among the parameters found.
-            steep = np.any(found.theta[where] > np.log(1e4))
+            steep = np.any(found.x[where] > np.log(1e4))
             if item.name.startswith("log_shape") and item.shared and steep:
                 return ("the covariates explain the lives exactly, and the shape runs off",)
         return ()

@@ -21,12 +21,12 @@ from survjax.estimators.regression.penalty_path import choose_penalty
 from survjax.estimators.target import SurvivalRegressor, check_failures, checked_rows
 from survjax.estimators.unnamed_units import warn_of_unnamed_units
 from survjax.fitting.regression.fit import fit, maximize
+from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, collinear
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.regression.likelihood import log_likelihoods, weighted_total
-from survjax.likelihood.regression.penalties import Penalty
 from survjax.uncertainty.regression import Training
 
 
@@ -161,7 +161,7 @@ class RegressionEstimator(
         penalty = self._penalty(layout, histories.n_units)
         near, _ = fit(form, layout, rows, x, columns, start, penalty=penalty, tol=1e-3)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
-        found = maximize(likelihood, near.theta, self.tol, self.max_iter, penalty)
+        found = maximize(likelihood, near.x, self.tol, self.max_iter, penalty)
         self._keep(form, layout, columns, found, rows, x, n_units=histories.n_units)
         self._training = Training(form, layout, columns, rows, x, histories, None, penalty)
 

@@ -111,6 +111,11 @@ class RegressionIntervals(AssetCurves):
         """Bounds (p,), (p,) of `parameters_`."""
         if method == "profile":
             training = self._trained('method="profile"')
+            if training.refit is not None:
+                raise ValueError(
+                    "profile bounds are of one likelihood, and this was fitted in two steps: use "
+                    "method='bootstrap', or joint=True"
+                )
             if training.penalty is not None:
                 raise ValueError(
                     "profile bounds are of a likelihood without a penalty: use method='bootstrap'"
@@ -130,7 +135,10 @@ class RegressionIntervals(AssetCurves):
         if not hasattr(self, "_training"):
             if getattr(self, "joint", True):
                 raise rows_needed(what)
-            raise ValueError(f"{what} needs a joint fit: use joint=True")
+            raise ValueError(
+                f"{what} needs a base that is fitted here: use joint=True, or pass the base as an "
+                "estimator that is not fitted yet"
+            )
         if not self.converged_:
             raise ValueError(
                 f"{what} needs a fit that is a proper maximum, and certificate_ says: "

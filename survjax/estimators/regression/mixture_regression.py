@@ -22,13 +22,13 @@ from survjax.estimators.regression.penalty_path import choose_penalty
 from survjax.estimators.saving.fields import Number
 from survjax.estimators.unnamed_units import MIXED
 from survjax.fitting.interior import Interior
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.mixture_search import LEAST_EIGENVALUE, MixtureSearch
 from survjax.fitting.regression.mixture_starts import Parts, spread_out
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, weibull_mixture
 from survjax.likelihood.regression.histories import Histories, count, row_weights
-from survjax.likelihood.regression.penalties import RegressionMaximum
 from survjax.likelihood.rows import entropy
 from survjax.likelihood.template import Template
 from survjax.likelihood.weibulls import natural_parameters
@@ -173,7 +173,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
             form, layout, columns, rows, x, known, histories, penalty, self._settings()
         )
         found = run.answer(in_order=known is None)
-        shares, weight = run.likelihood.memberships(found.theta)
+        shares, weight = run.likelihood.memberships(found.x)
         self._units = shares @ weight
         self._keep(form, layout, columns, found, rows, x, n_units=n_units)
         self._training = Training(form, layout, columns, rows, x, histories, known, penalty)
@@ -232,10 +232,10 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         form = weibull_mixture(self.n_components)
         return tuple(Predictor(name, (0, *chosen[_part_of(name)])) for name in form.names)
 
-    def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
+    def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
         words = []
         for item, where in placed(layout):
-            steep = found.theta[where.start] > np.log(self.max_shape)
+            steep = found.x[where.start] > np.log(self.max_shape)
             if item.name.startswith("log_shape") and steep and self.n_components > 1:
                 words.append(f"a component collapses on one time ({item.name})")
         words += super()._model_faults(layout, found)
@@ -243,7 +243,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
             words.append(f"a component holds only {self._units.min():.2g} units")
         return tuple(words[:1])
 
-    def _advice(self, found: RegressionMaximum, rows: Observations) -> str:
+    def _advice(self, found: LocalMaximum, rows: Observations) -> str:
         """Take fewer components, unless a column runs off in every component that it acts on."""
         ended = super()._advice(found, rows)
         if self.n_components == 1 or "raise max_iter" in ended:

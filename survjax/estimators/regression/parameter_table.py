@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from survjax.estimators.frames import frame
+from survjax.estimators.frames import parameter_frame
 from survjax.estimators.lifetime.predictions import check_level
 
 if TYPE_CHECKING:
@@ -33,27 +33,22 @@ class ParameterTable:
         Returns
         -------
         DataFrame
-            Rows are named as `parameter_names_`; columns `estimate, standard_error, z, p_value,
-            lower, upper, ratio`, the last the exponential of the estimate.
+            Rows are named as `parameter_names_`; columns `estimate, standard_error, lower, upper,
+            bounds, z, p_value, ratio`: the method of the bounds, and the exponential of the
+            estimate in the last.
         """
         check_is_fitted(self)
         z = NormalDist().inv_cdf(0.5 + check_level(level) / 2)
-        error = np.sqrt(np.diag(self.covariance_))
+        estimate, error = self.parameters_, np.sqrt(np.diag(self.covariance_))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            score = self.parameters_ / error
-            table = frame(
-                {
-                    "estimate": self.parameters_,
-                    "standard_error": error,
-                    "z": score,
-                    "p_value": [_two_sided(s) for s in score],
-                    "lower": self.parameters_ - z * error,
-                    "upper": self.parameters_ + z * error,
-                    "ratio": np.exp(self.parameters_),
-                }
-            )
-        table.index = list(self.parameter_names_)
-        return table
+            score = estimate / error
+            tests = {
+                "z": score,
+                "p_value": [_two_sided(s) for s in score],
+                "ratio": np.exp(estimate),
+            }
+            bounds = estimate - z * error, estimate + z * error
+        return parameter_frame(self.parameter_names_, estimate, error, *bounds, "delta", tests)
 
 
 def _two_sided(score: float) -> float:

@@ -15,12 +15,12 @@ from survjax.estimators.covariates import column_names
 from survjax.estimators.frames import frame
 from survjax.fitting.regression.faults import intercepts_of
 from survjax.fitting.regression.fit import likelihood_of, maximize
+from survjax.fitting.regression.penalties import Penalty, penalty_grid
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories, count, row_weights, whole_lives
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.regression.likelihood import log_likelihoods, weighted_total
-from survjax.likelihood.regression.penalties import Penalty, penalty_grid
 
 FOLDS = 5
 #: Where every column with an effect is left as it is.
@@ -83,7 +83,7 @@ class _Problem:
         ratio = self.model.l1_ratio
         for amount in grid * self.n_units:
             penalty = Penalty((1.0 - ratio) * amount * marks, ratio * amount * marks)
-            theta = maximize(self.likelihood, theta, 1e-6, self.model.max_iter, penalty).theta
+            theta = maximize(self.likelihood, theta, 1e-6, self.model.max_iter, penalty).x
             yield theta
 
 
@@ -106,7 +106,7 @@ def choose_penalty(
         raise ValueError(NOTHING_TO_CHOOSE)
     held = Penalty(1e8 * whole.n_units * marks, 0 * marks)
     null = maximize(whole.likelihood, start, 1e-6, model.max_iter, held)
-    null_point = np.where(marks > 0, 0.0, null.theta)
+    null_point = np.where(marks > 0, 0.0, null.x)
     gradient = whole.likelihood(null_point)[1]
     grid = penalty_grid(gradient, marks, whole.n_units, model.l1_ratio)
     scores = np.zeros((FOLDS, grid.size))

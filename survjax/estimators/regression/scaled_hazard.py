@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,16 @@ from survjax.data.observations import Observations
 from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.unnamed_units import COUNTS
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import faults
 from survjax.fitting.regression.fit import fit
+from survjax.fitting.regression.penalties import Penalty
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.regression.columns import means
+from survjax.likelihood.regression.columns import Columns, means
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, scaled
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.regression.likelihood import Likelihood, log_likelihoods, weighted_total
-from survjax.likelihood.regression.penalties import RegressionMaximum
+from survjax.uncertainty.regression import Training
 from survjax.uncertainty.two_stage import known_base_covariance, stacked_covariance
 
 
@@ -171,16 +174,13 @@ class ScaledHazard(RegressionEstimator):
     ) -> None:
         """The effects and an intercept, given the base; then the errors of both."""
         self._check_data(rows, x)
-        base, origin, own = self._base(rows)
         p, columns = self.n_features_in_, self._columns(x, row_weights(rows, histories))
+        base, origin, own = self._base(rows)
         layout = _layout(base, p, intercept=True, offset=x.shape[1] > p)
-        start = np.zeros(p + 1)
-        held = scaled(base, held=True)
         n_units = count(rows, histories)
         penalty = self._penalty(layout[:1], n_units)
-        settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
-        found, _ = fit(held, layout[:1], rows, x, columns, start, **settings)
-        theta = np.concatenate([found.theta, np.asarray(ravel_parameters(base)[0])])
+        found = self._second_step(base, layout, rows, x, columns, penalty)
+        theta = np.concatenate([found.x, np.asarray(ravel_parameters(base)[0])])
         form = scaled(base)
         _, _, hessian = Likelihood(form, layout, rows, x, columns)(theta)
         hessian[: p + 1, : p + 1] = found.hessian
@@ -192,12 +192,45 @@ class ScaledHazard(RegressionEstimator):
                 inside = known_base_covariance(hessian, p + 1, own)
             self._set(form, layout, columns, theta, inside)
 
-    def _model_faults(self, layout: Layout, found: RegressionMaximum) -> tuple[str, ...]:
+        if origin == "fitted":
+            refit = partial(self._both_steps, layout, x, columns, penalty)
+            training = (form, layout, columns, rows, x, histories, None, penalty, False, refit)
+            self._training = Training(*training)
+
+    def _both_steps(
+        self,
+        layout: Layout,
+        x: np.ndarray,
+        columns: Columns,
+        penalty: Penalty | None,
+        rows: Observations,
+    ) -> np.ndarray | None:
+        """Effects, intercept and base (P,) of other rows; None where there is no maximum."""
+        base, _, _ = self._base(rows)
+        found = self._second_step(base, layout, rows, x, columns, penalty)
+        own = np.asarray(ravel_parameters(base)[0])
+        return None if faults(found) else np.concatenate([found.x, own])
+
+    def _second_step(
+        self,
+        base: Lifetime,
+        layout: Layout,
+        rows: Observations,
+        x: np.ndarray,
+        columns: Columns,
+        penalty: Penalty | None,
+    ) -> LocalMaximum:
+        """The maximum in the effects and an intercept, the first of the layout, given the base."""
+        start = np.zeros(len(layout[0].columns))
+        settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
+        return fit(scaled(base, held=True), layout[:1], rows, x, columns, start, **settings)[0]
+
+    def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
         words = super()._model_faults(layout, found)
         if not words and self.joint:
             steep = [
                 item.name
-                for item, value in zip(layout[1:], found.theta[-len(layout) + 1 :], strict=True)
+                for item, value in zip(layout[1:], found.x[-len(layout) + 1 :], strict=True)
                 if "log_shape[" in item.name and value > np.log(60.0)
             ]
             if steep:

@@ -7,9 +7,9 @@ import numpy as np
 
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.forms import Form, Layout
-from survjax.likelihood.regression.penalties import RegressionMaximum
 from survjax.optimize import ResultCode
 
 #: How an iteration ends at a maximum.
@@ -20,7 +20,7 @@ OPEN = 30.0
 FAR = 200.0
 
 
-def faults(found: RegressionMaximum, least: float = 1e-13) -> tuple[str, ...]:
+def faults(found: LocalMaximum, least: float = 1e-13) -> tuple[str, ...]:
     """Why a point is not a proper maximum; empty where it is one.
 
     `least` is the smallest eigenvalue of the information, scaled to a diagonal of ones, next to
@@ -62,9 +62,7 @@ def _step_units(lifetime: Lifetime) -> jax.Array:
     return ravel_parameters(lifetime.step_units())[0]
 
 
-def open_parameters(
-    found: RegressionMaximum, intercepts: np.ndarray, units: np.ndarray
-) -> np.ndarray:
+def open_parameters(found: LocalMaximum, intercepts: np.ndarray, units: np.ndarray) -> np.ndarray:
     """Positions of parameters that the data leave open: they run off to infinity."""
     information = -found.hessian
     if not np.all(np.isfinite(information)) or np.any(np.diag(information) <= 0):
@@ -77,5 +75,5 @@ def open_parameters(
         return np.flatnonzero(np.abs(flat) > 0.3 * np.abs(flat).max())
     # Of the scaled curvature: an inverse of the other one takes small curvatures for rounding.
     errors = unit * np.sqrt(np.sum(vectors**2 / np.maximum(values, 1e-300), axis=1))
-    far = (np.abs(found.theta) > FAR) & ~intercepts
+    far = (np.abs(found.x) > FAR) & ~intercepts
     return np.flatnonzero((errors * units > OPEN) | far)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from survjax.data.observations import Observations
+from survjax.fitting.local_maxima import Correction, LocalMaximum
 from survjax.fitting.regression.faults import (
     ARRIVED,
     faults,
@@ -16,25 +17,22 @@ from survjax.fitting.regression.faults import (
     open_parameters,
     step_units,
 )
+from survjax.fitting.regression.penalties import MAX_STEP, Penalty, proximal_maximize
 from survjax.fitting.regression.starts import START_ROWS, sloped_start
+from survjax.fitting.surrogate import maximize_on_all_rows
+from survjax.likelihood.objective import Derivatives
 from survjax.likelihood.regression.columns import Columns, sample_rows
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.hazard_moments import HazardMoments
 from survjax.likelihood.regression.likelihood import Likelihood
-from survjax.likelihood.regression.penalties import (
-    MAX_STEP,
-    Penalty,
-    RegressionMaximum,
-    proximal_maximize,
-)
 from survjax.optimize import ResultCode
 from survjax.optimize.last_step import extrapolated_step, predict_decrement
 from survjax.optimize.newton import NewtonState, advance, init
 
 #: The decrement at which a first iteration on a part of the rows stops, one step before the end.
 NEAR = 3.0
-#: The decrement from which on a step with their Hessian on all rows is not tried.
-FARTHEST = 100.0
+#: Steps on few rows, corrected: where they are of help, two or three arrive.
+MOST_STEPS = 8
 #: Relative change of the Hessian that a last step may bring unseen where a pass takes long.
 HESSIAN_DRIFT = 1e-6
 
@@ -61,7 +59,7 @@ def maximize(
     penalty: Penalty | None = None,
     hessian_drift: float = 0.0,
     lost: Callable[[np.ndarray], bool] | None = None,
-) -> RegressionMaximum:
+) -> LocalMaximum:
     """Newton's iterations on the host from a start, with whatever penalty there is.
 
     The last step goes without a pass at its end where it is known to move the Hessian by no more
@@ -70,7 +68,7 @@ def maximize(
     """
     if penalty is not None and penalty.lasso.any():
         return proximal_maximize(likelihood, start, tol, max_iter, penalty)
-    ridge = np.zeros(start.size) if penalty is None else penalty.ridge
+    ridge = _ridge(penalty, start)
     units = step_units(likelihood.form, likelihood.layout, start)
     limits: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "max_step": MAX_STEP}
     limits["metric"] = lambda _: units
@@ -78,10 +76,7 @@ def maximize(
     with np.errstate(all="ignore"):
         while int(state.code) == ResultCode.RUNNING:
             point = state.trial
-            value, gradient, hessian = likelihood(point)
-            value = value - 0.5 * point @ (ridge * point)
-            gradient = gradient - ridge * point
-            hessian = hessian - np.diag(ridge)
+            value, gradient, hessian = _penalized(likelihood(point), point, ridge)
             state = advance(state, -value, -gradient, -hessian, **limits)
             whole = whole and np.array_equal(state.x, point)
             state, before, whole = _last_step(
@@ -90,7 +85,7 @@ def maximize(
             if lost is not None and lost(state.x):
                 break
     theta = state.x
-    return RegressionMaximum(
+    return LocalMaximum(
         theta,
         float(-state.value + 0.5 * theta @ (ridge * theta)),
         -state.gradient,
@@ -122,6 +117,77 @@ def _last_step(
     return dataclasses.replace(state, decrement=expected, code=code, **arrived), expected, True
 
 
+def _ridge(penalty: Penalty | None, like: np.ndarray) -> np.ndarray:
+    """The ridge (P,) of a penalty, if there is one."""
+    return np.zeros(like.size) if penalty is None else penalty.ridge
+
+
+def _penalized(found: Derivatives, x: np.ndarray, ridge: np.ndarray) -> Derivatives:
+    """Value, gradient and Hessian at x less those of a ridge."""
+    value, gradient, hessian = found
+    return value - 0.5 * x @ (ridge * x), gradient - ridge * x, hessian - np.diag(ridge)
+
+
+class _Corrected:
+    """A likelihood of few rows with a quadratic added."""
+
+    def __init__(self, likelihood: Any, correction: Correction) -> None:
+        self.form, self.layout = likelihood.form, likelihood.layout
+        self.n_units = likelihood.n_units
+        self.likelihood, self.correction = likelihood, correction
+
+    def __call__(self, theta: np.ndarray) -> Derivatives:
+        value, gradient, hessian = self.likelihood(theta)
+        added = self.correction
+        step = theta - added.point
+        curved = added.hessian @ step
+        value = value + float(added.value + (added.gradient + 0.5 * curved) @ step)
+        return value, gradient + added.gradient + curved, hessian + added.hessian
+
+
+@dataclasses.dataclass(frozen=True)
+class _FewRows:
+    """Few rows of a model with covariates, of as many units as all."""
+
+    likelihood: Any
+    tol: float
+    max_iter: int
+
+    def at(self, x: np.ndarray) -> Derivatives:
+        found: Derivatives = self.likelihood(x)
+        return found
+
+    def maximum(self, x: np.ndarray, correction: Correction) -> LocalMaximum:
+        corrected = _Corrected(self.likelihood, correction)
+        return maximize(corrected, x, self.tol, min(self.max_iter, MOST_STEPS))
+
+
+def maximize_with_few(
+    likelihood: Any,
+    few: Any,
+    start: np.ndarray,
+    tol: float,
+    max_iter: int,
+    penalty: Penalty | None = None,
+    lost: Callable[[np.ndarray], bool] | None = None,
+) -> LocalMaximum:
+    """The maximum on many rows near a point, with the help of few that stand for them."""
+    ridge = _ridge(penalty, start)
+
+    def objective(x: np.ndarray) -> Derivatives:
+        return _penalized(likelihood(x), x, ridge)
+
+    with np.errstate(all="ignore"):
+        end, point, n_evaluations = maximize_on_all_rows(
+            objective, _FewRows(few, tol, max_iter), start, tol, likelihood.n_units
+        )
+    if end is None:
+        end = maximize(likelihood, point, tol, max_iter, penalty, HESSIAN_DRIFT, lost)
+    else:
+        end = dataclasses.replace(end, value=end.value + 0.5 * float(end.x @ (ridge * end.x)))
+    return dataclasses.replace(end, n_iter=n_evaluations + end.n_iter, path=None)
+
+
 def fit(
     form: Form,
     layout: Layout,
@@ -134,28 +200,24 @@ def fit(
     penalty: Penalty | None = None,
     tol: float = 1e-9,
     max_iter: int = 100,
-) -> tuple[RegressionMaximum, Likelihood | HazardMoments]:
-    """CoxMaximum on a part of many rows first, then on all."""
-    plain, many = start, rows.n_rows > 4 * START_ROWS
+) -> tuple[LocalMaximum, Likelihood | HazardMoments]:
+    """The maximum on a part of many rows first, then on all."""
+    plain, many, helped = start, rows.n_rows > 4 * START_ROWS, None
     likelihood = likelihood_of(form, layout, rows, x, columns, component)
     if penalty is None and form.is_log_linear:
         start = sloped_start(rows, x, columns, start, layout[0].offset)
     if many:
-        size = int(np.clip(rows.n_rows // 16, START_ROWS, 4 * START_ROWS))
-        part = sample_rows(rows.weight, size)
-        known = None if component is None else component[part]
-        few = likelihood_of(form, layout, rows.take(part), x[part], columns, known)
-        share = few.n_units / rows.n_units
-        near = maximize(few, start, NEAR, max_iter, penalty and penalty.scaled(share))
+        some, z, known = few_of(rows, x, component, middle_size(rows))
+        few = likelihood_of(form, layout, some, z, columns, known)
+        near = maximize(few, start, NEAR, max_iter, penalty)
         # A rare kind of unit may be missing among the few, so that they leave its effect open.
-        units = step_units(form, layout, near.theta)
+        units = step_units(form, layout, near.x)
         good = not faults(near) and not open_parameters(near, intercepts_of(layout), units).size
-        start = near.theta if good else plain
+        start = near.x if good else plain
         if good and not (penalty is not None and penalty.lasso.any()):
-            start = near.theta - np.linalg.solve(near.hessian, near.gradient)
-            if isinstance(likelihood, HazardMoments):
-                start = _chord_steps(likelihood, start, near.hessian / share, penalty)
-    found = maximize(likelihood, start, tol, max_iter, penalty, HESSIAN_DRIFT if many else 0.0)
+            start = near.x - np.linalg.solve(near.hessian, near.gradient)
+            helped = maximize_with_few(likelihood, few, start, tol, max_iter, penalty)
+    found = helped or maximize(likelihood, start, tol, max_iter, penalty)
     if found.code not in ARRIVED and start is not plain:
         # A row that was not among the few may lie too far out for their answer.
         other = maximize(likelihood, plain, tol, max_iter, penalty)
@@ -164,20 +226,16 @@ def fit(
     return found, likelihood
 
 
-def _chord_steps(
-    likelihood: HazardMoments, start: np.ndarray, hessian: np.ndarray, penalty: Penalty | None
-) -> np.ndarray:
-    """Two steps with the Hessian of few rows, which take a gradient each; the start where they err.
+def middle_size(rows: Observations) -> int:
+    """How many rows stand for many."""
+    return int(np.clip(rows.n_rows // 16, START_ROWS, 4 * START_ROWS))
 
-    That Hessian is some hundredths off, so that each step leaves about as much of the way.
-    """
-    ridge = 0.0 if penalty is None else penalty.ridge
-    before, point, limit = start, start, FARTHEST**2
-    for _ in range(2):
-        gradient = likelihood.gradient(point) - ridge * point
-        step = -np.linalg.solve(hessian, gradient)
-        promised = float(gradient @ step)
-        if not 0.0 <= promised < limit:
-            return before
-        before, point, limit = point, point + step, 0.1 * promised
-    return point
+
+def few_of(
+    rows: Observations, x: np.ndarray, component: np.ndarray | None, size: int
+) -> tuple[Observations, np.ndarray, np.ndarray | None]:
+    """About so many rows that stand for all, with their covariates: of as many units."""
+    part = sample_rows(rows.weight, size)
+    some = rows.take(part)
+    some = some.reweighted(some.weight * (rows.n_units / some.n_units))
+    return some, x[part], None if component is None else component[part]

@@ -20,8 +20,9 @@ from survjax.fitting.local_maxima import (
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.likelihood import Likelihood, Piece, derivatives_of
 
-#: Starts that go side by side.
-WIDTH = 8
+#: Starts that go side by side on few rows, and rows up to which they do: beyond, a start that
+#: takes many steps would have its neighbors wait for it, and they gain nothing by each other.
+WIDTH, FEW_ROWS = 8, 1024
 
 
 @program(static_argnames=("layout",))
@@ -68,4 +69,4 @@ def maxima_from(
         found: dict[str, jax.Array] = maximize_regression_from(*given, layout=likelihood.layout)
         return found
 
-    return in_groups(run, starts, WIDTH)
+    return in_groups(run, starts, WIDTH if piece.x.shape[0] <= FEW_ROWS else 1)

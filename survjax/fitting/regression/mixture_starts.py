@@ -205,3 +205,25 @@ def _line(wide: np.ndarray, y: np.ndarray, held: np.ndarray) -> np.ndarray:
 def _softened(table: np.ndarray, by: float) -> np.ndarray:
     """Responsibilities of which a part is the same for all components."""
     return (1.0 - by) * table + by / len(table)
+
+
+def relabeled(parts: Parts, theta: np.ndarray) -> np.ndarray:
+    """The same mixture with its components in the order of their medians at the mean asset."""
+    kinds = (parts.weights, parts.scales, parts.shapes)
+    if any(len({tuple(columns) for _, columns in kind}) > 1 for kind in kinds):
+        return theta
+    logits, scales, shapes = ([theta[at] for at, _ in kind] for kind in kinds)
+    medians = [
+        s[0] + np.log(np.log(2.0)) / np.exp(c[0]) for s, c in zip(scales, shapes, strict=True)
+    ]
+    order = np.argsort(medians, kind="stable")
+    if logits:
+        logits = [np.zeros_like(logits[0]), *logits]
+        logits = [logits[j] - logits[order[0]] for j in order[1:]]
+    moved = theta.copy()
+    for kind, values in zip(
+        kinds, (logits, [scales[j] for j in order], [shapes[j] for j in order]), strict=True
+    ):
+        for (at, _), value in zip(kind, values, strict=True):
+            moved[at] = value
+    return moved

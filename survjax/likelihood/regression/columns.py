@@ -54,11 +54,11 @@ class Columns:
 
 
 def sample_rows(weight: np.ndarray, size: int) -> Any:
-    """Index about `size` rows that stand for all: every so many of those that have weight."""
+    """Index at most `size` rows that stand for all: every so many of those that have weight."""
     if weight.all():
-        return slice(None, None, max(weight.size // size, 1))
+        return slice(None, None, max(-(-weight.size // size), 1))
     held = np.flatnonzero(weight)
-    return held[:: max(held.size // size, 1)]
+    return held[:: max(-(-held.size // size), 1)]
 
 
 def means(x: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -94,10 +94,12 @@ class Form:
         """The lifetime of each row, from Q predictors of shape (n,) or ()."""
         if self.modifier is None:
             return rebuilt(self.template, _pieces(self.template, eta))
+        return self.modifier(self.base(eta), eta[0])
+
+    def base(self, eta: Sequence[Any]) -> Any:
+        """What a modifier is applied to: the template with its own predictors."""
         base = self.template
-        if not self.held:
-            base = rebuilt(base, _pieces(base, eta[1:]))
-        return self.modifier(_plainest(base), eta[0])
+        return _plainest(base if self.held else rebuilt(base, _pieces(base, eta[1:])))
 
     @property
     def has_components(self) -> bool:
@@ -113,6 +115,11 @@ class Form:
     def stretches_time(self) -> bool:
         """Whether covariates stretch the time of one lifetime: ages then count as used-up life."""
         return self.modifier is Accelerated or self.is_log_linear
+
+    @property
+    def scales_hazard(self) -> bool:
+        """Whether covariates multiply the hazard of a base."""
+        return self.modifier is ProportionalHazards
 
     @property
     def is_log_linear(self) -> bool:

@@ -81,15 +81,10 @@ class HazardMoments:
         return failed
 
     @FAR_OUT
-    def _moments(
-        self, line: np.ndarray, squares: bool, begin: int, end: int
-    ) -> tuple[float, np.ndarray]:
-        """Sums over some rows of weight d y, and of weight exp(y) v v', at y = line'[log t, w].
-
-        The second is its first column, of weight exp(y) v, unless `squares` are asked for.
-        """
+    def _moments(self, line: np.ndarray, begin: int, end: int) -> tuple[float, np.ndarray]:
+        """Sums over some rows of weight d y, and of weight exp(y) v v', at y = line'[log t, w]."""
         _, wide, size = self.blocks.shape
-        failed, total = 0.0, np.zeros((wide - 1, wide - 1 if squares else 1))
+        failed, total = 0.0, np.zeros((wide - 1, wide - 1))
         hazards, products = np.empty(size), np.empty((wide - 1, size))
         for part, block in self._block(begin, end):
             v, y, h = block[1:], block[-1], hazards[: block.shape[1]]
@@ -98,21 +93,18 @@ class HazardMoments:
             np.exp(y, out=h)
             if self.weight is not None:
                 h *= self.weight[part]
-            if squares:
-                total += np.multiply(v, h, out=products[:, : h.size]) @ v.T
-            else:
-                total[:, 0] += v @ h
+            total += np.multiply(v, h, out=products[:, : h.size]) @ v.T
         return failed, total
 
     @FAR_OUT
-    def _sums(self, theta: np.ndarray, squares: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    def _sums(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Moments of all rows, the slopes (P, v) of y in the parameters, and sum of weight d y."""
         wide, q = self.blocks.shape[1] - 1, self.at.size
         shape, line = float(np.exp(theta[-1])) if self.shaped else 1.0, np.zeros(wide)
         line[0], line[self.at + 1] = shape, -shape * theta[:q]
         if self.offset:
             line[-1] = -shape
-        work = partial(self._moments, line, squares)
+        work = partial(self._moments, line)
         parts = in_parts(work, self.held.size, self.cuts, LIGHT)
         # y has slope -k w in the coefficients and y in log k; each of these slopes has itself as
         # its slope in log k.
@@ -120,11 +112,6 @@ class HazardMoments:
         slopes[np.arange(q), self.at] = -shape
         slopes[q:, -1] = 1.0
         return np.sum([part[1] for part in parts], axis=0), slopes, sum(part[0] for part in parts)
-
-    def gradient(self, theta: np.ndarray) -> np.ndarray:
-        """The gradient (P,) alone, in less than half the time."""
-        moments, slopes, failed_y = self._sums(theta, False)
-        return self._gradient(moments[:, 0], slopes, failed_y)
 
     @FAR_OUT
     def _gradient(self, first: np.ndarray, slopes: np.ndarray, failed_y: float) -> np.ndarray:
@@ -136,7 +123,7 @@ class HazardMoments:
     @FAR_OUT
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Value, gradient (P,) and Hessian (P, P); not finite where a hazard is beyond numbers."""
-        moments, slopes, failed_y = self._sums(theta, True)
+        moments, slopes, failed_y = self._sums(theta)
         gradient = self._gradient(moments[:, 0], slopes, failed_y)
         failed_log_time, n_failed = self.failed[:2]
         value = failed_y - failed_log_time - moments[0, 0]

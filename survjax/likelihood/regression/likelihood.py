@@ -167,7 +167,7 @@ class Likelihood:
         component: np.ndarray | None = None,
     ) -> None:
         self.form, self.layout, self.columns = form, layout, columns
-        self.n_units = rows.n_units
+        self.n_units, self.n_rows = rows.n_units, rows.n_rows
         self.pieces = [_on_device(p) for p in pieces_of(*_expanded(rows, x, component))]
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

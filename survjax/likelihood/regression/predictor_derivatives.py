@@ -14,8 +14,13 @@ from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.forms import Form
-from survjax.likelihood.row_derivatives import component_derivatives, row_terms
+from survjax.likelihood.row_derivatives import (
+    component_derivatives,
+    only_parameters,
+    row_terms,
+)
 from survjax.likelihood.rows import positions_of_sums
+from survjax.likelihood.template import Template
 
 #: Log-weight of a component that a unit is known not to belong to; finite, so that gradients are.
 NEVER = -1e300
@@ -56,13 +61,49 @@ def _observed_derivatives(
     form: Form, eta: Sequence[Any], rows: Observations, component: Any
 ) -> tuple[Any, Any, Any]:
     """`predictor_derivatives` of rows without truncation."""
-    if form.modifier is None and not form.is_log_linear:
-        return _mixture_derivatives(form, eta, rows, component)
-    if form.is_log_linear:
-        stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (1, -1)), form.lifetime(eta))
-        value, first, second = _per_component(stack, rows)
-        return value[0], first[:, 0], second[:, :, 0]
+    if form.modifier is None:
+        return _template_derivatives(form.lifetime(eta), rows, component)
+    simple = rows.interval is None and not form.held and _has_row_derivatives(form.template)
+    if form.scales_hazard and simple:
+        return _scaled_derivatives(form, eta, rows)
     return general_predictor_derivatives(form, eta, rows)
+
+
+def _has_row_derivatives(template: Lifetime) -> bool:
+    """Whether a template is one stack of components, or one lifetime of plain parameters."""
+    stacks = Template(template).stacks
+    return len(stacks) == 1 and only_parameters(stacks[0].lifetime)
+
+
+def _template_derivatives(
+    lifetime: Any, rows: Observations, component: Any = None
+) -> tuple[Any, Any, Any]:
+    """Derivatives (n,), (Q, n), (Q, Q, n) of each row's term in the parameters of a template."""
+    if hasattr(lifetime, "components"):
+        return _mixture_derivatives(lifetime, rows, component)
+    stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (1, -1)), lifetime)
+    value, first, second = _per_component(stack, rows)
+    return value[0], first[:, 0], second[:, :, 0]
+
+
+def _scaled_derivatives(form: Form, eta: Sequence[Any], rows: Observations) -> tuple[Any, Any, Any]:
+    """Derivatives where the first predictor multiplies the hazard of a base by its exponential.
+
+    With the base's log density f and log survival s, and r = exp(eta), a row adds
+    d (eta + f) + (r - d) s: those of the base in its own parameters are enough.
+    """
+    death = rows.event
+    ratio = jnp.exp(jnp.asarray(eta[0]))
+    base, one = form.base(eta), jnp.ones_like(death)
+    value, own, curved = _template_derivatives(base, dataclasses.replace(rows, event=0.0 * one))
+    died = _template_derivatives(base, dataclasses.replace(rows, event=one))
+    total = death * (eta[0] + died[0]) + (ratio - death) * value
+    slope, mixed = ratio * value, ratio * own
+    first = jnp.concatenate([(death + slope)[None], death * died[1] + (ratio - death) * own])
+    block = death * died[2] + (ratio - death) * curved
+    top = jnp.concatenate([slope[None, None], mixed[None]], axis=1)
+    rest = jnp.concatenate([mixed[:, None], block], axis=1)
+    return total, first, jnp.concatenate([top, rest])
 
 
 def general_predictor_derivatives(
@@ -105,13 +146,10 @@ def _symmetric(upper: Sequence[Sequence[Any]]) -> Any:
     )
 
 
-def _mixture_derivatives(
-    form: Form, eta: Sequence[Any], rows: Observations, component: Any
-) -> tuple[Any, Any, Any]:
+def _mixture_derivatives(mixture: Any, rows: Observations, component: Any) -> tuple[Any, Any, Any]:
     """Derivatives of the components, mixed."""
-    k, mixture = form.n_components, form.lifetime(eta)
-    logits = [jnp.zeros(()), *eta[: k - 1]]
-    log_weights = jax.nn.log_softmax(jnp.stack(jnp.broadcast_arrays(*logits)), axis=0)
+    log_weights = mixture.log_weights
+    k = log_weights.shape[0]
     log_weights = log_weights.reshape(k, -1)
     stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (k, -1)), mixture.components)
     barred = None

@@ -7,11 +7,11 @@ Tibshirani 2010), and is halved until the objective falls.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.optimize import ResultCode
 
 #: The longest step: no parameter of a standardized model moves farther at once.
@@ -35,45 +35,13 @@ class Penalty(NamedTuple):
         return Penalty(self.ridge * share, self.lasso * share)
 
 
-@dataclasses.dataclass(frozen=True)
-class RegressionMaximum:
-    """A maximum reached, in standardized coordinates, and how the iteration ended.
-
-    Attributes
-    ----------
-    theta, gradient, hessian : arrays of shape (P,), (P,), (P, P)
-        Coefficients in the order of the layout; derivatives of the (penalized) log-likelihood.
-    value : float
-        Log-likelihood, without the penalty.
-    decrement, n_iter, code
-        As in `survjax.optimize.Solution`.
-    """
-
-    theta: np.ndarray
-    value: float
-    gradient: np.ndarray
-    hessian: np.ndarray
-    decrement: float
-    n_iter: int
-    code: int
-
-    def restricted(self, kept: np.ndarray) -> RegressionMaximum:
-        """The same maximum in some of its coefficients."""
-        return dataclasses.replace(
-            self,
-            theta=self.theta[kept],
-            gradient=self.gradient[kept],
-            hessian=self.hessian[np.ix_(kept, kept)],
-        )
-
-
 def proximal_maximize(
     likelihood: Any,
     start: np.ndarray,
     tol: float,
     max_iter: int,
     penalty: Penalty,
-) -> RegressionMaximum:
+) -> LocalMaximum:
     """The maximum of a log-likelihood with ridge and lasso penalties on its coefficients."""
     ridge, lasso = penalty
 
@@ -115,7 +83,7 @@ def proximal_maximize(
         value, gradient, hessian = found
     gradient = gradient - ridge * theta - lasso * np.sign(theta)
     gradient = np.where((theta == 0) & (lasso > 0), 0.0, gradient)
-    return RegressionMaximum(
+    return LocalMaximum(
         theta, float(value), gradient, hessian - np.diag(ridge), decrement, n_iter, int(code)
     )
 
