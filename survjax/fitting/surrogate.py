@@ -76,8 +76,9 @@ def maximize_on_all_rows(
         x = there.x
         path.append(x[None] if there.path is None else there.path)
         if SAFETY * left <= tol and SAFETY * wrong <= HESSIAN_TOLERANCE:
-            found = {"decrement": max(there.decrement, left), "path": np.concatenate(path)}
-            return dataclasses.replace(there, **found), x, n_evaluations
+            certain = max(there.decrement, left)
+            end = dataclasses.replace(there, decrement=certain, path=np.concatenate(path))
+            return end, x, n_evaluations
     return None, point, n_evaluations
 
 

@@ -43,6 +43,22 @@ class LocationScale(Lifetime):
     def standard_quantile(share: np.ndarray) -> np.ndarray:
         """The z by which a share of units has failed, by NumPy."""
 
+    @classmethod
+    def standard_log_cumulative_hazard(cls, z: jax.Array) -> jax.Array:
+        """Log of H(z); a family whose H vanishes early says it without its H."""
+        return jnp.log(cls.standard_cumulative_hazard(z))
+
+    @classmethod
+    def standard_log_increment(cls, z: jax.Array, top: jax.Array, width: jax.Array) -> jax.Array:
+        """Log of H(top) - H(z) of the noise, for width = top - z > 0 known to the last digit.
+
+        A family overrides this where the difference would lose digits that a formula keeps.
+        """
+        difference = cls.standard_cumulative_hazard(top) - cls.standard_cumulative_hazard(z)
+        some = difference > 0
+        first_order = cls.standard_log_hazard(z) + jnp.log(width)
+        return jnp.where(some, jnp.log(jnp.where(some, difference, 1.0)), first_order)
+
     def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
         z, y = type(self).standard_quantile(np.asarray(shares)), np.log(times)
         family: Any = self

@@ -90,6 +90,21 @@ class LogLogistic(LocationScale):
     def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
         return softplus(z)
 
+    @classmethod
+    def standard_log_cumulative_hazard(cls, z: jax.Array) -> jax.Array:
+        early = z < -30.0
+        return jnp.where(early, z, jnp.log(softplus(jnp.where(early, 0.0, z))))
+
+    @classmethod
+    def standard_log_increment(cls, z: jax.Array, top: jax.Array, width: jax.Array) -> jax.Array:
+        """Log of log(1 + F(z) (exp(width) - 1)): no difference of large numbers."""
+        far = width > 30.0
+        near = jnp.log1p(jax.nn.sigmoid(z) * jnp.expm1(jnp.where(far, 1.0, width)))
+        # Past exp's range the growth is what is left of log(1 + F exp(width)).
+        grown = jnp.where(far, softplus(jax.nn.log_sigmoid(z) + width), near)
+        some = grown > 0
+        return jnp.where(some, jnp.log(jnp.where(some, grown, 1.0)), top)
+
     @staticmethod
     def standard_quantile(share: np.ndarray) -> np.ndarray:
         return np.log(share) - np.log1p(-share)
@@ -116,21 +131,14 @@ class LogLogistic(LocationScale):
         return jnp.where(positive, softplus(z), outside_life(jnp.asarray(t)))
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
-        """Log of log(1 + F(start) ((stop / start)^shape - 1)): no difference of large numbers."""
         start, length = jnp.asarray(start), jnp.asarray(length)
         aged = start > 0
         safe = jnp.where(aged, start, 1.0)
         _, _, z = self._z(safe)
         _, _, z_stop = self._z(start + length)
-        growth = self.shape * jnp.log1p(jnp.where(length > 0, length, 1.0) / safe)
-        # Past exp's range the growth is what is left of log(1 + F exp(growth)).
-        far = growth > 30.0
-        near = jax.nn.sigmoid(z) * jnp.expm1(jnp.where(far, 1.0, growth))
-        inside = jnp.where(far, softplus(jax.nn.log_sigmoid(z) + growth), jnp.log1p(near))
-        early = z_stop < -30.0
-        new = jnp.where(early, z_stop, jnp.log(softplus(jnp.where(early, 0.0, z_stop))))
-        some = inside > 0
-        log_inside = jnp.where(some, jnp.log(jnp.where(some, inside, 1.0)), new)
+        width = self.shape * jnp.log1p(jnp.where(length > 0, length, 1.0) / safe)
+        log_inside = self.standard_log_increment(z, z_stop, width)
+        new = self.standard_log_cumulative_hazard(z_stop)
         return jnp.where(length > 0, jnp.where(aged, log_inside, new), -jnp.inf)
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:

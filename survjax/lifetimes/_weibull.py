@@ -78,6 +78,14 @@ class Weibull(LocationScale):
     def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
         return bounded_exp(z)
 
+    @classmethod
+    def standard_log_cumulative_hazard(cls, z: jax.Array) -> jax.Array:
+        return z
+
+    @classmethod
+    def standard_log_increment(cls, z: jax.Array, top: jax.Array, width: jax.Array) -> jax.Array:
+        return top + log1mexp(width)
+
     @staticmethod
     def standard_quantile(share: np.ndarray) -> np.ndarray:
         return np.log(-np.log1p(-share))

@@ -3,8 +3,7 @@
 `RowDerivatives` hold q (K, n), its derivatives along each of a component's P parameters (P, K, n),
 and the second derivatives of each pair a <= b (P (P + 1) / 2, K, n), all by automatic
 differentiation: in one number z for families of location and scale, along each parameter for
-any other. Weibull intervals have a kernel by hand, with the general rule as its test oracle
-(`python -m tests.benchmarks.kernels` says what it saves).
+any other.
 """
 
 from __future__ import annotations
@@ -20,8 +19,10 @@ from jax import lax
 from survjax._core.numerics import MAX_EXPONENT, log1mexp_of_exp
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
-from survjax.lifetimes import Lifetime, LocationScale, Weibull
+from survjax.lifetimes import Lifetime, LocationScale
 
+#: Widths in z below this are too short for differences of hazards.
+SHORT = 1e-5
 #: Derivatives beyond this enter as this: the square of z^2 times it does not overflow.
 HUGE = 1e130
 
@@ -66,10 +67,8 @@ def component_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives
         n rows without truncation (see `survjax.data.truncation_rows`).
     """
     if isinstance(stack, LocationScale):
-        if rows.interval is None:
-            return location_scale_derivatives(stack, rows)
-        if isinstance(stack, Weibull):
-            return weibull_interval_derivatives(stack, rows)
+        plain = rows.interval is None
+        return (location_scale_derivatives if plain else location_scale_intervals)(stack, rows)
     return general_derivatives(stack, rows)
 
 
@@ -135,55 +134,76 @@ def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
     return RowDerivatives(at(*leaves), jnp.stack(first), jnp.stack(second))
 
 
-def weibull_interval_derivatives(stack: Weibull, rows: Observations) -> RowDerivatives:
-    """Derivatives for Weibulls where some rows are intervals, written out.
+def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDerivatives:
+    """Derivatives where some rows are intervals, from the noise's hazard at both ends.
 
-    An interval adds -H(lower) + log(1 - exp(-D)) with D = H(upper) - H(lower). With
-    rho = D / (exp(D) - 1), b = shape log(upper / lower) and beta = b / (exp(b) - 1), the
-    derivatives of D are D times polynomials in z and beta, so that none is a difference of
-    hazards. Other rows differ from intervals in what stands beside -H(lower) only.
+    An interval adds -H(lower) + log(1 - exp(-D)), D = H(upper) - H(lower). With
+    rho = D / (exp(D) - 1), and D' and D'' relative to D, the second term has the derivatives
+    rho D' and rho (D'' - (rho + D) D' D'). Where an interval is too short for a difference of
+    hazards, it is a failure at its middle, times its length.
     """
-    inside = rows.interval > 0
-    from_zero = inside & (rows.lower <= 0)
-    between = inside & ~from_zero
-    # Rows without a lower or an upper end get times at which the formulas of both are finite.
+    shaped = hasattr(stack, "log_shape")
+    log_scale = _with_rows(stack.log_scale)
+    log_shape = _with_rows(stack.log_shape) if shaped else jnp.zeros_like(log_scale)
+    shape, inside, noise = jnp.exp(log_shape), rows.interval > 0, type(stack)
+    started = inside & (rows.lower > 0)
     lower = jnp.where(rows.lower > 0, rows.lower, 1.0)
-    upper = jnp.where(inside, rows.upper, 2.0 * lower)
-    width = jnp.log1p(jnp.where(between, upper - lower, lower) / lower)
+    length = jnp.where(inside, rows.upper - rows.lower, lower)
+    bottom = jnp.where(inside & ~started, 0.0, shape * (rows.log_lower - log_scale))
+    top = shape * (jnp.log(jnp.where(inside, rows.upper, 2.0 * lower)) - log_scale)
+    width = shape * jnp.log1p(length / lower)
+    short = started & (width * (1.0 + jnp.abs(top)) < SHORT)
 
-    log_scale, log_shape = _with_rows(stack.log_scale), _with_rows(stack.log_shape)
-    shape = jnp.exp(log_shape)
-    z = jnp.where(from_zero, 0.0, shape * (rows.log_lower - log_scale))
-    capped = jnp.minimum(z, MAX_EXPONENT)
-    hazard = jnp.where(from_zero, 0.0, jnp.exp(capped) * (1.0 + (z - capped)))
-    b = shape * width
-    top = jnp.where(from_zero, shape * (jnp.log(upper) - log_scale), z + b)
-    ratio = jnp.expm1(jnp.minimum(b, MAX_EXPONENT))
-    beta = jnp.where(from_zero, 0.0, b / ratio)
-    log_grown = top + jnp.where(from_zero, 0.0, jnp.log(ratio / (ratio + 1.0)))
+    # At the lower end of an interval, or its middle; at the time of any other row.
+    z = jnp.where(short, bottom + 0.5 * width, bottom)
+    one, event = jnp.ones_like(z), jnp.where(short, 1.0, rows.event)
+
+    def rate_and_slope(z: jax.Array) -> Any:
+        return jax.jvp(noise.standard_log_hazard, (z,), (one,))
+
+    (rate, slope), (_, curve) = jax.jvp(rate_and_slope, (z,), (one,))
+    last = rate_and_slope(top)
+    log_grown = jnp.where(
+        started,
+        noise.standard_log_increment(z, top, width),
+        noise.standard_log_cumulative_hazard(top),
+    )
+    found = (rate, slope, curve, noise.standard_cumulative_hazard(z), *last, log_grown)
+    rate, slope, curve, passed, last_rate, last_slope, log_grown = lax.optimization_barrier(found)
+
+    # Nothing has passed at a lower end of zero.
+    gone = jnp.where(inside & ~started, 0.0, 1.0)
+    length_of_short = jnp.log(jnp.where(short, width, 1.0)) - log_shape
+    point = event * (rate + log_shape + jnp.where(short, length_of_short, -rows.log_lower)) - passed
+    between = inside & ~short
+    value = jnp.where(between, log1mexp_of_exp(log_grown) - gone * passed, point)
+
+    hazard = gone * jnp.minimum(jnp.exp(jnp.minimum(rate, MAX_EXPONENT)), HUGE)
     grown = jnp.exp(jnp.minimum(log_grown, MAX_EXPONENT))
     tiny = grown < 1e-9
     rho = jnp.where(tiny, 1.0 - 0.5 * grown, grown / jnp.expm1(jnp.where(tiny, 1.0, grown)))
+    rho = jnp.where(between, rho, 0.0)
+    leaving = gone * jnp.exp(jnp.minimum(rate - log_grown, MAX_EXPONENT))
+    arriving = jnp.exp(jnp.minimum(last_rate - log_grown, MAX_EXPONENT))
+    # Of a point, the log hazard itself counts; of an interval, what grows between its ends.
+    event = jnp.where(between, 0.0, event)
 
-    d, slope = rows.event, top + beta
-    point = d * (log_shape - rows.log_lower + z)
-    value = jnp.where(inside, log1mexp_of_exp(log_grown), point) - hazard
-    hazard = jnp.minimum(hazard, HUGE)
-    gain = jnp.where(inside, rho, d)
-    first = jnp.stack(
-        [shape * (hazard - gain), jnp.where(inside, rho * slope, d * (1.0 + z)) - z * hazard]
-    )
-    curvature = rho * (grown + rho)
-    mixed = jnp.where(inside, rho * (1.0 + slope) - slope * curvature, d)
-    curved = rho * (top * (top + 1.0) + (top + z + 1.0) * beta) - curvature * slope**2
-    second = jnp.stack(
-        [
-            shape**2 * (jnp.where(inside, rho - curvature, 0.0) - hazard),
-            shape * ((1.0 + z) * hazard - mixed),
-            jnp.where(inside, curved, d * z) - (z + 1.0) * z * hazard,
-        ]
-    )
-    return RowDerivatives(value, first, second)
+    # Derivatives of z at both ends: -shape along the log scale, z itself along the log shape.
+    along = [(-shape, -shape), (z, top)][: 1 + shaped]
+    twice = {(0, 0): (0.0, 0.0), (0, 1): (-shape, -shape), (1, 1): (z, top)}
+    growth = [arriving * of_top - leaving * of_z for of_z, of_top in along]
+    gained = event * slope - hazard
+    first = [gained * along[i][0] + rho * growth[i] for i in range(len(along))]
+    second = []
+    for i, j in [(i, j) for i in range(len(along)) for j in range(i, len(along))]:
+        square, bent = along[i][0] * along[j][0], twice[i, j]
+        grows = arriving * (last_slope * along[i][1] * along[j][1] + bent[1])
+        grows = grows - leaving * (slope * square + bent[0])
+        inner = rho * (grows - (rho + grown) * growth[i] * growth[j])
+        second.append((event * curve - hazard * slope) * square + gained * bent[0] + inner)
+    if shaped:
+        first[1] = first[1] + event
+    return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
 
 
 def only_parameters(stack: Lifetime) -> bool:
