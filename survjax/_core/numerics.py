@@ -61,6 +61,15 @@ def log1mexp_of_exp(z: ArrayLike) -> jax.Array:
     return jnp.where(low | high, tail, log1mexp(jnp.exp(middle)))
 
 
+def log_hazard_of_share(log_share: ArrayLike) -> jax.Array:
+    """Compute log(-log(1 - p)) from log p: the log cumulative hazard at a failed share p."""
+    log_share = jnp.asarray(log_share)
+    small = log_share < -18.0
+    share = jnp.exp(jnp.where(small, -1.0, log_share))
+    first = log_share + 0.5 * jnp.exp(jnp.where(small, log_share, -18.0))
+    return jnp.where(small, first, jnp.log(-jnp.log1p(-share)))
+
+
 def logsumexp(q: jax.Array, axis: int = 0) -> jax.Array:
     """Sum exponentials on the log scale; every q must be finite (or the gradient is NaN)."""
     top = lax.stop_gradient(jnp.max(q, axis=axis, keepdims=True))

@@ -71,6 +71,7 @@ def maximize_on_all_rows(
         start=start.start,
         n_agreeing=start.n_agreeing,
         path=path,
+        units=start.units if end.units is None else end.units,
     )
 
 

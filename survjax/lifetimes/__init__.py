@@ -1,18 +1,22 @@
 """What a lifetime is: hazards as frozen pytrees, JAX in and JAX out."""
 
 import dataclasses
+import re
 from typing import Any
 
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
 from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._gompertz import Gompertz
-from survjax.lifetimes._gumbel import Gumbel
 from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._loglogistic import LogLogistic
 from survjax.lifetimes._lognormal import LogNormal
 from survjax.lifetimes._mixture import Mixture
 from survjax.lifetimes._modifiers import Accelerated, ProportionalHazards
+from survjax.lifetimes._on_time.gumbel import Gumbel
+from survjax.lifetimes._on_time.location_scale import LocationScaleOnTime
+from survjax.lifetimes._on_time.logistic import Logistic
+from survjax.lifetimes._on_time.normal import Normal
 from survjax.lifetimes._weibull import Weibull
 
 
@@ -36,8 +40,15 @@ def families() -> dict[str, Any]:
         if dataclasses.is_dataclass(cls):
             kinds = {f.metadata.get("kind") for f in dataclasses.fields(cls)}
             if kinds == {"parameter"}:
-                found[name.lower()] = cls
+                found[_family_name(name)] = cls
     return found
+
+
+def _family_name(name: str) -> str:
+    """The name of a class in words, those that the field writes as one word excepted."""
+    if name.startswith("Log"):
+        return name.lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 __all__ = [
@@ -48,9 +59,12 @@ __all__ = [
     "Gumbel",
     "Lifetime",
     "LocationScale",
+    "LocationScaleOnTime",
     "LogLogistic",
     "LogNormal",
+    "Logistic",
     "Mixture",
+    "Normal",
     "ProportionalHazards",
     "Weibull",
     "families",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import numpy as np
 
+from survjax._core.programs import program
 from survjax._core.pytree import parameter_items, parameter_shapes, rebuilt
 from survjax.lifetimes import Lifetime
 
@@ -69,7 +71,14 @@ def log_quantiles(stack: Stack, values: np.ndarray) -> np.ndarray:
     if standard is not None:
         shape = np.exp(getattr(alone, "log_shape", 0.0))
         return np.asarray(alone.log_scale + standard(SHARES) / shape)
-    return np.log(np.asarray(alone.quantile(SHARES)))
+    quantiles = np.asarray(_quantiles(alone))
+    # What has failed at birth has no logarithm: it is far below all else.
+    return np.log(np.maximum(quantiles, np.finfo(float).tiny))
+
+
+@program
+def _quantiles(lifetime: Lifetime) -> jax.Array:
+    return lifetime.quantile(SHARES)
 
 
 def matched(stack: Stack, scale: float, shape: float) -> np.ndarray:

@@ -1,0 +1,142 @@
+"""The tails of the normal distribution on the log scale, with derivatives to all orders."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import erfc, erfcx, ndtri
+
+from survjax._core.numerics import log1mexp, log_hazard_of_share
+
+LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
+#: Gauss-Legendre on (0, 1) for the exponential of a quadratic that changes by at most about one.
+NODES, WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(8))
+NODES = NODES + 0.5
+
+
+@jax.custom_jvp
+def log_mills(z: jax.Array) -> jax.Array:
+    """Log of exp(z^2 / 2) P(Z > z) for a standard normal Z and z >= 0: it varies slowly.
+
+    In the far tail it is that of its asymptotic series, 1/z - 1/z^3 + 3/z^5 - ...
+    """
+    # The library's erfcx is zero where exp(z^2 / 2) leaves the range of numbers.
+    edge = 30.0 if jnp.finfo(z.dtype).bits == 64 else 12.0
+    beyond = z > edge
+    near = jnp.log(0.5 * erfcx(jnp.where(beyond, edge, z) / math.sqrt(2.0)))
+    last = jnp.where(beyond, z, edge)
+    share = jnp.ones_like(last)
+    for odd in (13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0):
+        share = 1.0 - odd / last**2 * share
+    return jnp.where(beyond, jnp.log(share / last) - LOG_SQRT_2PI, near)
+
+
+@log_mills.defjvp
+def _log_mills_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (z,), (dz,) = primals, tangents
+    value = log_mills(z)
+    return value, (z - jnp.exp(-LOG_SQRT_2PI - value)) * dz
+
+
+@jax.custom_jvp
+def log_upper_tail(z: jax.Array) -> jax.Array:
+    """Log of P(Z > z) for a standard normal Z.
+
+    The library's own derivatives lose up to ten digits in the tail; here the derivative is
+    minus the hazard of the normal, exp(log density - log tail), to which the rule applies again.
+    """
+    early = z < 0.0
+    near = jnp.log1p(-0.5 * erfc(-jnp.where(early, z, -1.0) / math.sqrt(2.0)))
+    late = jnp.where(early, 1.0, z)
+    return jnp.where(early, near, log_mills(late) - 0.5 * late * late)
+
+
+@log_upper_tail.defjvp
+def _log_upper_tail_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (z,), (dz,) = primals, tangents
+    value = log_upper_tail(z)
+    return value, -jnp.exp(-0.5 * z * z - LOG_SQRT_2PI - value) * dz
+
+
+def log_normal_hazard(z: jax.Array) -> jax.Array:
+    """Log of the hazard of a standard normal, density over upper tail."""
+    return -0.5 * z * z - LOG_SQRT_2PI - log_upper_tail(z)
+
+
+def log_normal_cumulative_hazard(z: jax.Array) -> jax.Array:
+    """Log of -log P(Z > z): far below, where almost nothing has failed, that of P(Z <= z)."""
+    early = z < -1.0
+    failed = log_upper_tail(jnp.where(early, -z, 1.0))
+    passed = -log_upper_tail(jnp.where(early, 0.0, z))
+    return jnp.where(early, log_hazard_of_share(failed), jnp.log(passed))
+
+
+@jax.custom_jvp
+def log_normal_increment(z: jax.Array, step: jax.Array) -> jax.Array:
+    """Log of H(z + step) - H(z) with H = -log P(Z > z), for a positive step.
+
+    A short step is the integral of the density by Gauss's rule, over what is left at z; a longer
+    one is a difference of logs of tails, on the side where those are small.
+    """
+    end, z_size, end_size = z + step, jnp.abs(z), jnp.abs(z + step)
+    begin, final = log_mills(z_size), log_mills(end_size)
+    below, above = z < 0.0, end >= 0.0
+    small = begin - 0.5 * z * z
+    log_left = jnp.where(below, jnp.log1p(-jnp.exp(jnp.where(below, small, -1.0))), small)
+
+    short = step * (1.0 + z_size) < 1.0
+    part = jnp.where(short, step, 0.5)[..., None] * NODES
+    at = jnp.where(short, z, 0.0)[..., None]
+    log_mean = jnp.log(jnp.exp(-part * (at + 0.5 * part)) @ WEIGHTS)
+    log_density = -0.5 * z * z - LOG_SQRT_2PI
+    log_share = log_density + log_mean + jnp.log(step) - log_left
+
+    quadratic = step * (z + 0.5 * step)
+    early = ~short & ~above
+    grown = jnp.where(early, final - begin - quadratic, 1.0)
+    log_failed = final - 0.5 * end * end + log1mexp(grown) - log_left
+    share = jnp.where(short, log_share, jnp.where(early, log_failed, -1.0))
+    from_share = log_hazard_of_share(jnp.where(short | early, share, -1.0))
+
+    fallen = jnp.where(below, log_left - (final - 0.5 * end * end), begin - final + quadratic)
+    late = jnp.log(jnp.where(short | early, 1.0, fallen))
+    return jnp.where(short | early, from_share, late)
+
+
+@log_normal_increment.defjvp
+def _log_normal_increment_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """By hazards at both ends: the log of their ratio is the increment, less that of z^2 / 2."""
+    z, step = primals
+    value = log_normal_increment(z, step)
+    ratio = jnp.exp(value) - step * (z + 0.5 * step)
+    first = log_normal_hazard(z) - value
+    last = jnp.exp(first + ratio)
+    alike = ratio < 1.0
+    gap = jnp.exp(first) * jnp.expm1(jnp.where(alike, ratio, 0.0))
+    along = jnp.where(alike, gap, last - jnp.exp(first))
+    return value, along * tangents[0] + last * tangents[1]
+
+
+@jax.custom_jvp
+def normal_inverse(target: jax.Array) -> jax.Array:
+    """The z at which -log P(Z > z) is a positive target."""
+    late = target > 0.5
+    tail = jnp.exp(-jnp.clip(target, 0.5, 650.0))
+    z = jnp.where(late, -ndtri(tail), ndtri(-jnp.expm1(-jnp.minimum(target, 0.5))))
+    z = jnp.where(target > 650.0, jnp.sqrt(2.0 * target), z)
+    for _ in range(3):
+        log_hazard = log_normal_cumulative_hazard(z)
+        step = (log_hazard - jnp.log(target)) * jnp.exp(log_hazard - log_normal_hazard(z))
+        z = z - jnp.where(jnp.isfinite(step), step, 0.0)
+    return z
+
+
+@normal_inverse.defjvp
+def _normal_inverse_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (target,), (change,) = primals, tangents
+    z = normal_inverse(target)
+    return z, jnp.exp(-log_normal_hazard(z)) * change
