@@ -7,15 +7,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import erfc, erfcx, ndtri
 
 from survjax._core.numerics import log1mexp, log_hazard_of_share
+from survjax._core.quadrature import mean_over
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
-#: Gauss-Legendre on (0, 1) for the exponential of a quadratic that changes by at most about one.
-NODES, WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(8))
-NODES = NODES + 0.5
 
 
 @jax.custom_jvp
@@ -40,6 +37,26 @@ def _log_mills_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]
     (z,), (dz,) = primals, tangents
     value = log_mills(z)
     return value, (z - jnp.exp(-LOG_SQRT_2PI - value)) * dz
+
+
+@jax.custom_jvp
+def log_mills_slope(z: jax.Array) -> jax.Array:
+    """Log of minus the derivative of exp(z^2 / 2) P(Z > z), for z >= 0."""
+    far = z > 30.0
+    near = jnp.where(far, 1.0, z)
+    difference = math.exp(-LOG_SQRT_2PI) - near * jnp.exp(log_mills(near))
+    i = 1.0 / jnp.where(far, z, 30.0) ** 2
+    share = jnp.ones_like(i)
+    for odd in (13.0, 11.0, 9.0, 7.0, 5.0, 3.0):
+        share = 1.0 - odd * i * share
+    return jnp.where(far, jnp.log(i * share) - LOG_SQRT_2PI, jnp.log(difference))
+
+
+@log_mills_slope.defjvp
+def _log_mills_slope_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (z,), (dz,) = primals, tangents
+    value = log_mills_slope(z)
+    return value, (z - jnp.exp(log_mills(z) - value)) * dz
 
 
 @jax.custom_jvp
@@ -89,9 +106,9 @@ def log_normal_increment(z: jax.Array, step: jax.Array) -> jax.Array:
     log_left = jnp.where(below, jnp.log1p(-jnp.exp(jnp.where(below, small, -1.0))), small)
 
     short = step * (1.0 + z_size) < 1.0
-    part = jnp.where(short, step, 0.5)[..., None] * NODES
-    at = jnp.where(short, z, 0.0)[..., None]
-    log_mean = jnp.log(jnp.exp(-part * (at + 0.5 * part)) @ WEIGHTS)
+    at = jnp.where(short, z, 0.0)
+    width = jnp.where(short, step, 0.5)
+    log_mean = jnp.log(mean_over(lambda part: jnp.exp(-part * (at + 0.5 * part)), 0.0 * at, width))
     log_density = -0.5 * z * z - LOG_SQRT_2PI
     log_share = log_density + log_mean + jnp.log(step) - log_left
 

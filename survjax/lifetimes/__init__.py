@@ -7,6 +7,9 @@ from typing import Any
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
 from survjax.lifetimes._exponential import Exponential
+from survjax.lifetimes._further.birnbaum_saunders import BirnbaumSaunders
+from survjax.lifetimes._further.exponentiated_weibull import ExponentiatedWeibull
+from survjax.lifetimes._further.inverse_gaussian import InverseGaussian
 from survjax.lifetimes._gompertz import Gompertz
 from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._loglogistic import LogLogistic
@@ -53,10 +56,13 @@ def _family_name(name: str) -> str:
 
 __all__ = [
     "Accelerated",
+    "BirnbaumSaunders",
     "Conditional",
     "Exponential",
+    "ExponentiatedWeibull",
     "Gompertz",
     "Gumbel",
+    "InverseGaussian",
     "Lifetime",
     "LocationScale",
     "LocationScaleOnTime",

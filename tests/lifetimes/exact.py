@@ -20,6 +20,8 @@ from survjax._core.precision import double_precision
 from survjax.likelihood.row_derivatives import component_derivatives
 
 DIGITS = 60
+#: Numbers smaller than this are no more than zero in 64 bits.
+SMALLEST = 1e-290
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,7 @@ def worst_error(exact: Exact, x: Any, times: Any, pairs: Any) -> dict[str, float
         "log_hazard": ours.log_hazard(t),
         "left": ours.log_interval_probability(0.0 * t, t),
         "interval": ours.log_interval_probability(lower, upper),
-        "increment": ours.increment(lower, upper - lower),
+        "increment": ours.log_increment(lower, upper - lower),
     }
     with mp.workdps(DIGITS):
         theta = [mpf(float(part)) for part in x]
@@ -56,21 +58,40 @@ def worst_error(exact: Exact, x: Any, times: Any, pairs: Any) -> dict[str, float
             for i, value in enumerate(np.asarray(values)):
                 if name in ("interval", "increment"):
                     low, high = mpf(float(lower[i])), mpf(float(upper[i]))
-                    s_low, s_high = (exact.survival(at, *theta) for at in (low, high))
-                    right = mp.log(s_low - s_high) if name == "interval" else mp.log(s_low / s_high)
+                    share = _between(exact, low, high, theta)
+                    alive = exact.survival(low, *theta)
+                    increment = -mp.log1p(-share / alive) if share < alive / 2 else None
+                    if increment is None:
+                        increment = mp.log(alive / exact.survival(high, *theta))
+                    right = mp.log(share if name == "interval" else increment)
                 else:
                     right = _curve(exact, name, mpf(float(t[i])), theta)
-                size = abs(right) if name in ("increment", "log_survival") else max(1, abs(right))
+                if abs(right) < SMALLEST:
+                    continue
+                size = abs(right) if name == "log_survival" else max(1, abs(right))
                 error = float(abs(mpf(float(value)) - right) / size)
                 worst[name] = max(worst.get(name, 0.0), error)
     return worst
+
+
+def _log_survival(exact: Exact, t: Any, theta: Any) -> Any:
+    """Log of P(T > t), where hardly anything has failed too."""
+    failed = exact.failed(t, *theta)
+    return mp.log1p(-failed) if failed < 0.1 else mp.log(exact.survival(t, *theta))
+
+
+def _between(exact: Exact, low: Any, high: Any, theta: Any) -> Any:
+    """P(low < T <= high), by the smaller tail."""
+    if exact.failed(high, *theta) < 0.5:
+        return exact.failed(high, *theta) - exact.failed(low, *theta)
+    return exact.survival(low, *theta) - exact.survival(high, *theta)
 
 
 def _curve(exact: Exact, name: str, t: Any, theta: list[Any]) -> Any:
     """One exact number."""
     if name == "left":
         return mp.log(exact.failed(t, *theta))
-    alive = mp.log(exact.survival(t, *theta))
+    alive = _log_survival(exact, t, theta)
     log_density = mp.log(exact.density(t, *theta))
     return {
         "log_survival": alive,
@@ -112,7 +133,7 @@ def derivative_errors(exact: Exact, x: Any, times: Any, pairs: Any) -> dict[str,
                 (np.asarray(found.first)[:, 0, i], first),
                 (np.asarray(found.second)[:, 0, i], second),
             ):
-                size = max(abs(part) for part in theirs)
+                size = max(abs(part) for part in theirs) + SMALLEST
                 gaps = [abs(mpf(float(a)) - b) / size for a, b in zip(ours, theirs, strict=True)]
                 errors.append(float(max(gaps)))
             for name, error in zip(("first", "second"), errors, strict=True):
@@ -133,11 +154,11 @@ def _exact_derivatives(
             if kind == "failed":
                 return mp.log(exact.density(t, *theta))
             if kind == "running":
-                return mp.log(exact.survival(t, *theta))
+                return _log_survival(exact, t, theta)
             high = mpf(float(rows.upper[i]))
             if kind == "left":
                 return mp.log(exact.failed(high, *theta))
-            return mp.log(exact.survival(t, *theta) - exact.survival(high, *theta))
+            return mp.log(_between(exact, t, high, theta))
 
         theta = tuple(mpf(float(part)) for part in x)
         size = range(len(x))
