@@ -10,6 +10,7 @@ from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._further.birnbaum_saunders import BirnbaumSaunders
 from survjax.lifetimes._further.exponentiated_weibull import ExponentiatedWeibull
 from survjax.lifetimes._further.inverse_gaussian import InverseGaussian
+from survjax.lifetimes._further.piecewise_exponential import PiecewiseExponential
 from survjax.lifetimes._gompertz import Gompertz
 from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._loglogistic import LogLogistic
@@ -47,6 +48,25 @@ def families() -> dict[str, Any]:
     return found
 
 
+def families_for_failures() -> dict[str, Any]:
+    """The families that have a name and choose what they hold of the data: cuts, knots.
+
+    Returns
+    -------
+    dict
+        Class by name; each has a class method `for_failures(times, weights)` that makes one to be
+        fitted.
+
+    Examples
+    --------
+    >>> from survjax.lifetimes import families_for_failures
+    >>> list(families_for_failures())
+    ['piecewise_exponential']
+    """
+    named = {_family_name(name): globals()[name] for name in __all__}
+    return {name: cls for name, cls in named.items() if hasattr(cls, "for_failures")}
+
+
 def _family_name(name: str) -> str:
     """The name of a class in words, those that the field writes as one word excepted."""
     if name.startswith("Log"):
@@ -71,9 +91,11 @@ __all__ = [
     "Logistic",
     "Mixture",
     "Normal",
+    "PiecewiseExponential",
     "ProportionalHazards",
     "Weibull",
     "families",
+    "families_for_failures",
     "parameter",
     "pytree",
 ]

@@ -61,7 +61,11 @@ def single(stack: Stack, values: np.ndarray) -> Any:
         size = int(np.prod(own))
         pieces.append(np.reshape(values[start : start + size], own))
         start += size
-    return rebuilt(stack.lifetime, pieces)
+    if stack.is_alone:
+        return rebuilt(stack.lifetime, pieces)
+    # What is given, such as cuts, components share.
+    first = jax.tree.map(lambda leaf: np.asarray(leaf)[0], stack.lifetime)
+    return rebuilt(first, pieces)
 
 
 def log_quantiles(stack: Stack, values: np.ndarray) -> np.ndarray:
@@ -84,9 +88,9 @@ def _quantiles(lifetime: Lifetime) -> jax.Array:
 def matched(stack: Stack, scale: float, shape: float) -> np.ndarray:
     """Parameters (P,) of one component with the quantiles of a Weibull."""
     times = scale * (-np.log1p(-SHARES)) ** (1.0 / shape)
-    first = [
+    values = [
         np.ravel(value if stack.is_alone else np.asarray(value)[0])
         for _, value in parameter_items(stack.lifetime)
     ]
-    found = single(stack, np.concatenate(first)).with_quantiles(SHARES, times)
+    found = single(stack, np.concatenate(values)).with_quantiles(SHARES, times)
     return np.concatenate([np.ravel(value) for _, value in parameter_items(found)])
