@@ -37,11 +37,11 @@ def bounded_exp(z: ArrayLike) -> jax.Array:
     return jnp.exp(jnp.minimum(z, most)) * (1.0 + jnp.maximum(z - most, 0.0))
 
 
+@jax.custom_jvp
 def log1mexp(x: ArrayLike) -> jax.Array:
     """Compute log(1 - exp(-x)) for x > 0, with the digits that the plain formula loses.
 
-    Two branches meet at log 2 (Maechler 2012). Each branch gets a safe input, so that the one
-    not taken cannot poison a gradient.
+    Two branches meet at log 2 (Maechler 2012). The derivative is 1 / (exp(x) - 1) in either.
     """
     x = jnp.asarray(x)
     small = x < math.log(2.0)
@@ -50,6 +50,14 @@ def log1mexp(x: ArrayLike) -> jax.Array:
     return jnp.where(small, jnp.log(-jnp.expm1(-near)), jnp.log1p(-jnp.exp(-far)))
 
 
+@log1mexp.defjvp
+def _log1mexp_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    value = log1mexp(x)
+    return value, jnp.exp(-x - value) * dx
+
+
+@jax.custom_jvp
 def log1mexp_of_exp(z: ArrayLike) -> jax.Array:
     """Compute log(1 - exp(-exp(z))), the log of a Weibull's failed share at log hazard z."""
     z = jnp.asarray(z)
@@ -59,6 +67,30 @@ def log1mexp_of_exp(z: ArrayLike) -> jax.Array:
     bottom = jnp.where(low, z, -31.0)
     tail = jnp.where(high, -jnp.exp(-jnp.exp(top)), bottom - 0.5 * jnp.exp(bottom))
     return jnp.where(low | high, tail, log1mexp(jnp.exp(middle)))
+
+
+@log1mexp_of_exp.defjvp
+def _log1mexp_of_exp_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (z,), (dz,) = primals, tangents
+    value = log1mexp_of_exp(z)
+    return value, jnp.exp(z - bounded_exp(z) - value) * dz
+
+
+@jax.custom_jvp
+def log_hazard_of_share(log_share: ArrayLike) -> jax.Array:
+    """Compute log(-log(1 - p)) from log p: the log cumulative hazard at a failed share p."""
+    log_share = jnp.asarray(log_share)
+    small = log_share < -18.0
+    share = jnp.exp(jnp.where(small, -1.0, log_share))
+    first = log_share + 0.5 * jnp.exp(jnp.where(small, log_share, -18.0))
+    return jnp.where(small, first, jnp.log(-jnp.log1p(-share)))
+
+
+@log_hazard_of_share.defjvp
+def _log_hazard_of_share_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (log_share,), (change,) = primals, tangents
+    value = log_hazard_of_share(log_share)
+    return value, jnp.exp(log_share - value + jnp.exp(value)) * change
 
 
 def logsumexp(q: jax.Array, axis: int = 0) -> jax.Array:

@@ -8,7 +8,10 @@ there are none, Gauss's rule needs half as many nodes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -38,3 +41,16 @@ HALF_LINE_NODES, HALF_LINE_WEIGHTS = _half_line_nodes()
 #: For integrals over (0, 1) of entire functions.
 UNIT_NODES, UNIT_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(32))
 UNIT_NODES = UNIT_NODES + 0.5
+#: The same with few nodes, for functions that change by a factor of about e at most.
+FEW_NODES, FEW_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(6))
+FEW_NODES = FEW_NODES + 0.5
+
+
+def mean_over(
+    function: Callable[[jax.Array], jax.Array], begin: jax.Array, width: jax.Array
+) -> jax.Array:
+    """Mean of a smooth function over (begin, begin + width), in which it hardly changes."""
+    # Nodes lead: rows stay on the last, contiguous axis.
+    shape = (-1,) + (1,) * jnp.broadcast_arrays(begin, width)[0].ndim
+    nodes, weights = (part.reshape(shape) for part in (FEW_NODES, FEW_WEIGHTS))
+    return jnp.sum(weights * function(begin + width * nodes), axis=0)

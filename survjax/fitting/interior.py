@@ -10,8 +10,8 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.likelihood.template import Template
 from survjax.optimize import ResultCode
 
-#: A standard error above this on the log or logit scale means that the data leave it open: the
-#: likelihood only levels off there, toward a supremum at infinity.
+#: A standard error above this, on the log or logit scale or in units of the model's own, means that
+#: the data leave a parameter open: the likelihood levels off, toward a supremum at infinity.
 OPEN = 100.0
 #: Logs of scales beyond this are not numbers of 64 bits.
 RANGE = 700.0
@@ -51,9 +51,8 @@ def faults(
     smallest = float(values[0])
     # The pseudo-inverse's diagonal: directions lost in rounding say nothing.
     told = values > 1e-15 * values[-1]
-    open_ = smallest > 0 and (
-        np.max(scale * np.sqrt(np.sum(vectors[:, told] ** 2 / values[told], axis=1))) > OPEN
-    )
+    errors = scale * np.sqrt(np.sum(vectors[:, told] ** 2 / values[told], axis=1))
+    open_ = smallest > 0 and np.max(errors * _units(found, template)) > OPEN
     if open_:
         words.append("the data leave a parameter open")
     if found.code not in (ResultCode.CONVERGED, ResultCode.ROUNDING):
@@ -65,6 +64,12 @@ def faults(
     elif smallest < 1e-11 and not open_:
         words.append("the Hessian is singular within rounding")
     return tuple(words)
+
+
+def _units(found: LocalMaximum, template: Template) -> np.ndarray:
+    """What errors (p,) are multiplied by: logs count as they are, the rest in the model's units."""
+    logs = np.array([name.startswith("log") for name in template.names])
+    return np.where(logs, 1.0, 1.0 if found.units is None else found.units)
 
 
 def unit_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

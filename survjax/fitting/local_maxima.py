@@ -53,6 +53,8 @@ class LocalMaximum:
         Starts that ended here.
     path : array of shape (m, p)
         The points on the way.
+    units : array of shape (p,)
+        What the entries are multiplied by where their size is judged (`Lifetime.step_units`).
     """
 
     x: np.ndarray
@@ -65,6 +67,7 @@ class LocalMaximum:
     start: int = 0
     n_agreeing: int = 1
     path: np.ndarray | None = None
+    units: np.ndarray | None = None
 
     def restricted(self, kept: np.ndarray) -> LocalMaximum:
         """The same maximum in some of its parameters."""
@@ -205,6 +208,7 @@ def newton_from(
         "n_iter": end.n_iter,
         "code": end.code,
         "path": path,
+        "units": jax.vmap(metric)(end.x),
     }
 
 
@@ -276,4 +280,5 @@ def _end(found: dict[str, np.ndarray], i: int, start: int) -> LocalMaximum:
         int(found["code"][i]),
         start,
         path=found["path"][i, : n_iter + 1],
+        units=found["units"][i],
     )

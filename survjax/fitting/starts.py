@@ -28,6 +28,17 @@ def representative(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
     return np.log(middle), np.maximum(rows.event, rows.interval)
 
 
+def failure_times(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
+    """Times and weights of the failures, those in an interval at its middle."""
+    seen, times = rows.event > 0, rows.lower
+    if rows.interval is not None:
+        inside = rows.interval > 0
+        seen = seen | inside
+        times = np.where(inside, 0.5 * (np.where(inside, rows.lower, 0.0) + rows.upper), times)
+    seen = seen & (rows.weight > 0)
+    return times[seen], rows.weight[seen]
+
+
 def failed_share(log_time: np.ndarray, event: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Kaplan-Meier's failed share just after each row's time, ties in the order of events."""
     order = np.lexsort((-event, log_time))

@@ -115,6 +115,7 @@ def maximum_of_template(
         start=start.start,
         n_agreeing=start.n_agreeing,
         path=path,
+        units=start.units if end.units is None else end.units,
     )
 
 

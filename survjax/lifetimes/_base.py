@@ -87,8 +87,13 @@ class Lifetime(ABC):
         lower, upper = jnp.asarray(lower), jnp.asarray(upper)
         bounded = jnp.isfinite(upper)
         length = jnp.where(bounded, upper - lower, 1.0)
-        inside = log1mexp_of_exp(self.log_increment(lower, length))
-        return -self.cumulative_hazard(lower) + jnp.where(bounded, inside, 0.0)
+        inside = log1mexp_of_exp(self.log_interval_hazard(lower, length))
+        passed = jnp.where(lower <= 0, 0.0, self.cumulative_hazard(lower))
+        return jnp.where(bounded, inside, 0.0) - passed
+
+    def log_interval_hazard(self, lower: ArrayLike, length: ArrayLike) -> jax.Array:
+        """`log_increment`, but from time zero with what fails at birth."""
+        return self.log_increment(lower, length)
 
     def final_log_hazard(self) -> jax.Array:
         """Limit of the log hazard as time grows without bound: -inf, finite or inf.

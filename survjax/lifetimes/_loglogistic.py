@@ -34,7 +34,7 @@ def _softplus_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
     return softplus(z), jax.nn.sigmoid(z) * dz
 
 
-def _log_expm1(x: jax.Array) -> jax.Array:
+def log_expm1(x: jax.Array) -> jax.Array:
     """Log of exp(x) - 1 for positive x, without overflow."""
     large = x > 30.0
     return jnp.where(large, x, jnp.log(jnp.expm1(jnp.where(large, 1.0, x))))
@@ -144,7 +144,7 @@ class LogLogistic(LocationScale):
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         target = jnp.asarray(target)
         inside, safe = inside_life(target)
-        z = _log_expm1(safe)
+        z = log_expm1(safe)
         return jnp.where(inside, jnp.exp(self.log_scale + z / self.shape), outside_targets(target))
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
@@ -160,9 +160,9 @@ class LogLogistic(LocationScale):
         positive, log_start, z = self._z(start)
         # A unit whose hazard so far is below exp(-60) is as new.
         old = positive & (z > -60.0)
-        log_odds = _log_expm1(target)
+        log_odds = log_expm1(target)
         growth = softplus(log_odds - jax.nn.log_sigmoid(jnp.where(old, z, 0.0))) / self.shape
-        aged = jnp.where(old, log_start, 0.0) + _log_expm1(growth)
+        aged = jnp.where(old, log_start, 0.0) + log_expm1(growth)
         new = self.log_scale + log_odds / self.shape
         share = jnp.where(positive & ~old, jnp.exp(jnp.minimum(log_start - new, 0.0)), 0.0)
         left = share < 1.0

@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from statistics import NormalDist
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.special import erfc, erfcx, ndtri
+from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 
+from survjax._core.normal_tail import (
+    LOG_SQRT_2PI,
+    log_long_increment,
+    log_normal_cumulative_hazard,
+    log_normal_increment,
+    log_upper_tail,
+)
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._derived.inverse import invert
 from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 from survjax.lifetimes._location_scale import LocationScale
-
-LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
-
-
-@jax.custom_jvp
-def log_upper_tail(z: jax.Array) -> jax.Array:
-    """Log of P(Z > z) for a standard normal Z, with derivatives to all orders.
-
-    The library's own derivatives lose up to ten digits in the tail; here the derivative is
-    minus the hazard of the normal, exp(log density - log tail), to which the rule applies again.
-    In the far tail the ratio of tail and density is its asymptotic series, 1 - 1/z^2 + 3/z^4 - ...
-    """
-    early = z < 0.0
-    near = jnp.log1p(-0.5 * erfc(-jnp.where(early, z, -1.0) / math.sqrt(2.0)))
-    # The library's erfcx is zero where exp(z^2 / 2) leaves the range of numbers.
-    edge = 30.0 if jnp.finfo(z.dtype).bits == 64 else 12.0
-    beyond = z > edge
-    late = jnp.where(early, 1.0, jnp.where(beyond, edge, z))
-    far = jnp.log(0.5 * erfcx(late / math.sqrt(2.0))) - 0.5 * late * late
-    last = jnp.where(beyond, z, edge)
-    share = jnp.ones_like(last)
-    for odd in (13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0):
-        share = 1.0 - odd / last**2 * share
-    tail = jnp.log(share / last) - 0.5 * last * last - LOG_SQRT_2PI
-    return jnp.where(beyond, tail, jnp.where(early, near, far))
-
-
-@log_upper_tail.defjvp
-def _log_upper_tail_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
-    (z,), (dz,) = primals, tangents
-    value = log_upper_tail(z)
-    return value, -jnp.exp(-0.5 * z * z - LOG_SQRT_2PI - value) * dz
 
 
 @pytree
@@ -106,6 +79,14 @@ class LogNormal(LocationScale):
     def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
         return -log_upper_tail(z)
 
+    @classmethod
+    def standard_log_cumulative_hazard(cls, z: jax.Array) -> jax.Array:
+        return log_normal_cumulative_hazard(z)
+
+    @classmethod
+    def standard_log_increment(cls, z: jax.Array, top: jax.Array, width: jax.Array) -> jax.Array:
+        return log_long_increment(z, top, width)
+
     @staticmethod
     def standard_quantile(share: np.ndarray) -> np.ndarray:
         found = [NormalDist().inv_cdf(float(q)) for q in np.ravel(share)]
@@ -131,16 +112,16 @@ class LogNormal(LocationScale):
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         start, length = jnp.asarray(start), jnp.asarray(length)
-        some = length > 0
+        some, aged = (length > 0) & (length < jnp.inf), start > 0
         safe = jnp.where(some, length, 1.0)
-        # A short step: the hazard at its middle, where the difference would lose digits.
-        short = safe < 1e-5 * start
-        middle = jnp.where(short, start + 0.5 * safe, 1.0)
-        first_order = self.log_hazard(middle) + jnp.log(safe)
-        difference = self.cumulative_hazard(start + safe) - self.cumulative_hazard(start)
-        positive = difference > 0
-        whole = jnp.where(positive, jnp.log(jnp.where(positive, difference, 1.0)), first_order)
-        return jnp.where(some, jnp.where(short, first_order, whole), -jnp.inf)
+        # Of a new unit, the hazard from so early on that it is none.
+        _, _, z = self._z(jnp.where(aged, start, 1.0))
+        growth = self.shape * jnp.log1p(safe / jnp.where(aged, start, 1.0))
+        inside = log_normal_increment(z, jnp.where(aged, growth, 1.0))
+        _, _, z_stop = self._z(jnp.where(aged, 1.0, safe))
+        new = log_normal_cumulative_hazard(z_stop)
+        whole = jnp.where(aged, inside, new)
+        return jnp.where(some, whole, jnp.where(length > 0, jnp.inf, -jnp.inf))
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         target = jnp.asarray(target)

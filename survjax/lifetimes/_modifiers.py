@@ -63,6 +63,9 @@ class ProportionalHazards(Lifetime):
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         return jnp.asarray(self.log_ratio) + self.base.log_increment(start, length)
 
+    def log_interval_hazard(self, lower: ArrayLike, length: ArrayLike) -> jax.Array:
+        return jnp.asarray(self.log_ratio) + self.base.log_interval_hazard(lower, length)
+
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         return self.ratio * self.base.rough_cumulative_hazard(t)
 
@@ -143,6 +146,10 @@ class Accelerated(Lifetime):
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         factor = self.factor
         return self.base.log_increment(jnp.asarray(start) / factor, jnp.asarray(length) / factor)
+
+    def log_interval_hazard(self, lower: ArrayLike, length: ArrayLike) -> jax.Array:
+        lower, length = (jnp.asarray(time) / self.factor for time in (lower, length))
+        return self.base.log_interval_hazard(lower, length)
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         return self.base.rough_cumulative_hazard(jnp.asarray(t) / self.factor)

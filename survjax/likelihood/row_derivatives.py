@@ -9,7 +9,6 @@ any other.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,10 +18,10 @@ from jax import lax
 from survjax._core.numerics import MAX_EXPONENT, log1mexp_of_exp
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
-from survjax.lifetimes import Lifetime, LocationScale
+from survjax.lifetimes import Lifetime, LocationScale, LocationScaleOnTime
 
 #: Widths in z below this are too short for differences of hazards.
-SHORT = 1e-5
+SHORT = 1e-4
 #: Derivatives beyond this enter as this: the square of z^2 times it does not overflow.
 HUGE = 1e130
 
@@ -69,6 +68,8 @@ def component_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives
     if isinstance(stack, LocationScale):
         plain = rows.interval is None
         return (location_scale_derivatives if plain else location_scale_intervals)(stack, rows)
+    if isinstance(stack, LocationScaleOnTime) and rows.interval is None:
+        return location_scale_on_time_derivatives(stack, rows)
     return general_derivatives(stack, rows)
 
 
@@ -83,26 +84,51 @@ def location_scale_derivatives(stack: LocationScale, rows: Observations) -> RowD
     log_shape = _with_rows(stack.log_shape) if shaped else jnp.zeros_like(log_scale)
     shape = jnp.exp(log_shape)
     z = shape * (rows.log_lower - log_scale)
-    one = jnp.ones_like(z)
-
-    def term(z: jax.Array) -> jax.Array:
-        failed = rows.event * type(stack).standard_log_hazard(z)
-        return failed - type(stack).standard_cumulative_hazard(z)
-
-    def along_z(z: jax.Array) -> Any:
-        return jax.jvp(term, (z,), (one,))
-
-    (value, slope), (_, curvature) = jax.jvp(along_z, (z,), (one,))
-    # What is costly is computed once, and not again for each use of it.
-    value, slope, curvature = lax.optimization_barrier((value, slope, curvature))
+    value, slope, curvature = _along_z(stack, z, rows)
     value = value + rows.event * (log_shape - rows.log_lower)
-    slope, curvature = (jnp.clip(part, -HUGE, HUGE) for part in (slope, curvature))
     if not shaped:
         return RowDerivatives(value, -slope[None], curvature[None])
     mixed = slope + z * curvature
     first = jnp.stack([-shape * slope, rows.event + z * slope])
     second = jnp.stack([shape**2 * curvature, -shape * mixed, z * mixed])
     return RowDerivatives(value, first, second)
+
+
+def location_scale_on_time_derivatives(
+    stack: LocationScaleOnTime, rows: Observations
+) -> RowDerivatives:
+    """Derivatives along z = (t - location) / scale alone, and the chain rule.
+
+    z has the derivative -1 / scale along the location and -z along the log scale, and each of these
+    has minus itself as its derivative along the latter.
+    """
+    log_scale = _with_rows(stack.log_scale)
+    per_scale = jnp.exp(-log_scale)
+    z = (rows.lower - _with_rows(stack.location)) * per_scale
+    value, slope, curvature = _along_z(stack, z, rows)
+    mixed = slope + z * curvature
+    first = jnp.stack([-per_scale * slope, -rows.event - z * slope])
+    second = jnp.stack([per_scale**2 * curvature, per_scale * mixed, z * mixed])
+    return RowDerivatives(value - rows.event * log_scale, first, second)
+
+
+def _along_z(
+    stack: LocationScale | LocationScaleOnTime, z: jax.Array, rows: Observations
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Term of the noise at z (K, n), and its first and second derivatives in z."""
+    one = jnp.ones_like(z)
+
+    def term(z: jax.Array) -> jax.Array:
+        failed = rows.event * type(stack).standard_log_hazard(z)
+        return failed - type(stack).standard_cumulative_hazard(z)
+
+    def along(z: jax.Array) -> Any:
+        return jax.jvp(term, (z,), (one,))
+
+    (value, slope), (_, curvature) = jax.jvp(along, (z,), (one,))
+    # What is costly is computed once, and not again for each use of it.
+    value, slope, curvature = lax.optimization_barrier((value, slope, curvature))
+    return value, jnp.clip(slope, -HUGE, HUGE), jnp.clip(curvature, -HUGE, HUGE)
 
 
 def _with_rows(leaf: Any) -> jax.Array:
@@ -118,20 +144,22 @@ def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
     def at(*leaves: Any) -> jax.Array:
         return jax.vmap(lambda c: row_terms(c, rows))(jax.tree.unflatten(tree, leaves))
 
-    def along(function: Callable[..., Any], a: int) -> Callable[..., Any]:
+    def tangent(a: int) -> list[Any]:
         # One component's term depends on its own parameters only: a tangent of ones along a
         # leaf differentiates every component at once.
-        def derivative(*leaves: Any) -> Any:
-            tangents = [jnp.zeros_like(leaf) for leaf in leaves]
-            tangents[a] = jnp.ones_like(leaves[a])
-            return jax.jvp(function, leaves, tuple(tangents))[1]
+        return [jnp.full_like(leaf, float(i == a)) for i, leaf in enumerate(leaves)]
 
-        return derivative
+    value, first, second = None, [], []
+    for a in range(len(leaves)):
 
-    size = range(len(leaves))
-    first = [along(at, a)(*leaves) for a in size]
-    second = [along(along(at, a), b)(*leaves) for a in size for b in size if b >= a]
-    return RowDerivatives(at(*leaves), jnp.stack(first), jnp.stack(second))
+        def along(*leaves: Any, a: int = a) -> Any:
+            return jax.jvp(at, list(leaves), tangent(a))
+
+        for b in range(a, len(leaves)):
+            (value, slope), (_, curvature) = jax.jvp(along, leaves, tangent(b))
+            first += [slope] if a == b else []
+            second.append(curvature)
+    return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
 
 
 def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDerivatives:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import numpy as np
 
+from survjax._core.programs import program
 from survjax._core.pytree import parameter_items, parameter_shapes, rebuilt
 from survjax.lifetimes import Lifetime
 
@@ -59,7 +61,11 @@ def single(stack: Stack, values: np.ndarray) -> Any:
         size = int(np.prod(own))
         pieces.append(np.reshape(values[start : start + size], own))
         start += size
-    return rebuilt(stack.lifetime, pieces)
+    if stack.is_alone:
+        return rebuilt(stack.lifetime, pieces)
+    # What is given, such as cuts, components share.
+    first = jax.tree.map(lambda leaf: np.asarray(leaf)[0], stack.lifetime)
+    return rebuilt(first, pieces)
 
 
 def log_quantiles(stack: Stack, values: np.ndarray) -> np.ndarray:
@@ -69,15 +75,22 @@ def log_quantiles(stack: Stack, values: np.ndarray) -> np.ndarray:
     if standard is not None:
         shape = np.exp(getattr(alone, "log_shape", 0.0))
         return np.asarray(alone.log_scale + standard(SHARES) / shape)
-    return np.log(np.asarray(alone.quantile(SHARES)))
+    quantiles = np.asarray(_quantiles(alone))
+    # What has failed at birth has no logarithm: it is far below all else.
+    return np.log(np.maximum(quantiles, np.finfo(float).tiny))
+
+
+@program
+def _quantiles(lifetime: Lifetime) -> jax.Array:
+    return lifetime.quantile(SHARES)
 
 
 def matched(stack: Stack, scale: float, shape: float) -> np.ndarray:
     """Parameters (P,) of one component with the quantiles of a Weibull."""
     times = scale * (-np.log1p(-SHARES)) ** (1.0 / shape)
-    first = [
+    values = [
         np.ravel(value if stack.is_alone else np.asarray(value)[0])
         for _, value in parameter_items(stack.lifetime)
     ]
-    found = single(stack, np.concatenate(first)).with_quantiles(SHARES, times)
+    found = single(stack, np.concatenate(values)).with_quantiles(SHARES, times)
     return np.concatenate([np.ravel(value) for _, value in parameter_items(found)])

@@ -76,9 +76,14 @@ class Template:
 
     def _stack(self, lifetime: Lifetime, prefix: str) -> Stack:
         """One family of components."""
-        names = tuple(name for name in self.positions if name.startswith(prefix))
-        where = np.stack([self.positions[name] for name in names])
-        return Stack(lifetime, tuple(name[len(prefix) :] for name in names), where)
+        names, where = [], []
+        for name, at in self.positions.items():
+            if name.startswith(prefix):
+                own = np.reshape(at, (len(at), -1)).T
+                short = name[len(prefix) :]
+                names += [short] if at.ndim == 1 else [f"{short}_{i}" for i in _counted(own)]
+                where += list(own)
+        return Stack(lifetime, tuple(names), np.array(where))
 
     def log_weights(self, x: np.ndarray) -> np.ndarray:
         """Logs of the components' weights (..., K) at parameters (..., p)."""
@@ -295,3 +300,8 @@ class Template:
         return np.stack(
             [self.reordering(order) @ x for order, x in zip(orders, points, strict=True)]
         )
+
+
+def _counted(rows: np.ndarray) -> range:
+    """Numbers of rows, counted from one."""
+    return range(1, len(rows) + 1)

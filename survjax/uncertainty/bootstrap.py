@@ -202,6 +202,7 @@ def _end(found: dict[str, np.ndarray], i: int, j: int) -> LocalMaximum:
         float(found["decrement"][i, j]),
         int(found["n_iter"][i, j]),
         int(found["code"][i, j]),
+        units=found["units"][i, j],
     )
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
+from survjax._core.normal_tail import log_upper_tail
 from survjax._core.precision import double_precision
 from survjax.lifetimes import Accelerated, LogLogistic, LogNormal, ProportionalHazards, Weibull
-from survjax.lifetimes._lognormal import log_upper_tail
 
 SURVIVALS = {
     LogNormal: lambda t, a, k: mp.erfc((mp.log(t) - a) * mp.exp(k) / mp.sqrt(2)) / 2,

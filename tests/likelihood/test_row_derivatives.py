@@ -52,7 +52,9 @@ def test_row_derivatives_are_those_of_the_general_rule(name, kind):
     quick, general = quick_rule(STACKS[name], rows), general_rule(STACKS[name], rows)
     for ours, theirs in zip(quick, general, strict=True):
         assert ours.shape == theirs.shape
-        np.testing.assert_allclose(ours, theirs, rtol=2e-11, atol=5e-12)
+        # Between two far tails, derivatives are differences of large numbers.
+        rtol, atol = (1e-8, 5e-12) if kind in ("interval", "exit") else (2e-11, 1e-13)
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("name", ["weibull", "exponential"])

@@ -18,7 +18,8 @@ from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause
 from survjax.estimators.saving.kinds import Distribution
 from survjax.fitting.search import search
-from survjax.lifetimes import Lifetime, Mixture, families
+from survjax.fitting.starts import failure_times
+from survjax.lifetimes import Lifetime, Mixture, families, families_for_failures
 from survjax.likelihood.template import Template
 
 
@@ -28,9 +29,12 @@ class LifetimeModel(LifetimeEstimator):
     Parameters
     ----------
     lifetime : str or Lifetime, default "weibull"
-        "weibull", "exponential", "lognormal", "loglogistic" (see
-        `survjax.lifetimes.families`); or a `Lifetime` of `survjax.lifetimes` or of your own: a
-        family, or a `Mixture` of one or several families.
+        A family by name: "birnbaum_saunders", "exponential", "exponentiated_weibull",
+        "gompertz", "gumbel", "inverse_gaussian", "logistic", "loglogistic", "lognormal",
+        "normal", "piecewise_exponential", "weibull" (see `survjax.lifetimes`); or a `Lifetime` of
+        `survjax.lifetimes` or of your own: a family, or a `Mixture` of one or several families.
+        The cuts of "piecewise_exponential" share the failures out evenly over five pieces; for
+        cuts of your own pass `PiecewiseExponential.with_cuts(cuts)`.
         The parameters of a lifetime are no more than first guesses, and only where its family
         does not say itself where to begin.
     resolution : float or "auto", optional
@@ -118,7 +122,7 @@ class LifetimeModel(LifetimeEstimator):
         return isinstance(self.lifetime, Mixture)
 
     def _maximize(self, rows: Observations) -> None:
-        template = template_of(self.lifetime)
+        template = self._template_for(rows)
         found = search(template, rows, self._settings())
         if found.faults and template.n_components == 1:
             log_shape = float(np.sum(found.best.x[template.log_shapes]))
@@ -129,12 +133,20 @@ class LifetimeModel(LifetimeEstimator):
             )
         self._keep(template, rows, found)
 
+    def _template_for(self, rows: Observations) -> Template:
+        """The template of the lifetime; a family that takes cuts from the data gets them here."""
+        if isinstance(self.lifetime, str) and self.lifetime in families_for_failures():
+            family = families_for_failures()[self.lifetime]
+            return Template(family.for_failures(*failure_times(rows)))
+        return template_of(self.lifetime, more=tuple(families_for_failures()))
+
     def _saved_template(self) -> Template:
         return Template(self.lifetime_)
 
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
-        template_of(self.lifetime)
+        if not (isinstance(self.lifetime, str) and self.lifetime in families_for_failures()):
+            template_of(self.lifetime, more=tuple(families_for_failures()))
         for name in ("n_starts", "max_iter"):
             check_count(getattr(self, name), name)
         check_positive(self.tol, "tol")
@@ -146,12 +158,15 @@ class LifetimeModel(LifetimeEstimator):
         random_generator(self.random_state)
 
 
-def template_of(lifetime: Any, name: str = "lifetime") -> Template:
-    """The template of a family's name or of a lifetime, whose parameters become numbers."""
+def template_of(lifetime: Any, name: str = "lifetime", more: tuple[str, ...] = ()) -> Template:
+    """The template of a family's name or of a lifetime, whose parameters become numbers.
+
+    `more` are names that the caller knows besides.
+    """
     if isinstance(lifetime, str):
         known = families()
         if lifetime not in known:
-            names = ", ".join(map(repr, known))
+            names = ", ".join(map(repr, sorted((*known, *more))))
             raise ValueError(f"{name} must be one of {names}, or a Lifetime, got {lifetime!r}")
         family = known[lifetime]
         return Template(family(*np.zeros(len(dataclasses.fields(family)))))

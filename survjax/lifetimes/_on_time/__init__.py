@@ -1,0 +1,1 @@
+"""Families of one standardized number on time itself: Gumbel, normal, logistic."""
