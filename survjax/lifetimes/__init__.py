@@ -1,11 +1,14 @@
 """What a lifetime is: hazards as frozen pytrees, JAX in and JAX out."""
 
 import dataclasses
+import re
 from typing import Any
 
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
 from survjax.lifetimes._exponential import Exponential
+from survjax.lifetimes._gamma.gamma import Gamma
+from survjax.lifetimes._gamma.generalized_gamma import GeneralizedGamma
 from survjax.lifetimes._gompertz import Gompertz
 from survjax.lifetimes._gumbel import Gumbel
 from survjax.lifetimes._location_scale import LocationScale
@@ -36,7 +39,7 @@ def families() -> dict[str, Any]:
         if dataclasses.is_dataclass(cls):
             kinds = {f.metadata.get("kind") for f in dataclasses.fields(cls)}
             if kinds == {"parameter"}:
-                found[name.lower()] = cls
+                found[re.sub(r"(?<!^)(?<!Log)(?=[A-Z])", "_", name).lower()] = cls
     return found
 
 
@@ -44,6 +47,8 @@ __all__ = [
     "Accelerated",
     "Conditional",
     "Exponential",
+    "Gamma",
+    "GeneralizedGamma",
     "Gompertz",
     "Gumbel",
     "Lifetime",

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
@@ -188,6 +189,14 @@ class Lifetime(ABC):
         the answer is a formula.
         """
         return nearest_quantiles(self, shares, times)
+
+    def starts(self, shares: Any, times: Any) -> tuple[Lifetime, ...]:
+        """Members with about these quantiles, from which the highest maximum is reached."""
+        return (self.with_quantiles(shares, times),)
+
+    def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
+        """Logs of quantiles by NumPy, as exact as comparing components needs."""
+        return np.log(np.asarray(self.quantile(shares)))
 
     def step_units(self) -> Lifetime:
         """What each parameter is multiplied by where the length of a step is taken: itself a tree.

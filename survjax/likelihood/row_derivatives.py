@@ -115,24 +115,25 @@ def _with_rows(leaf: Any) -> jax.Array:
 def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
     """Derivatives for any family by forward mode over forward mode."""
     leaves, tree = jax.tree.flatten(stack)
+    size = range(len(leaves))
 
     def at(*leaves: Any) -> jax.Array:
         return jax.vmap(lambda c: row_terms(c, rows))(jax.tree.unflatten(tree, leaves))
 
-    def along(function: Callable[..., Any], a: int) -> Callable[..., Any]:
+    def along(push: Callable[..., Any], a: int) -> Any:
         # One component's term depends on its own parameters only: a tangent of ones along a
         # leaf differentiates every component at once.
-        def derivative(*leaves: Any) -> Any:
-            tangents = [jnp.zeros_like(leaf) for leaf in leaves]
-            tangents[a] = jnp.ones_like(leaves[a])
-            return jax.jvp(function, leaves, tuple(tangents))[1]
+        return push(*(jnp.full_like(leaf, float(i == a)) for i, leaf in enumerate(leaves)))
 
-        return derivative
+    # What is costly is computed once, and not again for each derivative.
+    def with_first(*leaves: Any) -> tuple[jax.Array, jax.Array]:
+        value, push = jax.linearize(at, *leaves)
+        return value, [along(push, a) for a in size]
 
-    size = range(len(leaves))
-    first = [along(at, a)(*leaves) for a in size]
-    second = [along(along(at, a), b)(*leaves) for a in size for b in size if b >= a]
-    return RowDerivatives(at(*leaves), jnp.stack(first), jnp.stack(second))
+    (value, first), push = jax.linearize(with_first, *leaves)
+    rows_of = [along(push, b)[1] for b in size]
+    second = [rows_of[b][a] for a in size for b in size if b >= a]
+    return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
 
 
 def weibull_interval_derivatives(stack: Weibull, rows: Observations) -> RowDerivatives:
