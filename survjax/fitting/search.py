@@ -144,9 +144,7 @@ class _Search:
             weights = np.exp(reference.log_weights(x))
             log_scale, log_shape = x[reference.stacks[0].positions]
             found.append(
-                starts_from_weibulls(
-                    self.template, weights, np.exp(log_scale), np.exp(log_shape)
-                )
+                starts_from_weibulls(self.template, weights, np.exp(log_scale), np.exp(log_shape))
             )
         return np.concatenate(found) if found else np.zeros((0, self.template.size))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
+from survjax.lifetimes._derived.limit_laws import LimitLaw
 from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._gamma.gamma import Gamma
 from survjax.lifetimes._gamma.generalized_gamma import GeneralizedGamma
@@ -52,6 +53,7 @@ __all__ = [
     "Gompertz",
     "Gumbel",
     "Lifetime",
+    "LimitLaw",
     "LocationScale",
     "LogLogistic",
     "LogNormal",

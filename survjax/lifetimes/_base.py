@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from survjax._core.numerics import bounded_exp, log1mexp_of_exp
 from survjax._core.pytree import data, pytree
 from survjax.lifetimes._derived.inverse import bracket, invert, search
+from survjax.lifetimes._derived.limit_laws import LimitLaw
 from survjax.lifetimes._derived.mean_life import mean_life
 from survjax.lifetimes._derived.nearest_quantiles import nearest_quantiles
 from survjax.lifetimes._limits import (
@@ -64,6 +65,9 @@ class Lifetime(ABC):
     [7.06, 3.47]
     """
 
+    #: How many members `starts` gives.
+    n_starts: ClassVar[int] = 1
+
     @abstractmethod
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         """Log of the hazard rate h(t), per unit of time."""
@@ -71,6 +75,10 @@ class Lifetime(ABC):
     @abstractmethod
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         """H(t), the hazard integrated over (0, t)."""
+
+    def hazards(self, t: ArrayLike) -> tuple[jax.Array, jax.Array]:
+        """Log h(t) and H(t), which may share most of their work."""
+        return self.log_hazard(t), self.cumulative_hazard(t)
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         """Log of H(start + length) - H(start), for length > 0."""
@@ -193,6 +201,10 @@ class Lifetime(ABC):
     def starts(self, shares: Any, times: Any) -> tuple[Lifetime, ...]:
         """Members with about these quantiles, from which the highest maximum is reached."""
         return (self.with_quantiles(shares, times),)
+
+    def limits(self) -> tuple[LimitLaw, ...]:
+        """Laws that the family approaches as parameters run off: what a fit may climb to."""
+        return ()
 
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
         """Logs of quantiles by NumPy, as exact as comparing components needs."""

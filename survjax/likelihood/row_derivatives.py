@@ -37,11 +37,13 @@ class RowDerivatives(NamedTuple):
 def row_terms(lifetime: Lifetime, rows: Observations) -> jax.Array:
     """Log-likelihood of what was observed of each row, before weights; no truncation: (n,)."""
     if rows.interval is None:
-        return rows.event * lifetime.log_hazard(rows.lower) - lifetime.cumulative_hazard(rows.lower)
+        log_hazard, hazard = lifetime.hazards(rows.lower)
+        return rows.event * log_hazard - hazard
     inside = rows.interval > 0
     # Both branches run on every row, so each gets times at which it is finite.
     time = jnp.where(inside, rows.upper, rows.lower)
-    point = rows.event * lifetime.log_hazard(time) - lifetime.cumulative_hazard(time)
+    log_hazard, hazard = lifetime.hazards(time)
+    point = rows.event * log_hazard - hazard
     return jnp.where(inside, lifetime.log_interval_probability(rows.lower, rows.upper), point)
 
 
@@ -126,7 +128,7 @@ def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
         return push(*(jnp.full_like(leaf, float(i == a)) for i, leaf in enumerate(leaves)))
 
     # What is costly is computed once, and not again for each derivative.
-    def with_first(*leaves: Any) -> tuple[jax.Array, jax.Array]:
+    def with_first(*leaves: Any) -> tuple[Any, list[Any]]:
         value, push = jax.linearize(at, *leaves)
         return value, [along(push, a) for a in size]
 

@@ -3,19 +3,19 @@ r"""The log of a gamma variable, standardized: its density and both tails, throu
 With G of a gamma law of shape a = 1 / q^2, the variable W = log(G / a) / q is standard in that
 its density is exp(-psi(w)) times a constant near that of the normal,
 
-    log f(w) = -log(2 pi) / 2 - remainder(q^2) - psi(w),    psi(w) = (exp(q w) - 1 - q w) / q^2,
+    log f(w) = -log(2 pi) / 2 - remainder(q^2) - psi(w),   psi(w) = (exp(q w) - 1 - q w) / q^2,
 
-with the remainder of Stirling's formula (Prentice 1974). All of it is smooth in q through the normal
-law at q = 0, and (w, q) to (-w, -q) turns one tail into the other.
+with the remainder of Stirling's formula (Prentice 1974). All of it is smooth in q through the
+normal law at q = 0, and (w, q) to (-w, -q) turns one tail into the other.
 
-A tail over the density at its start is the integral of exp(-(psi(w + s) - psi(w))) over s > 0, whose
-exponent is a sum of positive terms beyond the mode w = 0:
+A tail over the density at its start is the integral of exp(-(psi(w + s) - psi(w))) over s > 0,
+whose exponent is a sum of positive terms beyond the mode w = 0:
 
-    psi(w + s) - psi(w) = exp(q w) s^2 phi(q s) + s (exp(q w) - 1) / q,   phi(u) = (e^u - 1 - u) / u^2.
+    exp(q w) s^2 phi(q s) + s (exp(q w) - 1) / q,   phi(u) = (exp(u) - 1 - u) / u^2.
 
 Gauss's rule with 32 nodes leaves 1e-14 of it, up to q^2 = 1/3 below the mode and for any q beyond
-x = a exp(q w) = max(a, 1). Where q^2 > 1/3 and x < max(a, 1), both tails follow from the series of the
-incomplete gamma function in x. Derivatives of the integral are moments of its exponent's.
+x = a exp(q w) = max(a, 1). Where q^2 > 1/3 and x < max(a, 1), both tails follow from the series
+of the incomplete gamma function in x. Derivatives of the integral are moments of its exponent's.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def _nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Legendre nodes and weights on (0, 1), to the last digit (NumPy's lose two)."""
     x = np.polynomial.legendre.leggauss(n)[0].astype(np.longdouble)
     for _ in range(2):
-        before, now = np.ones_like(x), x
+        before: Any = np.ones_like(x)
+        now: Any = x
         for k in range(2, n + 1):
             before, now = now, ((2 * k - 1) * x * now - (k - 1) * before) / k
         slope = n * (before - x * now) / (1 - x * x)
@@ -103,9 +104,7 @@ def _psi(w: jax.Array, q: jax.Array) -> TwoDerivatives:
     grown, m0, m1, m2, m3 = _means(q * w)
     square = w * w
     first, second = square * (m0 - m1), square * w * (m1 - m2)
-    return TwoDerivatives(
-        first, w * m0, second, grown, square * m1, square * square * (m2 - m3)
-    )
+    return TwoDerivatives(first, w * m0, second, grown, square * m1, square * square * (m2 - m3))
 
 
 def _end(q: jax.Array, at: TwoDerivatives) -> jax.Array:
@@ -201,45 +200,61 @@ def _series(log_x: jax.Array, a: jax.Array) -> TwoDerivatives:
     return TwoDerivatives(value, along_x, once, bent, -value - a * once, twice)
 
 
-class LogGammaLaw(NamedTuple):
-    """Logs of what a lifetime says of its standardized log, each accurate by itself."""
+class Hazard(NamedTuple):
+    """Logs of the hazard and the survival."""
 
-    log_density: jax.Array
     log_hazard: jax.Array
+    log_survival: jax.Array
+
+
+class Tails(NamedTuple):
+    """Logs of both tails, each accurate by itself."""
+
     log_cdf: jax.Array
     log_survival: jax.Array
 
 
-def log_gamma_law(w: jax.Array, q: jax.Array) -> LogGammaLaw:
-    """Density, hazard and both tails of W on the log scale, for any finite w and q.
+def log_gamma_hazard(w: jax.Array, q: jax.Array) -> Hazard:
+    """Log hazard and log survival of W, for any finite w and q.
 
-    The logs of tails have relative accuracy. Where exp(q w) leaves the range of numbers the
-    cumulative hazard goes on linearly in w.
+    Where exp(q w) leaves the range of numbers the cumulative hazard goes on linearly in w.
     """
-    mirrored = q < 0
-    some = jnp.where(jnp.abs(q) > 0, q, 1.0)
-    last = jnp.where(jnp.abs(q) > 0, largest_exponent(w) / some, jnp.inf)
-    far = (jnp.abs(q) > 0) & (q * w > largest_exponent(w))
-    found = _law(jnp.where(far, last, w), q)
-    beyond = jnp.where(far, w - last, 0.0)
-    found = dict(found)
-    hazard = jnp.exp(jnp.where(far & ~mirrored, found["log_hazard"], 0.0))
-    # Left of the mode of a mirrored law its cumulative distribution goes on so.
-    reverse = found["log_density"] - found["log_cdf"]
-    slope = jnp.where(mirrored, -jnp.exp(jnp.where(far & mirrored, reverse, 0.0)), hazard)
-    fall = slope * beyond
-    return LogGammaLaw(
-        found["log_density"] + q * beyond - fall,
-        found["log_hazard"] + jnp.where(mirrored, q * beyond - fall, q * beyond),
-        found["log_cdf"] - jnp.where(mirrored, fall, 0.0),
-        found["log_survival"] - jnp.where(mirrored, 0.0, fall),
+    at, beyond = _bounded(w, q)
+    found = _hazard_law(at, q)
+    log_hazard, log_survival = found["log_hazard"], found["log_survival"]
+    # Left of the mode of a mirrored law the hazard follows its density, which vanishes.
+    late = (beyond != 0) & (q > 0)
+    fall = jnp.exp(jnp.where(late, log_hazard, 0.0)) * jnp.where(late, beyond, 0.0)
+    early = (beyond != 0) & (q < 0)
+    steep = 1.0 - jnp.exp(jnp.where(early, q * at, 0.0))
+    density = jnp.where(early, steep / jnp.where(early, q, 1.0) * beyond, 0.0)
+    return Hazard(log_hazard + q * beyond + density, log_survival - fall)
+
+
+def log_gamma_tails(w: jax.Array, q: jax.Array) -> Tails:
+    """Logs of both tails of W, with relative accuracy, for any finite w and q."""
+    at, beyond = _bounded(w, q)
+    found = _tails_law(at, q)
+    far = (beyond != 0) & (q != 0)
+    # The slope of the tail away from the mode is the density over it.
+    steep = (jnp.exp(jnp.where(far, q * at, 0.0)) - 1.0) / jnp.where(far, q, 1.0)
+    fall = steep * jnp.where(far, beyond, 0.0)
+    return Tails(
+        found["log_cdf"] - jnp.where(q < 0, fall, 0.0),
+        found["log_survival"] - jnp.where(q < 0, 0.0, fall),
     )
 
 
-@differentiable
-@elementwise
-def _law(w: jax.Array, q: jax.Array) -> dict[str, TwoDerivatives]:
-    """`log_gamma_law` with its derivatives, where exp(q w) is a number."""
+def _bounded(w: jax.Array, q: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The nearest w at which exp(q w) is a number, and how far w lies beyond it."""
+    most = largest_exponent(w)
+    far = q * w > most
+    last = most / jnp.where(far, q, 1.0)
+    return jnp.where(far, last, w), jnp.where(far, w - last, 0.0)
+
+
+def _law(w: jax.Array, q: jax.Array, names: tuple[str, ...]) -> dict[str, TwoDerivatives]:
+    """Logs of the hazard and of tails with their derivatives, where exp(q w) is a number."""
     mirrored = q < 0
     sign = jnp.where(mirrored, -1.0, 1.0).astype(w.dtype)
     v, r = sign * w, sign * q
@@ -255,23 +270,31 @@ def _law(w: jax.Array, q: jax.Array) -> dict[str, TwoDerivatives]:
     slope = -1.0 / jnp.expm1(-inside)
     other = near.then(log1mexp(-inside), slope, slope * (1.0 - slope))
 
-    def found(lower: TwoDerivatives, upper: TwoDerivatives, by_ratio: jax.Array) -> Any:
-        survival = choose(mirrored, lower, upper)
-        hazard = choose(by_ratio & (right ^ mirrored), -ratio, log_density - survival)
-        logs = log_density, hazard, choose(mirrored, upper, lower), survival
-        return [item.turned(sign).filled() for item in logs]
-
-    lower, upper = choose(right, other, near), choose(right, near, other)
-
-    def with_series() -> Any:
-        low, high = _small_shape_tails(v, r, summed)
-        return found(choose(summed, low, lower), choose(summed, high, upper), ~summed)
-
     # Mostly no row needs the series.
-    every = lax.cond(
-        jnp.any(summed), with_series, lambda: found(lower, upper, jnp.ones_like(summed))
+    low, high = lax.cond(
+        jnp.any(summed),
+        lambda: tuple(item.filled() for item in _small_shape_tails(v, r, summed)),
+        lambda: (near.filled(),) * 2,
     )
-    return dict(zip(LogGammaLaw._fields, every, strict=True))
+    lower = choose(summed, low, choose(right, other, near))
+    upper = choose(summed, high, choose(right, near, other))
+    survival = choose(mirrored, lower, upper)
+    by_ratio = ~summed & (right ^ mirrored)
+    logs = {"log_hazard": choose(by_ratio, -ratio, log_density - survival)}
+    logs["log_survival"], logs["log_cdf"] = survival, choose(mirrored, upper, lower)
+    return {name: logs[name].turned(sign).filled() for name in names}
+
+
+@differentiable
+@elementwise
+def _hazard_law(w: jax.Array, q: jax.Array) -> dict[str, TwoDerivatives]:
+    return _law(w, q, Hazard._fields)
+
+
+@differentiable
+@elementwise
+def _tails_law(w: jax.Array, q: jax.Array) -> dict[str, TwoDerivatives]:
+    return _law(w, q, Tails._fields)
 
 
 @differentiable
@@ -282,12 +305,11 @@ def _log_density(w: jax.Array, q: jax.Array) -> dict[str, TwoDerivatives]:
 
 def log_gamma_density(w: jax.Array, q: jax.Array) -> jax.Array:
     """Log density of W alone, which needs no tail."""
-    most = largest_exponent(w)
-    far = q * w > most
-    last = most / jnp.where(far, q, 1.0)
-    value: jax.Array = _log_density(jnp.where(far, last, w), q)["log_density"]
-    beyond = jnp.where(far, w - last, 0.0)
-    return value + (1.0 - jnp.exp(jnp.where(far, q * last, 0.0))) / jnp.where(far, q, 1.0) * beyond
+    at, beyond = _bounded(w, q)
+    far = beyond != 0
+    value: jax.Array = _log_density(at, q)["log_density"]
+    slope = (1.0 - jnp.exp(jnp.where(far, q * at, 0.0))) / jnp.where(far, q, 1.0)
+    return value + slope * beyond
 
 
 def _small_shape_tails(

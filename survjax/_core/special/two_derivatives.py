@@ -60,7 +60,7 @@ class TwoDerivatives:
         )
 
     def along(self, x: TwoDerivatives, y: TwoDerivatives) -> TwoDerivatives:
-        """This as a function of two others, instead of w and q."""
+        """Have two others take the places of w and q."""
         f = self
         mixed = x.w * y.q + x.q * y.w
         return TwoDerivatives(
@@ -74,10 +74,7 @@ class TwoDerivatives:
 
     def turned(self, sign: jax.Array) -> TwoDerivatives:
         """With both w and q multiplied by plus or minus one."""
-        return TwoDerivatives(
-            self.value, sign * self.w, sign * self.q, self.ww, self.wq, self.qq
-        )
-
+        return TwoDerivatives(self.value, sign * self.w, sign * self.q, self.ww, self.wq, self.qq)
 
     def filled(self) -> TwoDerivatives:
         """With an array of the value's shape for each."""
@@ -116,14 +113,16 @@ def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @whole.def_vmap
     def _over_batch(axis_size: int, in_batched: Any, *arrays: jax.Array) -> Any:
-        # The batch is in front; what has none of it broadcasts.
-        found = whole(*arrays)
+        # The batch comes first, then as many axes as any entry has; what has no batch broadcasts.
+        depth = max(x.ndim - b for x, b in zip(arrays, in_batched, strict=True))
+        fitted = [
+            x.reshape(x.shape[:1] + (1,) * (depth + 1 - x.ndim) + x.shape[1:]) if b else x
+            for x, b in zip(arrays, in_batched, strict=True)
+        ]
+        found = whole(*fitted)
         return found, jax.tree.map(lambda _: True, found)
 
-    def broadcast(*arrays: jax.Array) -> Any:
-        return whole(*jnp.broadcast_arrays(*arrays))
-
-    return broadcast
+    return whole
 
 
 def differentiable(derivatives: Callable[..., dict[str, TwoDerivatives]]) -> Callable[..., Any]:

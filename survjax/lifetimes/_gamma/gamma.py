@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -27,8 +28,8 @@ class Gamma(LogGamma):
 
     Notes
     -----
-    f(t) = t^(shape - 1) exp(-t / scale) / (scale^shape Gamma(shape)) (Kalbfleisch and Prentice 2002,
-    section 2.2). Tails and their derivatives in the shape, which JAX does not have to second
+    f(t) = t^(shape - 1) exp(-t / scale) / (scale^shape Gamma(shape)) (Kalbfleisch and Prentice
+    2002, section 2.2). Tails and their derivatives in the shape, which JAX does not have to second
     order, are those of the standardized log: log T is log(shape scale) + W / sqrt(shape) with W of
     `GeneralizedGamma` at q = 1 / sqrt(shape).
 
@@ -83,12 +84,12 @@ class Gamma(LogGamma):
             wide = q * np.ptp(standard_quantile(np.asarray(shares)[[0, -1]], q)) > y[-1] - y[0]
             low, high = (middle, high) if wide else (low, middle)
         location = np.mean(y - np.exp(-0.5 * low) * standard_quantile(shares, np.exp(-0.5 * low)))
-        return Gamma(location - low, np.asarray(low))
+        return dataclasses.replace(self, log_scale=location - low, log_shape=np.asarray(low))
 
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
         q = float(np.exp(-0.5 * np.asarray(self.log_shape)))
         return np.asarray(self.log_scale + self.log_shape + q * standard_quantile(shares, q))
 
     def is_steeper(self, log_shape: Any) -> jax.Array:
-        # The log of a Weibull of shape k spreads over 1.28 / k, that of a gamma over 1 / sqrt(shape).
+        # Log times spread over 1.28 / k for a Weibull of shape k, here over 1 / sqrt(shape).
         return jnp.any(0.25 + 0.5 * jnp.asarray(self.log_shape) > log_shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._derived.limit_laws import PARETO, POWER_FUNCTION, LimitLaw
 from survjax.lifetimes._gamma.log_gamma import LogGamma, standard_quantile
 from survjax.lifetimes._limits import with_age_limits
 from survjax.lifetimes._location_scale import LARGEST_LOG_SHAPE
@@ -46,6 +47,8 @@ class GeneralizedGamma(LogGamma):
     >>> round(float(pump.survival(40.0)), 4)
     0.4769
     """
+
+    n_starts: ClassVar[int] = len(STARTS)
 
     log_scale: jax.Array = parameter()
     log_shape: jax.Array = parameter()
@@ -90,11 +93,16 @@ class GeneralizedGamma(LogGamma):
         """Likelihoods are flat along q, and may have several maxima: members of several q."""
         return tuple(self._member(shares, times, q) for q in STARTS)
 
+    def limits(self) -> tuple[LimitLaw, ...]:
+        """As q grows and shape / q stays; mirrored, as q falls."""
+        return POWER_FUNCTION, PARETO
+
     def _member(self, shares: Any, times: Any, q: float) -> GeneralizedGamma:
         w, y = standard_quantile(shares, q), np.log(np.asarray(times, float))
         slope = (w[-1] - w[0]) / max(float(y[-1] - y[0]), 1e-9)
         location: Any = np.mean(y - w / slope)
-        return GeneralizedGamma(location, np.log(slope), np.asarray(q))
+        log_shape, form = np.log(slope), np.asarray(q)
+        return dataclasses.replace(self, log_scale=location, log_shape=log_shape, q=form)
 
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
         w = standard_quantile(shares, float(self.q))
@@ -103,9 +111,7 @@ class GeneralizedGamma(LogGamma):
     def step_units(self) -> Lifetime:
         """The location counts in units of the spread of log time."""
         spread = jnp.exp(jnp.minimum(jnp.asarray(self.log_shape), LARGEST_LOG_SHAPE))
-        return GeneralizedGamma(
-            spread, jnp.ones_like(spread), jnp.ones_like(jnp.asarray(self.q))
-        )
+        return GeneralizedGamma(spread, jnp.ones_like(spread), jnp.ones_like(jnp.asarray(self.q)))
 
     def is_steeper(self, log_shape: Any) -> jax.Array:
         return jnp.any(jnp.asarray(self.log_shape) > log_shape)

@@ -15,9 +15,10 @@ from jax.typing import ArrayLike
 from survjax._core.numerics import log1mexp
 from survjax._core.special.log_gamma_law import (
     LOG_SQRT_2PI,
-    LogGammaLaw,
+    Tails,
     log_gamma_density,
-    log_gamma_law,
+    log_gamma_hazard,
+    log_gamma_tails,
 )
 from survjax._core.special.stirling import stirling_remainder
 from survjax.lifetimes._base import Lifetime
@@ -40,11 +41,10 @@ class LogGamma(Lifetime):
     def _standard(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Location of log T, log of one over its scale, and q."""
 
-    def _law(self, t: jax.Array) -> tuple[jax.Array, LogGammaLaw]:
-        """Log of the derivative of w along t, and the law there, at times 0 < t < inf."""
+    def _tails(self, t: jax.Array) -> Tails:
+        """Logs of both tails at times 0 < t < inf."""
         location, log_shape, q = self._standard()
-        log_t = jnp.log(t)
-        return log_shape - log_t, log_gamma_law(jnp.exp(log_shape) * (log_t - location), q)
+        return log_gamma_tails(jnp.exp(log_shape) * (jnp.log(t) - location), q)
 
     def _log_hazard_at_zero(self) -> jax.Array:
         """The density starts as a power of t: at zero, infinity or between."""
@@ -64,17 +64,23 @@ class LogGamma(Lifetime):
         value = jnp.where(power > 0, jnp.inf, jnp.where(power < 0, -jnp.inf, level))
         return jnp.where(positive, value, -jnp.inf)
 
-    def log_hazard(self, t: ArrayLike) -> jax.Array:
+    def hazards(self, t: ArrayLike) -> tuple[jax.Array, jax.Array]:
         t = jnp.asarray(t)
         inside, safe = inside_life(t)
-        change, law = self._law(safe)
+        location, log_shape, q = self._standard()
+        log_t = jnp.log(safe)
+        law = log_gamma_hazard(jnp.exp(log_shape) * (log_t - location), q)
         outside = log_hazard_outside(t, self._log_hazard_at_zero(), self.final_log_hazard())
-        return jnp.where(inside, change + law.log_hazard, outside)
+        return (
+            jnp.where(inside, log_shape - log_t + law.log_hazard, outside),
+            jnp.where(inside, -law.log_survival, outside_life(t)),
+        )
+
+    def log_hazard(self, t: ArrayLike) -> jax.Array:
+        return self.hazards(t)[0]
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
-        t = jnp.asarray(t)
-        inside, safe = inside_life(t)
-        return jnp.where(inside, -self._law(safe)[1].log_survival, outside_life(t))
+        return self.hazards(t)[1]
 
     def log_density(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)
@@ -89,7 +95,7 @@ class LogGamma(Lifetime):
         t = jnp.asarray(t)
         inside, safe = inside_life(t)
         ends = jnp.where(t <= 0, 0.0, jnp.where(t > 0, 1.0, jnp.nan))
-        return jnp.where(inside, jnp.exp(self._law(safe)[1].log_cdf), ends)
+        return jnp.where(inside, jnp.exp(self._tails(safe).log_cdf), ends)
 
     def _short(self, start: jax.Array, length: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Whether a step from a positive age is short, and the log of its share if it is."""
@@ -123,9 +129,7 @@ class LogGamma(Lifetime):
         share = jnp.exp(jnp.where(short, log_share + before, -1.0))
         small = -jnp.log1p(-jnp.where(share < 1.0, share, 0.5))
         direct = ~short & (difference > 0)
-        value = jnp.where(
-            short, jnp.log(small), jnp.log(jnp.where(direct, difference, 1.0))
-        )
+        value = jnp.where(short, jnp.log(small), jnp.log(jnp.where(direct, difference, 1.0)))
         value = jnp.where(short | direct, value, -jnp.inf)
         return jnp.where(some, value, jnp.where(length > 0, length, -jnp.inf))
 
@@ -136,7 +140,9 @@ class LogGamma(Lifetime):
         ends, high = inside_life(upper)
         high = jnp.where(begun & ends, high, jnp.where(ends, high, 2.0 * low))
         low = jnp.where(begun, low, 0.5 * high)
-        at_low, at_high = self._law(low)[1], self._law(high)[1]
+        # One call for both ends: it is long to compile.
+        both = self._tails(jnp.stack(jnp.broadcast_arrays(low, high)))
+        at_low, at_high = (Tails(*(part[i] for part in both)) for i in range(2))
         late = at_low.log_cdf > at_high.log_survival
         large = jnp.where(late, at_low.log_survival, at_high.log_cdf)
         small = jnp.where(late, at_high.log_survival, at_low.log_cdf)
