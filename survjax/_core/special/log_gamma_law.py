@@ -20,6 +20,7 @@ of the incomplete gamma function in x. Derivatives of the integral are moments o
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -177,11 +178,8 @@ def _tail(w: jax.Array, q: jax.Array) -> TwoDerivatives:
     )
 
 
-def _series(log_x: jax.Array, a: jax.Array) -> TwoDerivatives:
-    """Sum of (-x)^n / (n! (a + n)) from n = 1 on, with derivatives along log x and a.
-
-    Along log x they follow from the differential equation of the sum.
-    """
+def _series(log_x: jax.Array, a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Sum of (-x)^n / (n! (a + n)) from n = 1 on, with its first two derivatives along a."""
     x = jnp.exp(log_x)
 
     def add(carry: Any, n: jax.Array) -> tuple[Any, None]:
@@ -195,9 +193,7 @@ def _series(log_x: jax.Array, a: jax.Array) -> TwoDerivatives:
     zero = jnp.zeros_like(x * a)
     counts = jnp.arange(1.0, N_SERIES + 1.0, dtype=zero.dtype)
     _, value, once, twice = lax.scan(add, (zero + 1.0, zero, zero, zero), counts)[0]
-    along_x = jnp.expm1(-x) - a * value
-    bent = -x * jnp.exp(-x) - a * along_x
-    return TwoDerivatives(value, along_x, once, bent, -value - a * once, twice)
+    return value, once, twice
 
 
 class Hazard(NamedTuple):
@@ -271,11 +267,8 @@ def _law(w: jax.Array, q: jax.Array, names: tuple[str, ...]) -> dict[str, TwoDer
     other = near.then(log1mexp(-inside), slope, slope * (1.0 - slope))
 
     # Mostly no row needs the series.
-    low, high = lax.cond(
-        jnp.any(summed),
-        lambda: tuple(item.filled() for item in _small_shape_tails(v, r, summed)),
-        lambda: (near.filled(),) * 2,
-    )
+    needed = jnp.any(summed)
+    low, high = _small_shape_tails(v, r, summed, needed)
     lower = choose(summed, low, choose(right, other, near))
     upper = choose(summed, high, choose(right, near, other))
     survival = choose(mirrored, lower, upper)
@@ -313,23 +306,44 @@ def log_gamma_density(w: jax.Array, q: jax.Array) -> jax.Array:
 
 
 def _small_shape_tails(
-    v: jax.Array, r: jax.Array, inside: jax.Array
+    v: jax.Array, r: jax.Array, inside: jax.Array, needed: jax.Array
 ) -> tuple[TwoDerivatives, TwoDerivatives]:
-    """Logs of the lower and upper tail by the series, where it is `inside` its range."""
+    """Logs of the lower and upper tail by the series, where it is `inside` its range.
+
+    All that is costly is computed where it is `needed` only, and once for all derivatives.
+    """
     # Elsewhere x = a = 1.
     r, v = jnp.where(inside, r, 1.0), jnp.where(inside, v, 0.0)
     log_r, one_over = jnp.log(r), 1.0 / r
     log_x = TwoDerivatives(r * v - 2.0 * log_r, r, v - 2.0 * one_over, 0.0, 1.0, 2.0 * one_over**2)
     a = TwoDerivatives(one_over**2, q=-2.0 * one_over**3, qq=6.0 * one_over**4)
-    leading = log_x * a - of_q(lambda r: log_gamma_1p(1.0 / (r * r)), r)
-    rest = a * _series(log_x.value, a.value).along(log_x, a)
+
+    def costly() -> list[jax.Array]:
+        value, once, twice = _series(log_x.value, a.value)
+        x = jnp.exp(log_x.value)
+        log_gamma = of_q(lambda a: log_gamma_1p(a), a.value)
+        leading = a.value * log_x.value - log_gamma.value
+        rest, missing = a.value * value, -jnp.expm1(leading)
+        upper = missing - jnp.exp(leading) * rest
+        lower = leading + jnp.log1p(rest)
+        early = lower < -1.0
+        failed = jnp.exp(jnp.where(early, lower, -1.0))
+        log_upper = jnp.where(early, jnp.log1p(-failed), jnp.log(upper))
+        logs = lower, log_upper, upper, jnp.exp(leading), log_gamma.q, log_gamma.qq
+        return [*logs, value, once, twice, jnp.expm1(-x), -x * jnp.exp(-x)]
+
+    shapes = jax.eval_shape(costly)
+    found = lax.cond(needed, costly, lambda: [jnp.ones(s.shape, s.dtype) for s in shapes])
+    lower, upper, left, grown, slope, curvature, value, once, twice, fallen, bent = found
+    # Along log x the sum follows from its differential equation.
+    along_x = fallen - a.value * value
+    along = TwoDerivatives(
+        value, along_x, once, bent - a.value * along_x, -value - a.value * once, twice
+    )
+    rest = a * along.along(log_x, a)
+    leading = log_x * a - a.then(0.0, slope, curvature)
     whole = 1.0 + rest.value
-    lower = leading + rest.then(jnp.log1p(rest.value), 1.0 / whole, -1.0 / whole**2)
-    grown = jnp.exp(leading.value)
-    missing = leading.then(-jnp.expm1(leading.value), -grown, -grown)
-    missing = missing - leading.then(grown, grown, grown) * rest
-    one_over = 1.0 / missing.value
-    early = lower.value < -1.0
-    failed = jnp.exp(jnp.where(early, lower.value, -1.0))
-    upper = jnp.where(early, jnp.log1p(-failed), jnp.log(missing.value))
-    return lower, missing.then(upper, one_over, -one_over * one_over)
+    under = leading + rest.then(0.0, 1.0 / whole, -1.0 / whole**2)
+    over = leading.then(0.0, -grown, -grown) - leading.then(grown, grown, grown) * rest
+    over = over.then(upper, 1.0 / left, -1.0 / left**2)
+    return dataclasses.replace(under, value=lower), over
