@@ -242,6 +242,9 @@ class Maximizer:
         self.n_units = rows.n_units
         self.padded = jax.device_put(padded(rows))
         self.width = MANY_STARTS if rows.n_rows <= FEW_ROWS else FEW_STARTS
+        if template.n_components == 1:
+            # All there will be: further copies would cost as much again.
+            self.width = min(template.stacks[0].lifetime.n_starts, FEW_STARTS)
         self.nothing = Correction.none(template.size)
 
     def __call__(

@@ -24,7 +24,7 @@ from survjax.fitting.starts import different, expectation_maximization, guesses,
 from survjax.fitting.surrogate import maximum_of_template
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.template import Template
-from survjax.likelihood.weibulls import as_weibulls, from_weibulls, weibull_template
+from survjax.likelihood.weibulls import as_weibulls, starts_from_weibulls, weibull_template
 
 #: How many different maxima go on from few rows to more, and from those to all.
 N_CANDIDATES, N_FINALISTS = 8, 3
@@ -144,9 +144,9 @@ class _Search:
             weights = np.exp(reference.log_weights(x))
             log_scale, log_shape = x[reference.stacks[0].positions]
             found.append(
-                from_weibulls(self.template, weights, np.exp(log_scale), np.exp(log_shape))
+                starts_from_weibulls(self.template, weights, np.exp(log_scale), np.exp(log_shape))
             )
-        return np.array(found)
+        return np.concatenate(found) if found else np.zeros((0, self.template.size))
 
     def from_scan(self) -> None:
         """From mixtures of a component less, and one more on a crowd of failures."""

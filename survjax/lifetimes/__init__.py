@@ -6,11 +6,14 @@ from typing import Any
 
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
+from survjax.lifetimes._derived.limit_laws import LimitLaw
 from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._further.birnbaum_saunders import BirnbaumSaunders
 from survjax.lifetimes._further.exponentiated_weibull import ExponentiatedWeibull
 from survjax.lifetimes._further.inverse_gaussian import InverseGaussian
 from survjax.lifetimes._further.piecewise_exponential import PiecewiseExponential
+from survjax.lifetimes._gamma.gamma import Gamma
+from survjax.lifetimes._gamma.generalized_gamma import GeneralizedGamma
 from survjax.lifetimes._gompertz import Gompertz
 from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._loglogistic import LogLogistic
@@ -80,10 +83,13 @@ __all__ = [
     "Conditional",
     "Exponential",
     "ExponentiatedWeibull",
+    "Gamma",
+    "GeneralizedGamma",
     "Gompertz",
     "Gumbel",
     "InverseGaussian",
     "Lifetime",
+    "LimitLaw",
     "LocationScale",
     "LocationScaleOnTime",
     "LogLogistic",

@@ -70,6 +70,10 @@ class LocationScale(Lifetime):
         fitted = dataclasses.replace(family, log_scale=log_scale, log_shape=np.log(slope))
         return fitted
 
+    def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
+        shape = np.exp(getattr(self, "log_shape", 0.0))
+        return np.asarray(self.log_scale + type(self).standard_quantile(shares) / shape)
+
     def step_units(self) -> Lifetime:
         """Log scales count in units of the spread of log time."""
         family: Any = self

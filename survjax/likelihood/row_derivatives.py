@@ -9,6 +9,7 @@ any other.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -37,11 +38,13 @@ class RowDerivatives(NamedTuple):
 def row_terms(lifetime: Lifetime, rows: Observations) -> jax.Array:
     """Log-likelihood of what was observed of each row, before weights; no truncation: (n,)."""
     if rows.interval is None:
-        return rows.event * lifetime.log_hazard(rows.lower) - lifetime.cumulative_hazard(rows.lower)
+        log_hazard, hazard = lifetime.hazards(rows.lower)
+        return rows.event * log_hazard - hazard
     inside = rows.interval > 0
     # Both branches run on every row, so each gets times at which it is finite.
     time = jnp.where(inside, rows.upper, rows.lower)
-    point = rows.event * lifetime.log_hazard(time) - lifetime.cumulative_hazard(time)
+    log_hazard, hazard = lifetime.hazards(time)
+    point = rows.event * log_hazard - hazard
     return jnp.where(inside, lifetime.log_interval_probability(rows.lower, rows.upper), point)
 
 
@@ -140,25 +143,24 @@ def _with_rows(leaf: Any) -> jax.Array:
 def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
     """Derivatives for any family by forward mode over forward mode."""
     leaves, tree = jax.tree.flatten(stack)
+    size = range(len(leaves))
 
     def at(*leaves: Any) -> jax.Array:
         return jax.vmap(lambda c: row_terms(c, rows))(jax.tree.unflatten(tree, leaves))
 
-    def tangent(a: int) -> list[Any]:
+    def along(push: Callable[..., Any], a: int) -> Any:
         # One component's term depends on its own parameters only: a tangent of ones along a
         # leaf differentiates every component at once.
-        return [jnp.full_like(leaf, float(i == a)) for i, leaf in enumerate(leaves)]
+        return push(*(jnp.full_like(leaf, float(i == a)) for i, leaf in enumerate(leaves)))
 
-    value, first, second = None, [], []
-    for a in range(len(leaves)):
+    # What is costly is computed once, and not again for each derivative.
+    def with_first(*leaves: Any) -> tuple[Any, list[Any]]:
+        value, push = jax.linearize(at, *leaves)
+        return value, [along(push, a) for a in size]
 
-        def along(*leaves: Any, a: int = a) -> Any:
-            return jax.jvp(at, list(leaves), tangent(a))
-
-        for b in range(a, len(leaves)):
-            (value, slope), (_, curvature) = jax.jvp(along, leaves, tangent(b))
-            first += [slope] if a == b else []
-            second.append(curvature)
+    (value, first), push = jax.linearize(with_first, *leaves)
+    rows_of = [along(push, b)[1] for b in size]
+    second = [rows_of[b][a] for a in size for b in size if b >= a]
     return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
 
 
@@ -223,7 +225,7 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     gained = event * slope - hazard
     first = [gained * along[i][0] + rho * growth[i] for i in range(len(along))]
     second = []
-    for i, j in [(i, j) for i in range(len(along)) for j in range(i, len(along))]:
+    for i, j in twice if shaped else [(0, 0)]:
         square, bent = along[i][0] * along[j][0], twice[i, j]
         grows = arriving * (last_slope * along[i][1] * along[j][1] + bent[1])
         grows = grows - leaving * (slope * square + bent[0])

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from survjax._core.programs import program
 from survjax._core.pytree import parameter_items, parameter_shapes, rebuilt
 from survjax.lifetimes import Lifetime
 
@@ -70,27 +69,18 @@ def single(stack: Stack, values: np.ndarray) -> Any:
 
 def log_quantiles(stack: Stack, values: np.ndarray) -> np.ndarray:
     """Logs of one component's quantiles at `SHARES`, (3,)."""
-    alone = single(stack, values)
-    standard = getattr(type(alone), "standard_quantile", None)
-    if standard is not None:
-        shape = np.exp(getattr(alone, "log_shape", 0.0))
-        return np.asarray(alone.log_scale + standard(SHARES) / shape)
-    quantiles = np.asarray(_quantiles(alone))
-    # What has failed at birth has no logarithm: it is far below all else.
-    return np.log(np.maximum(quantiles, np.finfo(float).tiny))
-
-
-@program
-def _quantiles(lifetime: Lifetime) -> jax.Array:
-    return lifetime.quantile(SHARES)
+    found: np.ndarray = single(stack, values).rough_log_quantiles(SHARES)
+    return found
 
 
 def matched(stack: Stack, scale: float, shape: float) -> np.ndarray:
-    """Parameters (P,) of one component with the quantiles of a Weibull."""
+    """Parameters (m, P) that a component with the quantiles of a Weibull may begin at."""
     times = scale * (-np.log1p(-SHARES)) ** (1.0 / shape)
-    values = [
+    first = [
         np.ravel(value if stack.is_alone else np.asarray(value)[0])
         for _, value in parameter_items(stack.lifetime)
     ]
-    found = single(stack, np.concatenate(values)).with_quantiles(SHARES, times)
-    return np.concatenate([np.ravel(value) for _, value in parameter_items(found)])
+    found = single(stack, np.concatenate(first)).starts(SHARES, times)
+    return np.stack(
+        [np.concatenate([np.ravel(v) for _, v in parameter_items(one)]) for one in found]
+    )

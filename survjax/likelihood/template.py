@@ -124,7 +124,7 @@ class Template:
         """How steep each component is (K,): the shape of a Weibull with the same spread."""
         found = []
         for stack in self.stacks:
-            if "log_shape" in stack.names:
+            if "log_shape" in stack.names and hasattr(stack.lifetime, "standard_quantile"):
                 where = stack.positions[stack.names.index("log_shape")]
                 found.append(np.exp(np.minimum(x[where], 700.0)))
             else:

@@ -39,13 +39,25 @@ def from_weibulls(
     template: Template, weights: np.ndarray, scales: np.ndarray, shapes: np.ndarray
 ) -> Any:
     """The vector (p,) whose components have the quantiles of Weibulls, (K,) each."""
-    x = np.zeros(template.size)
+    return starts_from_weibulls(template, weights, scales, shapes)[0]
+
+
+def starts_from_weibulls(
+    template: Template, weights: np.ndarray, scales: np.ndarray, shapes: np.ndarray
+) -> np.ndarray:
+    """Vectors (m, p) whose components have the quantiles of Weibulls, (K,) each.
+
+    A family may begin at several members; components begin at the first, second, ... together.
+    """
     log_weights = np.log(weights)
-    x[template.logits] = log_weights[1:] - log_weights[0]
-    begin = 0
+    members, begin = [], 0
     for stack in template.stacks:
         for j in range(stack.n_components):
             scale, shape = scales[begin + j], shapes[begin + j]
-            x[stack.positions[:, j]] = matched(stack, scale, shape)
+            members.append((stack.positions[:, j], matched(stack, scale, shape)))
         begin += stack.n_components
+    x = np.zeros((max(len(found) for _, found in members), template.size))
+    x[:, template.logits] = log_weights[1:] - log_weights[0]
+    for where, found in members:
+        x[:, where] = found[np.minimum(np.arange(len(x)), len(found) - 1)]
     return x

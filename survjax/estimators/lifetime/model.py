@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -17,6 +18,8 @@ from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause
 from survjax.estimators.saving.kinds import Distribution
+from survjax.fitting.limits import limit_of
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.search import search
 from survjax.fitting.starts import failure_times
 from survjax.lifetimes import Lifetime, Mixture, families, families_for_failures
@@ -29,12 +32,12 @@ class LifetimeModel(LifetimeEstimator):
     Parameters
     ----------
     lifetime : str or Lifetime, default "weibull"
-        A family by name: "birnbaum_saunders", "exponential", "exponentiated_weibull",
-        "gompertz", "gumbel", "inverse_gaussian", "logistic", "loglogistic", "lognormal",
-        "normal", "piecewise_exponential", "weibull" (see `survjax.lifetimes`); or a `Lifetime` of
-        `survjax.lifetimes` or of your own: a family, or a `Mixture` of one or several families.
-        The cuts of "piecewise_exponential" share the failures out evenly over five pieces; for
-        cuts of your own pass `PiecewiseExponential.with_cuts(cuts)`.
+        A family by name: "birnbaum_saunders", "exponential", "exponentiated_weibull", "gamma",
+        "generalized_gamma", "gompertz", "gumbel", "inverse_gaussian", "logistic", "loglogistic",
+        "lognormal", "normal", "piecewise_exponential", "weibull" (see `survjax.lifetimes`); or a
+        `Lifetime` of `survjax.lifetimes` or of your own: a family, or a `Mixture` of one or
+        several families. The cuts of "piecewise_exponential" share the failures out evenly over
+        five pieces; for cuts of your own pass `PiecewiseExponential.with_cuts(cuts)`.
         The parameters of a lifetime are no more than first guesses, and only where its family
         does not say itself where to begin.
     resolution : float or "auto", optional
@@ -125,11 +128,10 @@ class LifetimeModel(LifetimeEstimator):
         template = self._template_for(rows)
         found = search(template, rows, self._settings())
         if found.faults and template.n_components == 1:
-            log_shape = float(np.sum(found.best.x[template.log_shapes]))
             raise NoFiniteMaximum(
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
                 f"no finite maximum: {found.faults[0]}, and the parameters ran to "
-                f"{_named(template, found.best.x)}. {likely_cause(rows, log_shape)}"
+                f"{_named(template, found.best.x)}. {_why(template, rows, found.best)}"
             )
         self._keep(template, rows, found)
 
@@ -183,6 +185,15 @@ def template_of(lifetime: Any, name: str = "lifetime", more: tuple[str, ...] = (
     if not values:
         raise ValueError(f"{type(lifetime).__name__} has no parameters to fit")
     return Template(rebuilt(lifetime, values))
+
+
+def _why(template: Template, rows: Observations, best: LocalMaximum) -> str:
+    """The law that the family climbs to, or else what usually leaves no maximum."""
+    limit = limit_of(template.lifetime, rows, best.value)
+    if limit is None:
+        return likely_cause(rows, float(np.sum(best.x[template.log_shapes])))
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(template.lifetime).__name__).lower()
+    return f"The {words} climbs to {limit}: no member reaches it. Fit a family of fewer parameters"
 
 
 def _named(template: Template, x: np.ndarray) -> str:

@@ -201,8 +201,8 @@ class ExponentiatedWeibull(Lifetime):
         """The Weibull with the first and last of those quantiles."""
         z, y = np.log(-np.log1p(-np.asarray(shares, float))), np.log(np.asarray(times, float))
         slope = (z[-1] - z[0]) / max(float(y[-1] - y[0]), 1e-9)
-        log_scale, zero = np.mean(y - z / slope), np.float64(0.0)
-        return ExponentiatedWeibull(log_scale, np.log(slope), zero)
+        found: Any = (np.mean(y - z / slope), np.log(slope), np.float64(0.0))
+        return ExponentiatedWeibull(*found)
 
     def step_units(self) -> Lifetime:
         """Log scales count in units of the spread of log time."""

@@ -62,7 +62,8 @@ class PiecewiseExponential(Lifetime):
                 f"rates must be one more than cuts, got shapes {rates.shape} and {at.shape}"
             )
         _check_cuts(at)
-        return cls(np.log(rates), at)
+        found: Any = (np.log(rates), at)
+        return cls(*found)
 
     @classmethod
     def with_cuts(cls, cuts: ArrayLike) -> PiecewiseExponential:

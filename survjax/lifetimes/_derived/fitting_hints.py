@@ -1,0 +1,67 @@
+"""What a fit asks of a lifetime: where to begin, how long steps are, and what no answer is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from survjax._core.programs import program
+from survjax.lifetimes._derived.limit_laws import LimitLaw
+from survjax.lifetimes._derived.nearest_quantiles import nearest_quantiles
+
+
+class FittingHints:
+    """Defaults that serve any family; one that knows better says so."""
+
+    def with_quantiles(self, shares: Any, times: Any) -> Any:
+        """The member of the family whose quantiles are nearest: where a fit begins.
+
+        Parameters
+        ----------
+        shares, times : arrays of shape (m,)
+            By time `times[i]` a share `shares[i]` of units has failed; rising, inside (0, 1).
+
+        Notes
+        -----
+        Least squares in log H(times) by `survjax.optimize.newton`, from these parameters, or from
+        the best of those that other units of time would make of them: each parameter whose name
+        begins with `log_` stays, or follows the unit, or its inverse. A family overrides this where
+        the answer is a formula.
+        """
+        family: Any = self
+        return nearest_quantiles(family, shares, times)
+
+    def starts(self, shares: Any, times: Any) -> tuple[Any, ...]:
+        """Members with about these quantiles, from which the highest maximum is reached."""
+        return (self.with_quantiles(shares, times),)
+
+    def limits(self) -> tuple[LimitLaw, ...]:
+        """Laws that the family approaches as parameters run off: what a fit may climb to."""
+        return ()
+
+    def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
+        """Logs of quantiles by NumPy, as exact as comparing components needs."""
+        # What has failed at birth has no logarithm: it is far below all else.
+        return np.log(np.maximum(np.asarray(_quantiles(self, shares)), np.finfo(float).tiny))
+
+    def step_units(self) -> Any:
+        """What each parameter is multiplied by where the length of a step is taken: itself a tree.
+
+        A step of length one then changes the lifetime much, whatever it is. All ones by default.
+        """
+        return jax.tree.map(jnp.ones_like, self)
+
+    def is_steeper(self, log_shape: Any) -> jax.Array:
+        """Whether the lifetime, or a component, is steeper than a Weibull of that log shape.
+
+        A family that cannot say so at little cost says False: a fit looks at its quantiles.
+        """
+        return jnp.zeros((), bool)
+
+
+@program
+def _quantiles(lifetime: Any, shares: jax.Array) -> jax.Array:
+    return lifetime.quantile(shares)

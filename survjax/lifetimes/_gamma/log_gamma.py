@@ -1,0 +1,173 @@
+"""What the gamma families share: log T is a location plus the log of a gamma variable, scaled."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from statistics import NormalDist
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from survjax._core.numerics import log1mexp
+from survjax._core.special.log_gamma_law import (
+    LOG_SQRT_2PI,
+    Tails,
+    log_gamma_density,
+    log_gamma_hazard,
+    log_gamma_tails,
+)
+from survjax._core.special.stirling import stirling_remainder
+from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life
+
+#: An interval over which the log density changes by less than this is short: Gauss's rule with
+#: so many nodes integrates it to the last digit, where a difference of tails would lose some.
+SHORT, N_NODES = 0.5, 8
+NODES, WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(N_NODES))
+NODES = NODES + 0.5
+
+
+class LogGamma(Lifetime):
+    """A lifetime with log T = location + W / shape, W of `survjax._core.special.log_gamma_law`.
+
+    A subclass says what its parameters make of these three.
+    """
+
+    @abstractmethod
+    def _standard(self) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Location of log T, log of one over its scale, and q."""
+
+    def _tails(self, t: jax.Array) -> Tails:
+        """Logs of both tails at times 0 < t < inf."""
+        location, log_shape, q = self._standard()
+        return log_gamma_tails(jnp.exp(log_shape) * (jnp.log(t) - location), q)
+
+    def _log_hazard_at_zero(self) -> jax.Array:
+        """The density starts as a power of t: at zero, infinity or between."""
+        location, log_shape, q = self._standard()
+        positive = q > 0
+        safe = jnp.where(positive, q, 1.0)
+        power = jnp.exp(log_shape) - safe
+        level = log_shape - location + 1.0 / safe**2 - LOG_SQRT_2PI - stirling_remainder(safe**2)
+        value = jnp.where(power > 0, -jnp.inf, jnp.where(power < 0, jnp.inf, level))
+        return jnp.where(positive, value, -jnp.inf)
+
+    def final_log_hazard(self) -> jax.Array:
+        location, log_shape, q = self._standard()
+        positive = q > 0
+        power = jnp.exp(log_shape) * q - 1.0
+        level = -location - 2.0 * jnp.log(jnp.where(positive, q, 1.0))
+        value = jnp.where(power > 0, jnp.inf, jnp.where(power < 0, -jnp.inf, level))
+        return jnp.where(positive, value, -jnp.inf)
+
+    def hazards(self, t: ArrayLike) -> tuple[jax.Array, jax.Array]:
+        t = jnp.asarray(t)
+        inside, safe = inside_life(t)
+        location, log_shape, q = self._standard()
+        log_t = jnp.log(safe)
+        law = log_gamma_hazard(jnp.exp(log_shape) * (log_t - location), q)
+        outside = log_hazard_outside(t, self._log_hazard_at_zero(), self.final_log_hazard())
+        return (
+            jnp.where(inside, log_shape - log_t + law.log_hazard, outside),
+            jnp.where(inside, -law.log_survival, outside_life(t)),
+        )
+
+    def log_hazard(self, t: ArrayLike) -> jax.Array:
+        return self.hazards(t)[0]
+
+    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        return self.hazards(t)[1]
+
+    def log_density(self, t: ArrayLike) -> jax.Array:
+        t = jnp.asarray(t)
+        inside, safe = inside_life(t)
+        location, log_shape, q = self._standard()
+        log_t = jnp.log(safe)
+        log_density = log_gamma_density(jnp.exp(log_shape) * (log_t - location), q)
+        outside = log_hazard_outside(t, self._log_hazard_at_zero())
+        return jnp.where(inside, log_shape - log_t + log_density, outside)
+
+    def cdf(self, t: ArrayLike) -> jax.Array:
+        t = jnp.asarray(t)
+        inside, safe = inside_life(t)
+        ends = jnp.where(t <= 0, 0.0, jnp.where(t > 0, 1.0, jnp.nan))
+        return jnp.where(inside, jnp.exp(self._tails(safe).log_cdf), ends)
+
+    def _short(self, start: jax.Array, length: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Whether a step from a positive age is short, and the log of its share if it is."""
+        location, log_shape, q = self._standard()
+        shape, log_start = jnp.exp(log_shape), jnp.log(start)
+        w = shape * (log_start - location)
+        width = shape * jnp.log1p(length / start)
+        # The log density has the slope (1 - exp(q w)) / q, and a curvature of exp(q w).
+        grown = jnp.exp(jnp.minimum(q * (w + width), 600.0))
+        steepness = jnp.minimum(jnp.abs(w), 1.0 / jnp.maximum(jnp.abs(q), 1e-300))
+        change = width * (steepness * jnp.maximum(grown, 1.0) + 1.0 + grown)
+        short = (change < SHORT) & (width > 0)
+        depth = (slice(None),) + (None,) * jnp.ndim(w + width)
+        step = jnp.where(short, width, 0.1)
+        at = jnp.where(short, w, 0.0) + step * jnp.asarray(NODES)[depth]
+        logs = log_gamma_density(at, jnp.broadcast_to(q, at.shape))
+        # Relative to the middle, so that no density is too small for its exponential.
+        middle = logs[N_NODES // 2]
+        total = jnp.sum(jnp.asarray(WEIGHTS)[depth] * jnp.exp(logs - middle), axis=0)
+        return short, middle + jnp.log(total) + jnp.log(step)
+
+    def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        start, length = jnp.asarray(start), jnp.asarray(length)
+        some = (length > 0) & (length < jnp.inf)
+        aged = some & (start > 0)
+        safe, step = jnp.where(aged, start, 1.0), jnp.where(some, length, 1.0)
+        before = jnp.where(start > 0, self.cumulative_hazard(safe), 0.0)
+        difference = self.cumulative_hazard(jnp.where(aged, start, 0.0) + step) - before
+        short, log_share = self._short(safe, step)
+        short = short & aged
+        share = jnp.exp(jnp.where(short, log_share + before, -1.0))
+        small = -jnp.log1p(-jnp.where(share < 1.0, share, 0.5))
+        direct = ~short & (difference > 0)
+        value = jnp.where(short, jnp.log(small), jnp.log(jnp.where(direct, difference, 1.0)))
+        value = jnp.where(short | direct, value, -jnp.inf)
+        return jnp.where(some, value, jnp.where(length > 0, length, -jnp.inf))
+
+    def log_interval_probability(self, lower: ArrayLike, upper: ArrayLike) -> jax.Array:
+        """Log of the difference of the smaller tails, or of the integral of the density."""
+        lower, upper = jnp.asarray(lower), jnp.asarray(upper)
+        begun, low = inside_life(lower)
+        ends, high = inside_life(upper)
+        high = jnp.where(begun & ends, high, jnp.where(ends, high, 2.0 * low))
+        low = jnp.where(begun, low, 0.5 * high)
+        # One call for both ends: it is long to compile.
+        both = self._tails(jnp.stack(jnp.broadcast_arrays(low, high)))
+        at_low, at_high = (Tails(*(part[i] for part in both)) for i in range(2))
+        late = at_low.log_cdf > at_high.log_survival
+        large = jnp.where(late, at_low.log_survival, at_high.log_cdf)
+        small = jnp.where(late, at_high.log_survival, at_low.log_cdf)
+        short, log_share = self._short(low, jnp.where(begun & ends, upper - lower, low))
+        short = short & begun & ends
+        gap = jnp.where(begun & ends & ~short & (large > small), large - small, 1.0)
+        between = jnp.where(short, log_share, large + log1mexp(gap))
+        one_sided = jnp.where(ends, at_high.log_cdf, at_low.log_survival)
+        return jnp.where(begun & ends, between, jnp.where(begun | ends, one_sided, 0.0))
+
+
+def standard_quantile(share: Any, q: float) -> np.ndarray:
+    """Rough quantiles of W by NumPy, within some hundredths: where a fit begins.
+
+    By the cube root of the gamma variable (Wilson and Hilferty 1931), and by its first power of x
+    where the shape is small.
+    """
+    share = np.asarray(share, float)
+    if q < 0:
+        return -standard_quantile(1.0 - share, -q)
+    z = np.reshape([NormalDist().inv_cdf(float(p)) for p in np.ravel(share)], share.shape)
+    if q < 1e-4:
+        return z
+    a = q**-2
+    if a < 0.6:
+        log_g = (np.log(share) + math.lgamma(1.0 + a)) / a
+        return np.asarray((log_g - math.log(a)) / q)
+    return np.asarray(3.0 * np.log(np.maximum(1.0 - q * q / 9.0 + z * q / 3.0, 1e-3)) / q)
