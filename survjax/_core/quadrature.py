@@ -38,3 +38,12 @@ HALF_LINE_NODES, HALF_LINE_WEIGHTS = _half_line_nodes()
 #: For integrals over (0, 1) of entire functions.
 UNIT_NODES, UNIT_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(32))
 UNIT_NODES = UNIT_NODES + 0.5
+#: For integrals over one panel (-1, 1), which is halved until a polynomial resolves the function.
+PANEL_NODES, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(16)
+#: Rows that give the last two Legendre coefficients of a function from its values at these nodes.
+LAST_COEFFICIENTS = np.stack(
+    [
+        (k + 0.5) * PANEL_WEIGHTS * np.polynomial.legendre.Legendre.basis(k)(PANEL_NODES)
+        for k in (14, 15)
+    ]
+)
