@@ -5,7 +5,7 @@ from typing import Any
 
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
-from survjax.lifetimes._competing import Competing, Subdistribution
+from survjax.lifetimes._competing import Competing
 from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._gompertz import Gompertz
 from survjax.lifetimes._gumbel import Gumbel
@@ -54,7 +54,6 @@ __all__ = [
     "LogNormal",
     "Mixture",
     "ProportionalHazards",
-    "Subdistribution",
     "Weibull",
     "families",
     "parameter",

@@ -11,11 +11,12 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from survjax._core.pytree import data, pytree
+from survjax._core.numerics import log_sum
+from survjax._core.pytree import pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._derived.incidence import log_incidences
 from survjax.lifetimes._derived.inverse import invert
-from survjax.lifetimes._limits import inside_life, outside_life
+from survjax.lifetimes._limits import inside_life
 
 
 @pytree
@@ -76,10 +77,6 @@ class Competing(Lifetime):
         """P(ended of each cause by t), the cumulative incidences: (K, ...)."""
         return jnp.exp(self.log_incidences(t))
 
-    def of_cause(self, number: int) -> Lifetime:
-        """The time to the end of one cause, infinite for units that another one ends."""
-        return Subdistribution(self, np.eye(len(self.causes))[number])
-
     def given(self, age: ArrayLike) -> Competing:
         return Competing(tuple(cause.given(age) for cause in self.causes))
 
@@ -123,67 +120,3 @@ class Competing(Lifetime):
 
     def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
         return jnp.any(jnp.stack([cause.is_steeper(log_shape) for cause in self.causes]))
-
-
-@pytree
-class Subdistribution(Lifetime):
-    """The time to the end of one of several causes; a unit that another one ends never gets there.
-
-    Its share failed is the cumulative incidence of the cause, which does not reach one.
-
-    Parameters
-    ----------
-    base : Competing
-        All the causes.
-    which : array of shape (K,)
-        1 for the cause, or for each of several that count as one, and 0 for the others.
-
-    Notes
-    -----
-    F(t) = integral of h_k S over (0, t), hazard h_k S / (1 - F) (Gray 1988; Fine and Gray 1999).
-    The remaining life is that of a unit that no cause has ended yet.
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> from survjax.lifetimes import Competing, Exponential
-    >>> both = Competing((Exponential.of(scale=30.0), Exponential.of(scale=60.0)))
-    >>> round(float(both.of_cause(0).cdf(jnp.inf)), 4)
-    0.6667
-    """
-
-    base: Competing
-    which: Any = data()
-
-    def _chosen(self, values: jax.Array) -> jax.Array:
-        """Which of the causes' values (K, ...) count."""
-        which = jnp.asarray(self.which)
-        shape = which.shape[:1] + (1,) * (values.ndim - which.ndim) + which.shape[1:]
-        return jnp.broadcast_to(which.reshape(shape), values.shape) > 0
-
-    def log_hazard(self, t: ArrayLike) -> jax.Array:
-        rates = self.base.each(lambda cause: cause.log_hazard(t))
-        rate = log_sum(jnp.where(self._chosen(rates), rates, -jnp.inf))
-        return rate - self.base.cumulative_hazard(t) + self.cumulative_hazard(t)
-
-    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
-        t = jnp.asarray(t, float)
-        some = t > 0
-        shares = self.base.incidences(jnp.where(some, t, 1.0))
-        share = jnp.sum(jnp.where(self._chosen(shares), shares, 0.0), axis=0)
-        # Within rounding the shares of all causes may add up to more than one.
-        most = 1.0 - 0.5 * jnp.finfo(share.dtype).eps
-        return jnp.where(some, -jnp.log1p(-jnp.minimum(share, most)), 0.0 * outside_life(t))
-
-    def given(self, age: ArrayLike) -> Lifetime:
-        return Subdistribution(self.base.given(age), self.which)
-
-
-def log_sum(logs: jax.Array) -> jax.Array:
-    """Log of the sum of exponentials along the first axis, some of which may be 0 or infinite."""
-    top = lax.stop_gradient(jnp.max(logs, axis=0))
-    usual = jnp.isfinite(top)
-    some = usual & (logs > -jnp.inf)
-    ratios = jnp.where(some, jnp.exp(jnp.where(some, logs - top, 0.0)), 0.0)
-    total = jnp.sum(ratios, axis=0)
-    return jnp.where(usual, top + jnp.log(jnp.where(usual, total, 1.0)), top)

@@ -19,7 +19,6 @@ from survjax.lifetimes import (
     Gumbel,
     LogNormal,
     Mixture,
-    Subdistribution,
     Weibull,
 )
 from tests.references import results
@@ -182,21 +181,6 @@ def test_hazards_that_level_off_leave_units_running_for_ever():
     q = 1.0 - left + np.array([-1e-3, 1e-6])
     assert np.isfinite(curve_of(whole, q, curve="quantile")).tolist() == [True, False]
     np.testing.assert_allclose(incidences(whole, np.array([np.inf])).sum(), 1.0 - left, rtol=1e-11)
-
-
-@double_precision
-def test_time_to_one_cause_is_a_lifetime_that_some_units_do_not_end():
-    both = Competing((Exponential.of(3.0), Exponential.of(6.0)))
-    first = both.of_cause(0)
-    t = np.array([0.0, 0.5, 4.0])
-    share = 2 / 3 * -np.expm1(-t / 2.0)
-    np.testing.assert_allclose(curve_of(first, t, curve="cdf"), share, rtol=1e-13)
-    np.testing.assert_allclose(
-        curve_of(first, t[1:], curve="density"), np.exp(-t[1:] / 2.0) / 3.0, rtol=1e-12
-    )
-    np.testing.assert_allclose(curve_of(first.given(7.0), t, curve="cdf"), share, rtol=1e-12)
-    either = Subdistribution(both, np.ones(2))
-    np.testing.assert_allclose(curve_of(either, t, curve="cdf"), both.cdf(t), rtol=1e-12)
 
 
 @double_precision

@@ -118,7 +118,7 @@ class LifetimeModel(LifetimeEstimator):
         return isinstance(self.lifetime, Mixture)
 
     def _maximize(self, rows: Observations) -> None:
-        template = template_of(self.lifetime)
+        template = self._empty_template()
         found = search(template, rows, self._settings())
         if found.faults and template.n_components == 1:
             log_shape = float(np.sum(found.best.x[template.log_shapes]))
@@ -128,6 +128,10 @@ class LifetimeModel(LifetimeEstimator):
                 f"{_named(template, found.best.x)}. {likely_cause(rows, log_shape)}"
             )
         self._keep(template, rows, found)
+
+    def _empty_template(self) -> Template:
+        """What is known of the model before a fit."""
+        return template_of(self.lifetime)
 
     def _saved_template(self) -> Template:
         return Template(self.lifetime_)
