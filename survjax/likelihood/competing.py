@@ -249,16 +249,16 @@ def cause_derivatives(
 
 
 @program
-def _contributions(lifetime: Competing, given: CauseData) -> jax.Array:
-    return jnp.concatenate(
-        [
-            terms(lifetime, getattr(given, name)) * getattr(given, name).weight
-            for name, terms in _TERMS
-            if getattr(given, name) is not None
-        ]
-    )
+def _value(lifetime: Competing, given: CauseData) -> jax.Array:
+    total = jnp.zeros(())
+    for name, terms in _TERMS:
+        group = getattr(given, name)
+        if group is not None:
+            found = jnp.where(group.weight != 0, terms(lifetime, group), 0.0)
+            total = total + jnp.sum(group.weight * found)
+    return total
 
 
 def cause_log_likelihood(lifetime: Competing, given: CauseData) -> float:
     """The log-likelihood of all rows."""
-    return float(np.sum(np.asarray(_contributions(lifetime, given))))
+    return float(_value(lifetime, given))

@@ -36,7 +36,8 @@ def draw(model: Any, kind: str, ax: Axes | None = None, **options: Any) -> Axes:
         Such as `WeibullMixture` or `AcceleratedLifetime`.
     kind : str
         Which `plot_` function to call: "survival", "paper", "hazard", "rul" or "history" of a
-        lifetime; "incidence" of several causes; "effects", "partial_survival" or "asset_rul" of a regression.
+        lifetime; "incidence" of several causes; "effects", "partial_survival" or "asset_rul" of a
+        regression.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     **options

@@ -1,13 +1,11 @@
 """Several causes: references, what must not matter, and what is said where there is no answer."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from survjax import CompetingRisks, FitWarning, LifetimeModel, NoFiniteMaximum, Observations, load
-from survjax.lifetimes import LogNormal, Mixture, Weibull
+from survjax import CompetingRisks, LifetimeModel, NoFiniteMaximum, Observations, load
+from survjax.lifetimes import Weibull
 
 CAUSES = {"wear": "weibull", "shock": "exponential"}
 
@@ -35,85 +33,6 @@ def model():
 @pytest.fixture(scope="module")
 def masked():
     return CompetingRisks(CAUSES).fit(T, MASKED, entry=ENTRY)
-
-
-def reference_rows(folder, case):
-    """Durations, causes and weights of a case of the references."""
-    files = {
-        "shockabsorber": ("reference/csv/shockabsorber.csv", "time", ["m1", "m2"]),
-        "deviceg": ("reference/csv/deviceg.csv", "time", ["surge", "wear"]),
-        "voltage": ("reference/csv/voltage.csv", "time", ["E", "D"]),
-        "devicedconnected": (
-            "smrd/devicedconnected.csv",
-            "weeks",
-            [f"causeoffailure.{name}" for name in ("fm1", "fm2", "fm3", "fmother")],
-        ),
-    }
-    if case == "connectionstrength":
-        table = pd.read_csv(folder / "smrd/connectionstrength.csv")
-        number = table["mode"].map({"Bond": 1, "Wire": 2}).to_numpy()
-        return table["strength"].to_numpy(float), number, table["count"].to_numpy(float)
-    file, time, columns = files[case]
-    table = pd.read_csv(folder / file)
-    flags = table[columns].to_numpy() == 1
-    kept = (table[time] > 0).to_numpy() & (flags.sum(axis=1) < 2)
-    number = np.where(flags.any(axis=1), flags.argmax(axis=1) + 1, 0)
-    return table[time].to_numpy(float)[kept], number[kept], None
-
-
-def test_fits_and_incidences_are_those_of_the_references(real_data):
-    cases = json.loads((real_data / "reference/competing_refs.json").read_text())["fits"]
-    for case in cases:
-        t, number, weight = reference_rows(real_data, case["case"])
-        causes = {part["cause"]: part["family"] for part in case["causes"]}
-        fit = CompetingRisks(causes).fit(t, number, sample_weight=weight)
-        assert fit.log_likelihood_ == pytest.approx(case["loglik"], rel=1e-12)
-        at = [float(time) for time in case["cif"]]
-        for i, part in enumerate(case["causes"]):
-            found = fit.cumulative_incidence(at, part["cause"], level=None)
-            expected = np.array(list(case["cif"].values()))[:, i]
-            np.testing.assert_allclose(found, expected, rtol=1e-10)
-            values = LifetimeModel(part["family"])
-            values._template = None
-        if case["model"] == "weibull":
-            scales = np.exp(fit.parameters_[::2])
-            expected = [part["est"]["scale"] for part in case["causes"]]
-            np.testing.assert_allclose(scales, expected, rtol=1e-8)
-
-
-def test_fits_with_masked_causes_are_those_of_the_references(real_data):
-    cases = json.loads((real_data / "reference/competing_refs.json").read_text())["masked"]
-    for case in cases:
-        t, number, _ = reference_rows(real_data, case["case"])
-        cause = [int(k) for k in number]
-        for row in case["masked_rows_zero_based"]:
-            cause[row] = {1, 2}
-        fit = CompetingRisks({1: "weibull", 2: "weibull"}).fit(t, cause)
-        assert fit.converged_
-        assert fit.log_likelihood_ == pytest.approx(case["loglik"], rel=1e-12)
-        np.testing.assert_allclose(np.exp(fit.parameters_), list(case["est"].values()), rtol=1e-8)
-        np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance_)), case["se_log"], rtol=1e-6)
-
-
-def test_three_masked_components_are_those_that_were_published(real_data):
-    special = json.loads((real_data / "reference/special_models.json").read_text())
-    expected = special["guo2013_masked_series"]
-    table = pd.read_csv(real_data / expected["data"])
-    cause = [{k for k in (1, 2, 3) if row[f"cand{k}"]} for _, row in table.iterrows()]
-    fit = CompetingRisks(dict.fromkeys((1, 2, 3), "weibull")).fit(table["time"], cause)
-    assert fit.log_likelihood_ == pytest.approx(expected["loglik"], rel=1e-12)
-    np.testing.assert_allclose(np.exp(fit.parameters_[1::2]), expected["shape"], rtol=1e-7)
-    np.testing.assert_allclose(np.exp(fit.parameters_[::2]), expected["scale"], rtol=1e-6)
-    errors = np.sqrt(np.diag(fit.covariance_))
-    np.testing.assert_allclose(sorted(errors), sorted(expected["se_log"]), rtol=1e-5)
-
-
-def test_causes_that_nothing_tells_apart_are_found_and_said(real_data):
-    table = pd.read_csv(real_data / "reliability/doc_cr_ex2.csv")
-    t = table.iloc[:, 0].to_numpy(float)
-    with pytest.warns(FitWarning, match="no row tells the causes 'a', 'b' apart"):
-        fit = CompetingRisks({"a": "weibull", "b": "weibull"}).fit(t, [("a", "b")] * t.size)
-    assert fit.log_likelihood_ == pytest.approx(-352.47928086158385, rel=1e-12)
 
 
 def test_one_cause_is_a_lifetime_model(model):
@@ -224,74 +143,6 @@ def test_weights_stand_for_repeated_rows(masked):
         assert one.log_likelihood_ == pytest.approx(many.log_likelihood_, rel=1e-12)
         score = one.score(T, cause, entry=ENTRY, sample_weight=weight)
         assert score * weight.sum() == pytest.approx(one.log_likelihood_, rel=1e-11)
-
-
-def test_intervals_add_the_integral_of_the_hazard_that_ended_them():
-    lower = np.array([0.0, 1.0, 2.0, 2.0, 5.0, 3.0, 4.0])
-    upper = np.array([1.0, 2.0, 4.0, 2.0, np.inf, 6.0, 5.0])
-    cause = [1, 2, 1, 2, None, {1, 2}, 1]
-    fit = CompetingRisks({1: "exponential", 2: "exponential"}).fit_interval(lower, upper, cause)
-    rate = np.exp(-fit.parameters_)
-    total = rate.sum()
-    inside = np.exp(-total * lower) - np.exp(-total * upper)
-    terms = [
-        np.log(rate[0] / total * inside[0]),
-        np.log(rate[1] / total * inside[1]),
-        np.log(rate[0] / total * inside[2]),
-        np.log(rate[1]) - total * 2.0,
-        -total * 5.0,
-        np.log(inside[5]),
-        np.log(rate[0] / total * inside[6]),
-    ]
-    assert fit.log_likelihood_ == pytest.approx(sum(terms), rel=1e-11)
-    assert fit.score(Observations.from_intervals(lower, upper), cause) == pytest.approx(
-        sum(terms) / 7, rel=1e-11
-    )
-    single = LifetimeModel("exponential").fit_interval(lower, upper)
-    assert 1.0 / total == pytest.approx(float(np.exp(single.parameters_[0])), rel=1e-9)
-
-
-def test_rounded_durations_are_intervals(model):
-    rounded = CompetingRisks(CAUSES, resolution=0.01).fit(np.ceil(100 * T) / 100, CAUSE)
-    exact = CompetingRisks(CAUSES).fit(T, CAUSE)
-    np.testing.assert_allclose(rounded.parameters_, exact.parameters_, atol=0.01)
-    n = model.n_events_
-    assert rounded.log_likelihood_ - n * np.log(0.01) == pytest.approx(
-        exact.log_likelihood_, abs=0.2
-    )
-
-
-def test_a_large_sample_gives_back_what_it_was_drawn_from():
-    truth = {"a": Weibull.of(8.0, 2.0), "b": LogNormal(np.log(9.0), np.log(1.5))}
-    rng = np.random.default_rng(5)
-    lives = np.stack([8.0 * rng.weibull(2.0, 20_000), 9.0 * np.exp(rng.normal(size=20_000) / 1.5)])
-    cause = np.where(lives.argmin(axis=0) == 0, "a", "b")
-    fit = CompetingRisks({"a": "weibull", "b": "lognormal"}).fit(lives.min(axis=0), cause)
-    expected = [np.log(8.0), np.log(2.0), np.log(9.0), np.log(1.5)]
-    z = (fit.parameters_ - expected) / np.sqrt(np.diag(fit.covariance_))
-    assert np.abs(z).max() < 3.5
-    drawn = fit.sample(20_000, random_state=1)
-    share = fit.probability_of("a").iloc[0]
-    assert abs((drawn["cause"] == "a").mean() - share["probability"]) < 0.015
-    assert abs((cause == "a").mean() - share["probability"]) < 0.015
-    assert drawn["duration"].mean() == pytest.approx(fit.mean(), rel=0.02)
-    assert set(truth) == set(fit.lifetimes_)
-
-
-def test_a_cause_may_be_a_mixture():
-    rng = np.random.default_rng(2)
-    early = rng.random(400) < 0.3
-    wear = np.where(early, 2.0 * rng.weibull(1.5, 400), 20.0 * rng.weibull(4.0, 400))
-    other = rng.exponential(40.0, 400)
-    two = Mixture.of(np.array([0.5, 0.5]), Weibull.of(np.array([1.0, 9.0]), np.ones(2)))
-    cause = np.where(wear < other, "wear", "other")
-    fit = CompetingRisks({"wear": two, "other": "exponential"}).fit(np.minimum(wear, other), cause)
-    assert fit.converged_
-    names = ["wear.weight_1", "wear.weight_2", "wear.scale_1", "wear.scale_2"]
-    assert list(fit.summary().index[:4]) == names
-    t = np.array([1.0, 10.0, 25.0])
-    ended = sum(fit.cumulative_incidence(t, c, level=None) for c in ("wear", "other"))
-    np.testing.assert_allclose(ended + fit.survival(t), 1.0, rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", ["separate", "masked"])

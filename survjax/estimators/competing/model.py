@@ -13,6 +13,13 @@ from survjax._core.precision import double_precision
 from survjax._core.validation import as_column
 from survjax.data.causes import allowed_causes, check_labels
 from survjax.data.observations import Observations
+from survjax.estimators.competing.checks import (
+    alike_warning,
+    check_agreement,
+    check_seen,
+    fault_warning,
+    no_maximum,
+)
 from survjax.estimators.competing.intervals import CausesIntervals
 from survjax.estimators.competing.predictions import FittedCauses
 from survjax.estimators.lifetime.model import LifetimeModel
@@ -20,7 +27,7 @@ from survjax.estimators.lifetime.report import Summary
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum
 from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Plots
-from survjax.fitting.competing import coupled, ended, rows_of_cause, search_together
+from survjax.fitting.competing import coupled, rows_of_cause, search_together
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.competing import cause_data, cause_log_likelihood
 
@@ -201,7 +208,7 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
             if entry is not None or sample_weight is not None:
                 raise ValueError("Observations hold entry and weights: pass them with cause alone")
             allowed = allowed_causes(cause, labels, durations.n_rows)
-            _check_agreement(durations, allowed)
+            check_agreement(durations, allowed)
             return durations, allowed
         allowed = allowed_causes(cause, labels, as_column(durations, "durations").size)
         rows = Observations.from_durations(
@@ -223,14 +230,14 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
         # Rows in an order of their own, so that answers do not depend on the table's.
         rows, places = rows.take(kept).merged(*allowed[kept].T)
         allowed = allowed[kept][places]
-        self._check_seen(rows, allowed, labels)
+        check_seen(rows, allowed, labels)
         if coupled(rows, allowed):
             parts = [self._model_of_cause(label)._empty_template() for label in labels]
             template = CausesTemplate(labels, parts)
             settings = self._model_of_cause(labels[0])._settings()
             found = search_together(template, rows, allowed, settings)
             if found.faults and not any(part.is_mixture for part in parts):
-                raise NoFiniteMaximum(_no_maximum(found.faults, rows))
+                raise no_maximum(found.faults, rows)
             self._keep_together(template, found, rows)
         else:
             models = {
@@ -249,46 +256,12 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
         except NoFiniteMaximum as error:
             raise NoFiniteMaximum(f"cause {label!r}: {error}") from None
 
-    def _check_seen(
-        self, rows: Observations, allowed: np.ndarray, labels: tuple[Hashable, ...]
-    ) -> None:
-        """Refuse causes of which no unit ended."""
-        if not allowed.any():
-            raise NoFiniteMaximum(
-                f"none of the {rows.n_units:g} units has ended of any cause, so the data only say "
-                "that lives are long: a fit needs units that ended (a label in cause)"
-            )
-        unseen = [label for k, label in enumerate(labels) if not allowed[:, k].any()]
-        if unseen:
-            names = ", ".join(map(repr, unseen))
-            raise NoFiniteMaximum(
-                f"none of the {rows.n_units:g} units has ended of cause {names}, so that its "
-                "hazard would be zero: leave it out of causes, or check its label"
-            )
-
     def _warn(self, labels: tuple[Hashable, ...]) -> None:
         """Tell the user what the numbers alone would hide."""
-        if not self.converged_:
-            warnings.warn(
-                f"no interior maximum: {'; '.join(self.certificate_.faults)}. What is kept "
-                "instead has no bounds. Try fewer components for that cause",
-                FitWarning,
-                stacklevel=users_level(),
-            )
-        told = {tuple(column) for column in self._allowed.T.tolist()}
-        if len(told) < len(labels):
-            alike = [
-                repr(label)
-                for label, column in zip(labels, self._allowed.T.tolist(), strict=True)
-                if self._allowed.T.tolist().count(column) > 1
-            ]
-            warnings.warn(
-                f"no row tells the causes {', '.join(alike)} apart, so that their lifetimes follow "
-                "from the shapes of their hazards alone, and which name goes with which is a "
-                "guess: units whose cause is known are needed",
-                FitWarning,
-                stacklevel=users_level(),
-            )
+        faults = "" if self.converged_ else "; ".join(self.certificate_.faults)
+        for words in (fault_warning(faults), alike_warning(labels, self._allowed)):
+            if words:
+                warnings.warn(words, FitWarning, stacklevel=users_level())
 
     @double_precision
     def score(
@@ -311,29 +284,3 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
             raise ValueError("nothing is known of any unit: all still run at age zero")
         total = cause_log_likelihood(self.lifetime_, cause_data(rows, allowed, self.lifetime_))
         return total / float(np.sum(rows.weight))
-
-
-def _check_agreement(rows: Observations, allowed: np.ndarray) -> None:
-    """Refuse units that ended without a cause, and causes of units that still run."""
-    failed, caused = ended(rows), allowed.any(axis=1)
-    wrong = np.flatnonzero((failed != caused) & (rows.weight != 0))
-    if wrong.size:
-        row = wrong[0]
-        what, advice = (
-            ("ended, and has no cause", "pass the set of all causes where nothing is known of it")
-            if failed[row]
-            else ("still runs, and has a cause", "pass None, or the time of its end")
-        )
-        raise ValueError(
-            f"the unit in row {row} {what} ({wrong.size} such "
-            f"{'row' if wrong.size == 1 else 'rows'}): {advice}"
-        )
-
-
-def _no_maximum(faults: tuple[str, ...], rows: Observations) -> str:
-    """What to say where causes fitted together have no finite maximum."""
-    return (
-        f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} that ended) has no "
-        f"finite maximum: {'; '.join(faults)}. This happens where too few units are known to have "
-        "ended of a cause: more units with known causes, or fewer causes, are needed"
-    )

@@ -16,7 +16,7 @@ from survjax.fitting.search import Maximum
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.template import Template
-from survjax.uncertainty.joined_maxima import blocks, joined
+from survjax.uncertainty.causes import blocks, joined
 
 
 class CausesState(FittedState):
