@@ -31,7 +31,10 @@ _LIFETIME = ("lifetime_",), "one lifetime of all units, as of WeibullMixture and
 #: What a model has where a picture can be drawn of it, and what the picture shows.
 PICTURES: dict[str, tuple[tuple[str, ...], str]] = {
     **dict.fromkeys(("plot_survival", "plot_paper", "plot_hazard", "plot_rul"), _LIFETIME),
-    **dict.fromkeys(("plot_history", "animate_fit"), _LIFETIME),
+    **dict.fromkeys(
+        ("plot_history", "animate_fit"),
+        (("lifetime_", "animate"), "the iterations of a fit of one lifetime"),
+    ),
     "plot_incidence": (("lifetimes_", "cumulative_incidence"), "shares of units by cause"),
     "plot_effects": (("summary", "predict_path"), "coefficients of covariates"),
     "plot_partial_survival": (("predict_path",), "lives that follow from covariates"),

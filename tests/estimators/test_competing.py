@@ -152,7 +152,10 @@ def test_files_keep_every_answer(kind, model, masked, tmp_path):
     again = load(tmp_path / "model.json")
     for one, other in (
         (fit.summary(), again.summary()),
-        (fit.failure_probability([1.0, 4.0], 2.0, cause="wear"),) * 2,
+        (
+            fit.failure_probability([1.0, 4.0], 2.0, cause="wear"),
+            again.failure_probability([1.0, 4.0], 2.0, cause="wear"),
+        ),
         (fit.predict_rul([4.0], cause="shock"), again.predict_rul([4.0], cause="shock")),
     ):
         pd.testing.assert_frame_equal(one, other)

@@ -121,7 +121,7 @@ class FittedCauses(FittedLifetime, CausesState):
         >>> from survjax import CompetingRisks
         >>> model = CompetingRisks({"wear": "weibull", "shock": "exponential"})
         >>> model = model.fit([3.0, 5.0, 6.0, 8.0], ["wear", "shock", None, "wear"])
-        >>> float(model.cumulative_incidence(6.0, "wear", level=None).round(3))
+        >>> round(model.cumulative_incidence(6.0, "wear", level=None), 3)
         0.274
         """
         shape = np.shape(times)
