@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 _PUBLIC: dict[str, str] = {
     "Accelerated": "survjax.lifetimes",
     "AcceleratedLifetime": "survjax.estimators.regression.accelerated",
+    "Competing": "survjax.lifetimes",
+    "CompetingRisks": "survjax.estimators.competing.model",
     "Conditional": "survjax.lifetimes",
     "CoxPH": "survjax.estimators.cox.model",
     "DeepWeibullMixture": "survjax.estimators.deep.model",

@@ -10,6 +10,7 @@ from survjax.data.observations import Observations as Observations
 from survjax.estimators import LifetimeModel as LifetimeModel
 from survjax.estimators import WeibullMixture as WeibullMixture
 from survjax.estimators import load as load
+from survjax.estimators.competing.model import CompetingRisks as CompetingRisks
 from survjax.estimators.cox.model import CoxPH as CoxPH
 from survjax.estimators.deep.model import DeepWeibullMixture as DeepWeibullMixture
 from survjax.estimators.messages import FitWarning as FitWarning
@@ -22,6 +23,7 @@ from survjax.estimators.regression.scaled_hazard import ScaledHazard as ScaledHa
 from survjax.estimators.scorers import survival_scorer as survival_scorer
 from survjax.estimators.target import survival_target as survival_target
 from survjax.lifetimes import Accelerated as Accelerated
+from survjax.lifetimes import Competing as Competing
 from survjax.lifetimes import Conditional as Conditional
 from survjax.lifetimes import Exponential as Exponential
 from survjax.lifetimes import Lifetime as Lifetime

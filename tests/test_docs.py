@@ -11,6 +11,7 @@ PAGES = [
     "docs/index.md",
     "docs/getting-started.md",
     "docs/how-to-choose.md",
+    "docs/competing.md",
     "docs/pictures.md",
     "docs/baselines.md",
     "docs/optimize.md",

@@ -99,6 +99,16 @@ def logsumexp(q: jax.Array, axis: int = 0) -> jax.Array:
     return jnp.squeeze(top, axis) + jnp.log(jnp.sum(jnp.exp(q - top), axis=axis))
 
 
+def log_sum(logs: jax.Array) -> jax.Array:
+    """Log of the sum of exponentials along the first axis, some of which may be 0 or infinite."""
+    top = lax.stop_gradient(jnp.max(logs, axis=0))
+    usual = jnp.isfinite(top)
+    some = usual & (logs > -jnp.inf)
+    ratios = jnp.where(some, jnp.exp(jnp.where(some, logs - top, 0.0)), 0.0)
+    total = jnp.sum(ratios, axis=0)
+    return jnp.where(usual, top + jnp.log(jnp.where(usual, total, 1.0)), top)
+
+
 def bucket_size(n: int, smallest: int = 64) -> int:
     """Round a row count up to one of 64, 80, 96, 112, 128, 160, ... so that few shapes compile.
 

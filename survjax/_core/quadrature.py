@@ -44,6 +44,15 @@ UNIT_NODES = UNIT_NODES + 0.5
 #: The same with few nodes, for functions that change by a factor of about e at most.
 FEW_NODES, FEW_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(6))
 FEW_NODES = FEW_NODES + 0.5
+#: For integrals over one panel (-1, 1), which is halved until a polynomial resolves the function.
+PANEL_NODES, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(16)
+#: Rows that give the last two Legendre coefficients of a function from its values at these nodes.
+LAST_COEFFICIENTS = np.stack(
+    [
+        (k + 0.5) * PANEL_WEIGHTS * np.polynomial.legendre.Legendre.basis(k)(PANEL_NODES)
+        for k in (14, 15)
+    ]
+)
 
 
 def mean_over(

@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   survjax fit meters.parquet --duration months --event failed --resolution 1 --components bic
   survjax fit rounds.csv --lower last_ok --upper found_failed --unit days
   survjax fit pumps.csv --duration age --event failed --covariates load,maker
+  survjax fit drives.csv --duration hours --cause mode --horizon 1000
 """
 
 
@@ -89,6 +90,11 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     add(
         "--failed-value", metavar="WORD", action="append", default=[],
         help="what --event holds for a failure, if something else; may be repeated",
+    )  # fmt: skip
+    add(
+        "--cause", metavar="COL",
+        help="what ended the unit, instead of --event: empty or 0 where it still runs, a|b where "
+        "it is one of several",
     )  # fmt: skip
     add("--lower", metavar="COL", help="with --upper: the unit failed after this age ...")
     add("--upper", metavar="COL", help="... and by this one; empty where it still runs")

@@ -32,6 +32,8 @@ class Units:
         Of the units; their row numbers where the file has none.
     title : str
         Name of the column of names.
+    causes : list or None
+        What ended each unit: a tuple of the causes that it may be, None where it still runs.
     """
 
     lower: np.ndarray
@@ -42,6 +44,7 @@ class Units:
     names: list[str]
     title: str
     notes: tuple[str, ...] = ()
+    causes: list[tuple[str, ...] | None] | None = None
 
     @property
     def exact(self) -> bool:
@@ -64,9 +67,11 @@ def needed_columns(arguments: argparse.Namespace) -> dict[str, str]:
             raise Refused("--resolution goes with --duration: bounds already say how wide they are")
     elif any(bound is not None for bound in bounds):
         raise Refused("name either --duration, or --lower and --upper, not both")
+    if arguments.cause is not None and arguments.event is not None:
+        raise Refused("--cause says what ended a unit, or that it still runs: leave out --event")
     if arguments.failed_value and arguments.event is None:
         raise Refused("--failed-value goes with --event COL, whose value for a failure it is")
-    roles = ("duration", "event", "lower", "upper", "entry", "weight", "in_service", "id")
+    roles = ("duration", "event", "cause", "lower", "upper", "entry", "weight", "in_service", "id")
     found = {role: getattr(arguments, role) for role in roles}
     return {role: column for role, column in found.items() if column is not None}
 
@@ -74,9 +79,12 @@ def needed_columns(arguments: argparse.Namespace) -> dict[str, str]:
 def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespace) -> Units:
     """Check every needed cell, and return what they say."""
     check = Checker(table, roles, arguments.decimal)
+    causes = check.causes() if "cause" in roles else None
     if "duration" in roles:
         lower = check.numbers("duration")
         failed = check.failed(arguments.failed_value)
+        if causes is not None:
+            failed = np.array([cause is not None for cause in causes])
         check.rule("duration", lower >= 0, "is negative, {cell},", "durations start at 0")
         if arguments.resolution is None or arguments.rounding == "up":
             why = "a failed unit needs a positive duration"
@@ -90,6 +98,14 @@ def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespa
         check.rule("upper", upper >= lower, "is {cell}, below the lower bound,", "swap or correct")
         check.rule("upper", upper > 0, "is 0", "a failure at age 0 has no place in a fit")
         failed = np.isfinite(upper)
+        if causes is not None:
+            named = np.array([cause is not None for cause in causes])
+            check.rule(
+                "cause", named | ~failed, "has no value for a unit that ended", "a|b names several"
+            )
+            check.rule(
+                "cause", failed | ~named, "is {cell} for a unit that still runs", "leave it empty"
+            )
     # A failure that was not rounded up is later than its number, so entry may be that number.
     later = failed & (arguments.resolution is not None and arguments.rounding != "up")
     entry = check.entry(np.where(failed, upper, lower), later) if "entry" in roles else None
@@ -100,7 +116,7 @@ def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespa
         both = "is {cell} for a failed unit"
         check.rule("in_service", ~(running & failed), both, "a unit in service has not failed")
     names, notes = check.names()
-    return Units(lower, upper, entry, weight, running, names, roles.get("id", "row"), notes)
+    return Units(lower, upper, entry, weight, running, names, roles.get("id", "row"), notes, causes)
 
 
 class Checker:
@@ -208,6 +224,22 @@ class Checker:
                     f"{quoted(word)}: it holds {listed}{', ...' if len(there) > 5 else ''}"
                 )
         return np.array([cell in words for cell in cells])
+
+    def causes(self) -> list[tuple[str, ...] | None]:
+        """The causes that each unit may have ended of; None where it still runs."""
+        cells = self.cells("cause")
+        if isinstance(cells, np.ndarray):
+            cells = ["" if cell != cell else f"{cell:.15g}" for cell in cells.tolist()]
+        found: list[tuple[str, ...] | None] = []
+        for cell in cells:
+            names = tuple(name.strip() for name in cell.split("|"))
+            running = cell.strip().lower() in MISSING or cell.strip() == "0"
+            found.append(None if running else names)
+        bad = [row for row, names in enumerate(found) if names is not None and "" in names]
+        self.fail(
+            "cause", np.array(bad, int), "holds {cell}", "write a|b for one of several causes"
+        )
+        return found
 
     def entry(self, age: np.ndarray, later: np.ndarray) -> np.ndarray:
         """Entry ages, below the ages they lead to; an empty cell is a unit watched from new.

@@ -14,6 +14,7 @@ from survjax.cli._covariates import named_covariates, read_covariates
 from survjax.cli._flags import all_failed
 from survjax.cli._reading import read_table
 from survjax.cli._session import Session
+from survjax.cli._text import Refused
 
 #: The truth behind the shipped pumps: weights, scales in years, shapes.
 PUMPS = ((0.22, 0.78), (1.8, 17.0), (1.3, 4.2))
@@ -24,9 +25,11 @@ def fit(session: Session) -> int:
     arguments = session.arguments
     roles = needed_columns(arguments)
     names = named_covariates(arguments.covariates, roles)
+    if names and "cause" in roles:
+        raise Refused("--covariates does not go with --cause: causes have no covariates")
     session.begin(f"reading {arguments.file}")
     needed = list(dict.fromkeys([*roles.values(), *names]))
-    forgotten = "duration" in roles and "event" not in roles
+    forgotten = "duration" in roles and not {"event", "cause"} & set(roles)
     how = arguments.separator, arguments.encoding, forgotten
     table = read_table(Path(arguments.file), needed, *how)
     units = check_units(table, roles, arguments)
@@ -43,6 +46,10 @@ def fit(session: Session) -> int:
         from survjax.cli import _regression_job
 
         return _regression_job.finish(session, units, covariates, arguments.unit)
+    if units.causes is not None:
+        from survjax.cli.causes import job
+
+        return job.finish(session, units, units.causes, arguments.unit)
     from survjax.cli._job import finish
 
     return finish(session, units, arguments.unit, None)

@@ -277,12 +277,13 @@ class Observations:
 
     def compressed(self) -> Observations:
         """Equal rows merged into one whose weight is their sum: the same likelihood."""
-        names = [
-            f.name
-            for f in dataclasses.fields(self)
-            if f.name not in ("weight", "log_lower") and getattr(self, f.name) is not None
-        ]
-        columns = [getattr(self, name) for name in names]
+        return self.merged()[0].without_padding()
+
+    def merged(self, *also: np.ndarray) -> tuple[Observations, np.ndarray]:
+        """Rows sorted, equal ones as one, and which row each was: equal in further columns too."""
+        names = [f.name for f in dataclasses.fields(self) if f.name not in ("weight", "log_lower")]
+        known = (getattr(self, name) for name in names)
+        columns = [column for column in known if column is not None] + list(also)
         order = np.lexsort(columns[::-1]) if len(columns) > 1 else np.argsort(columns[0])
         new = np.zeros(self.n_rows, bool)
         new[0] = True
@@ -291,7 +292,7 @@ class Observations:
             new[1:] |= ordered[1:] != ordered[:-1]
         first = np.flatnonzero(new)
         weight = np.add.reduceat(self.weight[order], first)
-        return self.take(order[first]).reweighted(weight).without_padding()
+        return self.take(order[first]).reweighted(weight), order[first]
 
     def without_padding(self) -> Observations:
         """Only the rows that have weight."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Conditional, Lifetime
+from survjax.lifetimes._competing import Competing
 from survjax.lifetimes._derived.limit_laws import LimitLaw
 from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._further.birnbaum_saunders import BirnbaumSaunders
@@ -80,6 +81,7 @@ def _family_name(name: str) -> str:
 __all__ = [
     "Accelerated",
     "BirnbaumSaunders",
+    "Competing",
     "Conditional",
     "Exponential",
     "ExponentiatedWeibull",

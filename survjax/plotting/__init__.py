@@ -21,7 +21,7 @@ from survjax.plotting._regression import (
     plot_partial_survival,
 )
 from survjax.plotting._rul import plot_rul
-from survjax.plotting._steps import plot_steps
+from survjax.plotting._steps import plot_incidence, plot_steps
 from survjax.plotting.films.animation import animate
 from survjax.plotting.style import save
 
@@ -29,6 +29,7 @@ __all__ = [
     "draw",
     "plot_survival",
     "plot_steps",
+    "plot_incidence",
     "plot_paper",
     "plot_hazard",
     "plot_rul",

@@ -12,6 +12,7 @@ from survjax.plotting._history import plot_history
 from survjax.plotting._paper import plot_paper
 from survjax.plotting._regression import plot_asset_rul, plot_effects, plot_partial_survival
 from survjax.plotting._rul import plot_rul
+from survjax.plotting._steps import plot_incidence
 
 KINDS: dict[str, Callable[..., Axes]] = {
     "survival": plot_survival,
@@ -19,6 +20,7 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "hazard": plot_hazard,
     "rul": plot_rul,
     "history": plot_history,
+    "incidence": plot_incidence,
     "effects": plot_effects,
     "partial_survival": plot_partial_survival,
     "asset_rul": plot_asset_rul,
@@ -34,7 +36,8 @@ def draw(model: Any, kind: str, ax: Axes | None = None, **options: Any) -> Axes:
         Such as `WeibullMixture` or `AcceleratedLifetime`.
     kind : str
         Which `plot_` function to call: "survival", "paper", "hazard", "rul" or "history" of a
-        lifetime; "effects", "partial_survival" or "asset_rul" of a regression.
+        lifetime; "incidence" of several causes; "effects", "partial_survival" or "asset_rul" of a
+        regression.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     **options

@@ -14,6 +14,7 @@ from survjax.estimators.messages import NotFittedError
 from survjax.nonparametric import (
     CumulativeIncidence,
     StepCurve,
+    aalen_johansen,
     kaplan_meier,
     turnbull,
 )
@@ -30,7 +31,11 @@ _LIFETIME = ("lifetime_",), "one lifetime of all units, as of WeibullMixture and
 #: What a model has where a picture can be drawn of it, and what the picture shows.
 PICTURES: dict[str, tuple[tuple[str, ...], str]] = {
     **dict.fromkeys(("plot_survival", "plot_paper", "plot_hazard", "plot_rul"), _LIFETIME),
-    **dict.fromkeys(("plot_history", "animate_fit"), _LIFETIME),
+    **dict.fromkeys(
+        ("plot_history", "animate_fit"),
+        (("lifetime_", "animate"), "the iterations of a fit of one lifetime"),
+    ),
+    "plot_incidence": (("lifetimes_", "cumulative_incidence"), "shares of units by cause"),
     "plot_effects": (("summary", "predict_path"), "coefficients of covariates"),
     "plot_partial_survival": (("predict_path",), "lives that follow from covariates"),
     "plot_asset_rul": (("predict_path", "predict_interval"), "intervals for single assets"),
@@ -103,6 +108,18 @@ def steps(model: Any, level: float) -> tuple[StepCurve, str] | None:
     entry = rows.entry if rows.entry is not None and rows.entry.any() else None
     curve = turnbull(rows.lower, upper, entry=entry, exit=exit, sample_weight=rows.weight)
     return curve, "Turnbull"
+
+
+def incidence_steps(model: Any) -> CumulativeIncidence | None:
+    """The Aalen-Johansen estimate; None where there are no rows, or causes or times are unknown."""
+    rows = getattr(model, "_rows", None)
+    if rows is None or rows.interval is not None or rows.exit is not None:
+        return None
+    if (model._allowed.sum(axis=1) > 1).any():
+        return None
+    labels = np.array([None, *model.lifetimes_], object)
+    number = np.where(model._allowed.any(axis=1), model._allowed.argmax(axis=1) + 1, 0)
+    return aalen_johansen(rows.lower, labels[number], entry=rows.entry, sample_weight=rows.weight)
 
 
 def drawn_steps(

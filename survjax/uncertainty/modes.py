@@ -134,7 +134,7 @@ def bounded(
     def safe_bounds(
         curves: tuple[str, ...], t: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        return _over_all(
+        return over_all(
             lambda at, c: evaluate(at, c, curves, t, ages), lifetime, covariance, maxima, level
         )
 
@@ -167,13 +167,13 @@ def bounded_memberships(
     level: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits of memberships with their bounds (K, n), over all maxima."""
-    found = _over_all(
+    found = over_all(
         lambda at, c: membership_logits(at, c, ages, failed), mixture, covariance, maxima, level
     )
     return found[0], *found[2:]
 
 
-def _over_all(
+def over_all(
     quantity: Callable[[Any, np.ndarray], tuple[np.ndarray, np.ndarray]],
     lifetime: Lifetime,
     covariance: np.ndarray,

@@ -16,7 +16,6 @@ from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import FittedState
 from survjax.fitting.history import distinct, path_from, path_values
 from survjax.fitting.settings import Settings
-from survjax.likelihood.template import Template
 from survjax.prediction.curves import response_value
 from survjax.uncertainty.delta import response_errors, rows_needed
 from survjax.uncertainty.modes import bounded
@@ -34,18 +33,13 @@ _STYLE = (
 )
 
 
-class Report(FittedState):
-    """Summary, history and notebook table of a fitted mixture."""
+class Summary(FittedState):
+    """Summary and notebook table of a fitted lifetime."""
 
     _check_fitted: Callable[[], None]
-    _parameter_bounds: Callable[[float, str], tuple[np.ndarray, str]]
-    _known_bounds: Callable[[float], tuple[np.ndarray, str]]
-    _settings: Callable[[], Settings]
-    _template: Template
-    _rows: Observations
-    _path: np.ndarray
-    tol: float
-    max_iter: int
+    _parameter_bounds: Callable[[float, str], tuple[np.ndarray, Any]]
+    _known_bounds: Callable[[float], tuple[np.ndarray, Any]]
+    _template: Any
 
     @double_precision
     def summary(self, level: float = 0.95) -> pd.DataFrame:
@@ -70,9 +64,10 @@ class Report(FittedState):
         table, method = self._parameter_bounds(check_level(level), "auto")
         return self._summary(table, method, level)
 
-    def _summary(self, table: np.ndarray, method: str, level: float) -> pd.DataFrame:
-        """The frame, given bounds (m, 2) of weights and parameters."""
+    def _summary(self, table: np.ndarray, method: str | list[str], level: float) -> pd.DataFrame:
+        """The frame, given bounds (m, 2) of weights and parameters, and how each was found."""
         template = self._template
+        words = [method] * len(table) if isinstance(method, str) else method
         estimate = template.values(self.parameters_)
         error = response_errors(template, self.parameters_, self.covariance_)
         # The one weight of a single component is no news.
@@ -93,37 +88,8 @@ class Report(FittedState):
             np.concatenate([error[first:], life * errors]),
             np.concatenate([table[first:, 0], low]),
             np.concatenate([table[first:, 1], high]),
-            [method] * (len(names) - first) + ["delta"] * len(FLEET),
+            [*words[first:], *["delta"] * len(FLEET)],
         )
-
-    @cached_property
-    def history_(self) -> pd.DataFrame:
-        """The path of the start that led to the answer, as it was taken.
-
-        One row an iteration: `iteration`, `log_likelihood` (of all rows, at that point), then
-        `weight_1`, ..., `scale_1`, ..., `shape_1`, ....
-        """
-        self._check_fitted()
-        if not hasattr(self, "_rows"):
-            raise AttributeError(str(rows_needed("history_")))
-        return self._history()
-
-    @double_precision
-    def _history(self, start: np.ndarray | None = None) -> pd.DataFrame:
-        """The path from a start, the fit's own by default."""
-        template = self._template
-        points = self._path
-        if start is not None:
-            points = path_from(template, start, self._rows, self._settings())
-        points = distinct(points)
-        points = points @ template.reordering(template.median_order(points[-1])).T
-        columns = {
-            "iteration": np.arange(len(points)),
-            "log_likelihood": path_values(template, points, self._rows),
-        }
-        values = np.array([template.values(point) for point in points])
-        columns |= {q.name: values[:, i] for i, q in enumerate(template.quantities)}
-        return frame(columns)
 
     def _repr_html_(self) -> str:
         """What a notebook shows; every string in it is escaped."""
@@ -163,6 +129,45 @@ class Report(FittedState):
             [name, *row] for name, row in zip(shown.index, shown.to_numpy().tolist(), strict=True)
         ]
         return _html_table("Estimates, 95 % bounds", ["", *shown.columns], rows)
+
+
+class Report(Summary):
+    """Summary, history and notebook table of a fitted mixture."""
+
+    _settings: Callable[[], Settings]
+    _rows: Observations
+    _path: np.ndarray
+    tol: float
+    max_iter: int
+
+    @cached_property
+    def history_(self) -> pd.DataFrame:
+        """The path of the start that led to the answer, as it was taken.
+
+        One row an iteration: `iteration`, `log_likelihood` (of all rows, at that point), then
+        `weight_1`, ..., `scale_1`, ..., `shape_1`, ....
+        """
+        self._check_fitted()
+        if not hasattr(self, "_rows"):
+            raise AttributeError(str(rows_needed("history_")))
+        return self._history()
+
+    @double_precision
+    def _history(self, start: np.ndarray | None = None) -> pd.DataFrame:
+        """The path from a start, the fit's own by default."""
+        template = self._template
+        points = self._path
+        if start is not None:
+            points = path_from(template, start, self._rows, self._settings())
+        points = distinct(points)
+        points = points @ template.reordering(template.median_order(points[-1])).T
+        columns = {
+            "iteration": np.arange(len(points)),
+            "log_likelihood": path_values(template, points, self._rows),
+        }
+        values = np.array([template.values(point) for point in points])
+        columns |= {q.name: values[:, i] for i, q in enumerate(template.quantities)}
+        return frame(columns)
 
 
 def _html_table(caption: str, head: list[str], rows: list[list[Any]]) -> str:

@@ -42,6 +42,7 @@ CLASSES: dict[str, str] = {
     "MixtureRegression": "survjax.estimators.regression.mixture_regression",
     "DeepWeibullMixture": "survjax.estimators.deep.model",
     "CoxPH": "survjax.estimators.cox.model",
+    "CompetingRisks": "survjax.estimators.competing.model",
 }
 #: Hyper-parameters that came after the first files were written.
 ADDED = {"unpenalized"}
@@ -233,6 +234,8 @@ def _plain(name: str, value: Any) -> Any:
         return {"tuple": [_plain(name, item) for item in value]}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {"mapping": {key: _plain(name, item) for key, item in value.items()}}
+    if isinstance(value, dict):
+        return {"pairs": [[_plain(name, key), _plain(name, item)] for key, item in value.items()]}
     if isinstance(value, Lifetime):
         return {"lifetime": Distribution().encode(value)}
     if CLASSES.get(type(value).__name__) == type(value).__module__:
@@ -257,6 +260,11 @@ def _from_plain(value: Any, name: str) -> Any:
         return tuple(_from_plain(item, name) for item in given)
     if set(value) == {"mapping"} and isinstance(given, dict):
         return {key: _from_plain(item, name) for key, item in given.items()}
+    if set(value) == {"pairs"} and isinstance(given, list):
+        pairs = _from_plain(given, name)
+        if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+            raise ValueError(f"{name} must be pairs of a name and a value, got {shown(given)}")
+        return {key if isinstance(key, (str, int, float)) else repr(key): v for key, v in pairs}
     if set(value) == {"lifetime"}:
         return Distribution().decode(given, name, {})
     if set(value) == {"model", "parameters"}:

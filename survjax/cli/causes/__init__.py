@@ -1,0 +1,1 @@
+"""`survjax fit --cause`."""

@@ -1,0 +1,1 @@
+"""Estimators of several causes that may end a unit."""

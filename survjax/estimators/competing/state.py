@@ -1,0 +1,141 @@
+"""What a fit of several causes leaves behind, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from survjax.data.observations import Observations
+from survjax.estimators.certificate import Certificate, certify
+from survjax.estimators.lifetime.model import LifetimeModel
+from survjax.estimators.lifetime.state import FittedState
+from survjax.estimators.saving.kinds import Distribution
+from survjax.fitting.search import Maximum
+from survjax.lifetimes import Lifetime
+from survjax.likelihood.causes_template import CausesTemplate
+from survjax.likelihood.template import Template
+from survjax.uncertainty.causes import blocks, joined
+
+
+class CausesState(FittedState):
+    """Parameters of all causes end to end, and each cause as a model of its own."""
+
+    causes: Any
+    lifetimes_: dict[Hashable, Lifetime]
+    _template: CausesTemplate
+    _labels: Callable[[], tuple[Hashable, ...]]
+    _model_of_cause: Callable[[Hashable], LifetimeModel]
+    #: Each cause as if no other were at work, with its own part of the covariance.
+    _models: dict[Hashable, LifetimeModel]
+    _rows: Observations
+    _allowed: np.ndarray
+
+    _saved: ClassVar[Mapping[str, Any]] = {
+        **{
+            name: kind
+            for name, kind in FittedState._saved.items()
+            if name not in ("selection_", "history_", "_profiles", "bootstrap_")
+        },
+        "lifetime_": Distribution(),
+    }
+
+    def _keep_separate(self, models: dict[Hashable, LifetimeModel], rows: Observations) -> None:
+        """Set the fitted attributes from fits of each cause alone."""
+        parts = list(models.values())
+        self._forget()
+        self._template = CausesTemplate(list(models), [part._template for part in parts])
+        self.parameters_ = np.concatenate([part.parameters_ for part in parts])
+        self.converged_ = all(part.converged_ for part in parts)
+        self.covariance_ = blocks([part.covariance_ for part in parts])
+        if not self.converged_:
+            self.covariance_ = np.full_like(self.covariance_, np.nan)
+        self.log_likelihood_ = float(sum(part.log_likelihood_ for part in parts))
+        self.n_iter_ = max(part.n_iter_ for part in parts)
+        self.certificate_ = _joined_certificate(models)
+        self._maxima = None
+        if self.converged_:
+            self._maxima = joined(
+                [part.parameters_ for part in parts],
+                [part.covariance_ for part in parts],
+                [part._maxima for part in parts],
+            )
+        self.n_units_, self.n_events_ = rows.n_units, rows.n_events
+        self._derive()
+        self._models = models
+
+    def _keep_together(self, template: CausesTemplate, found: Maximum, rows: Observations) -> None:
+        """Set the fitted attributes from a fit of all causes at once."""
+        self._forget()
+        self._template = template
+        x, hessian = found.best.x.copy(), found.best.hessian
+        change = [
+            part.reordering(part.median_order(x[own]))
+            for part, own in zip(template.parts, template.slices, strict=True)
+        ]
+        turn = blocks(change)
+        back = np.linalg.inv(turn)
+        self.parameters_, hessian = turn @ x, back.T @ hessian @ back
+        self.converged_ = not found.faults
+        self.covariance_ = (
+            np.linalg.inv(-hessian) if self.converged_ else np.full_like(hessian, np.nan)
+        )
+        self.log_likelihood_ = float(found.best.value)
+        self.n_iter_ = found.best.n_iter
+        self.certificate_ = certify(found, hessian, rows.n_units)
+        self._maxima = None
+        self.n_units_, self.n_events_ = rows.n_units, rows.n_events
+        self._derive()
+
+    def _derive(self) -> None:
+        super()._derive()
+        labels = self._template.labels
+        self.lifetimes_ = dict(zip(labels, self.lifetime_.causes, strict=True))
+        self._models = {
+            label: self._part(label, part, own)
+            for label, part, own in zip(
+                labels, self._template.parts, self._template.slices, strict=True
+            )
+        }
+
+    def _part(self, label: Hashable, template: Template, own: slice) -> LifetimeModel:
+        """One cause as a fitted model, which has no rows of its own."""
+        model = self._model_of_cause(label)
+        model._template = template
+        model.parameters_ = self.parameters_[own]
+        model.covariance_ = self.covariance_[own, own]
+        model.converged_, model.certificate_ = self.converged_, self.certificate_
+        model.log_likelihood_ = float("nan")
+        model.n_units_, model.n_events_ = self.n_units_, self.n_events_
+        model._profiles = {}
+        model._derive()
+        return model
+
+    def _saved_template(self) -> Template:
+        lifetimes = self.lifetime_.causes
+        labels = self._labels()
+        if len(labels) != len(lifetimes):
+            raise ValueError(
+                f"lifetime_ has {len(lifetimes)} causes, and causes names {len(labels)}"
+            )
+        return CausesTemplate(labels, [Template(lifetime) for lifetime in lifetimes])
+
+
+def _joined_certificate(models: dict[Hashable, LifetimeModel]) -> Certificate:
+    """What the verdict stands on where each cause was fitted alone."""
+    found = [model.certificate_ for model in models.values()]
+    return Certificate(
+        decrement=float(np.sqrt(np.sum([part.decrement**2 for part in found]))),
+        gradient=max(part.gradient for part in found),
+        smallest_eigenvalue=min(part.smallest_eigenvalue for part in found),
+        n_starts=sum(part.n_starts for part in found),
+        n_agreeing=sum(part.n_agreeing for part in found),
+        faults=tuple(
+            f"cause {label!r}: {word}"
+            for label, model in models.items()
+            for word in model.certificate_.faults
+        ),
+        other_maxima=(),
+        message="; ".join(dict.fromkeys(part.message for part in found)),
+    )
