@@ -218,22 +218,44 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     # Of a point, the log hazard itself counts; of an interval, what grows between its ends.
     event = jnp.where(between, 0.0, event)
 
+    ends = _Ends(arriving, leaving, last_slope, slope, rho, grown)
+    gained, bend = event * slope - hazard, event * curve - hazard * slope
     # Derivatives of z at both ends: -shape along the log scale, z itself along the log shape.
     along = [(-shape, -shape), (z, top)][: 1 + shaped]
+    growth = [ends.growth(of_z, of_top) for of_z, of_top in along]
+    first = [gained * of_z + rho * grows for (of_z, _), grows in zip(along, growth, strict=True)]
     twice = {(0, 0): (0.0, 0.0), (0, 1): (-shape, -shape), (1, 1): (z, top)}
-    growth = [arriving * of_top - leaving * of_z for of_z, of_top in along]
-    gained = event * slope - hazard
-    first = [gained * along[i][0] + rho * growth[i] for i in range(len(along))]
-    second = []
-    for i, j in twice if shaped else [(0, 0)]:
-        square, bent = along[i][0] * along[j][0], twice[i, j]
-        grows = arriving * (last_slope * along[i][1] * along[j][1] + bent[1])
-        grows = grows - leaving * (slope * square + bent[0])
-        inner = rho * (grows - (rho + grown) * growth[i] * growth[j])
-        second.append((event * curve - hazard * slope) * square + gained * bent[0] + inner)
+    second = [
+        bend * along[i][0] * along[j][0]
+        + gained * twice[i, j][0]
+        + ends.second(along[i], along[j], twice[i, j])
+        for i, j in (twice if shaped else [(0, 0)])
+    ]
     if shaped:
         first[1] = first[1] + event
     return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
+
+
+class _Ends(NamedTuple):
+    """Hazards at the ends of an interval relative to D, the slopes of their logs, and rho and D."""
+
+    arriving: Any
+    leaving: Any
+    top_slope: Any
+    bottom_slope: Any
+    rho: Any
+    grown: Any
+
+    def growth(self, bottom: Any, top: Any) -> Any:
+        """D' along a parameter, from the derivatives of z at both ends."""
+        return self.arriving * top - self.leaving * bottom
+
+    def second(self, one: Any, other: Any, both: Any) -> Any:
+        """Second derivative of log(1 - exp(-D)) along two parameters."""
+        at_top = self.arriving * (self.top_slope * one[1] * other[1] + both[1])
+        at_bottom = self.leaving * (self.bottom_slope * one[0] * other[0] + both[0])
+        square = self.growth(*one) * self.growth(*other)
+        return self.rho * (at_top - at_bottom - (self.rho + self.grown) * square)
 
 
 def only_parameters(stack: Lifetime) -> bool:

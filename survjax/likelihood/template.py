@@ -81,7 +81,7 @@ class Template:
             if name.startswith(prefix):
                 own = np.reshape(at, (len(at), -1)).T
                 short = name[len(prefix) :]
-                names += [short] if at.ndim == 1 else [f"{short}_{i}" for i in _counted(own)]
+                names += [short] if at.ndim == 1 else [f"{short}_{i}" for i, _ in enumerate(own, 1)]
                 where += list(own)
         return Stack(lifetime, tuple(names), np.array(where))
 
@@ -247,9 +247,9 @@ class Template:
         one that is the reference. Components change places with others of their family only.
         """
         n, k = self.size, self.n_components
-        full = np.zeros((k, n))
-        full[np.arange(1, k), self.logits] = 1.0
-        logits = full[order]
+        logits = np.zeros((k, n))
+        logits[np.arange(1, k), self.logits] = 1.0
+        logits = logits[order]
         change = np.eye(n)
         change[self.logits] = logits[1:] - logits[0]
         begin = 0
@@ -297,11 +297,5 @@ class Template:
         if self.n_components == 1 or not len(points):
             return points
         orders = self.nearest_orders(points, estimate, information)
-        return np.stack(
-            [self.reordering(order) @ x for order, x in zip(orders, points, strict=True)]
-        )
-
-
-def _counted(rows: np.ndarray) -> range:
-    """Numbers of rows, counted from one."""
-    return range(1, len(rows) + 1)
+        pairs = zip(orders, points, strict=True)
+        return np.stack([self.reordering(order) @ x for order, x in pairs])
