@@ -208,6 +208,14 @@ class Lifetime(ABC):
         """
         return jnp.zeros((), bool)
 
+    def nearby_limit(self) -> str:
+        """The limit of the family that these parameters, which ran off, are on the way to.
+
+        In words that follow "climbs to", such as "a power of time up to 86"; empty where the family
+        cannot say.
+        """
+        return ""
+
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
         """Draw random lifetimes: H(T) is a unit exponential."""
         return self.inverse_cumulative_hazard(jax.random.exponential(key, shape, dtype=float))

@@ -17,7 +17,7 @@ from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause
 from survjax.estimators.saving.kinds import Distribution
-from survjax.fitting.search import search
+from survjax.fitting.search import Maximum, search
 from survjax.fitting.starts import failure_times
 from survjax.lifetimes import Lifetime, Mixture, families, families_for_failures
 from survjax.likelihood.template import Template
@@ -125,12 +125,7 @@ class LifetimeModel(LifetimeEstimator):
         template = self._template_for(rows)
         found = search(template, rows, self._settings())
         if found.faults and template.n_components == 1:
-            log_shape = float(np.sum(found.best.x[template.log_shapes]))
-            raise NoFiniteMaximum(
-                f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
-                f"no finite maximum: {found.faults[0]}, and the parameters ran to "
-                f"{_named(template, found.best.x)}. {likely_cause(rows, log_shape)}"
-            )
+            raise NoFiniteMaximum(_without_maximum(template, rows, found))
         self._keep(template, rows, found)
 
     def _template_for(self, rows: Observations) -> Template:
@@ -183,6 +178,24 @@ def template_of(lifetime: Any, name: str = "lifetime", more: tuple[str, ...] = (
     if not values:
         raise ValueError(f"{type(lifetime).__name__} has no parameters to fit")
     return Template(rebuilt(lifetime, values))
+
+
+def _without_maximum(template: Template, rows: Observations, found: Maximum) -> str:
+    """What a user is told where the likelihood of one lifetime has no finite maximum."""
+    best = found.best
+    limit = template.at(best.x).nearby_limit()
+    if limit:
+        cause = (
+            f"It climbs to {limit}, whose log-likelihood is the supremum: {best.value:.6g} was "
+            "reached on the way. A family with fewer parameters may have a maximum"
+        )
+    else:
+        cause = likely_cause(rows, float(np.sum(best.x[template.log_shapes])))
+    return (
+        f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has no "
+        f"finite maximum: {found.faults[0]}, and the parameters ran to "
+        f"{_named(template, best.x)}. {cause}"
+    )
 
 
 def _named(template: Template, x: np.ndarray) -> str:

@@ -235,8 +235,8 @@ class InverseGaussian(Lifetime):
         y = np.log(np.asarray(times, float))
         sigma = float(np.clip((y[-1] - y[0]) / (z[-1] - z[0]), 1e-6, 2.0))
         log_mean = float(np.mean(y - sigma * z)) + 0.5 * sigma**2
-        found: Any = (log_mean, log_mean - np.log(np.expm1(sigma**2)))
-        return InverseGaussian(*map(np.float64, found))
+        found: Any = np.array([log_mean, log_mean - np.log(np.expm1(sigma**2))])
+        return InverseGaussian(*found)
 
     def step_units(self) -> Lifetime:
         """The log of the mean counts in units of the spread of log time."""
