@@ -160,6 +160,8 @@ def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
             (value, slope), (_, curvature) = jax.jvp(along, leaves, tangent(b))
             first += [slope] if a == b else []
             second.append(curvature)
+    # What is costly is computed once, and not again for each use of it.
+    value, first, second = lax.optimization_barrier((value, first, second))
     return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
 
 

@@ -238,6 +238,14 @@ class InverseGaussian(Lifetime):
         found: Any = np.array([log_mean, log_mean - np.log(np.expm1(sigma**2))])
         return InverseGaussian(*found)
 
+    def nearby_limit(self) -> str:
+        """Without a drift, where the mean runs to infinity: a Levy lifetime."""
+        if self.log_mean - self.log_lambda < 15.0:
+            return ""
+        return (
+            "a Levy lifetime (no drift: a mean of infinity), P(T > t) = P(|Z| < sqrt(lambda / t))"
+        )
+
     def step_units(self) -> Lifetime:
         """The log of the mean counts in units of the spread of log time."""
         log_variation = jnp.asarray(self.log_mean) - jnp.asarray(self.log_lambda)
