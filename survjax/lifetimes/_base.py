@@ -86,10 +86,9 @@ class Lifetime(ABC):
         """Log of P(lower < T <= upper), for 0 <= lower < upper; upper may be infinite."""
         lower, upper = jnp.asarray(lower), jnp.asarray(upper)
         bounded = jnp.isfinite(upper)
-        length = jnp.where(bounded, upper - lower, 1.0)
-        inside = log1mexp_of_exp(self.log_interval_hazard(lower, length))
+        gained = self.log_interval_hazard(lower, jnp.where(bounded, upper - lower, 1.0))
         passed = jnp.where(lower <= 0, 0.0, self.cumulative_hazard(lower))
-        return jnp.where(bounded, inside, 0.0) - passed
+        return jnp.where(bounded, log1mexp_of_exp(gained), 0.0) - passed
 
     def log_interval_hazard(self, lower: ArrayLike, length: ArrayLike) -> jax.Array:
         """`log_increment`, but from time zero with what fails at birth."""
@@ -98,8 +97,7 @@ class Lifetime(ABC):
     def final_log_hazard(self) -> jax.Array:
         """Limit of the log hazard as time grows without bound: -inf, finite or inf.
 
-        This one has no derivatives: at an infinite time they would be infinite, and NaN where the
-        limit is left out. A family whose limit depends on its parameters says so itself.
+        It has no derivatives; a family whose limit depends on its parameters says so itself.
         """
         return lax.stop_gradient(self.log_hazard(jnp.inf))
 
@@ -184,13 +182,6 @@ class Lifetime(ABC):
         ----------
         shares, times : arrays of shape (m,)
             By time `times[i]` a share `shares[i]` of units has failed; rising, inside (0, 1).
-
-        Notes
-        -----
-        Least squares in log H(times) by `survjax.optimize.newton`, from these parameters, or from
-        the best of those that other units of time would make of them: each parameter whose name
-        begins with `log_` stays, or follows the unit, or its inverse. A family overrides this where
-        the answer is a formula.
         """
         return nearest_quantiles(self, shares, times)
 
@@ -209,11 +200,7 @@ class Lifetime(ABC):
         return jnp.zeros((), bool)
 
     def nearby_limit(self) -> str:
-        """The limit of the family that these parameters, which ran off, are on the way to.
-
-        In words that follow "climbs to", such as "a power of time up to 86"; empty where the family
-        cannot say.
-        """
+        """What these parameters, which ran off, are on the way to; empty where nobody can say."""
         return ""
 
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:

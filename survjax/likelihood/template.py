@@ -79,9 +79,8 @@ class Template:
         names, where = [], []
         for name, at in self.positions.items():
             if name.startswith(prefix):
-                own = np.reshape(at, (len(at), -1)).T
-                short = name[len(prefix) :]
-                names += [short] if at.ndim == 1 else [f"{short}_{i}" for i in _counted(own)]
+                own, short = np.reshape(at, (len(at), -1)).T, name[len(prefix) :]
+                names += [short] if at.ndim == 1 else [f"{short}_{i + 1}" for i in range(len(own))]
                 where += list(own)
         return Stack(lifetime, tuple(names), np.array(where))
 
@@ -93,11 +92,8 @@ class Template:
 
     def log_quantiles(self, x: np.ndarray) -> np.ndarray:
         """Logs of each component's quantiles at `SHARES`: (K, 3)."""
-        found = []
-        for stack in self.stacks:
-            for j in range(stack.n_components):
-                found.append(log_quantiles(stack, x[stack.positions[:, j]]))
-        return np.array(found)
+        each = [(stack, positions) for stack in self.stacks for positions in stack.positions.T]
+        return np.array([log_quantiles(stack, x[positions]) for stack, positions in each])
 
     @cached_property
     def is_weibulls(self) -> bool:
@@ -300,8 +296,3 @@ class Template:
         return np.stack(
             [self.reordering(order) @ x for order, x in zip(orders, points, strict=True)]
         )
-
-
-def _counted(rows: np.ndarray) -> range:
-    """Numbers of rows, counted from one."""
-    return range(1, len(rows) + 1)
