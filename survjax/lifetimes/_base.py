@@ -93,10 +93,9 @@ class Lifetime(FittingHints, ABC):
         """Log of P(lower < T <= upper), for 0 <= lower < upper; upper may be infinite."""
         lower, upper = jnp.asarray(lower), jnp.asarray(upper)
         bounded = jnp.isfinite(upper)
-        length = jnp.where(bounded, upper - lower, 1.0)
-        inside = log1mexp_of_exp(self.log_interval_hazard(lower, length))
+        gained = self.log_interval_hazard(lower, jnp.where(bounded, upper - lower, 1.0))
         passed = jnp.where(lower <= 0, 0.0, self.cumulative_hazard(lower))
-        return jnp.where(bounded, inside, 0.0) - passed
+        return jnp.where(bounded, log1mexp_of_exp(gained), 0.0) - passed
 
     def log_interval_hazard(self, lower: ArrayLike, length: ArrayLike) -> jax.Array:
         """`log_increment`, but from time zero with what fails at birth."""
@@ -105,8 +104,7 @@ class Lifetime(FittingHints, ABC):
     def final_log_hazard(self) -> jax.Array:
         """Limit of the log hazard as time grows without bound: -inf, finite or inf.
 
-        This one has no derivatives: at an infinite time they would be infinite, and NaN where the
-        limit is left out. A family whose limit depends on its parameters says so itself.
+        It has no derivatives; a family whose limit depends on its parameters says so itself.
         """
         return lax.stop_gradient(self.log_hazard(jnp.inf))
 

@@ -161,6 +161,8 @@ def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
     (value, first), push = jax.linearize(with_first, *leaves)
     rows_of = [along(push, b)[1] for b in size]
     second = [rows_of[b][a] for a in size for b in size if b >= a]
+    # What is costly is computed once, and not again for each use of it.
+    value, first, second = lax.optimization_barrier((value, first, second))
     return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
 
 

@@ -93,11 +93,8 @@ class Template:
 
     def log_quantiles(self, x: np.ndarray) -> np.ndarray:
         """Logs of each component's quantiles at `SHARES`: (K, 3)."""
-        found = []
-        for stack in self.stacks:
-            for j in range(stack.n_components):
-                found.append(log_quantiles(stack, x[stack.positions[:, j]]))
-        return np.array(found)
+        each = [(stack, positions) for stack in self.stacks for positions in stack.positions.T]
+        return np.array([log_quantiles(stack, x[positions]) for stack, positions in each])
 
     @cached_property
     def is_weibulls(self) -> bool:

@@ -190,10 +190,14 @@ def template_of(lifetime: Any, name: str = "lifetime", more: tuple[str, ...] = (
 def _why(template: Template, rows: Observations, best: LocalMaximum) -> str:
     """The law that the family climbs to, or else what usually leaves no maximum."""
     limit = limit_of(template.lifetime, rows, best.value)
-    if limit is None:
+    near = template.at(best.x).nearby_limit()
+    if limit is None and not near:
         return likely_cause(rows, float(np.sum(best.x[template.log_shapes])))
+    if limit is None:
+        near += f", whose log-likelihood is the supremum: {best.value:.6g} was reached on the way"
     words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(template.lifetime).__name__).lower()
-    return f"The {words} climbs to {limit}: no member reaches it. Fit a family of fewer parameters"
+    aim = near if limit is None else limit
+    return f"The {words} climbs to {aim}: no member reaches it. Fit a family of fewer parameters"
 
 
 def _named(template: Template, x: np.ndarray) -> str:

@@ -37,8 +37,9 @@ class AcceleratedLifetime(RegressionEstimator):
     ----------
     family : str or Lifetime, default "weibull"
         Distribution of T0: the name of a family ("weibull", "lognormal", "loglogistic",
-        "exponential", "gompertz", "gumbel"), or any `Lifetime`, such as a mixture or one of your
-        own, whose parameters are fitted with the effects.
+        "exponential", "gompertz", "gumbel", "normal", "logistic", "birnbaum_saunders",
+        "inverse_gaussian", "exponentiated_weibull"), or any `Lifetime`, such as a mixture or one
+        of your own, whose parameters are fitted with the effects.
     shape_on : None, "all" or sequence, default None
         Columns (names, or positions counted from zero) that the log of the shape depends on,
         besides an intercept. None: one shape for all assets. Families of location and scale

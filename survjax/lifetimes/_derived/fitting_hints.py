@@ -42,6 +42,10 @@ class FittingHints:
         """Laws that the family approaches as parameters run off: what a fit may climb to."""
         return ()
 
+    def nearby_limit(self) -> str:
+        """What these parameters, which ran off, are on the way to; empty where nobody can say."""
+        return ""
+
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
         """Logs of quantiles by NumPy, as exact as comparing components needs."""
         # What has failed at birth has no logarithm: it is far below all else.

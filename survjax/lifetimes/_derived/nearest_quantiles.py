@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def nearest_quantiles(lifetime: Lifetime, shares: Any, times: Any) -> Lifetime:
-    """`Lifetime.with_quantiles` by least squares, for any family."""
+    """`Lifetime.with_quantiles` by least squares, for any family.
+
+    In log H(times), from the lifetime's parameters, or from the best of those that other units of
+    time would make of them: each parameter whose name begins with `log_` stays, or follows the
+    unit, or its inverse. A family overrides this where the answer is a formula.
+    """
     x, unravel = ravel_parameters(lifetime)
     hazards = -np.log1p(-np.asarray(shares, float))
     given = np.asarray(x) + _unit_changes(lifetime, times), np.log(hazards), np.asarray(times)

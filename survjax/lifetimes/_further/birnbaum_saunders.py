@@ -135,6 +135,12 @@ class BirnbaumSaunders(Lifetime):
         alpha: Any = spread / (z[-1] - z[0])
         return BirnbaumSaunders(log_scale, np.log(np.maximum(alpha, 1e-9)))
 
+    def nearby_limit(self) -> str:
+        """Where alpha runs to infinity, P(T <= t) = P(Z > sqrt(c / t)) with c = scale / alpha^2."""
+        if self.log_alpha < 8.0:
+            return ""
+        return "a limit in which half of the units fail at once, or never"
+
     def step_units(self) -> Lifetime:
         """Log scales count in units of the spread of log time."""
         alpha = jnp.maximum(self.alpha, 1e-4)

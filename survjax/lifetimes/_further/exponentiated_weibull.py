@@ -25,6 +25,9 @@ from survjax.lifetimes._limits import (
     outside_targets,
 )
 
+#: A limit whose power of time is larger is no lifetime, but a collapse on one time.
+STEEPEST = 60.0
+
 
 @jax.custom_jvp
 def _log_minus_log_share(z: jax.Array) -> jax.Array:
@@ -201,8 +204,26 @@ class ExponentiatedWeibull(Lifetime):
         """The Weibull with the first and last of those quantiles."""
         z, y = np.log(-np.log1p(-np.asarray(shares, float))), np.log(np.asarray(times, float))
         slope = (z[-1] - z[0]) / max(float(y[-1] - y[0]), 1e-9)
-        found: Any = (np.mean(y - z / slope), np.log(slope), np.float64(0.0))
+        found: Any = np.mean(y - z / slope), np.log(slope), np.float64(0.0)
         return ExponentiatedWeibull(*found)
+
+    def nearby_limit(self) -> str:
+        """A power of time that ends, where the power runs to zero; else an inverse Weibull.
+
+        With the shape k beyond all bounds and k times the power at c, the failed share is
+        (t / scale)^c up to the scale. With the power p beyond all bounds and the Weibull's w near
+        log p, it is exp(-(t / s)^-c): w grows by k w in log time there, and c = k log p.
+        """
+        scale, shape, power = (
+            float(np.exp(np.clip(part, -700.0, 700.0)))
+            for part in (self.log_scale, self.log_shape, self.log_power)
+        )
+        if power < 1.0 < shape and shape * power < STEEPEST:
+            return f"P(T <= t) = (t / {scale:.4g})^{shape * power:.3g}, a power of time that ends"
+        if shape < 1.0 < power and shape * np.log(power) < STEEPEST:
+            c = shape * np.log(power)
+            return f"an inverse Weibull lifetime, P(T <= t) = exp(-(t / s)^-{c:.2g})"
+        return ""
 
     def step_units(self) -> Lifetime:
         """Log scales count in units of the spread of log time."""

@@ -235,9 +235,16 @@ class InverseGaussian(Lifetime):
         y = np.log(np.asarray(times, float))
         sigma = float(np.clip((y[-1] - y[0]) / (z[-1] - z[0]), 1e-6, 2.0))
         log_mean = float(np.mean(y - sigma * z)) + 0.5 * sigma**2
-        found = (log_mean, log_mean - np.log(np.expm1(sigma**2)))
-        parameters: Any = map(np.float64, found)
-        return InverseGaussian(*parameters)
+        found: Any = np.array([log_mean, log_mean - np.log(np.expm1(sigma**2))])
+        return InverseGaussian(*found)
+
+    def nearby_limit(self) -> str:
+        """Without a drift, where the mean runs to infinity: a Levy lifetime."""
+        if self.log_mean - self.log_lambda < 15.0:
+            return ""
+        return (
+            "a Levy lifetime (no drift: a mean of infinity), P(T > t) = P(|Z| < sqrt(lambda / t))"
+        )
 
     def step_units(self) -> Lifetime:
         """The log of the mean counts in units of the spread of log time."""

@@ -56,14 +56,14 @@ class PiecewiseExponential(Lifetime):
     @classmethod
     def of(cls, rates: ArrayLike, cuts: ArrayLike) -> PiecewiseExponential:
         """Make one from positive rates (m,) and rising cuts (m - 1,)."""
-        rates, at = np.asarray(rates, float), np.asarray(cuts, float)
-        if rates.ndim != 1 or at.shape != (rates.size - 1,):
+        at: Any = np.asarray(cuts, float)
+        given: Any = np.asarray(rates, float)
+        if given.ndim != 1 or at.shape != (given.size - 1,):
             raise ValueError(
-                f"rates must be one more than cuts, got shapes {rates.shape} and {at.shape}"
+                f"rates must be one more than cuts, got shapes {given.shape} and {at.shape}"
             )
         _check_cuts(at)
-        found: Any = (np.log(rates), at)
-        return cls(*found)
+        return cls(np.log(given), at)
 
     @classmethod
     def with_cuts(cls, cuts: ArrayLike) -> PiecewiseExponential:

@@ -1,0 +1,94 @@
+"""Fits of families against other programs' results on real data, and fits without a maximum."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from survjax import LifetimeModel, NoFiniteMaximum, Observations
+from survjax.lifetimes import PiecewiseExponential
+from tests.references import rows_of
+
+NAMES = {"gumbel_min": "gumbel"}
+EXACT = ["ball_bearings", "aarset", "aircondit"]
+CENSORED = ["lung", "bearingcage", "locomotivecontrol", "alloy_t7987", "deviceg"]
+INTERVALS = ["heatexchanger", "photodetector", "diabetes_interval"]
+ON_TIME = ["normal", "logistic", "gumbel_min"]
+PLAIN = [(family, case) for family in ON_TIME for case in EXACT + CENSORED] + [
+    ("exponentiated_weibull", case)
+    for case in ("ball_bearings", "aircondit", "lung", "locomotivecontrol", "power_transformer")
+]
+SLOW = [("normal", case) for case in INTERVALS] + [("exponentiated_weibull", INTERVALS[2])]
+IN_INTERVALS = [(family, case) for family in ON_TIME[1:] for case in INTERVALS]
+LIMITS = {"power_function": "a power of time that ends", "inverse_weibull": "an inverse Weibull"}
+
+
+@pytest.fixture(scope="module")
+def reference(real_data):
+    return json.loads((real_data / "reference" / "families_refs.json").read_text())
+
+
+def _rows(real_data, reference, case):
+    file = reference["cases"][case]["data"]
+    table = pd.read_csv(real_data / file)
+    if case == "ball_bearings":
+        return Observations.from_durations(table.filter(regex="(?i)mega|cycle").iloc[:, 0])
+    if case == "aircondit":
+        return Observations.from_durations(table["hours"])
+    return rows_of(real_data, file)
+
+
+def _expected(fit):
+    """Parameters as they are optimized, with their standard errors."""
+    names = {"mu": "location", "sigma": "log_scale"}
+    values, errors = [], []
+    for name, value in fit["est"].items():
+        log = names.get(name, "log_") != "location"
+        values.append(np.log(value) if log else value)
+        errors.append(fit["se"][name] / (value if log else 1.0))
+    return np.array(values), np.array(errors)
+
+
+@pytest.mark.parametrize(
+    ("family", "case"),
+    [*PLAIN, *IN_INTERVALS, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)],
+)
+def test_fits_agree_with_other_programs(real_data, reference, family, case):
+    fit = next(f for f in reference["fits"] if (f["family"], f["case"]) == (family, case))
+    model = LifetimeModel(NAMES.get(family, family)).fit(_rows(real_data, reference, case))
+    values, errors = _expected(fit)
+    assert model.converged_
+    assert model.log_likelihood_ == pytest.approx(fit["loglik"], rel=1e-9, abs=1e-8)
+    assert np.max(np.abs(model.parameters_ - values) / errors) < 1e-6
+    np.testing.assert_allclose(np.sqrt(np.diag(model.covariance_)), errors, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["bearingcage", "deviceg", "aarset"]
+    + [pytest.param(case, marks=pytest.mark.slow) for case in INTERVALS[:2]],
+)
+def test_a_fit_that_climbs_to_a_limit_of_its_family_says_so(real_data, reference, case):
+    known = next(
+        found
+        for found in reference["no_finite_maximum"]["cases"]
+        if (found["family"], found["case"]) == ("exponentiated_weibull", case)
+    )
+    with pytest.raises(NoFiniteMaximum, match="has no finite maximum") as refusal:
+        LifetimeModel("exponentiated_weibull").fit(_rows(real_data, reference, case))
+    words = str(refusal.value)
+    assert LIMITS[known["limit"]] in words
+    reached = float(words.partition("the supremum: ")[2].partition(" was reached")[0])
+    assert reached <= known["supremum_loglik"] + 1e-3
+
+
+@pytest.mark.parametrize("i", range(6))
+def test_piecewise_exponential_fits_agree_with_other_programs(real_data, reference, i):
+    fit = reference["piecewise_exponential"]["fits"][i]
+    model = LifetimeModel(PiecewiseExponential.with_cuts(fit["cuts"]))
+    model.fit(_rows(real_data, reference, fit["case"]))
+    errors = np.array(fit["se_log_rate"])
+    assert model.log_likelihood_ == pytest.approx(fit["loglik"], rel=1e-10)
+    assert np.max(np.abs(model.parameters_ - np.log(fit["rate"])) / errors) < 1e-6
+    np.testing.assert_allclose(np.sqrt(np.diag(model.covariance_)), errors, rtol=1e-6)
