@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
 from survjax._core.numerics import bounded_exp, log1mexp_of_exp
 from survjax._core.pytree import data, pytree
+from survjax.lifetimes._derived.fitted import Fitted
 from survjax.lifetimes._derived.inverse import bracket, invert, search
-from survjax.lifetimes._derived.limit_laws import LimitLaw
 from survjax.lifetimes._derived.mean_life import mean_life
-from survjax.lifetimes._derived.nearest_quantiles import nearest_quantiles
 from survjax.lifetimes._limits import (
     exp_to_infinity,
     inside_life,
@@ -28,7 +26,7 @@ from survjax.lifetimes._limits import (
 )
 
 
-class Lifetime(ABC):
+class Lifetime(Fitted, ABC):
     """A distribution of lifetimes, as a frozen pytree of unconstrained parameters.
 
     A new family is a `pytree` dataclass with two methods, `log_hazard` and `cumulative_hazard`,
@@ -64,9 +62,6 @@ class Lifetime(ABC):
     >>> [round(float(pump.given(age).mean()), 2) for age in (0.0, 10.0)]
     [7.06, 3.47]
     """
-
-    #: How many members `starts` gives.
-    n_starts: ClassVar[int] = 1
 
     @abstractmethod
     def log_hazard(self, t: ArrayLike) -> jax.Array:
@@ -180,49 +175,6 @@ class Lifetime(ABC):
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """Mean remaining life of a unit that has reached an age: integral of S(age+s)/S(age)."""
         return mean_life(self.given(age), jnp.shape(age))
-
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
-        """The member of the family whose quantiles are nearest: where a fit begins.
-
-        Parameters
-        ----------
-        shares, times : arrays of shape (m,)
-            By time `times[i]` a share `shares[i]` of units has failed; rising, inside (0, 1).
-
-        Notes
-        -----
-        Least squares in log H(times) by `survjax.optimize.newton`, from these parameters, or from
-        the best of those that other units of time would make of them: each parameter whose name
-        begins with `log_` stays, or follows the unit, or its inverse. A family overrides this where
-        the answer is a formula.
-        """
-        return nearest_quantiles(self, shares, times)
-
-    def starts(self, shares: Any, times: Any) -> tuple[Lifetime, ...]:
-        """Members with about these quantiles, from which the highest maximum is reached."""
-        return (self.with_quantiles(shares, times),)
-
-    def limits(self) -> tuple[LimitLaw, ...]:
-        """Laws that the family approaches as parameters run off: what a fit may climb to."""
-        return ()
-
-    def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
-        """Logs of quantiles by NumPy, as exact as comparing components needs."""
-        return np.log(np.asarray(self.quantile(shares)))
-
-    def step_units(self) -> Lifetime:
-        """What each parameter is multiplied by where the length of a step is taken: itself a tree.
-
-        A step of length one then changes the lifetime much, whatever it is. All ones by default.
-        """
-        return jax.tree.map(jnp.ones_like, self)
-
-    def is_steeper(self, log_shape: Any) -> jax.Array:
-        """Whether the lifetime, or a component, is steeper than a Weibull of that log shape.
-
-        A family that cannot say so at little cost says False: a fit looks at its quantiles.
-        """
-        return jnp.zeros((), bool)
 
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
         """Draw random lifetimes: H(T) is a unit exponential."""

@@ -84,7 +84,8 @@ class Gamma(LogGamma):
             wide = q * np.ptp(standard_quantile(np.asarray(shares)[[0, -1]], q)) > y[-1] - y[0]
             low, high = (middle, high) if wide else (low, middle)
         location = np.mean(y - np.exp(-0.5 * low) * standard_quantile(shares, np.exp(-0.5 * low)))
-        return dataclasses.replace(self, log_scale=location - low, log_shape=np.asarray(low))
+        log_shape: Any = np.asarray(low)
+        return dataclasses.replace(self, log_scale=location - low, log_shape=log_shape)
 
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
         q = float(np.exp(-0.5 * np.asarray(self.log_shape)))

@@ -101,7 +101,8 @@ class GeneralizedGamma(LogGamma):
         w, y = standard_quantile(shares, q), np.log(np.asarray(times, float))
         slope = (w[-1] - w[0]) / max(float(y[-1] - y[0]), 1e-9)
         location: Any = np.mean(y - w / slope)
-        log_shape, form = np.log(slope), np.asarray(q)
+        log_shape: Any = np.log(slope)
+        form: Any = np.asarray(q)
         return dataclasses.replace(self, log_scale=location, log_shape=log_shape, q=form)
 
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
