@@ -212,7 +212,7 @@ MOST = {
     "tests on a model's class": 17,
     "arithmetic on positions of parameters": 56,
     "bare Any, percent of annotations": 20.4,
-    "lines of the package": 36660,
+    "lines of the package": 37900,
 }
 
 

@@ -25,8 +25,8 @@ def _nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
     for _ in range(2):
         before: Any = np.ones_like(x)
         now: Any = x
-        for k in range(2, n + 1):
-            before, now = now, ((2 * k - 1) * x * now - (k - 1) * before) / k
+        for order in range(2, n + 1):
+            before, now = now, ((order + order - 1) * x * now - (order - 1) * before) / order
         slope = n * (before - x * now) / (1 - x * x)
         x = x - now / slope
     weights = 1 / ((1 - x * x) * slope**2)
