@@ -211,8 +211,8 @@ MOST = {
     "imports of another package's private module": 0,
     "tests on a model's class": 17,
     "arithmetic on positions of parameters": 56,
-    "bare Any, percent of annotations": 20.4,
-    "lines of the package": 39065,
+    "bare Any, percent of annotations": 19.9,
+    "lines of the package": 43000,
 }
 
 

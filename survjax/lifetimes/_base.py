@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,9 +62,6 @@ class Lifetime(FittingHints, ABC):
     >>> [round(float(pump.given(age).mean()), 2) for age in (0.0, 10.0)]
     [7.06, 3.47]
     """
-
-    #: How many members `starts` gives.
-    n_starts: ClassVar[int] = 1
 
     @abstractmethod
     def log_hazard(self, t: ArrayLike) -> jax.Array:

@@ -17,12 +17,12 @@ SERIES = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 36036
 NEAR_ZERO, N_TERMS = 0.5, 27
 
 
-def _zeta_minus_one(k: int, n: int = 64) -> float:
-    """Compute zeta(k) - 1 for k >= 2, by Euler and Maclaurin's formula."""
-    head = math.fsum(j**-k for j in range(2, n))
-    tail = n ** (1 - k) / (k - 1) + 0.5 * n**-k + k * n ** (-k - 1) / 12
-    tail -= k * (k + 1) * (k + 2) * n ** (-k - 3) / 720
-    tail += k * (k + 1) * (k + 2) * (k + 3) * (k + 4) * n ** (-k - 5) / 30240
+def _zeta_minus_one(s: int, n: int = 64) -> float:
+    """Compute zeta(s) - 1 for s >= 2, by Euler and Maclaurin's formula."""
+    head = math.fsum(j**-s for j in range(2, n))
+    tail = n ** (1 - s) / (s - 1) + 0.5 * n**-s + s * n ** (-s - 1) / 12
+    tail -= s * (s + 1) * (s + 2) * n ** (-s - 3) / 720
+    tail += s * (s + 1) * (s + 2) * (s + 3) * (s + 4) * n ** (-s - 5) / 30240
     return head + tail
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,9 @@ from survjax.lifetimes._derived.nearest_quantiles import nearest_quantiles
 
 class FittingHints:
     """Defaults that serve any family; one that knows better says so."""
+
+    #: How many members `starts` gives.
+    n_starts: ClassVar[int] = 1
 
     def with_quantiles(self, shares: Any, times: Any) -> Any:
         """The member of the family whose quantiles are nearest: where a fit begins.
