@@ -22,6 +22,10 @@ from survjax.lifetimes import Competing
 WIDTH = 4096
 #: Panels to begin with, rounds of halving, and the relative error at which they end.
 PANELS, ROUNDS, TOLERANCE = 8, 40, 1e-12
+#: Panels of one unit that are halved in a round: features are few, and only rounding is everywhere.
+MOST_HALVED = 48
+#: Log of the smallest size that counts.
+SMALLEST = -690.0
 
 
 @program
@@ -124,7 +128,8 @@ class Integrals:
         if np.isnan(self.scale).all():
             top = np.full(self.scale.T.shape, -np.inf)
             np.maximum.at(top, unit, logs.max(axis=2).T)
-            self.scale = np.where(np.isfinite(top), top, 0.0).T
+            # What is smaller is nothing.
+            self.scale = np.maximum(np.where(np.isfinite(top), top, 0.0), SMALLEST).T
         scale = self.scale[:, unit]
         values = np.exp(np.minimum(logs - scale[..., None], 700.0))
         sizes = half * (values @ PANEL_WEIGHTS)
@@ -149,6 +154,7 @@ class Integrals:
             bad = (active.errors > TOLERANCE * total[:, active.unit]) & self.wanted[:, active.unit]
             lost = active.missing > TOLERANCE * share[active.unit]
             again = bad.any(axis=0) | lost
+            again &= np.bincount(active.unit[again], minlength=n)[active.unit] <= MOST_HALVED
             done = done.with_more(active.take(np.flatnonzero(~again)))
             active = active.take(np.flatnonzero(again))
             if not active.unit.size:

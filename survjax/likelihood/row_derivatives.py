@@ -217,10 +217,8 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     rho = jnp.where(between, rho, 0.0)
     leaving = gone * jnp.exp(jnp.minimum(rate - log_grown, MAX_EXPONENT))
     arriving = jnp.exp(jnp.minimum(last_rate - log_grown, MAX_EXPONENT))
-    # Of a point, the log hazard itself counts; of an interval, what grows between its ends.
-    event = jnp.where(between, 0.0, event)
-
     ends = _Ends(arriving, leaving, last_slope, slope, rho, grown)
+    event = jnp.where(between, 0.0, event)
     gained, bend = event * slope - hazard, event * curve - hazard * slope
     # Derivatives of z at both ends: -shape along the log scale, z itself along the log shape.
     along = [(-shape, -shape), (z, top)][: 1 + shaped]
