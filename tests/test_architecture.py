@@ -212,7 +212,7 @@ MOST = {
     "tests on a model's class": 17,
     "arithmetic on positions of parameters": 56,
     "bare Any, percent of annotations": 19.9,
-    "lines of the package": 38110,
+    "lines of the package": 38145,
 }
 
 
