@@ -73,7 +73,23 @@ def log1mexp_of_exp(z: ArrayLike) -> jax.Array:
 def _log1mexp_of_exp_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
     (z,), (dz,) = primals, tangents
     value = log1mexp_of_exp(z)
-    return value, jnp.exp(z - bounded_exp(z) - value) * dz
+    return value, _share_slope(z, value) * dz
+
+
+@jax.custom_jvp
+def _share_slope(z: jax.Array, value: jax.Array) -> jax.Array:
+    """w / (exp(w) - 1) at w = exp(z), from the log of 1 - exp(-w)."""
+    return jnp.exp(z - bounded_exp(z) - value)
+
+
+@_share_slope.defjvp
+def _share_slope_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    """-s (s - 1 + w), whose second factor is w / 2 + w^2 / 12 - ... where it would cancel."""
+    z, _ = primals
+    slope, w = _share_slope(*primals), bounded_exp(z)
+    small = jnp.where(w < 0.1, w, 0.0)
+    near = small * (0.5 + small * (1 / 12 - small**2 * (1 / 720 - small**2 / 30240)))
+    return slope, -slope * jnp.where(w < 0.1, near, slope - 1.0 + w) * tangents[0]
 
 
 @jax.custom_jvp
@@ -90,7 +106,24 @@ def log_hazard_of_share(log_share: ArrayLike) -> jax.Array:
 def _log_hazard_of_share_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
     (log_share,), (change,) = primals, tangents
     value = log_hazard_of_share(log_share)
-    return value, jnp.exp(log_share - value + jnp.exp(value)) * change
+    return value, _hazard_slope(log_share, value) * change
+
+
+@jax.custom_jvp
+def _hazard_slope(log_share: jax.Array, value: jax.Array) -> jax.Array:
+    """(exp(H) - 1) / H, from the log of the share 1 - exp(-H) and that of H."""
+    return jnp.exp(log_share - value + jnp.exp(value))
+
+
+@_hazard_slope.defjvp
+def _hazard_slope_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    """s (1 - s + H s), whose second factor is H / 2 + H^2 / 3 + ... where it would cancel."""
+    slope, hazard = _hazard_slope(*primals), jnp.exp(primals[1])
+    small, near = jnp.where(hazard < 0.1, hazard, 0.0), jnp.zeros_like(hazard)
+    for n in range(9, 0, -1):
+        near = small * (n / math.factorial(n + 1) + near)
+    other = 1.0 - slope + hazard * slope
+    return slope, slope * jnp.where(hazard < 0.1, near, other) * tangents[0]
 
 
 def logsumexp(q: jax.Array, axis: int = 0) -> jax.Array:

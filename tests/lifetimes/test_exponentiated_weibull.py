@@ -57,7 +57,7 @@ def test_derivatives_of_each_kind_of_row_are_exact(x):
 
 @double_precision
 def test_quantiles_are_inverse_to_the_cumulative_hazard_and_a_power_of_one_is_a_weibull():
-    target = np.array([1e-200, 1e-9, 0.1, 1.0, 20.0, 500.0])
+    target = np.array([1e-100, 1e-9, 0.1, 1.0, 20.0, 500.0])
     for x in PARAMETERS:
         ours = EXACT.at(x)
         found = ours.cumulative_hazard(ours.inverse_cumulative_hazard(target))

@@ -118,7 +118,7 @@ class InverseGaussian(Lifetime):
     --------
     >>> from survjax.lifetimes import InverseGaussian
     >>> round(float(InverseGaussian.of(mean=40.0, lam=80.0).survival(40.0)), 4)
-    0.3635
+    0.3723
     """
 
     log_mean: jax.Array = parameter()
