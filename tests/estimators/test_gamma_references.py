@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from survjax import LifetimeModel, Mixture, NoFiniteMaximum
+from survjax import LifetimeModel, Mixture, NoFiniteMaximum, Observations, load
 from survjax.lifetimes import Gamma, Weibull
 from tests.references import rows_of
 
@@ -34,10 +35,21 @@ def link_scale(fit):
     return logs, [error["mu"], error["sigma"] / value["sigma"], error["Q"]]
 
 
+def rows_of_case(name):
+    """The rows of one of the cases; two of them list failures alone."""
+    file = REFERENCES["cases"][name]["data"]
+    lone = {"ball_bearings": "megacycles", "aircondit": "hours"}
+    if name not in lone:
+        return rows_of(FOLDER, file)
+    table = pd.read_csv(FOLDER / file)
+    column = lone[name] if lone[name] in table else table.columns[0]
+    return Observations.from_durations(table[column])
+
+
 @needs_data
 @pytest.mark.parametrize("fit", FITS, ids=lambda f: f"{f['case']}-{f['family']}")
 def test_fits_agree_with_the_references(fit):
-    rows = rows_of(FOLDER, REFERENCES["cases"][fit["case"]]["data"])
+    rows = rows_of_case(fit["case"])
     model = LifetimeModel(fit["family"]).fit(rows)
     assert model.converged_
     assert model.log_likelihood_ == pytest.approx(fit["loglik"], abs=1e-8)
@@ -49,7 +61,7 @@ def test_fits_agree_with_the_references(fit):
 @needs_data
 @pytest.mark.parametrize("case", NO_MAXIMUM, ids=lambda c: c["case"])
 def test_a_fit_without_a_maximum_names_what_it_climbs_to(case):
-    rows = rows_of(FOLDER, REFERENCES["cases"][case["case"]]["data"])
+    rows = rows_of_case(case["case"])
     with pytest.raises(NoFiniteMaximum, match="climbs to a power function") as caught:
         LifetimeModel("generalized_gamma").fit(rows)
     assert f"{case['supremum_loglik']:.6f}" in str(caught.value)
@@ -79,7 +91,7 @@ def test_a_saved_fit_comes_back_and_tells_the_life_that_is_left(tmp_path):
     t = np.random.default_rng(6).gamma(3.0, size=40)
     model = LifetimeModel("gamma").fit(t)
     model.save(tmp_path / "gamma.json")
-    again = LifetimeModel.load(tmp_path / "gamma.json")
+    again = load(tmp_path / "gamma.json")
     np.testing.assert_array_equal(again.parameters_, model.parameters_)
     left = model.predict_rul([1.0, 4.0])
     assert (left.iloc[0] > left.iloc[1]).any()

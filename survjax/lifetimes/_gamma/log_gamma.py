@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.typing import ArrayLike
 
 from survjax._core.numerics import log1mexp
@@ -22,13 +23,29 @@ from survjax._core.special.log_gamma_law import (
 )
 from survjax._core.special.stirling import stirling_remainder
 from survjax.lifetimes._base import Lifetime
-from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life
+from survjax.lifetimes._limits import (
+    exp_to_infinity,
+    inside_life,
+    log_hazard_outside,
+    outside_life,
+    outside_targets,
+)
 
 #: An interval over which the log density changes by less than this is short: Gauss's rule with
 #: so many nodes integrates it to the last digit, where a difference of tails would lose some.
 SHORT, N_NODES = 0.5, 8
 NODES, WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(N_NODES))
 NODES = NODES + 0.5
+
+
+#: A search along w ends at a move below this, relative to w, or after so many.
+TOLERANCE, LONGEST = 1e-9, 200
+
+
+def _log_range(x: jax.Array) -> tuple[float, float]:
+    """Logs of the least and the largest time that there is, with some room."""
+    limits = jnp.finfo(x.dtype)
+    return float(np.log(limits.tiny)) + 5.0, float(np.log(limits.max)) - 5.0
 
 
 class LogGamma(Lifetime):
@@ -132,6 +149,67 @@ class LogGamma(Lifetime):
         value = jnp.where(short, jnp.log(small), jnp.log(jnp.where(direct, difference, 1.0)))
         value = jnp.where(short | direct, value, -jnp.inf)
         return jnp.where(some, value, jnp.where(length > 0, length, -jnp.inf))
+
+    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
+        """Newton's method on log H along w, which is concave, and a last step in time."""
+        target = jnp.asarray(target)
+        inside, goal = inside_life(target)
+        held: LogGamma = jax.tree.map(lax.stop_gradient, self)
+        location, log_shape, q = held._standard()
+        log_goal = jnp.log(lax.stop_gradient(goal))
+        log_goal, _ = jnp.broadcast_arrays(log_goal, location + log_shape + q)
+
+        def step(carry: Any) -> Any:
+            w, _, count = carry
+            tails = log_gamma_tails(w, q)
+            early = tails.log_cdf < -40.0
+            late = jnp.log(jnp.where(early, 1.0, -tails.log_survival))
+            log_passed = jnp.where(early, tails.log_cdf, late)
+            log_hazard = log_gamma_density(w, q) - tails.log_survival
+            move = (log_goal - log_passed) * jnp.exp(log_passed - log_hazard)
+            # Where a tail is flat, a step from its far side would lead beyond the other one.
+            most = 3.0 + 2.0 * jnp.abs(w)
+            return w + jnp.clip(move, -most, most), move, count + 1
+
+        def running(carry: Any) -> Any:
+            w, move, count = carry
+            return jnp.any(jnp.abs(move) > TOLERANCE * (1.0 + jnp.abs(w))) & (count < LONGEST)
+
+        start = jnp.zeros_like(log_goal), jnp.ones_like(log_goal), 0
+        w = lax.while_loop(running, step, start)[0]
+        log_t = location + jnp.exp(-log_shape) * w
+        t = jnp.exp(jnp.clip(log_t, *_log_range(log_t)))
+        log_hazard, passed = self.hazards(t)
+        slope = lax.stop_gradient(exp_to_infinity(log_hazard))
+        usable = inside & (slope > 0) & jnp.isfinite(slope) & jnp.isfinite(passed)
+        change = jnp.where(usable, (passed - goal) / jnp.where(usable, slope, 1.0), 0.0)
+        return jnp.where(inside, jnp.maximum(t - change, 0.5 * t), outside_targets(target))
+
+    def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
+        """What is left to the time of H(start) + target, corrected by Newton's method."""
+        start, target = jnp.asarray(start), jnp.asarray(target)
+        inside, goal = inside_life(target)
+        held: LogGamma = jax.tree.map(lax.stop_gradient, self)
+        age, aim = lax.stop_gradient(start), lax.stop_gradient(goal)
+        rate, passed = held.hazards(jnp.where(age > 0, age, 1.0))
+        passed = jnp.where(age > 0, passed, 0.0)
+        life = held.inverse_cumulative_hazard(passed + aim) - age
+        first_order = aim * jnp.exp(-jnp.where(age > 0, rate, 0.0))
+        life = jnp.where(life > 1e-6 * age, life, jnp.minimum(first_order, jnp.maximum(age, 1.0)))
+
+        def step(_: Any, life: jax.Array) -> jax.Array:
+            gained, slope = held.log_increment(age, life), held.log_hazard(age + life)
+            # In logs, from which it arrives wherever the increment is a power of the life.
+            move = (jnp.log(aim) - gained) * jnp.exp(gained - slope) / life
+            moved = life * jnp.exp(jnp.clip(move, -2.0, 2.0))
+            return jnp.where(jnp.isfinite(moved), moved, life)
+
+        life = lax.stop_gradient(lax.fori_loop(0, 3, step, life))
+        slope = lax.stop_gradient(exp_to_infinity(self.log_hazard(age + life)))
+        usable = inside & (slope > 0) & jnp.isfinite(slope)
+        gap = self.increment(start, life) - goal
+        change = jnp.where(usable, gap / jnp.where(usable, slope, 1.0), 0.0)
+        return jnp.where(inside, jnp.maximum(life - change, 0.5 * life), outside_targets(target))
 
     def log_interval_probability(self, lower: ArrayLike, upper: ArrayLike) -> jax.Array:
         """Log of the difference of the smaller tails, or of the integral of the density."""
