@@ -209,10 +209,10 @@ MOST = {
     "functions over 60 lines": 0,
     "folders over 12 files": 0,
     "imports of another package's private module": 0,
-    "tests on a model's class": 17,
-    "arithmetic on positions of parameters": 56,
-    "bare Any, percent of annotations": 19.9,
-    "lines of the package": 43000,
+    "tests on a model's class": 16,
+    "arithmetic on positions of parameters": 55,
+    "bare Any, percent of annotations": 19.5,
+    "lines of the package": 42400,
 }
 
 

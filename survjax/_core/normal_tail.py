@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import ndtri
+from jax.scipy.special import erfcx, ndtri
 
 from survjax._core.numerics import log1mexp, log_hazard_of_share
 from survjax._core.quadrature import mean_over
@@ -15,53 +15,21 @@ from survjax._core.quadrature import mean_over
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
-#: Where t = SCALE / (SCALE + z) is a half.
-SCALE = 3.75
-#: Chebyshev coefficients of log(exp(z^2 / 2) P(Z > z) / t) over 0 < t <= 1, exact to 2e-17
-#: (interpolated at 120 points by mpmath with 40 digits).
-COEFFICIENTS = (
-    -1.53554876624573263,
-    0.77670463998223934,
-    0.0709728863911188775,
-    -0.00276411071257136458,
-    -0.00243131045162997937,
-    -0.00018346322635700701,
-    0.0000895665192242173886,
-    0.0000176871405344714592,
-    -3.25594420893934255e-6,
-    -1.23066203830132606e-6,
-    1.0516147547007917e-7,
-    7.82960951431758595e-8,
-    -2.26984619343924769e-9,
-    -4.77063647850231952e-9,
-    -4.30580885977292537e-11,
-    2.81457883681960534e-10,
-    9.99612308804450922e-12,
-    -1.6026579647934004e-11,
-    -8.62990661291149564e-13,
-    8.67859180417326824e-13,
-    5.88621664771446242e-14,
-    -4.33412037036557925e-14,
-    -3.70021405705130726e-15,
-    1.87274657051798794e-15,
-    2.42495789515111133e-16,
-    -5.87090404361004028e-17,
-    -1.82611775654974533e-17,
-)
-
-
 @jax.custom_jvp
 def log_mills(z: jax.Array) -> jax.Array:
     """Log of exp(z^2 / 2) P(Z > z) for a standard normal Z and z >= 0: it varies slowly.
 
-    One polynomial serves all z, by Clenshaw's recurrence: several times as fast as a branch each.
+    In the far tail it is that of its asymptotic series, 1/z - 1/z^3 + 3/z^5 - ...
     """
-    t = SCALE / (SCALE + z)
-    y = 2.0 * (2.0 * t - 1.0)
-    last = before = jnp.zeros_like(t)
-    for coefficient in COEFFICIENTS[:0:-1]:
-        last, before = coefficient + y * last - before, last
-    return jnp.log(t) + (COEFFICIENTS[0] + 0.5 * y * last - before)
+    # The library's erfcx is zero where exp(z^2 / 2) leaves the range of numbers.
+    edge = 30.0 if jnp.finfo(z.dtype).bits == 64 else 12.0
+    beyond = z > edge
+    near = jnp.log(0.5 * erfcx(jnp.where(beyond, edge, z) / math.sqrt(2.0)))
+    last = jnp.where(beyond, z, edge)
+    share = jnp.ones_like(last)
+    for odd in (13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0):
+        share = 1.0 - odd / last**2 * share
+    return jnp.where(beyond, jnp.log(share / last) - LOG_SQRT_2PI, near)
 
 
 @log_mills.defjvp

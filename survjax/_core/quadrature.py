@@ -42,7 +42,7 @@ HALF_LINE_NODES, HALF_LINE_WEIGHTS = _half_line_nodes()
 UNIT_NODES, UNIT_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(32))
 UNIT_NODES = UNIT_NODES + 0.5
 #: The same with few nodes, for functions that change by a factor of about e at most.
-FEW_NODES, FEW_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(6))
+FEW_NODES, FEW_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(9))
 FEW_NODES = FEW_NODES + 0.5
 #: For integrals over one panel (-1, 1), which is halved until a polynomial resolves the function.
 PANEL_NODES, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(16)

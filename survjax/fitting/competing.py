@@ -152,12 +152,7 @@ def joint_faults(
     """Why a point is not an interior maximum, by the cause that is to blame where it is one's."""
     words: list[str] = []
     for label, part, own in zip(template.labels, template.parts, template.slices, strict=True):
-        alone = dataclasses.replace(
-            found,
-            x=found.x[own],
-            gradient=found.gradient[own],
-            hessian=found.hessian[own, own],
-        )
+        alone = found.restricted(np.arange(found.x.size)[own])
         words += [
             f"cause {label!r}: {word}" for word in faults(alone, part, settings.rule, n_units)
         ]

@@ -72,6 +72,8 @@ class LocalMaximum:
     def restricted(self, kept: np.ndarray) -> LocalMaximum:
         """The same maximum in some of its parameters."""
         own = {"x": self.x[kept], "gradient": self.gradient[kept]}
+        if self.units is not None:
+            own["units"] = self.units[kept]
         return dataclasses.replace(self, hessian=self.hessian[np.ix_(kept, kept)], **own)
 
 
