@@ -107,6 +107,7 @@ def test_answers_keep_the_index_of_the_caller(model):
     assert (empty.to_numpy() == 0.0).all()
 
 
+@pytest.mark.slow
 def test_latent_lives_of_a_cause_are_those_of_its_lifetime(model):
     found = model.predict_rul([3.0], cause="wear")
     assert found["q50"][0] == pytest.approx(

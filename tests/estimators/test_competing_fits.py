@@ -58,6 +58,7 @@ def test_a_large_sample_gives_back_what_it_was_drawn_from():
     assert np.mean(drawn["duration"] > 6.0) == pytest.approx(fit.survival(6.0), abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_cause_may_be_a_mixture():
     rng = np.random.default_rng(2)
     early = rng.random(200) < 0.3

@@ -87,6 +87,7 @@ def test_the_unit_of_time_moves_only_the_scale():
         np.testing.assert_allclose(moved, base.parameters_, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_saved_fit_comes_back_and_tells_the_life_that_is_left(tmp_path):
     t = np.random.default_rng(6).gamma(3.0, size=40)
     model = LifetimeModel("gamma").fit(t)

@@ -55,6 +55,7 @@ def test_derivatives_of_each_kind_of_row_are_exact(x):
     assert max(errors.values()) < 1e-9, errors
 
 
+@pytest.mark.slow
 @double_precision
 def test_quantiles_are_inverse_to_the_cumulative_hazard_and_a_power_of_one_is_a_weibull():
     target = np.array([1e-100, 1e-9, 0.1, 1.0, 20.0, 500.0])

@@ -82,6 +82,7 @@ def test_derivatives_of_each_kind_of_row_are_exact(name, x):
     assert max(errors.values()) < 1e-9, errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXACT)
 @double_precision
 def test_quantiles_and_means_agree_with_scipy_and_the_general_rules(name):

@@ -96,6 +96,7 @@ def test_limits_at_zero_and_infinity():
     np.testing.assert_array_equal(alive, [1.0, 0.0])
 
 
+@pytest.mark.slow
 @double_precision
 def test_remaining_life_is_the_ratio_of_survivals():
     pump = GeneralizedGamma.of(3.0, 0.5, 0.4)

@@ -92,6 +92,7 @@ def test_curves_are_those_of_scipy_after_time_zero_and_quantiles_before_it_are_z
     assert float(ours.log_interval_probability(0.0, np.inf)) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXACT)
 @double_precision
 def test_mean_remaining_life_and_its_quantiles_agree_with_the_general_rules(name):
