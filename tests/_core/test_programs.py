@@ -5,6 +5,7 @@ is counted.
 """
 
 import gc
+import math
 import os
 import pickle
 import weakref
@@ -305,11 +306,17 @@ def test_a_program_of_nobody_in_survjax_is_not_kept(folder, counts):
 
 
 def test_a_draft_is_compiled_anew_once_it_has_run_for_long(folder, counts, monkeypatch):
-    first = call()
-    assert (counts.packed, counts.loaded) == (1, 0)
     monkeypatch.setattr(executables, "WORTH", 0.0)
+    first = call()
+    call()
+    # It has not run for as long as it took to compile.
+    assert (counts.packed, counts.loaded) == (1, 0)
+    PROGRAM.clear_cache()
+    monkeypatch.setattr(executables, "BYTES_A_SECOND", math.inf)
+    assert_same(call(), first)
+    assert (counts.packed, counts.loaded) == (1, 1)
     second = call()
-    assert (counts.packed, counts.loaded) == (2, 0)
+    assert (counts.packed, counts.loaded) == (2, 1)
     for ours, theirs in zip(first, second, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-13)
     call()
@@ -317,12 +324,12 @@ def test_a_draft_is_compiled_anew_once_it_has_run_for_long(folder, counts, monke
     # Another process takes the better of the two.
     PROGRAM.clear_cache()
     assert_same(call(), second)
-    assert (counts.packed, counts.loaded) == (2, 1)
+    assert (counts.packed, counts.loaded) == (2, 2)
 
 
 def test_many_numbers_and_long_runs_have_no_draft(folder, monkeypatch):
     drafts = []
-    monkeypatch.setattr(programs, "Draft", lambda compiled: drafts.append(1) or compiled)
+    monkeypatch.setattr(programs, "Draft", lambda compiled, cost: drafts.append(1) or compiled)
     call()
     assert len(drafts) == 1
     with jax.enable_x64(True):
@@ -335,6 +342,6 @@ def test_many_numbers_and_long_runs_have_no_draft(folder, monkeypatch):
 
 def test_a_users_own_lifetime_is_compiled_in_a_hurry_as_well(folder, counts, monkeypatch):
     drafts = []
-    monkeypatch.setattr(programs, "Draft", lambda compiled: drafts.append(1) or compiled)
+    monkeypatch.setattr(programs, "Draft", lambda compiled, cost: drafts.append(1) or compiled)
     call(OfTheUser(np.array(0.3)))
     assert drafts == [1] and counts.packed == 0

@@ -15,6 +15,7 @@ import functools
 import hashlib
 import inspect
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,6 +30,7 @@ from survjax._core.programs.executables import (
     kept_by_jax,
     may_be_draft,
     pack,
+    seconds_to_compile,
     unpack,
 )
 from survjax._core.programs.keys import (
@@ -171,19 +173,20 @@ class Program:
         text = self._text(key, names)
         place = None if text is None or kept_by_jax() else program_files.folder()
         if text is None or place is None:
+            begin = time.perf_counter()
             compiled = compile_quickly(self.jitted.lower(*args, **kwargs), draft)
-            return Draft(compiled) if draft else compiled
+            return Draft(compiled, time.perf_counter() - begin) if draft else compiled
         for version in (text, text + DRAFT_MARK)[: 1 + draft]:
             content = program_files.read(place, _digest(version))
             loaded = None if content is None else unpack(content, version)
             if loaded is not None:
-                return loaded if version is text else Draft(loaded)
+                return loaded if version is text else Draft(loaded, seconds_to_compile(content))
         compiled = compile_quickly(self.jitted.lower(*args, **kwargs), draft)
         version = text + DRAFT_MARK if draft else text
         content = pack(compiled, version)
         if content is not None:
             program_files.write(place, _digest(version), content)
-        return Draft(compiled) if draft else compiled
+        return Draft(compiled, seconds_to_compile(content)) if draft else compiled
 
     def _text(self, key: Any, names: list[str]) -> str | None:
         """All that the program depends on; None where other processes could not know it."""

@@ -27,8 +27,11 @@ QUICK: dict[str, str | bool] = {
 DRAFT: dict[str, str | bool] = {**QUICK, "xla_backend_optimization_level": "0"}
 #: Arguments of more numbers than this make runs that are too long for a draft.
 SMALL = 2**14
-#: Seconds of runs after which a draft is compiled anew: by then others of its kind will follow.
+#: Seconds of runs after which a draft is compiled anew, or as many as it took to compile if those
+#: are more: by then others of its kind will follow.
 WORTH = 0.3
+#: Bytes of a draft that are compiled in a second (x86_64: 0.5 to 0.7 million).
+BYTES_A_SECOND = 600_000
 
 
 _without_drafts = contextvars.ContextVar("without_drafts", default=False)
@@ -48,26 +51,31 @@ def without_drafts() -> Iterator[None]:
 
 
 class Draft:
-    """A program compiled in a hurry, and how long it has run.
+    """A program compiled in a hurry, how long that took, and how long it has run.
 
     Most programs of a process run a few times only, for milliseconds, and take seconds to compile
-    well.
+    well: what has not run for as long as it took to compile is not compiled again.
     """
 
-    def __init__(self, compiled: Callable[..., Any]) -> None:
-        self._compiled = compiled
+    def __init__(self, compiled: Callable[..., Any], cost: float = 0.0) -> None:
+        self._compiled, self._cost = compiled, cost
         self._spent = 0.0
 
     @property
     def is_worn(self) -> bool:
         """Whether a well compiled program should take its place."""
-        return self._spent > WORTH or _without_drafts.get()
+        return self._spent > max(WORTH, self._cost) or _without_drafts.get()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         begin = time.perf_counter()
         found = jax.block_until_ready(self._compiled(*args, **kwargs))
         self._spent += time.perf_counter() - begin
         return found
+
+
+def seconds_to_compile(content: bytes | None) -> float:
+    """About how long a draft took to compile, from its bytes."""
+    return 0.0 if content is None else len(content) / BYTES_A_SECOND
 
 
 def may_be_draft(shapes: Iterable[tuple[int, ...]]) -> bool:

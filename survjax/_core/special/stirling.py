@@ -30,6 +30,10 @@ def _zeta_minus_one(s: int, n: int = 64) -> float:
 LOG_GAMMA_SERIES = np.array([_zeta_minus_one(k) / k for k in range(2, N_TERMS)])
 
 
+#: Of ((1 + e) log(1 + e) - e) / e^2, in e.
+ENTROPY_SERIES = np.array([(-1.0) ** n / (n * (n - 1)) for n in range(2, 18)])
+
+
 def _polynomial(coefficients: np.ndarray, x: jax.Array) -> jax.Array:
     """Horner's rule as a loop: terms written one by one take seconds to compile, differentiated."""
 
@@ -52,6 +56,14 @@ def stirling_remainder(b: jax.Array) -> jax.Array:
     total = jnp.sum((shifted + 0.5) * jnp.log1p(1.0 / shifted) - 1.0, axis=-1)
     far = jnp.where(near, b, 1.0 / (a + SHIFT))
     return _polynomial(SERIES, far * far) * far + jnp.where(near, 0.0, total)
+
+
+def entropy_ratio(e: jax.Array) -> jax.Array:
+    """Compute ((1 + e) log(1 + e) - e) / e^2 for e > -1, a half at zero."""
+    small = jnp.abs(e) < 0.1
+    near = _polynomial(ENTROPY_SERIES, jnp.where(small, e, 0.0))
+    far = jnp.where(small, 1.0, e)
+    return jnp.where(small, near, ((1.0 + far) * jnp.log1p(far) - far) / far**2)
 
 
 def log_gamma_1p(a: jax.Array) -> jax.Array:

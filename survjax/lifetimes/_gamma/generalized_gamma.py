@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -14,7 +13,6 @@ from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._derived.limit_laws import PARETO, POWER_FUNCTION, LimitLaw
 from survjax.lifetimes._gamma.log_gamma import LogGamma, standard_quantile
-from survjax.lifetimes._limits import with_age_limits
 from survjax.lifetimes._location_scale import LARGEST_LOG_SHAPE
 
 #: Values of q that a fit begins at: inverse Weibull, lognormal, Weibull, and nearly a power of t.
@@ -77,13 +75,6 @@ class GeneralizedGamma(LogGamma):
 
     def _standard(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         return jnp.asarray(self.log_scale), jnp.asarray(self.log_shape), jnp.asarray(self.q)
-
-    @with_age_limits
-    def residual_mean(self, age: ArrayLike) -> jax.Array:
-        """The integral of the survival; infinite where that falls no faster than 1 / t."""
-        slow = jnp.asarray(self.q) <= -self.shape
-        finite = dataclasses.replace(self, q=jnp.where(slow, 0.0, self.q))
-        return jnp.where(slow, jnp.inf, Lifetime.residual_mean(finite, age))
 
     def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
         """The lognormal with about these quantiles."""

@@ -21,7 +21,7 @@ from survjax._core.special.log_gamma_law import (
     log_gamma_hazard,
     log_gamma_tails,
 )
-from survjax._core.special.stirling import stirling_remainder
+from survjax._core.special.stirling import entropy_ratio, stirling_remainder
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._limits import (
     exp_to_infinity,
@@ -29,6 +29,7 @@ from survjax.lifetimes._limits import (
     log_hazard_outside,
     outside_life,
     outside_targets,
+    with_age_limits,
 )
 
 #: An interval over which the log density changes by less than this is short: Gauss's rule with
@@ -38,6 +39,8 @@ NODES, WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(N_NODES
 NODES = NODES + 0.5
 
 
+#: Beyond this cumulative hazard the mean remaining life is taken to be one over the hazard.
+LATE = 1e5
 #: A search along w ends at a move below this, relative to w, or after so many.
 TOLERANCE, LONGEST = 1e-9, 200
 
@@ -210,6 +213,43 @@ class LogGamma(Lifetime):
         gap = self.increment(start, life) - goal
         change = jnp.where(usable, gap / jnp.where(usable, slope, 1.0), 0.0)
         return jnp.where(inside, jnp.maximum(life - change, 0.5 * life), outside_targets(target))
+
+    @with_age_limits
+    def residual_mean(self, age: ArrayLike) -> jax.Array:
+        """From the partial expectation; infinite where the survival falls no faster than 1 / t.
+
+        Lives weighed by their length follow a law of the same kind: its gamma variable has a shape
+        that is larger by sigma / q. With e = sigma q, all is smooth through q = 0, the lognormal.
+        """
+        age = jnp.asarray(age)
+        location, log_shape, q = self._standard()
+        slow = q <= -jnp.exp(log_shape)
+        q = jnp.where(slow, 0.0, q)
+        variance, e = jnp.exp(-2.0 * log_shape), q * jnp.exp(-log_shape)
+        more, share = jnp.log1p(e), entropy_ratio(e)
+        shapes = stirling_remainder(q * q / (1.0 + e)) - stirling_remainder(q * q)
+        log_mean = location + variance * share - 0.5 * more + shapes
+        # The law of lives weighed by their length, and that of lives.
+        center = location + variance * (1.0 + e * share) / (1.0 + e)
+        started, safe = inside_life(age)
+        w = [
+            jnp.exp(log_shape + 0.5 * more) * (jnp.log(safe) - center),
+            jnp.exp(log_shape) * (jnp.log(safe) - location),
+        ]
+        forms = [q * jnp.exp(-0.5 * more) + 0.0 * w[0], q + 0.0 * w[0]]
+        both = log_gamma_tails(jnp.stack(w), jnp.stack(forms)).log_survival
+        log_end = log_mean + both[0] - both[1]
+        away = log_end - jnp.log(safe)
+        close = away < 1.0
+        left = jnp.where(
+            close, safe * jnp.expm1(jnp.where(close, away, 0.0)), jnp.exp(log_end) - safe
+        )
+        # Where next to nothing is left, the difference has lost its digits.
+        late = both[1] < -LATE
+        rate = jnp.exp(-self.log_hazard(jnp.where(late, safe, jnp.exp(location))))
+        left = jnp.where(late, rate, left)
+        found = jnp.where(started, left, jnp.exp(log_mean))
+        return jnp.where(slow, jnp.inf, found)
 
     def log_interval_probability(self, lower: ArrayLike, upper: ArrayLike) -> jax.Array:
         """Log of the difference of the smaller tails, or of the integral of the density."""
