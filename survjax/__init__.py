@@ -35,6 +35,7 @@ _PUBLIC: dict[str, str] = {
     "aalen_johansen": "survjax.nonparametric",
     "brier_score": "survjax.metrics",
     "calibration": "survjax.metrics",
+    "compare": "survjax.estimators.lifetime.comparison",
     "compute_hazard": "survjax.prediction.derivatives",
     "concordance": "survjax.metrics",
     "cumulative_dynamic_auc": "survjax.metrics",

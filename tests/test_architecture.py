@@ -211,8 +211,8 @@ MOST = {
     "imports of another package's private module": 0,
     "tests on a model's class": 16,
     "arithmetic on positions of parameters": 55,
-    "bare Any, percent of annotations": 19.5,
-    "lines of the package": 42400,
+    "bare Any, percent of annotations": 19.6,
+    "lines of the package": 42600,
 }
 
 
