@@ -18,6 +18,7 @@ from jax import export
 import survjax
 from survjax import (
     AcceleratedLifetime,
+    CompetingRisks,
     DeepWeibullMixture,
     MixtureRegression,
     Observations,
@@ -53,6 +54,9 @@ RUN = (
     "local_maxima.maximize_from",
     "regression.maxima.maximize_regression_from",
     "objective._packed",
+    "fitting.competing._maximize",
+    "fitting.competing._log_hazards",
+    "panels._rates",
     "regression.likelihood._derivatives",
     "regression.likelihood._values",
 )
@@ -105,6 +109,7 @@ def entry_points():
 
 def calls():
     """What reaches the programs; a call may end in an error where ones are no answer."""
+    yield from several_causes()
     few = Observations.from_durations(T, EVENT)
     model = WeibullMixture(1).fit(few)
     two = Mixture(np.zeros(1), Weibull(np.zeros(2), np.zeros(2)))
@@ -170,6 +175,20 @@ def calls():
         lambda: iterate(jnp.cos, 1.0, 3),
         lambda: orbit(jnp.multiply, 1.0, 0.5, 2, 2),
         lambda: fixed_point(jnp.cos, 1.0),
+    )
+
+
+def several_causes():
+    """Calls of a model of several causes, some of which are narrowed down, or in intervals."""
+    cause = np.where(EVENT, np.where(np.arange(60) % 2 == 0, "wear", "shock"), None)
+    narrowed = [{"wear", "shock"} if c and i % 5 == 0 else c for i, c in enumerate(cause)]
+    make = lambda: CompetingRisks({"wear": "weibull", "shock": "exponential"})  # noqa: E731
+    known = make().fit(T, cause)
+    return (
+        lambda: make().fit(T, narrowed).score(T, narrowed),
+        lambda: known.cumulative_incidence([3.0, 9.0], "wear"),
+        lambda: known.failure_probability([3.0], 1.0, cause="wear"),
+        lambda: known.probability_of("wear", [3.0]),
     )
 
 

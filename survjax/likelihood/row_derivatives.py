@@ -22,7 +22,7 @@ from survjax.data.truncation_rows import truncation_rows
 from survjax.lifetimes import Lifetime, LocationScale, LocationScaleOnTime
 
 #: Widths in z below this are too short for differences of hazards.
-SHORT = 1e-4
+SHORT = 2e-5
 #: Derivatives beyond this enter as this: the square of z^2 times it does not overflow.
 HUGE = 1e130
 
@@ -182,19 +182,21 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     lower = jnp.where(rows.lower > 0, rows.lower, 1.0)
     length = jnp.where(inside, rows.upper - rows.lower, lower)
     bottom = jnp.where(inside & ~started, 0.0, shape * (rows.log_lower - log_scale))
-    top = shape * (jnp.log(jnp.where(inside, rows.upper, 2.0 * lower)) - log_scale)
     width = shape * jnp.log1p(length / lower)
-    short = started & (width * (1.0 + jnp.abs(top)) < SHORT)
-
-    # At the lower end of an interval, or its middle; at the time of any other row.
-    z = jnp.where(short, bottom + 0.5 * width, bottom)
-    one, event = jnp.ones_like(z), jnp.where(short, 1.0, rows.event)
+    from_zero = shape * (jnp.log(jnp.where(started | ~inside, 1.0, rows.upper)) - log_scale)
+    top = jnp.where(inside & ~started, from_zero, bottom + width)
+    one = jnp.ones_like(top)
 
     def rate_and_slope(z: jax.Array) -> Any:
         return jax.jvp(noise.standard_log_hazard, (z,), (one,))
 
-    (rate, slope), (_, curve) = jax.jvp(rate_and_slope, (z,), (one,))
     last = rate_and_slope(top)
+    steepness = 1.0 + jnp.abs(top) + jnp.exp(jnp.minimum(last[0], MAX_EXPONENT))
+    short = started & (width * steepness < SHORT)
+    # At the lower end of an interval, or its middle; at the time of any other row.
+    z = jnp.where(short, bottom + 0.5 * width, bottom)
+    event = jnp.where(short, 1.0, rows.event)
+    (rate, slope), (_, curve) = jax.jvp(rate_and_slope, (z,), (one,))
     log_grown = jnp.where(
         started,
         noise.standard_log_increment(z, top, width),
@@ -205,20 +207,18 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
 
     # Nothing has passed at a lower end of zero.
     gone = jnp.where(inside & ~started, 0.0, 1.0)
-    length_of_short = jnp.log(jnp.where(short, width, 1.0)) - log_shape
-    point = event * (rate + log_shape + jnp.where(short, length_of_short, -rows.log_lower)) - passed
-    between = inside & ~short
+    between, hazard = inside & ~short, jnp.minimum(jnp.exp(jnp.minimum(rate, MAX_EXPONENT)), HUGE)
+    # What the curvature of the density adds over a short interval.
+    bulge = jnp.where(short, curve - hazard * slope + (slope - hazard) ** 2, 0.0) * width**2 / 24.0
+    log_length = jnp.where(short, jnp.log(width) - log_shape, -rows.log_lower)
+    point = event * (rate + log_shape + log_length) - passed + bulge
     value = jnp.where(between, log1mexp_of_exp(log_grown) - gone * passed, point)
 
-    hazard = gone * jnp.minimum(jnp.exp(jnp.minimum(rate, MAX_EXPONENT)), HUGE)
-    grown = jnp.exp(jnp.minimum(log_grown, MAX_EXPONENT))
-    tiny = grown < 1e-9
-    rho = jnp.where(tiny, 1.0 - 0.5 * grown, grown / jnp.expm1(jnp.where(tiny, 1.0, grown)))
-    rho = jnp.where(between, rho, 0.0)
+    hazard, grown = gone * hazard, jnp.exp(jnp.minimum(log_grown, MAX_EXPONENT))
+    rho = jnp.where(between, _over_expm1(grown), 0.0)
     leaving = gone * jnp.exp(jnp.minimum(rate - log_grown, MAX_EXPONENT))
     arriving = jnp.exp(jnp.minimum(last_rate - log_grown, MAX_EXPONENT))
-    ends = _Ends(arriving, leaving, last_slope, slope, rho, grown)
-    event = jnp.where(between, 0.0, event)
+    ends, event = _Ends(arriving, leaving, last_slope, slope, rho, grown), event * ~between
     gained, bend = event * slope - hazard, event * curve - hazard * slope
     # Derivatives of z at both ends: -shape along the log scale, z itself along the log shape.
     along = [(-shape, -shape), (z, top)][: 1 + shaped]
@@ -234,6 +234,12 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     if shaped:
         first[1] = first[1] + event
     return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
+
+
+def _over_expm1(grown: jax.Array) -> jax.Array:
+    """x / (exp(x) - 1) for x >= 0, one at zero."""
+    tiny = grown < 1e-9
+    return jnp.where(tiny, 1.0 - 0.5 * grown, grown / jnp.expm1(jnp.where(tiny, 1.0, grown)))
 
 
 class _Ends(NamedTuple):

@@ -122,7 +122,7 @@ class FittedCauses(FittedLifetime, CausesState):
         >>> model = CompetingRisks({"wear": "weibull", "shock": "exponential"})
         >>> model = model.fit([3.0, 5.0, 6.0, 8.0], ["wear", "shock", None, "wear"])
         >>> round(model.cumulative_incidence(6.0, "wear", level=None), 3)
-        0.274
+        0.317
         """
         shape = np.shape(times)
         t = check_times(as_floats(np.ravel(times), "times"), "times", zero=True)

@@ -89,21 +89,25 @@ def _template_derivatives(
 def _scaled_derivatives(form: Form, eta: Sequence[Any], rows: Observations) -> tuple[Any, Any, Any]:
     """Derivatives where the first predictor multiplies the hazard of a base by its exponential.
 
-    With the base's log density f and log survival s, and r = exp(eta), a row adds
-    d (eta + f) + (r - d) s: those of the base in its own parameters are enough.
+    With the base's log hazard g and log survival s, and r = exp(eta), a row adds
+    d (eta + g) + r s. Of one lifetime that is r times the term of a row with d / r failures; of a
+    mixture, whose g is that of its density less s, d (eta + g + s) + (r - d) s.
     """
-    death = rows.event
-    ratio = jnp.exp(jnp.asarray(eta[0]))
-    base, one = form.base(eta), jnp.ones_like(death)
+    base, death = form.base(eta), rows.event
+    one, ratio = jnp.ones_like(death), jnp.exp(jnp.asarray(eta[0]))
     value, own, curved = _template_derivatives(base, dataclasses.replace(rows, event=0.0 * one))
-    died = _template_derivatives(base, dataclasses.replace(rows, event=one))
-    total = death * (eta[0] + died[0]) + (ratio - death) * value
+    if hasattr(base, "components"):
+        died = _template_derivatives(base, dataclasses.replace(rows, event=one))
+        alive = (ratio - death) * value, (ratio - death) * own, (ratio - death) * curved
+        whole = [death * part + rest for part, rest in zip(died, alive, strict=True)]
+    else:
+        failed = _template_derivatives(base, dataclasses.replace(rows, event=death / ratio))
+        whole = [ratio * part for part in failed]
     slope, mixed = ratio * value, ratio * own
-    first = jnp.concatenate([(death + slope)[None], death * died[1] + (ratio - death) * own])
-    block = death * died[2] + (ratio - death) * curved
+    first = jnp.concatenate([(death + slope)[None], whole[1]])
     top = jnp.concatenate([slope[None, None], mixed[None]], axis=1)
-    rest = jnp.concatenate([mixed[:, None], block], axis=1)
-    return total, first, jnp.concatenate([top, rest])
+    rest = jnp.concatenate([mixed[:, None], whole[2]], axis=1)
+    return death * eta[0] + whole[0], first, jnp.concatenate([top, rest])
 
 
 def general_predictor_derivatives(
