@@ -33,6 +33,10 @@ def mean_life(rest: Lifetime, shape: tuple[int, ...]) -> jax.Array:
         alive = jnp.exp(-rest.cumulative_hazard(jnp.minimum(time, last)))
         return jnp.where(time < last, weight * alive, 0.0)
 
-    nodes, weights = jnp.asarray(HALF_LINE_NODES), jnp.asarray(HALF_LINE_WEIGHTS)
+    # All in the precision that is on, whatever a compiled search was traced in.
+    scale = scale.astype(jax.dtypes.canonicalize_dtype(scale.dtype))
+    nodes, weights = (
+        jnp.asarray(part).astype(scale.dtype) for part in (HALF_LINE_NODES, HALF_LINE_WEIGHTS)
+    )
     total = lax.scan(lambda s, nw: (s + term(*nw), None), 0.0 * scale, (nodes, weights))[0]
     return scale * total
