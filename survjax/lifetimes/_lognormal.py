@@ -12,9 +12,9 @@ from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 
 from survjax._core.normal_tail import (
-    LOG_SQRT_2PI,
     log_long_increment,
     log_normal_cumulative_hazard,
+    log_normal_hazard,
     log_normal_increment,
     log_upper_tail,
 )
@@ -73,7 +73,7 @@ class LogNormal(LocationScale):
 
     @staticmethod
     def standard_log_hazard(z: jax.Array) -> jax.Array:
-        return -0.5 * z * z - LOG_SQRT_2PI - log_upper_tail(z)
+        return log_normal_hazard(z)
 
     @staticmethod
     def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
@@ -103,7 +103,7 @@ class LogNormal(LocationScale):
 
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         positive, log_t, z = self._z(t)
-        inside = self.log_shape - log_t - 0.5 * z * z - LOG_SQRT_2PI - log_upper_tail(z)
+        inside = self.log_shape - log_t + log_normal_hazard(z)
         return jnp.where(positive, inside, log_hazard_outside(jnp.asarray(t), -jnp.inf))
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
