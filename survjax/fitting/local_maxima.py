@@ -76,6 +76,15 @@ class LocalMaximum:
             own["units"] = self.units[kept]
         return dataclasses.replace(self, hessian=self.hessian[np.ix_(kept, kept)], **own)
 
+    def continuing(self, origin: LocalMaximum) -> LocalMaximum:
+        """The same maximum, reached from that of fewer rows: its start, and the whole path."""
+        path = None
+        if origin.path is not None and self.path is not None:
+            path = np.concatenate([origin.path, self.path])
+        return dataclasses.replace(
+            self, start=origin.start, n_agreeing=origin.n_agreeing, path=path
+        )
+
 
 @pytree
 class Limits:

@@ -21,7 +21,7 @@ from survjax.fitting.ranking import Ranking
 from survjax.fitting.scan_statistic import ScanStatistic, without_each
 from survjax.fitting.settings import ROUGH, Settings
 from survjax.fitting.starts import different, expectation_maximization, guesses, weibull_start
-from survjax.fitting.surrogate import maximum_of_template
+from survjax.fitting.surrogate import maxima_on_all_rows
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.template import Template
 from survjax.likelihood.weibulls import as_weibulls, starts_from_weibulls, weibull_template
@@ -66,12 +66,9 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
         run.from_scan()
     found = run.found
     if rows is not middle:
-        objective = Objective(template, rows)
         finalists = run.ranking.candidates(found, N_FINALISTS, MARGIN + blur(middle))
-        found = [
-            maximum_of_template(objective, run.on_middle, c, run.limits, rows.n_units)
-            for c in finalists
-        ]
+        objective = Objective(template, rows)
+        found = maxima_on_all_rows(objective, run.on_middle, finalists, run.limits, rows.n_units)
         return run.summary(found, objective)
     return run.summary(found, None)
 
@@ -127,9 +124,8 @@ class _Search:
         ends = self.on_small(points, rough)
         margin = MARGIN + blur(self.small)
         chosen = self.ranking.candidates(ends, N_CANDIDATES, margin, rough=True)
-        for end in self.on_middle(_beyond(chosen), self.limits):
-            origin = chosen[end.start]
-            self.found.append(_continued(origin, end))
+        ends = self.on_middle(_beyond(chosen), self.limits)
+        self.found += [end.continuing(chosen[end.start]) for end in ends]
         if not any(self.ranking.is_good(c) for c in self.found):
             # The few rows led all starts into a collapse.
             self.found += self.on_middle(points, self.limits)
@@ -252,14 +248,6 @@ class _Search:
             start=chosen,
             path=ends[chosen].path,
         )
-
-
-def _continued(origin: LocalMaximum, end: LocalMaximum) -> LocalMaximum:
-    """A local maximum reached from another on fewer rows: its start, and the whole path."""
-    path = None
-    if origin.path is not None and end.path is not None:
-        path = np.concatenate([origin.path, end.path])
-    return dataclasses.replace(end, start=origin.start, n_agreeing=origin.n_agreeing, path=path)
 
 
 def _with_nothing(weibulls: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from survjax.fitting.local_maxima import (
     LocalMaximum,
     Maximizer,
 )
+from survjax.likelihood.executors import executor
 from survjax.likelihood.objective import Derivatives, Objective
 from survjax.likelihood.template import Template
 from survjax.optimize import ResultCode
@@ -106,17 +107,29 @@ def maximum_of_template(
     )
     if end is None:
         end = _without_help(objective, few.template, point, limits)
-    path = end.path
-    if start.path is not None and path is not None:
-        path = np.concatenate([start.path, path])
     return dataclasses.replace(
-        end,
+        end.continuing(start),
         n_iter=n_evaluations + end.n_iter,
-        start=start.start,
-        n_agreeing=start.n_agreeing,
-        path=path,
         units=start.units if end.units is None else end.units,
     )
+
+
+def maxima_on_all_rows(
+    objective: Objective,
+    few: Maximizer,
+    starts: list[LocalMaximum],
+    limits: Limits,
+    n_units: float,
+) -> list[LocalMaximum]:
+    """Go from each maximum of a model without covariates on few rows to that on all.
+
+    Where all rows are at hand at once, Newton's iterations on them, from all starts side by side,
+    are one program.
+    """
+    if not executor().one_program:
+        return [maximum_of_template(objective, few, start, limits, n_units) for start in starts]
+    ends = Maximizer(few.template, objective.rows)(np.stack([s.x for s in starts]), limits)
+    return [end.continuing(starts[end.start]) for end in ends]
 
 
 def _without_help(

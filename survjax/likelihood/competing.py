@@ -24,9 +24,10 @@ from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import expansion_index, with_truncation_rows
 from survjax.lifetimes import Competing
+from survjax.likelihood.executors import executor
 from survjax.likelihood.panels import Integrals, rates
 from survjax.likelihood.row_derivatives import row_terms
-from survjax.likelihood.rows import in_blocks, padded
+from survjax.likelihood.rows import padded
 
 
 @pytree
@@ -243,7 +244,7 @@ def cause_derivatives(
             # Nodes belong to rows, so that they are no blocks.
             blocks = name != "intervals"
             run = partial(sums, terms)
-            found.append(in_blocks(run, group) if blocks else run(group))
+            found.append(executor().in_blocks(run, group) if blocks else run(group))
     value, gradient, hessian = (sum(parts[1:], parts[0]) for parts in zip(*found, strict=True))
     return value, gradient, hessian
 

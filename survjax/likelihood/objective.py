@@ -1,8 +1,8 @@
 """The log-likelihood of a model on any number of rows: value, gradient and Hessian.
 
-Large data are cut into parts of two sizes, which threads share; a part runs through the compiled
-program in blocks that stay in cache. The parts are added in a fixed order, so that the number of
-threads changes no digit.
+On a CPU large data are cut into parts of two sizes, which threads share; a part runs through the
+compiled program in blocks that stay in cache. The parts are added in a fixed order, so that the
+number of threads changes no digit.
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.lifetimes import Lifetime
+from survjax.likelihood.executors import executor
 from survjax.likelihood.rows import derivatives, padded
 from survjax.likelihood.template import Template
-
-#: Rows of a part of large data: as many of the first size as there are, the rest in the second.
-LARGE_PART, SMALL_PART = 65_536, 16_384
 
 #: Value, gradient and Hessian.
 Derivatives = tuple[float, np.ndarray, np.ndarray]
@@ -51,8 +49,8 @@ class Objective:
     """
 
     def __init__(self, template: Template, rows: Observations) -> None:
-        self.template = template
-        self.parts = [_on_device(part) for part in _parts(with_truncation_rows(rows))]
+        self.template, self.rows = template, with_truncation_rows(rows)
+        self.parts = [_on_device(part) for part in _parts(self.rows)]
 
     def __call__(self, x: np.ndarray) -> Derivatives:
         """At x (p,)."""
@@ -75,9 +73,12 @@ class Objective:
 
 def _parts(rows: Observations) -> Iterator[Observations]:
     """Rows in parts, all of one of two sizes unless they are few."""
-    if rows.n_rows <= SMALL_PART // 2:
+    parts = executor().parts
+    if parts is None or rows.n_rows <= parts[1] // 2:
         yield padded(rows)
         return
+    # As many of the first size as there are, the rest in the second.
+    large, small = parts
     inside = np.zeros(rows.n_rows, bool) if rows.interval is None else rows.interval > 0
     if inside.any() and not inside.all():
         # Rows that are no intervals need not pay for those that are.
@@ -86,7 +87,7 @@ def _parts(rows: Observations) -> Iterator[Observations]:
         return
     start = 0
     while start < rows.n_rows:
-        size = LARGE_PART if rows.n_rows - start >= LARGE_PART else SMALL_PART
+        size = large if rows.n_rows - start >= large else small
         yield rows.take(slice(start, start + size)).padded(size)
         start += size
 

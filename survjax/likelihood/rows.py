@@ -1,4 +1,4 @@
-"""The only likelihood: its value, score and Hessian, summed over cache-sized blocks of rows.
+"""The only likelihood: its value, score and Hessian, summed over blocks of rows.
 
 For a mixture the derivatives of a row follow from those of its components. With
 responsibilities r_k and component scores s_k, score S = [r - w; r_k s_k] and
@@ -11,20 +11,19 @@ the logarithm of a sum. Any other lifetime is differentiated by `jacfwd(jacrev(.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from survjax._core.numerics import bucket_size
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.lifetimes import Lifetime, Mixture
+from survjax.likelihood.executors import executor
 from survjax.likelihood.row_derivatives import (
     RowDerivatives,
     component_derivatives,
@@ -33,17 +32,10 @@ from survjax.likelihood.row_derivatives import (
     row_terms,
 )
 
-#: Rows in a block: its intermediate results fit the second-level cache.
-BLOCK = 4096
-#: Numbers of rows that programs are compiled for; more rows fill whole blocks.
-SIZES = (128, 512, 1024, 2048, BLOCK)
-
 
 def padded(rows: Observations) -> Observations:
     """Rows filled up with some of no weight to a size that others share."""
-    n = rows.n_rows
-    fitting = [size for size in SIZES if size >= n]
-    return rows.padded(fitting[0] if fitting else -(-n // BLOCK) * BLOCK)
+    return rows.padded(executor().size(rows.n_rows))
 
 
 _compiled_contributions = program(log_contributions)
@@ -92,22 +84,6 @@ def _check_untruncated(rows: Observations) -> None:
         )
 
 
-def in_blocks(sum_over: Callable[[Observations], Any], rows: Observations) -> Any:
-    """Add up a pytree of sums over blocks of rows, in a fixed order."""
-    n = rows.lower.shape[-1]
-    if n <= BLOCK or n % BLOCK:
-        return sum_over(rows)
-    blocks = jax.tree.map(lambda column: column.reshape(-1, BLOCK), rows)
-    # The accumulators' shapes come for free; the body is compiled once.
-    first = jax.eval_shape(sum_over, jax.tree.map(lambda column: column[0], blocks))
-    zero = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), first)
-
-    def add(total: Any, block: Observations) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, total, sum_over(block)), None
-
-    return lax.scan(add, zero, blocks)[0]
-
-
 def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Log-likelihood with its gradient (p,) and Hessian (p, p) over the raveled parameters.
 
@@ -134,7 +110,7 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
         hessian, (value_, gradient) = jax.jacfwd(gradient_with_value, has_aux=True)(vector)
         return value_, gradient, hessian
 
-    return in_blocks(of_block, rows)
+    return executor().in_blocks(of_block, rows)
 
 
 def _as_mixture(lifetime: Lifetime) -> Mixture | None:
@@ -172,7 +148,7 @@ def mixture_sums(log_weights: jax.Array, stacks: tuple[Lifetime, ...], rows: Obs
         parts = [component_derivatives(stack, block) for stack in stacks]
         return _moments(log_weights, parts, block.weight)
 
-    return in_blocks(of_block, rows)
+    return executor().in_blocks(of_block, rows)
 
 
 def _moments(log_weights: jax.Array, parts: list[RowDerivatives], weight: jax.Array) -> Any:

@@ -33,8 +33,8 @@ from survjax.fitting.local_maxima import (
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
 from survjax.lifetimes import Lifetime
+from survjax.likelihood.executors import executor
 from survjax.likelihood.row_derivatives import log_contributions
-from survjax.likelihood.rows import BLOCK
 from survjax.likelihood.template import Template
 from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.replicates import BATCH, FEW_ROWS, batch_item, resampled, simulated
@@ -152,8 +152,7 @@ def _padded(batch: Observations) -> Observations:
     """Truncation rows and rows of no weight behind every replicate, up to a size others share."""
     batch = with_truncation_rows(batch)
     n = batch.weight.shape[-1]
-    size = bucket_size(n)
-    extra = (size if size <= BLOCK else -(-size // BLOCK) * BLOCK) - n
+    extra = executor().size(bucket_size(n)) - n
 
     def wider(column: np.ndarray) -> np.ndarray:
         return np.concatenate([column, np.repeat(column[..., :1], extra, axis=-1)], axis=-1)

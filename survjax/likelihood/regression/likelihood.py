@@ -15,23 +15,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from survjax._core.numerics import bucket_size
+from survjax._core.parallel import n_threads
 from survjax._core.precision import double_precision
 from survjax._core.programs import program
 from survjax._core.pytree import data, pytree
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import expansion_index, with_truncation_rows
+from survjax.likelihood.executors import executor
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout, Predictor
 from survjax.likelihood.regression.predictor_derivatives import predictor_derivatives
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.likelihood.rows import shares
-
-#: Rows in a block (its arrays stay in cache), and the most in a piece that one call works on.
-BLOCK, PIECE = 2048, 65536
-THREADS = 2
 
 
 @pytree
@@ -71,15 +68,7 @@ def derivatives_of(
         first, second = weight * first, weight * second
         return jnp.sum(weight * value), *contract(layout, z, first, second)
 
-    n = piece.x.shape[0]
-    if n <= BLOCK:
-        return of_block(piece)
-    blocks = jax.tree.map(lambda a: a.reshape(-1, BLOCK, *a.shape[1:]), piece)
-    shapes = jax.eval_shape(of_block, jax.tree.map(lambda a: a[0], blocks))
-    zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-    return lax.scan(
-        lambda total, block: (jax.tree.map(jnp.add, total, of_block(block)), None), zero, blocks
-    )[0]
+    return executor(with_columns=True).in_blocks(of_block, piece)
 
 
 @program(static_argnames=("layout",))
@@ -118,12 +107,12 @@ def pieces_of(
     rows: Observations, x: np.ndarray, component: np.ndarray | None = None
 ) -> Iterator[Piece]:
     """Rows in pieces of one size, the last one padded with rows of no weight."""
-    n = rows.n_rows
+    n, parts = rows.n_rows, executor(with_columns=True).parts
     size, step = padded_size(n), n
-    if n > PIECE:
-        # As many for each thread.
-        step = -(-n // (THREADS * -(-n // (THREADS * PIECE))))
-        step = size = step if step <= BLOCK else -(-step // BLOCK) * BLOCK
+    if parts is not None and n > parts[0]:
+        # An even number of them, of one size: two threads end at the same time.
+        n_pieces = 2 * -(-n // (2 * parts[0]))
+        step = size = executor(with_columns=True).size(-(-n // n_pieces))
     for start in range(0, n, step):
         part = slice(start, min(start + step, n))
         inside = rows.take(part) if n > step else rows
@@ -140,8 +129,7 @@ def _piece(rows: Observations, x: np.ndarray, component: np.ndarray | None, size
 
 def padded_size(n: int) -> int:
     """A number of rows that few shapes share: whole blocks beyond one."""
-    size = bucket_size(n)
-    return size if size <= BLOCK else -(-size // BLOCK) * BLOCK
+    return executor(with_columns=True).size(bucket_size(n))
 
 
 class Likelihood:
@@ -182,7 +170,7 @@ class Likelihood:
         if len(self.pieces) == 1:
             parts = [one(self.pieces[0])]
         else:
-            with ThreadPoolExecutor(THREADS) as pool:
+            with ThreadPoolExecutor(min(n_threads(), len(self.pieces))) as pool:
                 parts = list(pool.map(one, self.pieces))
         value, gradient, hessian = (sum(part[i] for part in parts) for i in range(3))
         return float(value), np.asarray(gradient), np.asarray(hessian)
