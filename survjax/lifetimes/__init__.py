@@ -1,6 +1,7 @@
 """What a lifetime is: hazards as frozen pytrees, JAX in and JAX out."""
 
 import dataclasses
+import functools
 import re
 from typing import Any
 
@@ -71,6 +72,7 @@ def families_for_failures() -> dict[str, Any]:
     return {name: cls for name, cls in named.items() if hasattr(cls, "for_failures")}
 
 
+@functools.cache
 def _family_name(name: str) -> str:
     """The name of a class in words, those that the field writes as one word excepted."""
     if name.startswith("Log"):

@@ -7,9 +7,9 @@ number of threads changes no digit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from survjax.likelihood.executors import executor
 from survjax.likelihood.rows import derivatives, padded
 from survjax.likelihood.template import Template
 
+T = TypeVar("T")
 #: Value, gradient and Hessian.
 Derivatives = tuple[float, np.ndarray, np.ndarray]
 
@@ -50,7 +51,7 @@ class Objective:
 
     def __init__(self, template: Template, rows: Observations) -> None:
         self.template, self.rows = template, with_truncation_rows(rows)
-        self.parts = [_on_device(part) for part in _parts(self.rows)]
+        self.parts = _in_threads(_on_device, list(_parts(self.rows)))
 
     def __call__(self, x: np.ndarray) -> Derivatives:
         """At x (p,)."""
@@ -60,15 +61,17 @@ class Objective:
         def one(part: Observations) -> np.ndarray:
             return np.asarray(_packed(lifetime, x, part))
 
-        threads = min(n_threads(), len(self.parts))
-        if threads > 1:
-            # What a call does holds no lock of Python's.
-            with ThreadPoolExecutor(threads) as pool:
-                found = list(pool.map(one, self.parts))
-        else:
-            found = [one(part) for part in self.parts]
-        total, p = np.sum(found, axis=0), x.size
+        total, p = np.sum(_in_threads(one, self.parts), axis=0), x.size
         return float(total[0]), total[1 : p + 1], total[p + 1 :].reshape(p, p)
+
+
+def _in_threads(work: Callable[[Observations], T], parts: list[Observations]) -> list[T]:
+    """What a function gives for each part; it holds no lock of Python's while it runs."""
+    threads = min(n_threads(), len(parts))
+    if threads <= 1:
+        return [work(part) for part in parts]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, parts))
 
 
 def _parts(rows: Observations) -> Iterator[Observations]:
@@ -92,7 +95,8 @@ def _parts(rows: Observations) -> Iterator[Observations]:
         start += size
 
 
+@double_precision
 def _on_device(rows: Observations) -> Observations:
     """Copies: on a CPU a device array may otherwise be the caller's own memory."""
-    placed: Observations = jax.tree.map(jnp.array, rows)
+    placed: Observations = jax.device_put(rows, may_alias=False)
     return placed

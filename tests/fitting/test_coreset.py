@@ -8,7 +8,8 @@ from survjax._core.precision import double_precision
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.fitting.coreset import condense, coresets
 from survjax.lifetimes import LogNormal, Weibull
-from survjax.likelihood.objective import SMALL_PART, Objective
+from survjax.likelihood.executors import CPU
+from survjax.likelihood.objective import Objective
 from survjax.likelihood.rows import contributions
 from survjax.likelihood.template import Template
 
@@ -74,7 +75,7 @@ def test_few_rows_do_not_depend_on_the_order_of_all():
 
 
 def test_rows_of_both_kinds_are_summed_apart_and_to_the_last():
-    rows = mixed(2 * SMALL_PART)
+    rows = mixed(2 * CPU.parts[1])
     for lifetime in (Weibull(3.2, 0.3), LogNormal(3.0, 0.2)):
         objective, parts = in_double(Template(lifetime), rows)
         kinds = {part.interval is None for part in parts}

@@ -19,8 +19,9 @@ from survjax.fitting.local_maxima import (
     maximize_from,
 )
 from survjax.lifetimes import Exponential, LogNormal
+from survjax.likelihood.executors import SIZES
 from survjax.likelihood.objective import Objective
-from survjax.likelihood.rows import SIZES, padded
+from survjax.likelihood.rows import padded
 from survjax.likelihood.template import Template
 from survjax.likelihood.weibulls import weibull_template
 from survjax.optimize import ResultCode

@@ -1,5 +1,7 @@
 """The log-likelihood of any number of rows: parts, threads and truncation change no digit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from survjax import Observations
 from survjax._core.precision import double_precision
 from survjax.lifetimes import LogNormal, Mixture, Weibull
 from survjax.likelihood import objective as module
+from survjax.likelihood.executors import CPU
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.template import Template
 from survjax.likelihood.weibulls import weibull_template
@@ -63,11 +66,14 @@ def test_cutting_into_parts_changes_nothing_beyond_rounding(monkeypatch):
     durations, events, _, weight = columns(9000)
     rows = Observations.from_durations(durations, events, sample_weight=weight)
     exact = plain_log_likelihood(X, durations, events, 0.0 * durations, weight)
-    monkeypatch.setattr(module, "SMALL_PART", 32_768)
-    whole = Objective(TWO, rows)
-    monkeypatch.setattr(module, "SMALL_PART", 2048)
-    monkeypatch.setattr(module, "LARGE_PART", 4096)
-    cut = Objective(TWO, rows)
+
+    def with_parts_of(large, small):
+        own = dataclasses.replace(CPU, parts=(large, small))
+        monkeypatch.setattr(module, "executor", lambda: own)
+        return Objective(TWO, rows)
+
+    whole, cut = with_parts_of(65_536, 32_768), with_parts_of(4096, 2048)
+    assert all(part.weight.dtype == np.float64 for part in cut.parts)
     assert [part.n_rows for part in whole.parts] == [12_288]
     assert [part.n_rows for part in cut.parts] == [4096, 4096, 2048]
     assert whole(X)[0] == pytest.approx(exact, rel=1e-13)
@@ -86,10 +92,11 @@ def test_cutting_into_parts_changes_nothing_beyond_rounding(monkeypatch):
 
 
 def test_large_data_are_cut_into_parts_of_two_sizes():
-    n = 2 * module.LARGE_PART + module.SMALL_PART + 5
+    large, small = CPU.parts
+    n = 2 * large + small + 5
     rows = Observations.from_durations(np.arange(1.0, n + 1.0))
     sizes = [part.n_rows for part in module._parts(rows)]
-    assert sizes == [module.LARGE_PART] * 2 + [module.SMALL_PART] * 2
+    assert sizes == [large] * 2 + [small] * 2
     held = sum(float(part.weight.sum()) for part in module._parts(rows))
     assert held == n
 

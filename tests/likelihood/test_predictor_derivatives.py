@@ -1,5 +1,7 @@
 """Derivatives in predictors and coefficients agree with autodiff of the likelihood."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from survjax import Mixture, Observations, Weibull
 from survjax._core.precision import double_precision
 from survjax.lifetimes import LogLogistic, LogNormal
+from survjax.likelihood.executors import CPU_WITH_COLUMNS
+from survjax.likelihood.regression import likelihood as module
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Predictor, accelerated, scaled, weibull_mixture
 from survjax.likelihood.regression.likelihood import Likelihood, predictors
@@ -104,6 +108,7 @@ def test_pieces_and_padding_change_nothing(monkeypatch):
     size = sum(len(item.columns) for item in layout)
     theta = np.random.default_rng(0).normal(0.3, 0.2, size)
     whole = Likelihood(form, layout, rows, x, columns)(theta)
-    monkeypatch.setattr("survjax.likelihood.regression.likelihood.PIECE", 16)
+    of_sixteen = dataclasses.replace(CPU_WITH_COLUMNS, block=16, unit=16, parts=(16, 16))
+    monkeypatch.setattr(module, "executor", lambda with_columns: of_sixteen)
     for a, b in zip(whole, Likelihood(form, layout, rows, x, columns)(theta), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)

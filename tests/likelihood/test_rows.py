@@ -13,8 +13,9 @@ from survjax._core.precision import double_precision
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.fitting.local_maxima import padded
 from survjax.lifetimes import Exponential, Mixture, Weibull
+from survjax.likelihood.executors import CPU
 from survjax.likelihood.row_derivatives import log_contributions
-from survjax.likelihood.rows import BLOCK, derivatives
+from survjax.likelihood.rows import derivatives
 from tests.oracle import Oracle, weibulls
 
 VECTORS = {
@@ -151,9 +152,11 @@ def test_a_family_without_written_out_derivatives_takes_the_general_way():
 
 @double_precision
 def test_sums_over_blocks_equal_the_sum_over_all_rows():
-    rows = to_rows(plain(every_kind(2 * BLOCK)))
+    rows = to_rows(plain(every_kind(2 * CPU.block)))
     value, gradient, hessian = pass_(VECTORS[2], rows)
-    halves = [pass_(VECTORS[2], rows.take(slice(i * BLOCK, (i + 1) * BLOCK))) for i in (0, 1)]
+    halves = [
+        pass_(VECTORS[2], rows.take(slice(i * CPU.block, (i + 1) * CPU.block))) for i in (0, 1)
+    ]
     assert float(value) == pytest.approx(float(halves[0][0] + halves[1][0]), rel=1e-13)
     np.testing.assert_allclose(gradient, halves[0][1] + halves[1][1], rtol=1e-11)
     np.testing.assert_allclose(hessian, halves[0][2] + halves[1][2], rtol=1e-11, atol=1e-7)
