@@ -20,7 +20,7 @@ from survjax._core.programs import clear_programs, executables
 if jaxlib.version.__version__.startswith("0.10."):
     HURRY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {HURRY}".strip()
-    executables.QUICK["xla_backend_optimization_level"] = "3"
+    executables.QUICK["xla_backend_optimization_level"] = "0"
 
 # Whether a draft is replaced depends on the clock, and its last digits differ: here none is.
 executables.WORTH = math.inf
