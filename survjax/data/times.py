@@ -89,12 +89,13 @@ def merge_sorted(times: np.ndarray, lengths: np.ndarray | None = None) -> np.nda
     if times.size < 2:
         return times
     # No other gaps are ever rounding, and they are few.
-    close = np.concatenate([_close(times, i) for i in range(0, times.size - 1, BLOCK)])
+    found = [_close(times, start) for start in range(0, times.size - 1, BLOCK)]
+    close = np.concatenate([places for places, _ in found])
     if close.size == 0:
         return times
-    finite = times[np.isfinite(times)]
-    ends = finite[[0, -1]]
-    # The ends say how large times are.
+    # The ends of what is finite say how large times are.
+    begin, beyond = np.searchsorted(times, -np.inf, "right"), np.searchsorted(times, np.inf)
+    ends = times[[begin, beyond - 1]]
     allowed = tolerance(np.append(times[1:][close], ends), ends[1] - ends[0], lengths)[:-2]
     narrow = times[1:][close] - times[close] <= allowed
     if not narrow.any():
@@ -102,8 +103,10 @@ def merge_sorted(times: np.ndarray, lengths: np.ndarray | None = None) -> np.nda
     relative = _relative_gaps(np.stack([times[close], times[1:][close]]))[0]
     noise = np.unique(relative[narrow])
     if narrow.all():
-        gaps = _relative_gaps(times)
-        wider = np.min(gaps, where=gaps > TIE_TOLERANCE, initial=np.inf)
+        wider = min(wider for _, wider in found)
+        if wider > 2.0 * TIE_TOLERANCE:
+            gaps = _relative_gaps(times)
+            wider = np.min(gaps, where=gaps > TIE_TOLERANCE, initial=np.inf)
     else:
         wider = relative[~narrow].min()
     # Some gaps may be narrower for their own size, but wider than what counts as rounding there.
@@ -125,7 +128,17 @@ def _relative_gaps(times: np.ndarray) -> np.ndarray:
         return np.diff(times, axis=0) / np.maximum(np.abs(times[1:]), np.finfo(float).tiny)
 
 
-def _close(times: np.ndarray, start: int) -> np.ndarray:
-    """Places of a block of sorted times whose next time may differ by rounding only."""
-    gaps = _relative_gaps(times[start : start + BLOCK + 1])
-    return np.flatnonzero((gaps > 0) & (gaps <= TIE_TOLERANCE)) + start
+def _close(times: np.ndarray, start: int) -> tuple[np.ndarray, float]:
+    """Places of a block of sorted times whose next time may differ by rounding only.
+
+    With the narrowest relative gap that is wider, if that is less than twice what rounding may be.
+    """
+    block = times[start : start + BLOCK + 1]
+    # The largest time of the block leaves few gaps to be looked at one by one.
+    largest = max(abs(float(block[0])), abs(float(block[-1])))
+    with np.errstate(invalid="ignore"):
+        gaps = np.diff(block)
+    near = np.flatnonzero((gaps > 0) & (gaps <= 2.0 * TIE_TOLERANCE * largest))
+    relative = _relative_gaps(np.stack([block[near], block[near + 1]]))[0]
+    wider = np.min(relative, where=relative > TIE_TOLERANCE, initial=np.inf)
+    return near[relative <= TIE_TOLERANCE] + start, float(wider)
