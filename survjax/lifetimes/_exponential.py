@@ -80,6 +80,9 @@ class Exponential(LocationScale):
         inside, safe = inside_life(target)
         return jnp.where(inside, safe * self.scale, outside_targets(target))
 
+    def with_hazard_ratio(self, log_ratio: ArrayLike) -> Exponential:
+        return Exponential(self.log_scale - jnp.asarray(log_ratio))
+
     @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         return self.scale + 0.0 * jnp.asarray(age)

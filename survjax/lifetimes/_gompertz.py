@@ -150,6 +150,9 @@ class Gompertz(Lifetime):
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         return self.given(start).inverse_cumulative_hazard(target)
 
+    def with_hazard_ratio(self, log_ratio: ArrayLike) -> Gompertz:
+        return Gompertz(self.log_rate + jnp.asarray(log_ratio), self.growth)
+
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """The integral of the survival; infinite where some units never fail."""
         lasting = dataclasses.replace(self, growth=jnp.where(self.growth < 0, 0.0, self.growth))

@@ -7,13 +7,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from survjax._core.pytree import data, pytree
-from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
 from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._derived.mean_life import mean_life
 from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
-from survjax.lifetimes._weibull import Weibull
-
-#: Every second node leaves 1e-9 of a mean remaining life, at half the time.
-NODES, WEIGHTS = HALF_LINE_NODES[::2], 2.0 * HALF_LINE_WEIGHTS[::2]
 
 
 @pytree
@@ -77,24 +73,11 @@ class ProportionalHazards(Lifetime):
 
     @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
-        if isinstance(self.base, Weibull):
-            # A Weibull with its hazard scaled is a Weibull, whose mean is cheap.
-            log_scale = self.base.log_scale - self.log_ratio / self.base.shape
-            return Weibull(log_scale, self.base.log_shape).residual_mean(age)
-        age = jnp.asarray(age)
-        rest = self.base.given(age)
-        ratio = self.ratio
-        target = jnp.broadcast_to(
-            jnp.log(2.0) / ratio, jnp.broadcast_shapes(age.shape, ratio.shape)
-        )
-        scale = jax.lax.stop_gradient(rest.inverse_cumulative_hazard(target))
-
-        def add(total: jax.Array, node: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-            hazard = ratio * rest.cumulative_hazard(scale * node[0])
-            return total + node[1] * jnp.exp(-hazard), None
-
-        nodes = jnp.asarray(NODES), jnp.asarray(WEIGHTS)
-        return scale * jax.lax.scan(add, 0.0 * scale, nodes)[0]
+        member = self.base.with_hazard_ratio(self.log_ratio)
+        if member is not None:
+            return member.residual_mean(age)
+        shape = jnp.broadcast_shapes(jnp.shape(age), jnp.shape(self.ratio))
+        return mean_life(self.given(age), shape, every=2)
 
 
 @pytree

@@ -165,6 +165,9 @@ class Weibull(LocationScale):
         new = self.inverse_cumulative_hazard(target)
         return jnp.where(old, aged, jnp.maximum(new - jnp.where(old, 0.0, start), 0.0))
 
+    def with_hazard_ratio(self, log_ratio: ArrayLike) -> Weibull:
+        return Weibull(self.log_scale - log_ratio / self.shape, self.log_shape)
+
     @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """Mean remaining life at an age: scale / shape exp(z) Gamma(1 / shape, z), z = H(age).

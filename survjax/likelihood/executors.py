@@ -17,7 +17,8 @@ from jax import lax
 
 from survjax._core.numerics import bucket_size
 
-Rows, Sums = TypeVar("Rows"), TypeVar("Sums")
+Rows = TypeVar("Rows")
+Sums = TypeVar("Sums")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,7 +63,7 @@ MODELS = {
         (CoxPH, {"robust": "yes"}, "robust must be True or False"),
         (ScaledHazard, {"joint": "no"}, "joint must be True or False"),
         (ScaledHazard, {"center": None}, "center must be True or False"),
-        (ScaledHazard, {"baseline": WeibullMixture}, "baseline must be an estimator"),
+        (ScaledHazard, {"baseline": WeibullMixture}, "baseline must be the name"),
         (AcceleratedLifetime, {"family": ["weibull"]}, "family must be the name of a family"),
         (AcceleratedLifetime, {"shape_on": 1.5}, "shape_on must list"),
         (MixtureRegression, {"on": None}, "on must be a list"),

@@ -134,8 +134,8 @@ def test_the_center_matters_not_with_one_weibull():
 
 
 def test_a_base_that_cannot_be_fitted_is_refused():
-    for base in ("weibull", AcceleratedLifetime()):
-        with pytest.raises(ValueError, match="baseline must be an estimator of lifetimes alone"):
+    for base in (3, AcceleratedLifetime()):
+        with pytest.raises(ValueError, match="baseline must be the name of a family, an estimator"):
             ScaledHazard(base).fit(*fleet(0))
 
 
@@ -181,3 +181,19 @@ def test_quantiles_far_from_the_data_reach_their_share():
     assert times["q10"][0] < times["q50"][0] < times["q90"][0]
     found = model.failure_probability(far, horizon=times["q50"])["failure_probability"]
     assert found[0] == pytest.approx(0.5, abs=1e-9)
+
+
+@pytest.mark.parametrize("family", ["normal", "piecewise_exponential"])
+def test_any_family_may_be_the_base_by_its_name(family):
+    x, y = fleet(3, 250)
+    model = ScaledHazard(family).fit(x, y)
+    assert model.converged_
+    lives = model.predict_rul(x[:4], np.array([1.0, 5.0, 10.0, 60.0])).to_numpy(float)
+    assert np.isfinite(lives).all() and (lives >= 0).all()
+    assert np.all((lives[:, 1] < lives[:, 0]) & (lives[:, 0] < lives[:, 2]))
+    table = model.summary()
+    assert np.isfinite(table.loc[["log_ratio:x0"], "ratio"]).all()
+    # The exponential of a location means nothing.
+    assert family != "normal" or np.isnan(table.loc["location", "ratio"])
+    with pytest.raises(ValueError, match=r"baseline must be one of .* got 'weibul'"):
+        ScaledHazard("weibul").fit(x, y)

@@ -8,7 +8,16 @@ from mpmath import mp, mpf
 
 from survjax._core.normal_tail import log_upper_tail
 from survjax._core.precision import double_precision
-from survjax.lifetimes import Accelerated, LogLogistic, LogNormal, ProportionalHazards, Weibull
+from survjax._core.pytree import ravel_parameters
+from survjax.lifetimes import (
+    Accelerated,
+    LogLogistic,
+    LogNormal,
+    Normal,
+    PiecewiseExponential,
+    ProportionalHazards,
+    Weibull,
+)
 
 SURVIVALS = {
     LogNormal: lambda t, a, k: mp.erfc((mp.log(t) - a) * mp.exp(k) / mp.sqrt(2)) / 2,
@@ -122,3 +131,27 @@ def test_the_normal_tail_has_no_hole_where_its_square_leaves_the_range_of_number
     np.testing.assert_allclose(value, expected, rtol=1e-13)
     # The hazard of a normal lies between z and z + 1 / z.
     assert np.all((-slope > z) & (-slope < z + 1.0 / z))
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        pytest.param(Normal(35.0, 2.9), marks=pytest.mark.slow),
+        LogLogistic(3.5, 1.2),
+        PiecewiseExponential(np.array([-4.5, -3.9, -3.2]), np.array([10.0, 30.0])),
+    ],
+)
+@double_precision
+def test_the_mean_and_the_quantile_of_a_scaled_hazard_have_slopes_for_each_parameter(base):
+    vector, unravel = ravel_parameters(ProportionalHazards(base, 0.0))
+
+    def mean_and_median(x):
+        rest = ProportionalHazards(unravel(x[1:]).base, x[:1]).given(jnp.array([5.0]))
+        return jnp.concatenate([rest.mean() * jnp.ones(1), rest.quantile(0.5)])
+
+    at = jnp.concatenate([jnp.array([0.3]), vector])
+    slopes = np.asarray(jax.jit(jax.jacfwd(mean_and_median))(at))
+    value = jax.jit(mean_and_median)
+    for i, e in enumerate(1e-5 * np.eye(at.size)):
+        central = (value(at + e) - value(at - e)) / 2e-5
+        np.testing.assert_allclose(slopes[:, i], central, rtol=1e-6, atol=1e-6)

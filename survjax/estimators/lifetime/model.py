@@ -147,8 +147,7 @@ class LifetimeModel(LifetimeEstimator):
 
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
-        if not (isinstance(self.lifetime, str) and self.lifetime in families_for_failures()):
-            template_of(self.lifetime, more=tuple(families_for_failures()))
+        check_family(self.lifetime, "lifetime")
         for name in ("n_starts", "max_iter"):
             check_count(getattr(self, name), name)
         check_positive(self.tol, "tol")
@@ -158,6 +157,12 @@ class LifetimeModel(LifetimeEstimator):
         if self.resolution is not None:
             check_resolution(self.resolution)
         random_generator(self.random_state)
+
+
+def check_family(lifetime: Any, name: str) -> None:
+    """Refuse what is neither a Lifetime nor the name of a family."""
+    if not (isinstance(lifetime, str) and lifetime in families_for_failures()):
+        template_of(lifetime, name, more=tuple(families_for_failures()))
 
 
 def template_of(lifetime: Any, name: str = "lifetime", more: tuple[str, ...] = ()) -> Template:

@@ -34,8 +34,8 @@ class ParameterTable:
         -------
         DataFrame
             Rows are named as `parameter_names_`; columns `estimate, standard_error, lower, upper,
-            bounds, z, p_value, ratio`: the method of the bounds, and the exponential of the
-            estimate in the last.
+            bounds, z, p_value, ratio`: the method of the bounds, and in the last the exponential of
+            an effect or of the log of a parameter.
         """
         check_is_fitted(self)
         z = NormalDist().inv_cdf(0.5 + check_level(level) / 2)
@@ -45,10 +45,15 @@ class ParameterTable:
             tests = {
                 "z": score,
                 "p_value": [_two_sided(s) for s in score],
-                "ratio": np.exp(estimate),
+                "ratio": np.where(_has_ratio(self.parameter_names_), np.exp(estimate), np.nan),
             }
             bounds = estimate - z * error, estimate + z * error
         return parameter_frame(self.parameter_names_, estimate, error, *bounds, "delta", tests)
+
+
+def _has_ratio(names: tuple[str, ...]) -> list[bool]:
+    """Which parameters are effects or logs: a location has no exponential that means anything."""
+    return [":" in name or name.startswith("log") for name in names]
 
 
 def _two_sided(score: float) -> float:

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from survjax._core.pytree import in_double, parameter_names, ravel_parameters
 from survjax._core.validation import check_flag
 from survjax.data.observations import Observations
+from survjax.estimators.lifetime.model import LifetimeModel, check_family
 from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.unnamed_units import COUNTS
@@ -32,9 +33,10 @@ class ScaledHazard(RegressionEstimator):
 
     Parameters
     ----------
-    baseline : estimator or Lifetime, optional
-        The base hazard's family: `WeibullMixture(...)`, any estimator that fits `Observations`
-        and holds a `lifetime_`, or a `Lifetime`. None is one Weibull. An estimator that is
+    baseline : str, estimator or Lifetime, optional
+        The base hazard's family: its name, as in `LifetimeModel`; `WeibullMixture(...)` or any
+        estimator that fits `Observations` and holds a `lifetime_`; or a `Lifetime`. None is one
+        Weibull. An estimator that is
         already fitted, or a `Lifetime`, is the starting point if `joint`, and held as it is if
         not.
     joint : bool, default True
@@ -110,6 +112,9 @@ class ScaledHazard(RegressionEstimator):
         check_flag(self.center, "center")
         if not self.joint and self.l1_ratio > 0 and self.penalty != 0:
             raise ValueError("l1_ratio > 0 needs joint=True: two steps have no bounds for a lasso")
+        if isinstance(self.baseline, str):
+            check_family(self.baseline, "baseline")
+            return
         known = self.baseline is None or isinstance(self.baseline, Lifetime)
         # What fits X and y has covariates of its own.
         fits = hasattr(self.baseline, "fit") and not isinstance(self.baseline, BaseEstimator)
@@ -117,8 +122,8 @@ class ScaledHazard(RegressionEstimator):
             known or fits or hasattr(self.baseline, "lifetime_")
         ):
             raise ValueError(
-                "baseline must be an estimator of lifetimes alone such as WeibullMixture(2), a "
-                f"Lifetime, or None, got {self.baseline!r}"
+                "baseline must be the name of a family, an estimator of lifetimes alone such as "
+                f"WeibullMixture(2), a Lifetime, or None, got {self.baseline!r}"
             )
 
     def _rounding(self) -> dict[str, Any]:
@@ -134,7 +139,12 @@ class ScaledHazard(RegressionEstimator):
         if hasattr(self.baseline, "lifetime_"):
             own = getattr(self.baseline, "covariance_", None)
             return in_double(self.baseline.lifetime_), "given", own
-        estimator = WeibullMixture(1) if self.baseline is None else clone(self.baseline)
+        if self.baseline is None:
+            estimator: Any = WeibullMixture(1)
+        elif isinstance(self.baseline, str):
+            estimator = LifetimeModel(self.baseline)
+        else:
+            estimator = clone(self.baseline)
         return estimator.fit(rows).lifetime_, "fitted", None
 
     def _center(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:

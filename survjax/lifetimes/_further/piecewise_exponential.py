@@ -91,8 +91,9 @@ class PiecewiseExponential(Lifetime):
 
     def _pieces(self, t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Log rates, beginnings and ends of the pieces, which lead, beside times of any shape."""
-        log_rate = _leading(jnp.asarray(self.log_rate), t)
-        cuts = _leading(lax.stop_gradient(jnp.asarray(self.cuts)), t)
+        rates, at = jnp.asarray(self.log_rate), lax.stop_gradient(jnp.asarray(self.cuts))
+        n_axes = max(t.ndim, rates.ndim - 1, at.ndim - 1)
+        log_rate, cuts = _leading(rates, n_axes), _leading(at, n_axes)
         last = jnp.full((1, *cuts.shape[1:]), jnp.inf, cuts.dtype)
         begin = jnp.concatenate([jnp.zeros_like(last), cuts])
         return log_rate, begin, jnp.concatenate([cuts, last])
@@ -138,8 +139,14 @@ class PiecewiseExponential(Lifetime):
         rate = jnp.exp(log_rate)
         passed = rate * jnp.where(jnp.isinf(whole), 0.0, whole)
         before = jnp.cumsum(passed, axis=0) - passed
-        spent = jnp.clip(safe - before, 0.0, rate * whole)
+        # The last piece has no end: what it holds has no slope either.
+        spent = jnp.clip(safe - before, 0.0, jnp.where(jnp.isinf(whole), jnp.inf, passed))
         return jnp.where(inside, jnp.sum(spent / rate, axis=0), outside_targets(target))
+
+    def with_hazard_ratio(self, log_ratio: ArrayLike) -> PiecewiseExponential:
+        ratios, rates = jnp.asarray(log_ratio), jnp.asarray(self.log_rate)
+        n_axes = max(ratios.ndim, rates.ndim - 1)
+        return PiecewiseExponential(_leading(rates, n_axes) + ratios, self.cuts)
 
     @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
@@ -164,10 +171,10 @@ class PiecewiseExponential(Lifetime):
         return PiecewiseExponential(rates, self.cuts)
 
 
-def _leading(column: jax.Array, t: jax.Array) -> jax.Array:
-    """Numbers of pieces (m,), or of pieces and rows (m, n), that broadcast with times."""
+def _leading(column: jax.Array, n_axes: int) -> jax.Array:
+    """Numbers of pieces (m,), or of pieces and rows (m, n), with so many axes after the pieces."""
     rows = column.shape[1:]
-    return column.reshape(len(column), *(1,) * max(t.ndim - len(rows), 0), *rows)
+    return column.reshape(len(column), *(1,) * (n_axes - len(rows)), *rows)
 
 
 def _check_cuts(cuts: np.ndarray) -> None:
