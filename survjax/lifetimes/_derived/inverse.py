@@ -102,7 +102,9 @@ def search(
 
     low, high = jnp.log(low), jnp.log(high)
     start = 0.5 * (low + high) if start is None else jnp.log(start)
-    low, high, start, _ = jnp.broadcast_arrays(low, high, start, residual(start))
+    shape = jnp.broadcast_shapes(*map(jnp.shape, (low, high, start)))
+    shape = jnp.broadcast_shapes(shape, jax.eval_shape(residual, start).shape)
+    low, high, start = (jnp.broadcast_to(end, shape) for end in (low, high, start))
     # A bracket end may be exact: step a little outside, so that Newton's step stays inside.
     width = jnp.where(jnp.isfinite(high - low), 1e-6 * (1.0 + high - low), 0.0)
     far = jnp.ones_like(start, bool)
@@ -111,18 +113,30 @@ def search(
 
 
 def bracket(lifetime: Lifetime, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Times around the solution: steps of a factor 8 from time one, as many as it takes."""
-    shape = jnp.broadcast_shapes(target.shape, jnp.shape(lifetime.cumulative_hazard(1.0)))
+    """Times around the solution: steps of a factor 8 from time one, as many as it takes.
+
+    Both ends are looked at together: a hazard stands once in the compiled program.
+    """
+    shape = jnp.broadcast_shapes(target.shape, hazard_shape(lifetime))
     one = jnp.ones(shape)
     least, most = 64.0 * jnp.finfo(one.dtype).tiny, jnp.finfo(one.dtype).max / 64.0
-    low = lax.while_loop(
-        lambda t: jnp.any((lifetime.cumulative_hazard(t) > target) & (t > least)),
-        lambda t: jnp.where(lifetime.cumulative_hazard(t) > target, t / 8.0, t),
-        one,
-    )
-    high = lax.while_loop(
-        lambda t: jnp.any((lifetime.cumulative_hazard(t) < target) & (t < most)),
-        lambda t: jnp.where(lifetime.cumulative_hazard(t) < target, t * 8.0, t),
-        one,
-    )
+
+    def body(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        ends, _ = carry
+        hazard = lifetime.cumulative_hazard(ends)
+        lower = (hazard[0] > target) & (ends[0] > least)
+        higher = (hazard[1] < target) & (ends[1] < most)
+        ends = jnp.stack(
+            [jnp.where(lower, ends[0] / 8.0, ends[0]), jnp.where(higher, ends[1] * 8.0, ends[1])]
+        )
+        return ends, jnp.any(lower | higher)
+
+    begin = (jnp.stack([one, one]), jnp.array(True))
+    low, high = lax.while_loop(lambda carry: carry[1], body, begin)[0]
     return low, high
+
+
+def hazard_shape(lifetime: Lifetime) -> tuple[int, ...]:
+    """The shape that the parameters of a lifetime broadcast to."""
+    shape: tuple[int, ...] = jax.eval_shape(lambda: lifetime.cumulative_hazard(1.0)).shape
+    return shape

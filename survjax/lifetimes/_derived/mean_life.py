@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import jax
@@ -22,14 +23,14 @@ def mean_life(rest: Lifetime, shape: tuple[int, ...], every: int = 1) -> jax.Arr
 
     `every` second node leaves 1e-9 of a mean, at half the time.
     """
-    # The median sets the scale; its derivative would cancel, so it is held.
-    scale = lax.stop_gradient(rest.inverse_cumulative_hazard(jnp.full(shape, jnp.log(2.0))))
-
-    # No later time is looked at than one that nothing reaches: a hazard may overflow there, and
-    # its derivatives with it.
-    last = rest.inverse_cumulative_hazard(jnp.full(shape, LAST_HAZARD))
+    # The median sets the scale; its derivative would cancel, so it is held. No later time is
+    # looked at than one that nothing reaches: a hazard may overflow there, and its derivatives
+    # with it. Both are found by one search.
+    targets = jnp.array([math.log(2.0), LAST_HAZARD]).reshape(2, *(1,) * len(shape))
+    times = rest.inverse_cumulative_hazard(jnp.broadcast_to(targets, (2, *shape)))
+    scale, last = lax.stop_gradient(times)
     most = jnp.finfo(last.dtype).max / 4.0
-    last = lax.stop_gradient(jnp.where(last < most, last, most))
+    last = jnp.where(last < most, last, most)
 
     def term(node: jax.Array, weight: jax.Array) -> jax.Array:
         time = scale * node
