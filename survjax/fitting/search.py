@@ -17,6 +17,7 @@ from survjax.data.truncation_rows import observed_rows, with_truncation_rows
 from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
 from survjax.fitting.interior import faults
 from survjax.fitting.local_maxima import ARRIVED, Correction, Limits, LocalMaximum, Maximizer
+from survjax.fitting.modified.mixtures import starts_of_modified
 from survjax.fitting.ranking import Ranking
 from survjax.fitting.scan_statistic import ScanStatistic, without_each
 from survjax.fitting.settings import ROUGH, Settings
@@ -62,7 +63,7 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
         small = middle
     run = _Search(template, small, middle, settings, rows.n_units)
     run.from_whole_sample()
-    if template.n_components > 1:
+    if template.n_components > 1 and not template.is_modified:
         run.from_scan()
     found = run.found
     if rows is not middle:
@@ -111,13 +112,15 @@ class _Search:
         """From guesses at the whole sample, on few rows and then on these."""
         k, settings = self.template.n_components, self.settings
         observed = observed_rows(self.small)
-        if k == 1:
-            starts = weibull_start(observed)[None]
+        if self.template.is_modified:
+            points = starts_of_modified(self.template, self.rows, settings, search)
+        elif k == 1:
+            points = self._as_points(weibull_start(observed)[None])
         else:
             tables = guesses(observed, k, settings.n_starts, settings.random_state)
             with np.errstate(under="ignore", over="ignore"):
                 starts = different(expectation_maximization(tables, observed))
-        points = self._as_points(starts)
+            points = self._as_points(starts)
         self.starts.extend(points)
         if self.on_small is self.on_middle:
             self.found = self.on_middle(points, self.limits)

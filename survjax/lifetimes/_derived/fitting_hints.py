@@ -18,6 +18,10 @@ class FittingHints:
 
     #: How many members `starts` gives.
     n_starts: ClassVar[int] = 1
+    #: Whether there may be times between which, or after which, hardly anything fails.
+    levels_off: ClassVar[bool] = False
+    #: Whether units may fail at time zero, so that zeros among the failures are data.
+    fails_at_zero: ClassVar[bool] = False
 
     def with_quantiles(self, shares: Any, times: Any) -> Any:
         """The member of the family whose quantiles are nearest: where a fit begins.
@@ -40,6 +44,14 @@ class FittingHints:
     def starts(self, shares: Any, times: Any) -> tuple[Any, ...]:
         """Members with about these quantiles, from which the highest maximum is reached."""
         return (self.with_quantiles(shares, times),)
+
+    def inner(self) -> tuple[str, Any]:
+        """The lifetime inside of all that modifies it, and the dotted way to it: here itself."""
+        return "", self
+
+    def share_inside(self) -> float:
+        """Share of the units whose life is that of the innermost lifetime."""
+        return 1.0
 
     def limits(self) -> tuple[LimitLaw, ...]:
         """Laws that the family approaches as parameters run off: what a fit may climb to."""
