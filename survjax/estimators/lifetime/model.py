@@ -21,8 +21,9 @@ from survjax.estimators.saving.kinds import Distribution
 from survjax.fitting.limits import limit_of
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.search import search
+from survjax.fitting.settings import Settings
 from survjax.fitting.starts import failure_times
-from survjax.lifetimes import Lifetime, Mixture, families, families_for_failures
+from survjax.lifetimes import Lifetime, families, families_for_failures
 from survjax.likelihood.template import Template
 
 
@@ -122,7 +123,12 @@ class LifetimeModel(LifetimeEstimator):
 
     @property
     def _has_components(self) -> bool:
-        return isinstance(self.lifetime, Mixture)
+        inner = self.lifetime.inner()[1] if isinstance(self.lifetime, Lifetime) else None
+        return hasattr(inner, "components")
+
+    @property
+    def _fails_at_zero(self) -> bool:
+        return isinstance(self.lifetime, Lifetime) and bool(self.lifetime.fails_at_zero)
 
     def _maximize(self, rows: Observations) -> None:
         template = self._template_for(rows)
@@ -131,7 +137,8 @@ class LifetimeModel(LifetimeEstimator):
             raise NoFiniteMaximum(
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
                 f"no finite maximum: {found.faults[0]}, and the parameters ran to "
-                f"{_named(template, found.best.x)}. {_why(template, rows, found.best)}"
+                f"{_named(template, found.best.x)}. "
+                f"{_why(template, rows, found.best, self._settings())}"
             )
         self._keep(template, rows, found)
 
@@ -187,17 +194,33 @@ def template_of(lifetime: Any, name: str = "lifetime", more: tuple[str, ...] = (
     return Template(rebuilt(lifetime, values))
 
 
-def _why(template: Template, rows: Observations, best: LocalMaximum) -> str:
+def _why(template: Template, rows: Observations, best: LocalMaximum, settings: Settings) -> str:
     """The law that the family climbs to, or else what usually leaves no maximum."""
-    limit = limit_of(template.lifetime, rows, best.value)
-    near = template.at(best.x).nearby_limit()
+    limit, there = limit_of(template.lifetime, rows, best.value), template.at(best.x)
+    near, words, base = there.nearby_limit(), _words(template.lifetime), there.nearby_base()
+    if base is not None:
+        # At the edge stands a lifetime that has a maximum of its own, or says why not.
+        plain = Template(base)
+        found = search(plain, rows, settings)
+        inside = f"the {_words(base)}'s own log-likelihood {found.best.value:.8f}"
+        if found.faults:
+            return f"The {words} climbs to the {_words(base)}. {_why(plain, rows, found.best, settings)}"
+        return (
+            f"The {words} climbs to its base without that share of units: {inside} is the "
+            f"supremum, at the border. Fit the {_words(base)}"
+        )
     if limit is None and not near:
         return likely_cause(rows, float(np.sum(best.x[template.log_shapes])))
     if limit is None:
         near += f", whose log-likelihood is the supremum: {best.value:.6g} was reached on the way"
-    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(template.lifetime).__name__).lower()
     aim = near if limit is None else limit
     return f"The {words} climbs to {aim}: no member reaches it. Fit a family of fewer parameters"
+
+
+def _words(lifetime: Any) -> str:
+    """What a lifetime is called, from the outermost modifier to the family."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(lifetime).__name__).lower()
+    return f"{name} {_words(lifetime.base)}" if lifetime.inner()[0] else name
 
 
 def _named(template: Template, x: np.ndarray) -> str:

@@ -6,18 +6,12 @@ import numpy as np
 
 from survjax._core.pytree import parameter_items
 from survjax.data.observations import Observations
+from survjax.data.recording import failed_at_zero
 from survjax.fitting.starts import failed_share, representative
 from survjax.likelihood.template import Template
 
 #: Between the first failure and the last one, shares of all failures at which the curve is read.
 INSIDE = (0.1, 0.3, 0.5, 0.7, 0.9)
-
-
-def failed_at_zero(rows: Observations) -> np.ndarray:
-    """Which rows are units that failed at time zero: intervals that end there."""
-    if rows.interval is None or rows.upper is None:
-        return np.zeros(rows.n_rows, bool)
-    return np.asarray((rows.interval > 0) & (rows.upper <= 0))
 
 
 def without_zeros(rows: Observations) -> Observations:

@@ -61,6 +61,10 @@ class FittingHints:
         """What these parameters, which ran off, are on the way to; empty where nobody can say."""
         return ""
 
+    def nearby_base(self) -> Any:
+        """The lifetime at whose own maximum these parameters, which ran off, arrive; or None."""
+        return None
+
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
         """Logs of quantiles by NumPy, as exact as comparing components needs."""
         # What has failed at birth has no logarithm: it is far below all else.

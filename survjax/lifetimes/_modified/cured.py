@@ -106,7 +106,7 @@ class Cured(Modified):
         """Log H from the log of H0."""
         logit = jnp.asarray(self.logit_cured_share)
         log_most, log_cured = -softplus(logit), -softplus(-logit)
-        none, most = log_hazard == -jnp.inf, 0.5 * float(jnp.log(jnp.finfo(log_hazard.dtype).max))
+        none, most = log_hazard == -jnp.inf, 0.5 * np.log(float(jnp.finfo(log_hazard.dtype).max))
         log_hazard = jnp.minimum(jnp.where(none, 0.0, log_hazard), most)
         log_failed = log_most + log1mexp_of_exp(log_hazard)
         early = log_failed < -0.7
@@ -186,6 +186,5 @@ class Cured(Modified):
     def share_inside(self) -> float:
         return float(self.base.share_inside() * (1.0 - self.share))
 
-    def nearby_limit(self) -> str:
-        own = "" if float(self.logit_cured_share) > NONE_CURED else "its base without cured units"
-        return own or str(self.base.nearby_limit())
+    def is_nearly_base(self) -> bool:
+        return float(self.logit_cured_share) < NONE_CURED

@@ -47,6 +47,17 @@ class Modified(Lifetime):
     def share_inside(self) -> float:
         return float(self.base.share_inside())
 
+    def nearby_base(self) -> Any:
+        """The base, if the modifier has left it behind; or itself around what its base is near."""
+        if self.is_nearly_base():
+            return self.base
+        inside, family = self.base.nearby_base(), self
+        return None if inside is None else dataclasses.replace(family, base=inside)
+
+    def is_nearly_base(self) -> bool:
+        """Whether the own parameter has run so far that nothing is changed any more."""
+        return False
+
     def starts(self, shares: Any, times: Any) -> tuple[Any, ...]:
         """Members near a curve of failed shares, for each guess at what is changed.
 

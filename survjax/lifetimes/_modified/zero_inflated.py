@@ -104,6 +104,14 @@ class ZeroInflated(Modified):
         none = jnp.where(lower <= 0, at_zero, -jnp.inf)
         return jnp.where(empty, none, jnp.where(lower <= 0, both, later))
 
+    def log_interval_probability(self, lower: ArrayLike, upper: ArrayLike) -> jax.Array:
+        lower, upper = jnp.asarray(lower), jnp.asarray(upper)
+        logit = jnp.asarray(self.logit_zero_share)
+        some = upper > 0
+        inside = self.base.log_interval_probability(lower, jnp.where(some, upper, 1.0))
+        later, at_zero = inside - self._at_zero, -softplus(-logit)
+        return jnp.where(lower > 0, later, jnp.where(some, jnp.logaddexp(at_zero, later), at_zero))
+
     def given(self, age: ArrayLike) -> Lifetime:
         age = jnp.asarray(age)
         logit = jnp.where(age > 0, NONE, jnp.asarray(self.logit_zero_share))
@@ -148,8 +156,5 @@ class ZeroInflated(Modified):
     def share_inside(self) -> float:
         return float(self.base.share_inside() * (1.0 - self.share))
 
-    def nearby_limit(self) -> str:
-        none = float(self.logit_zero_share) < NONE_FAILED
-        own = "its base without units that fail at time zero" if none else ""
-        return own or str(self.base.nearby_limit())
-
+    def is_nearly_base(self) -> bool:
+        return float(self.logit_zero_share) < NONE_FAILED
