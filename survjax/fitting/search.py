@@ -17,6 +17,7 @@ from survjax.data.truncation_rows import observed_rows, with_truncation_rows
 from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
 from survjax.fitting.interior import faults
 from survjax.fitting.local_maxima import ARRIVED, Correction, Limits, LocalMaximum, Maximizer
+from survjax.fitting.modified.curve import without_zeros
 from survjax.fitting.modified.mixtures import starts_of_modified
 from survjax.fitting.ranking import Ranking
 from survjax.fitting.scan_statistic import ScanStatistic, without_each
@@ -225,7 +226,7 @@ class _Search:
         Where there is no interior maximum, a collapse on single times is no answer either. The
         penalty counts shapes in units of the single Weibull's.
         """
-        log_shape = weibull_start(observed_rows(self.small))[1]
+        log_shape = weibull_start(observed_rows(without_zeros(self.small)))[1]
         where = self.template.log_shapes
         correction = Correction.none(self.template.size)
         correction.penalty[where] = 1.0 / self.n_units

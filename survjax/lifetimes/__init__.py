@@ -24,7 +24,7 @@ from survjax.lifetimes._modified.accelerated import Accelerated
 from survjax.lifetimes._modified.cured import Cured
 from survjax.lifetimes._modified.proportional_hazards import ProportionalHazards
 from survjax.lifetimes._modified.proportional_odds import ProportionalOdds
-from survjax.lifetimes._modified.shifted import Shifted
+from survjax.lifetimes._modified.shifted import Delayed, Shifted
 from survjax.lifetimes._modified.zero_inflated import ZeroInflated
 from survjax.lifetimes._on_time.gumbel import Gumbel
 from survjax.lifetimes._on_time.location_scale import LocationScaleOnTime
@@ -89,6 +89,7 @@ __all__ = [
     "Competing",
     "Conditional",
     "Cured",
+    "Delayed",
     "Exponential",
     "ExponentiatedWeibull",
     "Gamma",

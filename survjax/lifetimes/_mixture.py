@@ -224,6 +224,10 @@ class Mixture(Lifetime):
         stacks = self.components if isinstance(self.components, tuple) else (self.components,)
         return any(stack.fails_at_zero for stack in stacks)
 
+    def kinds(self) -> tuple[str, ...]:
+        count = jnp.shape(self.logits)[0] + 1
+        return tuple(f"component_{k + 1}" for k in range(count))
+
     def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
         stacks = self.components if isinstance(self.components, tuple) else (self.components,)
         return jnp.any(jnp.stack([stack.is_steeper(log_shape) for stack in stacks]))

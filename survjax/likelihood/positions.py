@@ -80,6 +80,12 @@ class Positions:
         inside = tuple(f"{self._way}{name}" for name in ("logits", "components"))
         return {n: at for n, at in self.positions.items() if not n.startswith(inside)}
 
+    @cached_property
+    def unmodified(self) -> np.ndarray:
+        """Positions of what is inside of all that wraps a mixture."""
+        outside = [int(at) for at in self.modifying.values()]
+        return np.delete(np.arange(self.size), outside)
+
     @property
     def n_components(self) -> int:
         """K; one for a lifetime that is no mixture."""
@@ -104,7 +110,8 @@ class Positions:
             if name.startswith(prefix):
                 own = np.reshape(at, (len(at), -1)).T
                 own_name = short(name)
-                names += [own_name] if at.ndim == 1 else [f"{own_name}_{i}" for i, _ in enumerate(own, 1)]
+                many = [f"{own_name}_{i}" for i, _ in enumerate(own, 1)]
+                names += [own_name] if at.ndim == 1 else many
                 where += list(own)
         return Stack(lifetime, tuple(names), np.array(where))
 

@@ -55,10 +55,19 @@ def contributions(lifetime: Lifetime, rows: Observations) -> np.ndarray:
     return np.asarray(_compiled_contributions(lifetime, wide))[: rows.n_rows]
 
 
-def shares(mixture: Mixture, rows: Observations) -> jax.Array:
-    """P(component | all that was observed of the row), whose weights may differ: (K, n)."""
+def shares(lifetime: Lifetime, rows: Observations) -> jax.Array:
+    """P(kind of unit | all that was observed of the row), in the order of `kinds`: (K, n).
+
+    Of a mixture, perhaps beside a share of cured units: those have not failed.
+    """
+    mixture = lifetime.inner()[1]
     joint = mixture.each(lambda part: row_terms(part, rows))
-    return jax.nn.softmax(joint + mixture.log_weights.reshape(joint.shape[0], -1), axis=0)
+    joint = joint + mixture.log_weights.reshape(joint.shape[0], -1)
+    cured = getattr(lifetime, "logit_cured_share", None)
+    if cured is not None:
+        seen = rows.event if rows.interval is None else rows.event + rows.interval
+        joint = jnp.concatenate([joint, jnp.where(seen > 0, -1e300, cured)[None]])
+    return jax.nn.softmax(joint, axis=0)
 
 
 _compiled_shares = program(shares)
@@ -70,8 +79,8 @@ def entropy(shares: np.ndarray, weight: np.ndarray) -> float:
     return float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)), axis=0) @ weight)
 
 
-def membership_entropy(mixture: Mixture, rows: Observations) -> float:
-    """The entropy of the memberships of all rows under a mixture."""
+def membership_entropy(mixture: Lifetime, rows: Observations) -> float:
+    """The entropy of the memberships of all rows under a mixture, perhaps with a cured share."""
     found = np.asarray(_compiled_shares(mixture, rows.padded(bucket_size(rows.n_rows))))
     return entropy(found[:, : rows.n_rows], rows.weight)
 

@@ -244,7 +244,7 @@ def membership_logits(
 
     Without a covariance the errors are zero.
     """
-    n, k = len(ages), np.size(mixture.logits) + 1
+    n, k = len(ages), len(mixture.kinds())
     if k == 1:
         return np.full((1, n), np.inf), np.zeros((1, n))
     p = ravel_parameters(mixture)[0].size

@@ -239,22 +239,23 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         Returns
         -------
         DataFrame
-            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row a unit;
-            the chances of a unit add up to one. Among survivors the frail are rarer than at birth.
+            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row a unit,
+            with `cured` at the end where a share of the units never fails; the chances of a unit add up to one. Among survivors the frail are rarer than at birth.
         """
         self._check_fitted()
-        if not self._template.is_mixture:
+        kinds = self.lifetime_.kinds()
+        if not kinds:
             name = type(self.lifetime_).__name__
             raise ValueError(f"membership is of the components of a mixture, and this is a {name}")
         given, ages = ages, check_times(ages, "ages", zero=True)
         failed = check_failed(event_observed, ages)
         if level is None:
             logits, _ = membership_logits(self.lifetime_, None, ages, failed)
-            return membership_table(logits, None, given)
+            return membership_table(logits, None, given, kinds)
         logits, *ends = bounded_memberships(
             self.lifetime_, self.covariance_, self._maxima, ages, failed, check_level(level)
         )
-        return membership_table(logits, (ends[0], ends[1]), given)
+        return membership_table(logits, (ends[0], ends[1]), given, kinds)
 
     @double_precision
     def score(

@@ -41,7 +41,8 @@ def starts_of_modified(
     found = []
     for x in _maxima(template.n_components, later, settings, search):
         found += [_point(template, x, guess) for guess in guesses]
-    if any(short(name) == CURED for name in template.modifying):
+    more = template.n_components + 1 <= later.n_rows
+    if more and any(short(name) == CURED for name in template.modifying):
         for x in _maxima(template.n_components + 1, later, settings, search):
             found += [_point(template, *_slowest_as_cured(x, guess)) for guess in guesses[:1]]
     return np.stack(found)

@@ -22,6 +22,8 @@ class FittingHints:
     levels_off: ClassVar[bool] = False
     #: Whether units may fail at time zero, so that zeros among the failures are data.
     fails_at_zero: ClassVar[bool] = False
+    #: Whether lives begin at a threshold that is fitted, beyond which no failure may lie.
+    has_threshold: ClassVar[bool] = False
 
     def with_quantiles(self, shares: Any, times: Any) -> Any:
         """The member of the family whose quantiles are nearest: where a fit begins.
@@ -52,6 +54,14 @@ class FittingHints:
     def share_inside(self) -> float:
         """Share of the units whose life is that of the innermost lifetime."""
         return 1.0
+
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kinds of units that there are, in the order of `log_membership`."""
+        return ()
+
+    def held_at(self, threshold: float) -> Any:
+        """The lifetime with its threshold, if it has one, given as a number."""
+        return self
 
     def limits(self) -> tuple[LimitLaw, ...]:
         """Laws that the family approaches as parameters run off: what a fit may climb to."""

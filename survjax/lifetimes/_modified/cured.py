@@ -18,6 +18,8 @@ from survjax.lifetimes._modified.modified import Modified
 
 #: A logit below which a share is as good as none; a fit on its way there has left it behind.
 NONE_CURED = -7.0
+#: The log of a share that is none, as a number.
+GONE = -1e300
 
 
 @pytree
@@ -171,6 +173,18 @@ class Cured(Modified):
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """Infinite: some units never fail."""
         return jnp.full_like(jnp.asarray(age) + self.logit_cured_share, jnp.inf)
+
+    def kinds(self) -> tuple[str, ...]:
+        return (*(self.base.kinds() or ("component_1",)), "cured")
+
+    def log_membership(self, t: ArrayLike, failed: ArrayLike = False) -> jax.Array:
+        """Log of P(kind of unit | it runs at t), or given that it failed at t; the cured last."""
+        failed = jnp.asarray(failed)
+        logit = self._aged(t).logit_cured_share
+        can_fail = jnp.where(failed, 0.0, -softplus(logit))[None]
+        cured = jnp.where(failed, GONE, -softplus(-logit))[None]
+        inside = self.base.log_membership(t, failed) if self.base.kinds() else 0.0
+        return jnp.concatenate([inside + can_fail, cured])
 
     def guesses(self, shares: np.ndarray, times: np.ndarray) -> Sequence[tuple[Any, Any, Any]]:
         last = min(float(shares[-1]), 0.999)

@@ -44,6 +44,22 @@ class Modified(Lifetime):
     def fails_at_zero(self) -> bool:  # type: ignore[override]  # as the base does
         return bool(self.base.fails_at_zero)
 
+    @property
+    def has_threshold(self) -> bool:  # type: ignore[override]  # as the base does
+        return bool(self.base.has_threshold)
+
+    def held_at(self, threshold: float) -> Any:
+        family: Any = self
+        return dataclasses.replace(family, base=self.base.held_at(threshold))
+
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(self.base.kinds())
+
+    def log_membership(self, t: Any, failed: Any = False) -> jax.Array:
+        """Log of P(kind of unit | it runs at t), or given that it failed at t: (kinds, ...)."""
+        found: jax.Array = self.base.log_membership(t, failed)
+        return found
+
     def share_inside(self) -> float:
         return float(self.base.share_inside())
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from survjax._core.pytree import parameter, pytree
+from survjax._core.pytree import data, parameter, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._limits import outside_targets, with_age_limits
 from survjax.lifetimes._modified.modified import Modified
@@ -50,6 +50,7 @@ class Shifted(Modified):
     base: Any
     threshold: jax.Array = parameter()
 
+    has_threshold: ClassVar[bool] = True
     #: How far below the first failure a fit begins, in units of the time from it to the median.
     distances: ClassVar[tuple[float, ...]] = (0.02, 0.3, 2.0)
 
@@ -121,6 +122,11 @@ class Shifted(Modified):
         rest = self.base.residual_mean(jnp.where(ahead < 0, -ahead, 0.0))
         return jnp.where(ahead > 0, ahead, 0.0) + rest
 
+    def log_membership(self, t: ArrayLike, failed: ArrayLike = False) -> jax.Array:
+        begun, u = self._beyond(t)
+        found: jax.Array = self.base.log_membership(jnp.where(begun, u, 0.0), failed)
+        return found
+
     def guesses(self, shares: np.ndarray, times: np.ndarray) -> Sequence[tuple[Any, Any, Any]]:
         later = slice(int(times[0] == 0.0), None)
         shares, times = shares[later], times[later]
@@ -128,6 +134,9 @@ class Shifted(Modified):
         spread = max(middle - first, 1e-6 * first)
         found = [first - distance * spread for distance in self.distances]
         return [(value, shares, times - value) for value in found]
+
+    def held_at(self, threshold: float) -> Any:
+        return Delayed(self.base, threshold)
 
     def step_units(self) -> Any:
         """A threshold counts in units of the time in which the base's hazard adds up to one."""
@@ -141,3 +150,57 @@ class Shifted(Modified):
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
         later = np.exp(self.base.rough_log_quantiles(shares))
         return np.log(np.maximum(later + float(self.threshold), np.finfo(float).tiny))
+
+
+@pytree
+class Delayed(Shifted):
+    """A base lifetime that begins at a known threshold: T = threshold + T0.
+
+    Parameters
+    ----------
+    base : Lifetime
+        The lifetime beyond the threshold.
+    threshold : array
+        Time before which no unit fails: given, and not fitted.
+
+    Notes
+    -----
+    All curves are those of `Shifted`.
+
+    Examples
+    --------
+    >>> from survjax import LifetimeModel
+    >>> from survjax.lifetimes import Delayed, Weibull
+    >>> model = LifetimeModel(Delayed(Weibull(0.0, 0.0), 5.0)).fit([6.0, 8.0, 9.0, 12.0])
+    >>> model.parameter_names_
+    ('log_scale', 'log_shape')
+    """
+
+    base: Any
+    threshold: ArrayLike = data()
+
+    has_threshold = False
+
+    @property
+    def n_starts(self) -> int:  # type: ignore[override]  # as many as the base's
+        count: int = self.base.n_starts
+        return count
+
+    def held_at(self, threshold: float) -> Any:
+        return self
+
+    def starts(self, shares: Any, times: Any) -> tuple[Any, ...]:
+        """The base's, on what is left of times beyond the threshold."""
+        times = np.asarray(times, float) - float(np.asarray(self.threshold))
+        later = times > 0
+        found = self.base.starts(np.asarray(shares)[later], times[later])
+        family: Any = self
+        return tuple(dataclasses.replace(family, base=base) for base in found)
+
+    def guesses(self, shares: np.ndarray, times: np.ndarray) -> Sequence[tuple[Any, Any, Any]]:
+        return []
+
+    def step_units(self) -> Lifetime:
+        family: Any = self
+        units: Lifetime = dataclasses.replace(family, base=self.base.step_units())
+        return units
