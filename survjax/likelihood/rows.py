@@ -25,6 +25,11 @@ from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.lifetimes import Lifetime, Mixture
+from survjax.likelihood.cured_rows import (
+    log_weights_beside,
+    never_fails,
+    over_all_that_can_fail,
+)
 from survjax.likelihood.row_derivatives import (
     RowDerivatives,
     component_derivatives,
@@ -123,6 +128,11 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
     Rows have no truncation but as rows of negative weight (`survjax.data.truncation_rows`).
     """
     _check_untruncated(rows)
+    cured = getattr(lifetime, "logit_cured_share", None)
+    if cured is not None and jnp.ndim(cured) == 0:
+        inside = _as_mixture(lifetime.base)  # type: ignore[attr-defined]  # what has that has one
+        if inside is not None:
+            return _beside_cured(inside, jnp.asarray(cured), rows)
     mixture = _as_mixture(lifetime)
     if mixture is not None:
         stacks = _stacks(mixture)
@@ -144,6 +154,23 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
         return value_, gradient, hessian
 
     return in_blocks(of_block, rows)
+
+
+def _beside_cured(
+    mixture: Mixture, logit: jax.Array, rows: Observations
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """`derivatives` where a share of units never fails, the others being those of a mixture."""
+    stacks, among = _stacks(mixture), mixture.log_weights
+    log_weights = log_weights_beside(among, logit)
+
+    def of_block(block: Observations) -> Any:
+        parts = [component_derivatives(stack, block) for stack in stacks]
+        return _moments(log_weights, [*parts, never_fails(block)], block.weight)
+
+    value, once, twice = in_blocks(of_block, rows)
+    sizes = (*(_size(stack) for stack in stacks), (1, 0))
+    found = assemble(jnp.exp(log_weights), rows.weight.sum(), once, twice, sizes)
+    return value, *over_all_that_can_fail(*found, among)
 
 
 def _as_mixture(lifetime: Lifetime) -> Mixture | None:
