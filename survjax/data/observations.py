@@ -102,7 +102,7 @@ class Observations:
         rounding : {"up", "nearest", "down"}, default "up"
             How they were rounded.
         zeros : bool, default False
-            Whether units may fail at time zero, as `ZeroInflated` ones do: intervals that end there.
+            Whether units may fail at time zero, as `ZeroInflated` ones do.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class Observations:
             called like an event holds 0 and 1.
         """
         column = Columns(frame)
-        limits = {
+        limits: dict[str, Any] = {
             "entry": column(entry),
             "exit": column(exit),
             "sample_weight": column(weight),

@@ -71,8 +71,8 @@ def refuse_zeros(times: np.ndarray, at_zero: np.ndarray) -> None:
         ~at_zero,
         "durations of failed units",
         "positive",
-        "drop them or, if they were rounded to zero, say so: resolution=, or the interval from zero "
-        "to the first time recorded; if they failed at time zero, fit a ZeroInflated lifetime",
+        "drop them or, if they were rounded to zero, say so: resolution=, or the interval from "
+        "zero to the first time recorded; if they failed at time zero, fit a ZeroInflated lifetime",
     )
 
 

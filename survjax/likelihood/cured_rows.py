@@ -50,4 +50,3 @@ def over_all_that_can_fail(
     bend = bend.at[:n_logits, :n_logits].set(jnp.diag(weights) - jnp.outer(weights, weights))
     found = jacobian.T @ hessian @ jacobian + gradient[n_logits] * bend
     return jacobian.T @ gradient, found
-

@@ -138,9 +138,9 @@ def recorded(
     time = np.minimum(life, censored)
     wide = None if entry is None else np.broadcast_to(entry, life.shape)
     ones = np.ones(life.shape)
-    if recording is None and zeros is None:
-        return Observations(time, np.log(time), event, ones, entry=wide)
     if recording is None:
+        if zeros is None:
+            return Observations(time, np.log(time), event, ones, entry=wide)
         event, lower = np.where(zeros, 0.0, event), np.where(zeros, 0.0, time)
         log_lower, upper = np.log(np.where(zeros, 1.0, time)), np.where(zeros, 0.0, 2.0 * time)
         return Observations(lower, log_lower, event, ones, upper, 1.0 * zeros, wide)

@@ -240,7 +240,8 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         -------
         DataFrame
             `component_1, component_1_lower, component_1_upper, component_2, ...`, one row a unit,
-            with `cured` at the end where a share of the units never fails; the chances of a unit add up to one. Among survivors the frail are rarer than at birth.
+            with `cured` at the end where a share of the units never fails; the chances of a unit
+            add up to one. Among survivors the frail are rarer than at birth.
         """
         self._check_fitted()
         kinds = self.lifetime_.kinds()

@@ -180,9 +180,9 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
 
         `mean_1`, ... are the components' mean lives, `mean` and `q01` to `q99` those of the fleet.
         One is listed where its 95 % bounds lie a factor of more than 100 to either side, by the
-        standard error of its logarithm (delta method), with a cured share of the units that can
-        fail: then it is an extrapolation that says
-        next to nothing. All are listed where a fit has no bounds.
+        standard error of its logarithm (delta method): then it is an extrapolation that says
+        next to nothing. All are listed where a fit has no bounds. Beside a cured share they are
+        those of the units that can fail.
         """
         self._check_fitted()
         return log_errors(*self._of_those_that_fail()).undetermined()

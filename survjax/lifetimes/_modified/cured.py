@@ -10,7 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import bounded_exp, log1mexp, log1mexp_of_exp, log_hazard_of_share, softplus
+from survjax._core.numerics import (
+    bounded_exp,
+    log1mexp,
+    log1mexp_of_exp,
+    log_hazard_of_share,
+    softplus,
+)
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._limits import inside_life, outside_targets, with_age_limits
@@ -149,7 +155,7 @@ class Cured(Modified):
         return self._total(self.base.rough_cumulative_hazard(t))
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
-        """The base's time at H0 = -log((exp(-H) - p) / (1 - p)); infinite where H is not reached."""
+        """The base's time at H0 = -log((exp(-H) - p) / (1 - p)); infinite beyond it."""
         target = jnp.asarray(target)
         positive, safe = inside_life(target)
         logit = jnp.asarray(self.logit_cured_share)

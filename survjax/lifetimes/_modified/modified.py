@@ -67,7 +67,8 @@ class Modified(Lifetime):
         """The base, if the modifier has left it behind; or itself around what its base is near."""
         if self.is_nearly_base():
             return self.base
-        inside, family = self.base.nearby_base(), self
+        family: Any = self
+        inside = self.base.nearby_base()
         return None if inside is None else dataclasses.replace(family, base=inside)
 
     def is_nearly_base(self) -> bool:
@@ -83,7 +84,7 @@ class Modified(Lifetime):
         family: Any = self
         found: list[Any] = []
         for value, rest, at in self.guesses(np.asarray(shares, float), np.asarray(times, float)):
-            inside = slice(None)
+            inside: Any = slice(None)
             if not isinstance(self.base, Modified):
                 # Single failures at both ends say little about a family.
                 inside = slice(1 + int(at[0] == 0.0), -1) if len(at) > 5 else np.asarray(at) > 0

@@ -52,7 +52,7 @@ class ProportionalOdds(Lifetime):
         """Whether any has failed, and log of F / (1 - F) from the cumulative hazard of the base."""
         some = hazard > 0
         safe = jnp.where(some, hazard, 1.0)
-        return some, self.log_odds_ratio + safe + log1mexp(safe)
+        return some, jnp.asarray(self.log_odds_ratio) + safe + log1mexp(safe)
 
     def _log_ratio(self, hazard: jax.Array) -> jax.Array:
         """Log h - log h0 = -log(1 - exp(-H0) + exp(-H0) / odds ratio)."""

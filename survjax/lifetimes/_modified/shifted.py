@@ -136,7 +136,7 @@ class Shifted(Modified):
         return [(value, shares, times - value) for value in found]
 
     def held_at(self, threshold: float) -> Any:
-        return Delayed(self.base, threshold)
+        return Delayed(self.base, np.asarray(threshold))
 
     def step_units(self) -> Any:
         """A threshold counts in units of the time in which the base's hazard adds up to one."""
@@ -177,9 +177,9 @@ class Delayed(Shifted):
     """
 
     base: Any
-    threshold: ArrayLike = data()
+    threshold: jax.Array = data()
 
-    has_threshold = False
+    has_threshold: ClassVar[bool] = False
 
     @property
     def n_starts(self) -> int:  # type: ignore[override]  # as many as the base's
