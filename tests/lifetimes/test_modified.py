@@ -1,4 +1,4 @@
-"""Lifetimes that wrap a lifetime, against 60-digit arithmetic and what they promise at the edges."""
+"""Lifetimes that wrap a lifetime, against exact curves and what they promise at the edges."""
 
 import functools
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from survjax._core.precision import double_precision
+from survjax._core.pytree import in_double
 from survjax.lifetimes import (
     Cured,
     Delayed,
@@ -71,7 +72,7 @@ ODDS = exact(ProportionalOdds, odds)
 
 
 @pytest.mark.parametrize("log_shape", [-0.7, 0.9])
-@pytest.mark.parametrize("own", [-40.0, -5.0, 0.3, 5.0, 40.0])
+@pytest.mark.parametrize("own", [-40.0, 0.3, 40.0])
 @pytest.mark.parametrize("law", [CURED, INFLATED, ODDS], ids=["cured", "inflated", "odds"])
 def test_curves_keep_their_digits_in_both_tails(law, own, log_shape):
     for name, error in worst_error(law, (np.log(25.0), log_shape, own), TIMES, PAIRS).items():
@@ -153,8 +154,8 @@ def test_the_odds_of_a_loglogistic_are_those_of_another_scale():
     )
 
 
-PLAIN = Weibull.of(20.0, 1.3)
-PAIR = Mixture.of([0.4, 0.6], Weibull.of(jnp.array([3.0, 20.0]), jnp.array([0.7, 2.0])))
+PLAIN = in_double(Weibull.of(20.0, 1.3))
+PAIR = in_double(Mixture.of([0.4, 0.6], Weibull.of(jnp.array([3.0, 20.0]), jnp.array([0.7, 2.0]))))
 NESTED = {
     "cured mixture": lambda own: Cured(PAIR, own),
     "cured, shifted": lambda own: Cured(Shifted(PLAIN, 2.0), own),
