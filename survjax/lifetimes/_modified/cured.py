@@ -84,9 +84,9 @@ class Cured(Modified):
     def _log_rate(self, log_hazard: jax.Array, hazard: jax.Array, t: jax.Array) -> jax.Array:
         """Log h: the base's, times the share of those alive that can fail."""
         # Sooner or later only the cured are left.
-        usual = (log_hazard < jnp.inf) | (t <= 0)
+        ended = jnp.isposinf(t) & (log_hazard == jnp.inf)
         can_fail = -softplus(self.logit_cured_share + self._spent(hazard))
-        return jnp.where(usual, log_hazard + can_fail, -jnp.inf)
+        return jnp.where(ended, -jnp.inf, log_hazard + can_fail)
 
     def _total(self, hazard: jax.Array) -> jax.Array:
         """H = -log(p + (1 - p) exp(-H0)), by the share that has failed as long as it is small."""
@@ -198,10 +198,8 @@ class Cured(Modified):
         return [(np.log1p(-q) - np.log(q), np.minimum(shares, last) / q, times) for q in most]
 
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
-        most = 1.0 / (1.0 + np.exp(float(self.logit_cured_share)))
-        fails = shares < most
-        rest: np.ndarray = self.base.rough_log_quantiles(np.where(fails, shares / most, 0.5))
-        return np.where(fails, rest, np.inf)
+        """Those of the units that can fail: components are compared by them."""
+        return np.asarray(self.base.rough_log_quantiles(shares))
 
     def share_inside(self) -> float:
         return float(self.base.share_inside() * (1.0 - self.share))

@@ -136,7 +136,8 @@ class Shifted(Modified):
         return [(value, shares, times - value) for value in found]
 
     def held_at(self, threshold: float) -> Any:
-        return Delayed(self.base, np.asarray(threshold))
+        family: Any = Delayed
+        return family(self.base, np.asarray(threshold))
 
     def step_units(self) -> Any:
         """A threshold counts in units of the time in which the base's hazard adds up to one."""

@@ -147,11 +147,8 @@ class ZeroInflated(Modified):
         return [(np.log(share) - np.log1p(-share), rest[later], times[later])]
 
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
-        alive = 1.0 / (1.0 + np.exp(float(self.logit_zero_share)))
-        rest = 1.0 - (1.0 - shares) / alive
-        inside = rest > 0
-        later: np.ndarray = self.base.rough_log_quantiles(np.where(inside, rest, 0.5))
-        return np.where(inside, later, np.log(np.finfo(float).tiny))
+        """Those of the units that live: components are compared by them."""
+        return np.asarray(self.base.rough_log_quantiles(shares))
 
     def share_inside(self) -> float:
         return float(self.base.share_inside() * (1.0 - self.share))
