@@ -12,6 +12,7 @@ PAGES = [
     "docs/getting-started.md",
     "docs/how-to-choose.md",
     "docs/competing.md",
+    "docs/modifiers.md",
     "docs/pictures.md",
     "docs/baselines.md",
     "docs/optimize.md",

@@ -126,6 +126,28 @@ def _hazard_slope_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tu
     return slope, slope * jnp.where(hazard < 0.1, near, other) * tangents[0]
 
 
+@jax.custom_jvp
+def softplus(z: ArrayLike) -> jax.Array:
+    """Compute log(1 + exp(z)); its slope and curvature keep their digits in both tails."""
+    return jax.nn.softplus(jnp.asarray(z))
+
+
+@softplus.defjvp
+def _softplus_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (z,), (dz,) = primals, tangents
+    z = jnp.asarray(z)
+    return softplus(z), jnp.exp(-softplus(-z)) * dz
+
+
+def log_softplus(z: ArrayLike) -> jax.Array:
+    """Compute log(log(1 + exp(z))): the log cumulative hazard at log odds of failure z."""
+    z = jnp.asarray(z)
+    low = z < -30.0
+    middle = jnp.log(softplus(jnp.where(low, 0.0, z)))
+    bottom = jnp.where(low, z, -31.0)
+    return jnp.where(low, bottom - 0.5 * jnp.exp(bottom), middle)
+
+
 def logsumexp(q: jax.Array, axis: int = 0) -> jax.Array:
     """Sum exponentials on the log scale; every q must be finite (or the gradient is NaN)."""
     top = lax.stop_gradient(jnp.max(q, axis=axis, keepdims=True))

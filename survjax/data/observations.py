@@ -16,7 +16,7 @@ from survjax._core.validation import (
     check_times,
     check_weights,
 )
-from survjax.data.recording import check_rounding, recording_intervals
+from survjax.data.recording import check_rounding, recording_intervals, refuse_zeros
 from survjax.data.safe_columns import safe_columns
 from survjax.data.tables import Columns, ask_for_event
 from survjax.data.truncation import check_truncation, trimmed
@@ -79,6 +79,7 @@ class Observations:
         sample_weight: Any = None,
         resolution: float | str | None = None,
         rounding: str = "up",
+        zeros: bool = False,
     ) -> Observations:
         """Build rows from durations and event flags.
 
@@ -100,6 +101,8 @@ class Observations:
             width. "auto" finds it as the smallest gap between distinct durations.
         rounding : {"up", "nearest", "down"}, default "up"
             How they were rounded.
+        zeros : bool, default False
+            Whether units may fail at time zero, as `ZeroInflated` ones do.
 
         Raises
         ------
@@ -109,16 +112,9 @@ class Observations:
         times = check_times(durations, "durations", zero=True)
         n = times.shape[0]
         events = check_events(event_observed, n)
-        if resolution is None and not times.all():
-            zero = (times == 0) & events
-            check_rows(
-                times,
-                ~zero,
-                "durations of failed units",
-                "positive",
-                "drop them or, if they were rounded to zero, say so: resolution=, or the interval "
-                "from zero to the first time recorded",
-            )
+        at_zero = (times == 0) & events
+        if resolution is None and not zeros:
+            refuse_zeros(times, at_zero)
         weights = check_weights(sample_weight, n)
         check_rounding(rounding)
         exact, lower, upper, last = events, times, None, times
@@ -126,6 +122,8 @@ class Observations:
             exact = np.zeros(n, bool)
             lower, upper = recording_intervals(times, events, resolution, rounding)
             last = np.where(events, upper, times)
+        elif at_zero.any():
+            exact, upper = events & ~at_zero, np.where(events, times, np.inf)
         entry, exit = check_truncation(entry, exit, lower, last, exact)
         if upper is None and exit is not None:
             upper = np.where(events, times, np.inf)
@@ -142,6 +140,7 @@ class Observations:
         entry: Any = None,
         exit: Any = None,
         sample_weight: Any = None,
+        zeros: bool = False,
     ) -> Observations:
         """Build rows from bounds: the unit failed in (lower, upper].
 
@@ -150,8 +149,8 @@ class Observations:
         lower, upper : array-like of shape (n,)
             lower == upper is an exact failure; upper = inf is right-censored; lower = 0 (or
             -inf) is left-censored. A missing (NaN) lower or upper bound is read as 0 or inf.
-        entry, exit, sample_weight
-            As in `from_durations`.
+        entry, exit, sample_weight, zeros
+            As in `from_durations`. An interval from zero holds what failed at time zero.
         """
         low, high = as_floats(lower, "lower"), as_floats(upper, "upper")
         check_length(high, low.shape[0], "upper")
@@ -160,9 +159,10 @@ class Observations:
         low = check_times(low, "lower", zero=True)
         high = check_times(high, "upper", zero=True, infinite=True)
         check_rows(high, high >= low, "upper", "at least lower", "swap or correct these bounds")
-        check_rows(high, high > 0, "upper", "positive", "a failure at time zero has no density")
+        if not zeros:
+            check_rows(high, high > 0, "upper", "positive", "a failure at time zero has no density")
         weights = check_weights(sample_weight, low.shape[0])
-        exact = low == high
+        exact = (low == high) & (high > 0)
         known = np.where(np.isinf(high), low, high)
         entry, exit = check_truncation(entry, exit, known, high, exact | np.isfinite(high))
         low, high = trimmed(low, high, exact, entry, exit)
@@ -205,7 +205,7 @@ class Observations:
             called like an event holds 0 and 1.
         """
         column = Columns(frame)
-        limits = {
+        limits: dict[str, Any] = {
             "entry": column(entry),
             "exit": column(exit),
             "sample_weight": column(weight),

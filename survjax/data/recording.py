@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.validation import check_rows
+
 #: Rows looked at before deciding whether ties are worth looking for.
 SAMPLE = 2048
 #: Ties are tabulated by counting where the range holds at most this many steps.
@@ -60,6 +62,25 @@ def recording_intervals(
     # Rounding errors of times such as 0.1 * 3 must not open gaps below zero.
     lower = np.where(lower < 1e-9 * width, 0.0, lower)
     return np.where(events, lower, times), np.where(events, upper, np.inf)
+
+
+def refuse_zeros(times: np.ndarray, at_zero: np.ndarray) -> None:
+    """Refuse failures at time zero: most lifetimes give them no chance."""
+    check_rows(
+        times,
+        ~at_zero,
+        "durations of failed units",
+        "positive",
+        "drop them or, if they were rounded to zero, say so: resolution=, or the interval from "
+        "zero to the first time recorded; if they failed at time zero, fit a ZeroInflated lifetime",
+    )
+
+
+def failed_at_zero(rows: Any) -> np.ndarray:
+    """Which rows of `Observations` are units that failed at time zero: intervals that end there."""
+    if rows.interval is None:
+        return np.zeros(rows.n_rows, bool)
+    return np.asarray((rows.interval > 0) & (rows.upper <= 0))
 
 
 def find_resolution(times: np.ndarray) -> float:

@@ -29,15 +29,22 @@ def known_components(component: Any, n_rows: int, n_components: int) -> np.ndarr
 
 
 def membership_table(
-    logits: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None, like: Any
+    logits: np.ndarray,
+    bounds: tuple[np.ndarray, np.ndarray] | None,
+    like: Any,
+    kinds: tuple[str, ...] = (),
 ) -> pd.DataFrame:
-    """Shares from their logits (K, n) and from those of their bounds, if there are any."""
+    """Shares from their logits (K, n) and from those of their bounds, if there are any.
+
+    `kinds` are their names, `component_1`, ... by default.
+    """
     columns: dict[str, np.ndarray] = {}
     for k, row in enumerate(logits):
-        columns[f"component_{k + 1}"] = _share(row)
+        name = kinds[k] if kinds else f"component_{k + 1}"
+        columns[name] = _share(row)
         if bounds is not None:
-            columns[f"component_{k + 1}_lower"] = _share(bounds[0][k])
-            columns[f"component_{k + 1}_upper"] = _share(bounds[1][k])
+            columns[f"{name}_lower"] = _share(bounds[0][k])
+            columns[f"{name}_upper"] = _share(bounds[1][k])
     return frame(columns, like=like)
 
 

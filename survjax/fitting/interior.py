@@ -41,7 +41,8 @@ def faults(
     if template.n_components > 1:
         if template.shapes(found.x).max() > rule.max_shape:
             words.append(f"a component collapses on one time (shape over {rule.max_shape:g})")
-        if np.exp(template.log_weights(found.x).min()) * n_units < rule.min_units:
+        held = n_units * template.at(found.x).share_inside()
+        if np.exp(template.log_weights(found.x).min()) * held < rule.min_units:
             words.append(f"a component holds fewer than {rule.min_units:g} expected units")
     scales = found.x[template.log_scales]
     if np.abs(scales).max(initial=0.0) > RANGE:

@@ -17,6 +17,8 @@ from survjax.data.truncation_rows import observed_rows, with_truncation_rows
 from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
 from survjax.fitting.interior import faults
 from survjax.fitting.local_maxima import ARRIVED, Correction, Limits, LocalMaximum, Maximizer
+from survjax.fitting.modified.curve import without_zeros
+from survjax.fitting.modified.mixtures import starts_of_modified
 from survjax.fitting.ranking import Ranking
 from survjax.fitting.scan_statistic import ScanStatistic, without_each
 from survjax.fitting.settings import ROUGH, Settings
@@ -62,7 +64,7 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
         small = middle
     run = _Search(template, small, middle, settings, rows.n_units)
     run.from_whole_sample()
-    if template.n_components > 1:
+    if template.n_components > 1 and not template.is_modified:
         run.from_scan()
     found = run.found
     if rows is not middle:
@@ -108,13 +110,15 @@ class _Search:
         """From guesses at the whole sample, on few rows and then on these."""
         k, settings = self.template.n_components, self.settings
         observed = observed_rows(self.small)
-        if k == 1:
-            starts = weibull_start(observed)[None]
+        if self.template.is_modified:
+            points = starts_of_modified(self.template, self.rows, settings, search)
+        elif k == 1:
+            points = self._as_points(weibull_start(observed)[None])
         else:
             tables = guesses(observed, k, settings.n_starts, settings.random_state)
             with np.errstate(under="ignore", over="ignore"):
                 starts = different(expectation_maximization(tables, observed))
-        points = self._as_points(starts)
+            points = self._as_points(starts)
         self.starts.extend(points)
         if self.on_small is self.on_middle:
             self.found = self.on_middle(points, self.limits)
@@ -218,7 +222,7 @@ class _Search:
         Where there is no interior maximum, a collapse on single times is no answer either. The
         penalty counts shapes in units of the single Weibull's.
         """
-        log_shape = weibull_start(observed_rows(self.small))[1]
+        log_shape = weibull_start(observed_rows(without_zeros(self.small)))[1]
         where = self.template.log_shapes
         correction = Correction.none(self.template.size)
         correction.penalty[where] = 1.0 / self.n_units

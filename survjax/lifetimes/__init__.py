@@ -21,7 +21,12 @@ from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._loglogistic import LogLogistic
 from survjax.lifetimes._lognormal import LogNormal
 from survjax.lifetimes._mixture import Mixture
-from survjax.lifetimes._modifiers import Accelerated, ProportionalHazards
+from survjax.lifetimes._modified.accelerated import Accelerated
+from survjax.lifetimes._modified.cured import Cured
+from survjax.lifetimes._modified.proportional_hazards import ProportionalHazards
+from survjax.lifetimes._modified.proportional_odds import ProportionalOdds
+from survjax.lifetimes._modified.shifted import Delayed, Shifted
+from survjax.lifetimes._modified.zero_inflated import ZeroInflated
 from survjax.lifetimes._on_time.gumbel import Gumbel
 from survjax.lifetimes._on_time.location_scale import LocationScaleOnTime
 from survjax.lifetimes._on_time.logistic import Logistic
@@ -85,6 +90,8 @@ __all__ = [
     "BirnbaumSaunders",
     "Competing",
     "Conditional",
+    "Cured",
+    "Delayed",
     "Exponential",
     "ExponentiatedWeibull",
     "Gamma",
@@ -103,7 +110,10 @@ __all__ = [
     "Normal",
     "PiecewiseExponential",
     "ProportionalHazards",
+    "ProportionalOdds",
+    "Shifted",
     "Weibull",
+    "ZeroInflated",
     "families",
     "families_for_failures",
     "parameter",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +47,8 @@ class Mixture(Lifetime):
 
     logits: jax.Array = parameter()
     components: Lifetime | tuple[Lifetime, ...]
+
+    levels_off: ClassVar[bool] = True
 
     @classmethod
     def of(cls, weights: ArrayLike, components: Lifetime | tuple[Lifetime, ...]) -> Mixture:
@@ -216,6 +218,15 @@ class Mixture(Lifetime):
         units = tuple(stack.step_units() for stack in stacks)
         whole = units if isinstance(self.components, tuple) else units[0]
         return Mixture(jnp.ones_like(jnp.asarray(self.logits)), whole)
+
+    @property
+    def fails_at_zero(self) -> bool:  # type: ignore[override]  # as one of the components does
+        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
+        return any(stack.fails_at_zero for stack in stacks)
+
+    def kinds(self) -> tuple[str, ...]:
+        count = jnp.shape(self.logits)[0] + 1
+        return tuple(f"component_{k + 1}" for k in range(count))
 
     def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
         stacks = self.components if isinstance(self.components, tuple) else (self.components,)

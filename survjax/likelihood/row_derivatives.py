@@ -8,7 +8,6 @@ any other.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from survjax._core.numerics import MAX_EXPONENT, log1mexp_of_exp
+from survjax._core.pytree import parameter_items
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
 from survjax.lifetimes import Lifetime, LocationScale, LocationScaleOnTime
@@ -43,7 +43,7 @@ def row_terms(lifetime: Lifetime, rows: Observations) -> jax.Array:
     inside = rows.interval > 0
     # Both branches run on every row, so each gets times at which it is finite.
     time = jnp.where(inside, rows.upper, rows.lower)
-    log_hazard, hazard = lifetime.hazards(time)
+    log_hazard, hazard = lifetime.hazards(jnp.where(time > 0, time, 1.0))
     point = rows.event * log_hazard - hazard
     return jnp.where(inside, lifetime.log_interval_probability(rows.lower, rows.upper), point)
 
@@ -265,8 +265,9 @@ class _Ends(NamedTuple):
 
 
 def only_parameters(stack: Lifetime) -> bool:
-    """Whether every field is a parameter of one number a component (and, perhaps, a row)."""
-    fields = dataclasses.fields(stack)  # type: ignore[arg-type]  # every lifetime is a pytree
-    return all(f.metadata.get("kind") == "parameter" for f in fields) and all(
-        jnp.ndim(leaf) <= 2 for leaf in jax.tree.leaves(stack)
-    )
+    """Whether every number is a parameter, one of a component (and, perhaps, a row)."""
+    leaves = jax.tree.leaves(stack)
+    # What has components holds several numbers of one name.
+    plain = not hasattr(stack.inner()[1], "components")
+    every = plain and len(parameter_items(stack)) == len(leaves)
+    return every and all(jnp.ndim(leaf) <= 2 for leaf in leaves)

@@ -23,6 +23,11 @@ from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.lifetimes import Lifetime, Mixture
+from survjax.likelihood.cured_rows import (
+    log_weights_beside,
+    never_fails,
+    over_all_that_can_fail,
+)
 from survjax.likelihood.executors import executor
 from survjax.likelihood.row_derivatives import (
     RowDerivatives,
@@ -47,10 +52,19 @@ def contributions(lifetime: Lifetime, rows: Observations) -> np.ndarray:
     return np.asarray(_compiled_contributions(lifetime, wide))[: rows.n_rows]
 
 
-def shares(mixture: Mixture, rows: Observations) -> jax.Array:
-    """P(component | all that was observed of the row), whose weights may differ: (K, n)."""
+def shares(lifetime: Lifetime, rows: Observations) -> jax.Array:
+    """P(kind of unit | all that was observed of the row), in the order of `kinds`: (K, n).
+
+    Of a mixture, perhaps beside a share of cured units: those have not failed.
+    """
+    mixture = lifetime.inner()[1]
     joint = mixture.each(lambda part: row_terms(part, rows))
-    return jax.nn.softmax(joint + mixture.log_weights.reshape(joint.shape[0], -1), axis=0)
+    joint = joint + mixture.log_weights.reshape(joint.shape[0], -1)
+    cured = getattr(lifetime, "logit_cured_share", None)
+    if cured is not None:
+        seen = rows.event if rows.interval is None else rows.event + rows.interval
+        joint = jnp.concatenate([joint, jnp.where(seen > 0, -1e300, cured)[None]])
+    return jax.nn.softmax(joint, axis=0)
 
 
 _compiled_shares = program(shares)
@@ -62,8 +76,8 @@ def entropy(shares: np.ndarray, weight: np.ndarray) -> float:
     return float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)), axis=0) @ weight)
 
 
-def membership_entropy(mixture: Mixture, rows: Observations) -> float:
-    """The entropy of the memberships of all rows under a mixture."""
+def membership_entropy(mixture: Lifetime, rows: Observations) -> float:
+    """The entropy of the memberships of all rows under a mixture, perhaps with a cured share."""
     found = np.asarray(_compiled_shares(mixture, rows.padded(bucket_size(rows.n_rows))))
     return entropy(found[:, : rows.n_rows], rows.weight)
 
@@ -90,6 +104,11 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
     Rows have no truncation but as rows of negative weight (`survjax.data.truncation_rows`).
     """
     _check_untruncated(rows)
+    cured = getattr(lifetime, "logit_cured_share", None)
+    if cured is not None and jnp.ndim(cured) == 0:
+        inside = _as_mixture(lifetime.base)  # type: ignore[attr-defined]  # what has that has one
+        if inside is not None:
+            return _beside_cured(inside, jnp.asarray(cured), rows)
     mixture = _as_mixture(lifetime)
     if mixture is not None:
         stacks = _stacks(mixture)
@@ -111,6 +130,23 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
         return value_, gradient, hessian
 
     return executor().in_blocks(of_block, rows)
+
+
+def _beside_cured(
+    mixture: Mixture, logit: jax.Array, rows: Observations
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """`derivatives` where a share of units never fails, the others being those of a mixture."""
+    stacks, among = _stacks(mixture), mixture.log_weights
+    log_weights = log_weights_beside(among, logit)
+
+    def of_block(block: Observations) -> Any:
+        parts = [component_derivatives(stack, block) for stack in stacks]
+        return _moments(log_weights, [*parts, never_fails(block)], block.weight)
+
+    value, once, twice = executor().in_blocks(of_block, rows)
+    sizes = (*(_size(stack) for stack in stacks), (1, 0))
+    found = assemble(jnp.exp(log_weights), rows.weight.sum(), once, twice, sizes)
+    return value, *over_all_that_can_fail(*found, among)
 
 
 def _as_mixture(lifetime: Lifetime) -> Mixture | None:

@@ -1,26 +1,21 @@
-"""A lifetime as a template: how a vector of parameters becomes one, and which entries are whose.
-
-Where a parameter stands in the vector follows from `ravel_parameters`; nothing here, or above,
-counts positions by hand.
-"""
+"""A lifetime as a template: how a vector of parameters becomes one, and what people read of it."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 
-from survjax._core.pytree import parameter_shapes, rebuilt
-from survjax.lifetimes import Lifetime, Mixture, Weibull
-from survjax.likelihood.stacks import WEIBULL_SPREAD, Quantity, Stack, log_quantiles
+from survjax._core.pytree import parameter_shapes
+from survjax.likelihood.positions import Positions, short
+from survjax.likelihood.stacks import Quantity, Stack
 
 #: With more components than this, all their orders are too many to try.
 MOST_ORDERED = 5
 
 
-class Template:
+class Template(Positions):
     """What is known of a model before, and whatever, its parameters are.
 
     Parameters
@@ -28,107 +23,6 @@ class Template:
     lifetime : Lifetime
         Any: its parameters are only used as first guesses where a family has no other.
     """
-
-    def __init__(self, lifetime: Lifetime) -> None:
-        self.lifetime = lifetime
-        shapes = parameter_shapes(lifetime)
-        sizes = [int(np.prod(shape)) for _, shape in shapes]
-        ends = np.cumsum(sizes)
-        self.size = int(ends[-1]) if sizes else 0
-        self.vector_shapes = tuple(shape for _, shape in shapes)
-        self.positions = {
-            name: np.arange(end - size, end).reshape(shape)
-            for (name, shape), size, end in zip(shapes, sizes, ends, strict=True)
-        }
-
-    def at(self, x: np.ndarray) -> Any:
-        """The lifetime with parameters x (p,), as NumPy arrays."""
-        pieces = [np.asarray(x)[where] for where in self.positions.values()]
-        return rebuilt(self.lifetime, pieces)
-
-    @cached_property
-    def is_mixture(self) -> bool:
-        """Whether the lifetime has components."""
-        return isinstance(self.lifetime, Mixture)
-
-    @cached_property
-    def logits(self) -> np.ndarray:
-        """Positions of the logits of the weights over the first component's, (K - 1,)."""
-        return self.positions["logits"] if self.is_mixture else np.empty(0, int)
-
-    @property
-    def n_components(self) -> int:
-        """K; one for a lifetime that is no mixture."""
-        return sum(stack.n_components for stack in self.stacks)
-
-    @cached_property
-    def stacks(self) -> tuple[Stack, ...]:
-        """The components by family; a lifetime that is no mixture is one stack of one."""
-        if not isinstance(self.lifetime, Mixture):
-            names = tuple(self.positions)
-            flat = [self.positions[name].reshape(-1, 1) for name in names]
-            where = np.concatenate(flat) if flat else np.empty((0, 1), int)
-            return (Stack(self.lifetime, names, where, is_alone=True),)
-        parts = self.lifetime.components
-        if not isinstance(parts, tuple):
-            return (self._stack(parts, "components."),)
-        return tuple(self._stack(part, f"components[{i}].") for i, part in enumerate(parts))
-
-    def _stack(self, lifetime: Lifetime, prefix: str) -> Stack:
-        """One family of components."""
-        names, where = [], []
-        for name, at in self.positions.items():
-            if name.startswith(prefix):
-                own = np.reshape(at, (len(at), -1)).T
-                short = name[len(prefix) :]
-                names += [short] if at.ndim == 1 else [f"{short}_{i}" for i, _ in enumerate(own, 1)]
-                where += list(own)
-        return Stack(lifetime, tuple(names), np.array(where))
-
-    def log_weights(self, x: np.ndarray) -> np.ndarray:
-        """Logs of the components' weights (..., K) at parameters (..., p)."""
-        zero = np.zeros((*x.shape[:-1], 1))
-        logits = np.concatenate([zero, x[..., self.logits]], axis=-1)
-        return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
-
-    def log_quantiles(self, x: np.ndarray) -> np.ndarray:
-        """Logs of each component's quantiles at `SHARES`: (K, 3)."""
-        each = [(stack, positions) for stack in self.stacks for positions in stack.positions.T]
-        return np.array([log_quantiles(stack, x[positions]) for stack, positions in each])
-
-    @cached_property
-    def is_weibulls(self) -> bool:
-        """Whether the lifetime is a mixture of Weibulls, as those are that starts are made of."""
-        alone = self.is_mixture and len(self.stacks) == 1
-        return alone and isinstance(self.stacks[0].lifetime, Weibull)
-
-    @cached_property
-    def log_shapes(self) -> np.ndarray:
-        """Positions of the log shapes, of those families that have one."""
-        return self._named("log_shape")
-
-    @cached_property
-    def log_scales(self) -> np.ndarray:
-        """Positions of the log scales, of those families that have one."""
-        return self._named("log_scale")
-
-    def _named(self, name: str) -> np.ndarray:
-        """Positions of a parameter in all stacks that have it."""
-        found = [s.positions[s.names.index(name)] for s in self.stacks if name in s.names]
-        return np.concatenate(found) if found else np.empty(0, int)
-
-    def shapes(self, x: np.ndarray) -> np.ndarray:
-        """How steep each component is (K,): the shape of a Weibull with the same spread."""
-        found = []
-        for stack in self.stacks:
-            if "log_shape" in stack.names and hasattr(stack.lifetime, "standard_quantile"):
-                where = stack.positions[stack.names.index("log_shape")]
-                found.append(np.exp(np.minimum(x[where], 700.0)))
-            else:
-                rows = [log_quantiles(stack, x[p]) for p in stack.positions.T]
-                spread = np.array([row[2] - row[0] for row in rows])
-                found.append(WEIBULL_SPREAD / np.maximum(spread, 1e-300))
-        return np.concatenate(found)
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
@@ -138,12 +32,13 @@ class Template:
         begin = 0
         for stack in self.stacks:
             for name, row in zip(self._row_names(stack), stack.positions, strict=True):
-                log = name.startswith("log_")
-                group, link = (name[4:], "log") if log else (name, "identity")
+                group, link = _group(name)
                 for j, position in enumerate(row):
                     full = f"{group}_{begin + j + 1}" if self.is_mixture else group
                     named[int(position)] = Quantity(full, group, link)
             begin += stack.n_components
+        for name, at in self.modifying.items():
+            named[int(at)] = Quantity(_group(short(name))[0], *_group(short(name)))
         return (*found, *(named[position] for position in sorted(named)))
 
     @property
@@ -156,15 +51,15 @@ class Template:
             return list(stack.names)
         found = []
         for name, shape in parameter_shapes(stack.lifetime):
-            size = int(np.prod(shape))
-            found += [name] if shape == () else [f"{name}_{i + 1}" for i in range(size)]
+            size, own_name = int(np.prod(shape)), short(name)
+            found += [own_name] if shape == () else [f"{own_name}_{i + 1}" for i in range(size)]
         return found
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the entries of the vector, such as `logit_weight_2`, `log_scale_1`."""
         found = [f"logit_weight_{j + 2}" for j in range(self.logits.size)]
-        prefix = {"log": "log_", "identity": ""}
+        prefix = {"log": "log_", "logit": "logit_", "identity": ""}
         rest = self.quantities[self._n_weights :]
         return (*found, *(prefix[q.link] + q.name for q in rest))
 
@@ -296,3 +191,11 @@ class Template:
         orders = self.nearest_orders(points, estimate, information)
         pairs = zip(orders, points, strict=True)
         return np.stack([self.reordering(order) @ x for order, x in pairs])
+
+
+def _group(name: str) -> tuple[str, str]:
+    """A parameter's name on the response scale, and its link."""
+    for link in ("log", "logit"):
+        if name.startswith(f"{link}_"):
+            return name[len(link) + 1 :], link
+    return name, "identity"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from survjax.lifetimes import Mixture, Weibull
+from survjax.lifetimes import Cured, Mixture, Weibull
 from survjax.likelihood.stacks import WEIBULL_SPREAD, matched
 from survjax.likelihood.template import Template
 
@@ -15,6 +15,12 @@ def weibull_template(n_components: int) -> Template:
     """A mixture of K Weibulls."""
     zero: Any = np.zeros(n_components)
     return Template(Mixture(zero[1:], Weibull(zero, zero)))
+
+
+def weibulls(n_components: int, cured: bool = False) -> Template:
+    """A mixture of K Weibulls, perhaps beside a share of units that never fail."""
+    plain, logit = weibull_template(n_components), np.zeros(())
+    return Template(Cured(plain.lifetime, logit)) if cured else plain  # type: ignore[arg-type]
 
 
 def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -89,5 +89,8 @@ def plot_rul(
             label="units in service",
         )
     ax.set_xlim(ages[0], ages[-1])
-    ax.set_ylim(0, 1.04 * float(np.nanmax(table["q90"])))
+    # What some units never reach has no place in a picture.
+    shown = table[["mean", "q50", "q10", "q90"]].to_numpy()
+    most = table["q90"] if np.isfinite(table["q90"]).any() else shown
+    ax.set_ylim(0, 1.04 * float(np.max(most, where=np.isfinite(most), initial=0.0)) or 1.0)
     return finish(ax, 3)

@@ -206,7 +206,8 @@ def by_inversion(
         log_hazard, low, high = band(np.exp(log_times))
         target = np.log(-np.log1p(-shares))
         ends = [times_at(np.exp(target + log_hazard - end)) for end in (high, low)]
-    known = np.isfinite(log_times) & np.isfinite(log_hazard)
+    # Of a share that is never reached the hazard's limit is known, and how well.
+    known = (log_times > -np.inf) & np.isfinite(log_hazard)
     below, above = (np.where(known, end, log_times) for end in ends)
     # A fit without errors has no bounds: the search makes a number even of NaN.
     below, above = (np.where(np.isnan(low) | np.isnan(high), np.nan, end) for end in (below, above))
@@ -243,7 +244,7 @@ def membership_logits(
 
     Without a covariance the errors are zero.
     """
-    n, k = len(ages), np.size(mixture.logits) + 1
+    n, k = len(ages), len(mixture.kinds())
     if k == 1:
         return np.full((1, n), np.inf), np.zeros((1, n))
     p = ravel_parameters(mixture)[0].size

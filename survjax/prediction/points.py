@@ -90,6 +90,9 @@ def log_times_at(lifetime: Lifetime, log_hazard: np.ndarray, ages: np.ndarray) -
         if not far.any():
             break
     x = np.where(np.isnan(y), np.nan, x)
+    # What no number of a time reaches comes never, or came at once.
+    never, at_once = (gap < 0) & (x >= FARTHEST), (gap > 0) & (x <= -FARTHEST)
+    x = np.where(known & never, np.inf, np.where(known & at_once, -np.inf, x))
     return np.where(known, x, np.where(log_hazard == np.inf, np.inf, -np.inf))
 
 

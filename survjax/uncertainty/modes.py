@@ -140,7 +140,7 @@ def bounded(
 
     values, errors, low, high = safe_bounds(curves, t)
     rows = [i for i, curve in enumerate(curves) if curve == "quantile"]
-    if rows and isinstance(lifetime, Mixture):
+    if rows and lifetime.levels_off:
         names = len(rows) * ("cumulative_hazard",)
 
         def band(times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -60,7 +60,10 @@ def simulated(
         later = curve.quantile(1.0 - before * rng.random(shape))
         censored = np.where(units.event > 0, later, units.lower)
         life = np.asarray(_lives(lifetime, entry, rng.exponential(size=shape), rng.random(shape)))
-        return recorded(np.maximum(life, SHORTEST), censored, units.entry, recording)
+        # What never fails is seen for as long as any unit was.
+        censored = np.where(np.isinf(life) & np.isinf(censored), units.lower.max(), censored)
+        zeros = life <= 0 if lifetime.fails_at_zero else None
+        return recorded(np.maximum(life, SHORTEST), censored, units.entry, recording, zeros)
 
     few = units.n_rows <= MANY_ROWS
     if not (few or (recording is None and units.entry is None)):
@@ -97,7 +100,7 @@ def _one_row_a_unit(rows: Observations) -> Observations:
         )
     if rows.interval is not None:
         inside = rows.interval > 0
-        end = np.where(inside, rows.upper, rows.lower)
+        end = np.maximum(np.where(inside, rows.upper, rows.lower), SHORTEST)
         rows = Observations(
             end, np.log(end), np.maximum(rows.event, rows.interval), rows.weight, entry=rows.entry
         )
@@ -125,14 +128,22 @@ def recorded(
     censored: np.ndarray,
     entry: np.ndarray | None,
     recording: tuple[float, str] | None,
+    zeros: np.ndarray | None = None,
 ) -> Observations:
-    """Rows (BATCH, n) of lives that were seen until they ended or were censored."""
+    """Rows (BATCH, n) of lives that were seen until they ended or were censored.
+
+    `zeros` (BATCH, n) are those that ended at time zero, where a lifetime gives that a chance.
+    """
     event = (life <= censored).astype(float)
     time = np.minimum(life, censored)
     wide = None if entry is None else np.broadcast_to(entry, life.shape)
     ones = np.ones(life.shape)
     if recording is None:
-        return Observations(time, np.log(time), event, ones, entry=wide)
+        if zeros is None:
+            return Observations(time, np.log(time), event, ones, entry=wide)
+        event, lower = np.where(zeros, 0.0, event), np.where(zeros, 0.0, time)
+        log_lower, upper = np.log(np.where(zeros, 1.0, time)), np.where(zeros, 0.0, 2.0 * time)
+        return Observations(lower, log_lower, event, ones, upper, 1.0 * zeros, wide)
     width, rounding = recording
     shift = 0.5 if rounding == "nearest" else 0.0
     upper = (np.ceil(time / width + shift) - shift) * width

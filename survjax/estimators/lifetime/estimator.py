@@ -12,7 +12,7 @@ from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import as_column, check_events, check_failed, check_times
 from survjax.data.observations import Observations
-from survjax.data.recording import has_ties, tabulate
+from survjax.data.recording import failed_at_zero, has_ties, tabulate
 from survjax.estimators.certificate import certify
 from survjax.estimators.lifetime.intervals import Intervals
 from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
@@ -58,6 +58,11 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
     @abstractmethod
     def _has_components(self) -> bool:
         """Whether the lifetime is a mixture of several."""
+
+    @property
+    def _fails_at_zero(self) -> bool:
+        """Whether the lifetime gives failures at time zero a chance."""
+        return False
 
     @abstractmethod
     def _maximize(self, rows: Observations) -> None:
@@ -118,6 +123,7 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
             sample_weight=sample_weight,
             resolution=self.resolution,
             rounding=self.rounding,
+            zeros=self._fails_at_zero,
         )
 
     @double_precision
@@ -134,7 +140,9 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         entry, sample_weight : array-like of shape (n,), optional
             As in `fit`.
         """
-        rows = Observations.from_intervals(lower, upper, entry=entry, sample_weight=sample_weight)
+        rows = Observations.from_intervals(
+            lower, upper, entry=entry, sample_weight=sample_weight, zeros=self._fails_at_zero
+        )
         return self._fit(rows)
 
     def _fit(self, rows: Observations, warn: bool = True) -> Self:
@@ -155,6 +163,12 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
             raise NoFiniteMaximum(
                 f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
                 "are long: a fit needs failures (event_observed = 1)"
+            )
+        at_zero = failed_at_zero(rows)
+        if at_zero.any() and not self._fails_at_zero:
+            raise ValueError(
+                f"{rows.weight[at_zero].sum():g} units failed at time zero, to which "
+                "this lifetime gives no chance: fit a ZeroInflated one"
             )
 
     def _keep(self, template: Template, rows: Observations, found: Maximum) -> None:
@@ -225,22 +239,24 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         Returns
         -------
         DataFrame
-            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row a unit;
-            the chances of a unit add up to one. Among survivors the frail are rarer than at birth.
+            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row a unit,
+            with `cured` at the end where a share of the units never fails; the chances of a unit
+            add up to one. Among survivors the frail are rarer than at birth.
         """
         self._check_fitted()
-        if not self._template.is_mixture:
+        kinds = self.lifetime_.kinds()
+        if not kinds:
             name = type(self.lifetime_).__name__
             raise ValueError(f"membership is of the components of a mixture, and this is a {name}")
         given, ages = ages, check_times(ages, "ages", zero=True)
         failed = check_failed(event_observed, ages)
         if level is None:
             logits, _ = membership_logits(self.lifetime_, None, ages, failed)
-            return membership_table(logits, None, given)
+            return membership_table(logits, None, given, kinds)
         logits, *ends = bounded_memberships(
             self.lifetime_, self.covariance_, self._maxima, ages, failed, check_level(level)
         )
-        return membership_table(logits, (ends[0], ends[1]), given)
+        return membership_table(logits, (ends[0], ends[1]), given, kinds)
 
     @double_precision
     def score(

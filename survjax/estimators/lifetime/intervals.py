@@ -11,6 +11,7 @@ import numpy as np
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
+from survjax.data.recording import failed_at_zero
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
@@ -256,7 +257,9 @@ class Intervals(FittedState):
         rows = self._rows
         if rows.interval is None:
             return None
-        inside = rows.interval > 0
+        inside = (rows.interval > 0) & ~failed_at_zero(rows)
+        if not inside.any():
+            return None
         widest = float(np.max(rows.upper[inside] - rows.lower[inside]))
         width = widest if isinstance(self.resolution, str) else self.resolution
         if width is None or widest > width * (1.0 + 1e-6):

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
+from survjax._core.callers import users_level
 from survjax._core.pytree import parameter_items, rebuilt
 from survjax._core.validation import check_count, check_positive, random_generator
 from survjax.data.observations import Observations
 from survjax.data.recording import check_resolution, check_rounding
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
+from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximum
 from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
-from survjax.estimators.messages import NoFiniteMaximum, likely_cause
+from survjax.estimators.messages import FitWarning
 from survjax.estimators.saving.kinds import Distribution
-from survjax.fitting.limits import limit_of
-from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.modified.threshold import AtFirstFailure, at_first_failure
 from survjax.fitting.search import search
 from survjax.fitting.starts import failure_times
-from survjax.lifetimes import Lifetime, Mixture, families, families_for_failures
+from survjax.lifetimes import Lifetime, families, families_for_failures
 from survjax.likelihood.template import Template
 
 
@@ -95,6 +96,8 @@ class LifetimeModel(LifetimeEstimator):
     ['scale', 'shape', 'mean', 'q10', 'q50']
     """
 
+    _at_border: AtFirstFailure | None = None
+
     _saved: ClassVar[Mapping[str, Any]] = {**FittedState._saved, "lifetime_": Distribution()}
 
     def __init__(
@@ -122,18 +125,30 @@ class LifetimeModel(LifetimeEstimator):
 
     @property
     def _has_components(self) -> bool:
-        return isinstance(self.lifetime, Mixture)
+        inner = self.lifetime.inner()[1] if isinstance(self.lifetime, Lifetime) else None
+        return hasattr(inner, "components")
+
+    @property
+    def _fails_at_zero(self) -> bool:
+        return isinstance(self.lifetime, Lifetime) and bool(self.lifetime.fails_at_zero)
 
     def _maximize(self, rows: Observations) -> None:
         template = self._template_for(rows)
         found = search(template, rows, self._settings())
+        self._at_border = None
         if found.faults and template.n_components == 1:
-            raise NoFiniteMaximum(
-                f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
-                f"no finite maximum: {found.faults[0]}, and the parameters ran to "
-                f"{_named(template, found.best.x)}. {_why(template, rows, found.best)}"
-            )
+            self._at_border = at_first_failure(template, rows, self._settings(), search)
+        if self._at_border is not None:
+            end = self._at_border
+            template, rows, found = end.template, end.rows, end.found
+        if found.faults and (template.n_components == 1 or at_its_base(template, found)):
+            raise no_finite_maximum(template, rows, found, self._settings())
         self._keep(template, rows, found)
+
+    def _warn(self, rows: Observations) -> None:
+        super()._warn(rows)
+        if self._at_border is not None:
+            warnings.warn(self._at_border.message, FitWarning, stacklevel=users_level())
 
     def _template_for(self, rows: Observations) -> Template:
         """The template of the lifetime; a family that takes cuts from the data gets them here."""
@@ -190,23 +205,3 @@ def template_of(lifetime: Any, name: str = "lifetime", more: tuple[str, ...] = (
     if not values:
         raise ValueError(f"{type(lifetime).__name__} has no parameters to fit")
     return Template(rebuilt(lifetime, values))
-
-
-def _why(template: Template, rows: Observations, best: LocalMaximum) -> str:
-    """The law that the family climbs to, or else what usually leaves no maximum."""
-    limit = limit_of(template.lifetime, rows, best.value)
-    near = template.at(best.x).nearby_limit()
-    if limit is None and not near:
-        return likely_cause(rows, float(np.sum(best.x[template.log_shapes])))
-    if limit is None:
-        near += f", whose log-likelihood is the supremum: {best.value:.6g} was reached on the way"
-    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(template.lifetime).__name__).lower()
-    aim = near if limit is None else limit
-    return f"The {words} climbs to {aim}: no member reaches it. Fit a family of fewer parameters"
-
-
-def _named(template: Template, x: np.ndarray) -> str:
-    """Parameters by name, as people read them."""
-    values = template.values(x)
-    pairs = zip(template.quantities, values, strict=True)
-    return ", ".join(f"{quantity.name} {value:.3g}" for quantity, value in pairs)

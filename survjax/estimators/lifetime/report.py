@@ -82,10 +82,12 @@ class Summary(FittedState):
             )
         )
         life = response_value("mean", values)
+        # What never comes has no error.
+        life_errors = np.where(np.isfinite(life), life, np.nan) * errors
         return parameter_frame(
             [*names[first:], *(name for _, _, name in FLEET)],
             np.concatenate([estimate[first:], life]),
-            np.concatenate([error[first:], life * errors]),
+            np.concatenate([error[first:], life_errors]),
             np.concatenate([table[first:, 0], low]),
             np.concatenate([table[first:, 1], high]),
             [*words[first:], *["delta"] * len(FLEET)],

@@ -21,7 +21,7 @@ from survjax.estimators.saving.fields import (
 from survjax.estimators.saving.persistence import Persistent, derived_agrees
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.likelihood.template import Template
-from survjax.likelihood.weibulls import natural_parameters, weibull_template
+from survjax.likelihood.weibulls import natural_parameters, weibulls
 from survjax.uncertainty.bootstrap import Bootstrap
 from survjax.uncertainty.modes import Maxima
 
@@ -157,6 +157,8 @@ class FittedState(Persistent):
 class MixtureState(FittedState):
     """What a fit of a Weibull mixture leaves behind: also its components in natural terms."""
 
+    cured: bool
+
     _saved: ClassVar[Mapping[str, Any]] = {
         **FittedState._saved,
         "weights_": Floats(("k",)),
@@ -166,13 +168,17 @@ class MixtureState(FittedState):
 
     def _derive(self) -> None:
         super()._derive()
-        self.weights_, self.scales_, self.shapes_ = natural_parameters(self.parameters_)
+        template, x = self._template, self.parameters_
+        self.weights_, self.scales_, self.shapes_ = natural_parameters(x[template.unmodified])
+        self.cured_share_ = float(1.0 - template.at(x).share_inside())
 
     def _saved_template(self) -> Template:
         size = self.parameters_.size
-        if size % 3 != 2:
+        n_components = (size + 1) // 3
+        template = weibulls(n_components, self.cured)
+        if template.size != size:
             raise ValueError(f"parameters_ with {size} entries do not fit parameter_names_")
-        return weibull_template((size + 1) // 3)
+        return template
 
     def _rebuild(self) -> None:
         stored = {name: getattr(self, name) for name in ("weights_", "scales_", "shapes_")}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from survjax._core.validation import check_flag
 from survjax.data.observations import Observations
 from survjax.estimators.lifetime.determined import warn_undetermined
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
+from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximum
 from survjax.estimators.lifetime.selection import select
 from survjax.estimators.lifetime.settings import check_settings
 from survjax.estimators.lifetime.state import MixtureState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause, shape_direction
 from survjax.fitting.search import Maximum, search
-from survjax.likelihood.weibulls import weibull_template
+from survjax.likelihood.weibulls import weibull_template, weibulls
 from survjax.uncertainty.determined import log_errors
 
 
@@ -43,11 +47,15 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         Expected units that each component must hold.
     random_state : int or numpy.random.Generator, default 0
         Seeds the random starts.
+    cured : bool, default False
+        Whether a share of the units never fails, beside the K components of those that do.
 
     Attributes
     ----------
     weights_, shapes_, scales_ : arrays of shape (K,)
-        Components in the order of their medians.
+        Components in the order of their medians; weights are shares of the units that can fail.
+    cured_share_ : float
+        Share of the units that never fail; 0 without `cured`.
     log_likelihood_, aic_, bic_ : float
         At the optimum; BIC counts units.
     n_iter_ : int
@@ -57,7 +65,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         components within the rules above.
     certificate_ : Certificate
         What that verdict stands on.
-    lifetime_ : Mixture
+    lifetime_ : Mixture, or Cured with a Mixture as its base
         The fitted lifetime.
     parameters_, parameter_names_ : array of shape (p,), tuple of str
         Unconstrained: logits of the weights, log scales, log shapes.
@@ -104,6 +112,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
         random_state: Any = 0,
+        cured: bool = False,
     ) -> None:
         self.n_components = n_components
         self.max_components = max_components
@@ -115,6 +124,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         self.max_shape = max_shape
         self.min_component_weight = min_component_weight
         self.random_state = random_state
+        self.cured = cured
 
     @property
     def _has_components(self) -> bool:
@@ -134,14 +144,17 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
                 f"{k} components cannot be told apart by {rows.n_rows} different rows: ask for "
                 "far fewer, or for n_components='bic'"
             )
-        if k == 1:
+        template = weibulls(k, self.cured)
+        if k == 1 and not self.cured:
             found = self._single(rows)
         else:
-            found = search(weibull_template(k), rows, self._settings())
+            found = search(template, rows, self._settings())
             if found.faults:
                 # Data that admit no single Weibull deserve to hear that instead.
                 self._single(rows)
-        self._keep(weibull_template(k), rows, found)
+            if found.faults and (at_its_base(template, found) or template.n_components == 1):
+                raise no_finite_maximum(template, rows, found, self._settings())
+        self._keep(template, rows, found)
 
     def _single(self, rows: Observations) -> Maximum:
         """The single Weibull's maximum: data without one admit no mixture either."""
@@ -159,6 +172,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+        check_flag(self.cured, "cured")
 
     @property
     def undetermined_(self) -> tuple[str, ...]:
@@ -167,12 +181,18 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         `mean_1`, ... are the components' mean lives, `mean` and `q01` to `q99` those of the fleet.
         One is listed where its 95 % bounds lie a factor of more than 100 to either side, by the
         standard error of its logarithm (delta method): then it is an extrapolation that says
-        next to nothing. All are listed where a fit has no bounds.
+        next to nothing. All are listed where a fit has no bounds. Beside a cured share they are
+        those of the units that can fail.
         """
         self._check_fitted()
-        return log_errors(self.parameters_, self.covariance_).undetermined()
+        return log_errors(*self._of_those_that_fail()).undetermined()
+
+    def _of_those_that_fail(self) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters (3K - 1,) of the mixture alone, and their covariance."""
+        inside = self._template.unmodified
+        return self.parameters_[inside], self.covariance_[np.ix_(inside, inside)]
 
     def _warn(self, rows: Observations) -> None:
         super()._warn(rows)
         if self.converged_:
-            warn_undetermined(self.parameters_, self.covariance_, self.weights_, rows)
+            warn_undetermined(*self._of_those_that_fail(), self.weights_, rows)

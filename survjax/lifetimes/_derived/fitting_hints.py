@@ -18,6 +18,12 @@ class FittingHints:
 
     #: How many members `starts` gives.
     n_starts: ClassVar[int] = 1
+    #: Whether there may be times between which, or after which, hardly anything fails.
+    levels_off: ClassVar[bool] = False
+    #: Whether units may fail at time zero, so that zeros among the failures are data.
+    fails_at_zero: ClassVar[bool] = False
+    #: Whether lives begin at a threshold that is fitted, beyond which no failure may lie.
+    has_threshold: ClassVar[bool] = False
 
     def with_quantiles(self, shares: Any, times: Any) -> Any:
         """The member of the family whose quantiles are nearest: where a fit begins.
@@ -41,6 +47,22 @@ class FittingHints:
         """Members with about these quantiles, from which the highest maximum is reached."""
         return (self.with_quantiles(shares, times),)
 
+    def inner(self) -> tuple[str, Any]:
+        """The lifetime inside of all that modifies it, and the dotted way to it: here itself."""
+        return "", self
+
+    def share_inside(self) -> float:
+        """Share of the units whose life is that of the innermost lifetime."""
+        return 1.0
+
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kinds of units that there are, in the order of `log_membership`."""
+        return ()
+
+    def held_at(self, threshold: float) -> Any:
+        """The lifetime with its threshold, if it has one, given as a number."""
+        return self
+
     def limits(self) -> tuple[LimitLaw, ...]:
         """Laws that the family approaches as parameters run off: what a fit may climb to."""
         return ()
@@ -48,6 +70,10 @@ class FittingHints:
     def nearby_limit(self) -> str:
         """What these parameters, which ran off, are on the way to; empty where nobody can say."""
         return ""
+
+    def nearby_base(self) -> Any:
+        """The lifetime at whose own maximum these parameters, which ran off, arrive; or None."""
+        return None
 
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
         """Logs of quantiles by NumPy, as exact as comparing components needs."""

@@ -1,0 +1,69 @@
+"""What a user is told of a fit whose likelihood has no finite maximum."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from survjax.data.observations import Observations
+from survjax.estimators.messages import NoFiniteMaximum, likely_cause
+from survjax.fitting.limits import limit_of
+from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.search import Maximum, search
+from survjax.fitting.settings import Settings
+from survjax.likelihood.template import Template
+
+
+def at_its_base(template: Template, found: Maximum) -> bool:
+    """Whether the best point has left what modifies its base behind."""
+    return template.at(found.best.x).nearby_base() is not None
+
+
+def no_finite_maximum(
+    template: Template, rows: Observations, found: Maximum, settings: Settings
+) -> NoFiniteMaximum:
+    """The error that says what was found, where parameters ran, and why."""
+    return NoFiniteMaximum(
+        f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has no "
+        f"finite maximum: {found.faults[0]}, and the parameters ran to "
+        f"{_named(template, found.best.x)}. {_why(template, rows, found.best, settings)}"
+    )
+
+
+def _why(template: Template, rows: Observations, best: LocalMaximum, settings: Settings) -> str:
+    """The law that the family climbs to, or else what usually leaves no maximum."""
+    limit, there = limit_of(template.lifetime, rows, best.value), template.at(best.x)
+    near, words, base = there.nearby_limit(), _words(template.lifetime), there.nearby_base()
+    if base is not None:
+        # At the edge stands a lifetime that has a maximum of its own, or says why not.
+        plain = Template(base)
+        found = search(plain, rows, settings)
+        inside = f"the {_words(base)}'s own log-likelihood {found.best.value:.8f}"
+        if found.faults:
+            reason = _why(plain, rows, found.best, settings)
+            return f"The {words} climbs to the {_words(base)}. {reason}"
+        return (
+            f"The {words} climbs to its base without that share of units: {inside} is the "
+            f"supremum, at the border. Fit the {_words(base)}"
+        )
+    if limit is None and not near:
+        return likely_cause(rows, float(np.sum(best.x[template.log_shapes])))
+    if limit is None:
+        near += f", whose log-likelihood is the supremum: {best.value:.6g} was reached on the way"
+    aim = near if limit is None else limit
+    return f"The {words} climbs to {aim}: no member reaches it. Fit a family of fewer parameters"
+
+
+def _words(lifetime: Any) -> str:
+    """What a lifetime is called, from the outermost modifier to the family."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(lifetime).__name__).lower()
+    return f"{name} {_words(lifetime.base)}" if lifetime.inner()[0] else name
+
+
+def _named(template: Template, x: np.ndarray) -> str:
+    """Parameters by name, as people read them."""
+    values = template.values(x)
+    pairs = zip(template.quantities, values, strict=True)
+    return ", ".join(f"{quantity.name} {value:.3g}" for quantity, value in pairs)

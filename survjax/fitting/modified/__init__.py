@@ -1,0 +1,1 @@
+"""Fits of lifetimes that wrap lifetimes: where they begin, and where they end at an edge."""
