@@ -11,6 +11,7 @@ from survjax.lifetimes._derived.limit_laws import LimitLaw
 from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._further.birnbaum_saunders import BirnbaumSaunders
 from survjax.lifetimes._further.exponentiated_weibull import ExponentiatedWeibull
+from survjax.lifetimes._further.from_functions import lifetime_from
 from survjax.lifetimes._further.inverse_gaussian import InverseGaussian
 from survjax.lifetimes._further.piecewise_exponential import PiecewiseExponential
 from survjax.lifetimes._gamma.gamma import Gamma
@@ -104,6 +105,7 @@ __all__ = [
     "Weibull",
     "families",
     "families_for_failures",
+    "lifetime_from",
     "parameter",
     "pytree",
 ]

@@ -82,8 +82,9 @@ class LifetimeModel(LifetimeEstimator):
     -----
     Derivatives of the likelihood are exact: by automatic differentiation in z = shape (log t -
     log scale) for families of location and scale, along each parameter for any other. Whoever
-    writes a family of two methods, `log_hazard` and `cumulative_hazard`, gets every kind of
-    censoring and truncation, bounds, remaining life and pictures.
+    writes a family of two methods, `log_hazard` and `cumulative_hazard`, or of one of them, gets
+    every kind of censoring and truncation, bounds, remaining life and pictures; so does a plain
+    function (`survjax.lifetimes.lifetime_from`).
 
     Examples
     --------

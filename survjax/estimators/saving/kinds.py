@@ -98,7 +98,7 @@ class Distribution:
         if _known(name) is not type(value):
             raise TypeError(
                 f"{type(value).__name__} cannot be saved: it is none of survjax.lifetimes, and no "
-                "class of yours at the top of a module"
+                f"class or function of yours at the top of a module ({name})"
             )
         parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {"lifetime": name, "fields": {key: self._part(part) for key, part in parts.items()}}
@@ -122,7 +122,7 @@ class Distribution:
         if cls is None:
             raise ValueError(
                 f"{name} is of an unknown kind, {shown(value['lifetime'])} (a family of your own "
-                "must be defined before a file that names it is loaded)"
+                "must be defined, or made by lifetime_from, before a file that names it is loaded)"
             )
         wanted = [field.name for field in dataclasses.fields(cls)]
         given = value["fields"]
@@ -148,7 +148,8 @@ def _name(cls: type) -> str:
 def _known(name: Any) -> Any:
     """A lifetime's class by what a file calls it: one of the public list, or one defined already.
 
-    Nothing is imported for a file: a class of the user's is found among those that are there.
+    Nothing is imported for a file: a class of the user's is found among those that are there, the
+    newest where several have one name. What stands inside of a function, or is a lambda, has none.
     """
     if not isinstance(name, str):
         return None
@@ -156,12 +157,13 @@ def _known(name: Any) -> Any:
         cls = getattr(lifetimes, name)
         return cls if dataclasses.is_dataclass(cls) else None
     waiting: list[type] = [Lifetime]
-    while waiting:
+    found: Any = None
+    while waiting and "<" not in name:
         for cls in waiting.pop().__subclasses__():
-            if dataclasses.is_dataclass(cls) and _name(cls) == name and "<locals>" not in name:
-                return cls
+            if dataclasses.is_dataclass(cls) and _name(cls) == name:
+                found = cls
             waiting.append(cls)
-    return None
+    return found
 
 
 def _nested(array: np.ndarray) -> Any:
