@@ -52,6 +52,7 @@ def faults(
     # The pseudo-inverse's diagonal: directions lost in rounding say nothing.
     told = values > 1e-15 * values[-1]
     errors = scale * np.sqrt(np.sum(vectors[:, told] ** 2 / values[told], axis=1))
+    errors = errors * template.held.free
     open_ = smallest > 0 and np.max(errors * _units(found, template)) > OPEN
     if open_:
         words.append("the data leave a parameter open")

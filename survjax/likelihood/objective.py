@@ -22,6 +22,7 @@ from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.lifetimes import Lifetime
+from survjax.likelihood.held import only_free
 from survjax.likelihood.rows import derivatives, padded
 from survjax.likelihood.template import Template
 
@@ -70,7 +71,8 @@ class Objective:
         else:
             found = [one(part) for part in self.parts]
         total, p = np.sum(found, axis=0), x.size
-        return float(total[0]), total[1 : p + 1], total[p + 1 :].reshape(p, p)
+        parts = float(total[0]), total[1 : p + 1], total[p + 1 :].reshape(p, p)
+        return only_free(parts, self.template.held.free, -1.0)
 
 
 def _parts(rows: Observations) -> Iterator[Observations]:

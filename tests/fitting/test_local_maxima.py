@@ -213,6 +213,7 @@ def a_correction():
         hessian=-root @ root.T,
         penalty=np.array([0.0, 0.0, 0.0, 0.7, 0.2]),
         reference=np.array([0.0, 0.0, 0.0, 0.5, 0.9]),
+        free=np.ones(5),
     )
 
 

@@ -154,7 +154,8 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         if rows.n_events == 0:
             raise NoFiniteMaximum(
                 f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
-                "are long: a fit needs failures (event_observed = 1)"
+                "are long: a fit needs failures (event_observed = 1). With a known Weibull shape, "
+                "survjax.weibayes gives a lower bound of the scale"
             )
 
     def _keep(self, template: Template, rows: Observations, found: Maximum) -> None:
@@ -162,10 +163,13 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         self._forget()
         self._template = template
         x, hessian = ordered(template, found.best)
+        x = template.held.placed(x)
         self.parameters_ = x
         self.converged_ = not found.faults
         self.covariance_ = (
-            np.linalg.inv(-hessian) if self.converged_ else np.full((x.size, x.size), np.nan)
+            template.held.covariance(hessian)
+            if self.converged_
+            else np.full((x.size, x.size), np.nan)
         )
         self.log_likelihood_ = float(found.best.value)
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
@@ -182,7 +186,8 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
                 rows.n_units,
             )
         self.n_iter_ = found.best.n_iter
-        self.certificate_ = certify(found, hessian, self.n_units_)
+        at_bounds = tuple(template.read_names[i] for i in template.held.at_bounds)
+        self.certificate_ = certify(found, hessian, self.n_units_, at_bounds)
         path = np.empty((0, x.size)) if found.best.path is None else found.best.path
         self._rows, self._path = rows, np.concatenate([found.start[None], path, found.best.x[None]])
 

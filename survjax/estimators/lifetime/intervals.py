@@ -152,13 +152,13 @@ class Intervals(FittedState):
             table = parameter_bounds(
                 self._template, self.parameters_, self.covariance_, self._maxima, level
             )
-            return table, method
+            return self._template.clipped(table), method
         if method == "profile" and known is not None:
             return known, method
         template = self._template
         target = Target(index=np.arange(len(template.quantities)))
         found = self._searched("natural", target, level, method)
-        table = np.stack([template.response(part) for part in found], axis=1)
+        table = template.clipped(np.stack([template.response(part) for part in found], axis=1))
         if method == "profile":
             self._profiles = {**self._profiles, repr(level): table}
         return table, method

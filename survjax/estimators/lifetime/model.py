@@ -18,11 +18,12 @@ from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause
 from survjax.estimators.saving.kinds import Distribution
-from survjax.fitting.limits import limit_of
+from survjax.fitting.edges.bounds import search_between_bounds
+from survjax.fitting.edges.limits import limit_of
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.search import search
 from survjax.fitting.starts import failure_times
 from survjax.lifetimes import Lifetime, Mixture, families, families_for_failures
+from survjax.likelihood.held import Bounds, Fixed
 from survjax.likelihood.template import Template
 
 
@@ -58,6 +59,15 @@ class LifetimeModel(LifetimeEstimator):
         Expected units that each component of a mixture must hold.
     random_state : int or numpy.random.Generator, default 0
         Seeds the random starts.
+    fixed : dict, optional
+        Values of parameters that are known, by their names in `summary()`: `{"shape": 2.0}`. They
+        have standard errors of zero, bounds that say "fixed", and count in no criterion.
+    bounds : dict, optional
+        Pairs (low, high) between which parameters must lie, None for no bound:
+        `{"shape": (1.0, 3.0)}`. The answer is the highest maximum between them. A parameter that
+        ends at a bound, since the likelihood rises beyond it, is named in `certificate_` and
+        `summary()`, and counts as fixed in errors and bounds: those of the others are conditional
+        on it.
 
     Attributes
     ----------
@@ -69,6 +79,8 @@ class LifetimeModel(LifetimeEstimator):
         Inverse of the observed information; NaN where there is no interior maximum.
     log_likelihood_, aic_, bic_ : float
         At the optimum; BIC counts units.
+    n_free_ : int
+        Parameters that AIC and BIC count: all that are not fixed.
     n_iter_ : int
         Newton iterations of the answer.
     converged_ : bool
@@ -110,8 +122,12 @@ class LifetimeModel(LifetimeEstimator):
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
         random_state: Any = 0,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.lifetime = lifetime
+        self.fixed = fixed
+        self.bounds = bounds
         self.resolution = resolution
         self.rounding = rounding
         self.n_starts = n_starts
@@ -127,7 +143,8 @@ class LifetimeModel(LifetimeEstimator):
 
     def _maximize(self, rows: Observations) -> None:
         template = self._template_for(rows)
-        found = search(template, rows, self._settings())
+        template = self._held(template)
+        template, found = search_between_bounds(template, rows, self._settings())
         if found.faults and template.n_components == 1:
             raise NoFiniteMaximum(
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
@@ -149,7 +166,7 @@ class LifetimeModel(LifetimeEstimator):
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
         if not (isinstance(self.lifetime, str) and self.lifetime in families_for_failures()):
-            template_of(self.lifetime, more=tuple(families_for_failures()))
+            self._held(template_of(self.lifetime, more=tuple(families_for_failures())))
         for name in ("n_starts", "max_iter"):
             check_count(getattr(self, name), name)
         check_positive(self.tol, "tol")

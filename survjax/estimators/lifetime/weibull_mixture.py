@@ -11,7 +11,10 @@ from survjax.estimators.lifetime.selection import select
 from survjax.estimators.lifetime.settings import check_settings
 from survjax.estimators.lifetime.state import MixtureState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause, shape_direction
-from survjax.fitting.search import Maximum, search
+from survjax.fitting.edges.bounds import search_between_bounds
+from survjax.fitting.search import Maximum
+from survjax.likelihood.held import Bounds, Fixed
+from survjax.likelihood.template import Template
 from survjax.likelihood.weibulls import weibull_template
 from survjax.uncertainty.determined import log_errors
 
@@ -43,6 +46,10 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         Expected units that each component must hold.
     random_state : int or numpy.random.Generator, default 0
         Seeds the random starts.
+    fixed, bounds : dict, optional
+        Values of known parameters, and pairs between which others must lie, as for `LifetimeModel`:
+        `{"shape_1": 1.0}` of one component, `{"shape": 1.0}` of all. Components of which different
+        things are known keep their numbers, whatever their medians.
 
     Attributes
     ----------
@@ -104,7 +111,11 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
         random_state: Any = 0,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
+        self.fixed = fixed
+        self.bounds = bounds
         self.n_components = n_components
         self.max_components = max_components
         self.resolution = resolution
@@ -135,18 +146,21 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
                 "far fewer, or for n_components='bic'"
             )
         if k == 1:
-            found = self._single(rows)
+            template, found = self._single(rows)
         else:
-            found = search(weibull_template(k), rows, self._settings())
+            template = self._held(weibull_template(k))
+            template, found = search_between_bounds(template, rows, self._settings())
             if found.faults:
                 # Data that admit no single Weibull deserve to hear that instead.
                 self._single(rows)
-        self._keep(weibull_template(k), rows, found)
+        self._keep(template, rows, found)
 
-    def _single(self, rows: Observations) -> Maximum:
+    def _single(self, rows: Observations) -> tuple[Template, Maximum]:
         """The single Weibull's maximum: data without one admit no mixture either."""
         template = weibull_template(1)
-        found = search(template, rows, self._settings())
+        if self.n_components == 1 or isinstance(self.n_components, str):
+            template = self._held(template)
+        template, found = search_between_bounds(template, rows, self._settings())
         if found.faults:
             log_shape = float(found.best.x[template.log_shapes][0])
             raise NoFiniteMaximum(
@@ -154,11 +168,13 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
                 f"no finite maximum: {found.faults[0]}, and {shape_direction(log_shape)}. "
                 f"{likely_cause(rows, log_shape)}"
             )
-        return found
+        return template, found
 
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+        if not isinstance(self.n_components, str):
+            self._held(weibull_template(self.n_components))
 
     @property
     def undetermined_(self) -> tuple[str, ...]:
