@@ -6,6 +6,7 @@ counts positions by hand.
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any
 
@@ -50,7 +51,10 @@ class Template(Orders):
 
     def holding(self, held: Held) -> Template:
         """The same model with other parameters held."""
-        return Template(self.lifetime, held)
+        found = copy.copy(self)
+        found.held = held
+        vars(found).pop("_is_ordered", None)
+        return found
 
     def at(self, x: np.ndarray) -> Any:
         """The lifetime with parameters x (p,), as NumPy arrays."""
@@ -231,6 +235,8 @@ class Template(Orders):
 
     def clipped(self, table: np.ndarray) -> np.ndarray:
         """Bounds (m, 2) of the quantities, inside of those that a user set on parameters."""
+        if not self.held.is_bounded:
+            return table
         first = np.full(self._n_weights, np.nan)
         ends = [np.delete(end, self.logits) for end in (self.held.low, self.held.high)]
         low, high = (self.response(np.concatenate([first, end])) for end in ends)

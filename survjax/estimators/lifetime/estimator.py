@@ -70,6 +70,7 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         event_observed: Any = None,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
     ) -> Self:
         """Fit to lifetimes, some of them still running.
@@ -82,6 +83,10 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
             True (1) where the failure was seen, False (0) where the unit still ran.
         entry : array-like of shape (n,), optional
             Age at which each unit came under observation.
+        exit : array-like of shape (n,), optional
+            Latest age at which each unit's failure would have been recorded (right truncation: a
+            table of failures only); infinite where any would. A unit still running in such a
+            table fails between its duration and its exit.
         sample_weight : array-like of shape (n,), optional
             How many units each row stands for; fractions are fine.
 
@@ -96,25 +101,29 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         NoFiniteMaximum
             Where the likelihood rises without end, so that no Weibull is the answer.
         """
-        if entry is None and sample_weight is None and not isinstance(durations, Observations):
+        plain = entry is None and exit is None and sample_weight is None
+        if plain and not isinstance(durations, Observations):
             durations, event_observed, sample_weight = _counted(durations, event_observed)
-        rows = self._rows_of(durations, event_observed, entry, sample_weight)
+        rows = self._rows_of(durations, event_observed, entry, exit, sample_weight)
         if rows is not durations and self._has_components:
             warn_of_unnamed_units(rows, None, COUNTS, ONE_ROW)
         return self._fit(rows)
 
     def _rows_of(
-        self, durations: Any, event_observed: Any, entry: Any, sample_weight: Any
+        self, durations: Any, event_observed: Any, entry: Any, exit: Any, sample_weight: Any
     ) -> Observations:
         """The rows that the arguments of `fit` and `score` describe."""
         if isinstance(durations, Observations):
-            if any(given is not None for given in (event_observed, entry, sample_weight)):
-                raise ValueError("Observations hold events, entry and weights: pass them alone")
+            if any(given is not None for given in (event_observed, entry, exit, sample_weight)):
+                raise ValueError(
+                    "Observations hold events, entry, exit and weights: pass them alone"
+                )
             return durations
         return Observations.from_durations(
             durations,
             event_observed,
             entry=entry,
+            exit=exit,
             sample_weight=sample_weight,
             resolution=self.resolution,
             rounding=self.rounding,
@@ -122,7 +131,13 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
 
     @double_precision
     def fit_interval(
-        self, lower: Any, upper: Any, *, entry: Any = None, sample_weight: Any = None
+        self,
+        lower: Any,
+        upper: Any,
+        *,
+        entry: Any = None,
+        exit: Any = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Fit to bounds: each unit failed in (lower, upper].
 
@@ -131,10 +146,12 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         lower, upper : array-like of shape (n,)
             lower == upper is an exact failure, upper = inf a unit still running, lower = 0 one
             found failed at its first inspection.
-        entry, sample_weight : array-like of shape (n,), optional
+        entry, exit, sample_weight : array-like of shape (n,), optional
             As in `fit`.
         """
-        rows = Observations.from_intervals(lower, upper, entry=entry, sample_weight=sample_weight)
+        rows = Observations.from_intervals(
+            lower, upper, entry=entry, exit=exit, sample_weight=sample_weight
+        )
         return self._fit(rows)
 
     def _fit(self, rows: Observations, warn: bool = True) -> Self:
@@ -254,11 +271,12 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         event_observed: Any = None,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
-        rows = self._rows_of(durations, event_observed, entry, sample_weight)
+        rows = self._rows_of(durations, event_observed, entry, exit, sample_weight)
         if not rows.weight.any():
             raise ValueError("nothing is known of any unit: all still run at age zero")
         terms = contributions(self.lifetime_, rows)

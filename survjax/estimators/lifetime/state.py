@@ -84,8 +84,9 @@ class FittedState(Persistent):
     certificate_: Certificate
     lifetime_: Any
     n_free_: int
-    fixed: Fixed | None
-    bounds: Bounds | None
+    #: Estimators that can hold parameters take these.
+    fixed: Fixed | None = None
+    bounds: Bounds | None = None
     _template: Template
     _maxima: Maxima | None = None
     _check_parameters: Callable[[], None]

@@ -11,7 +11,12 @@ from survjax._core.callers import users_level
 from survjax.data.observations import Observations
 from survjax.estimators.certificate import certify_regression
 from survjax.estimators.covariates import column_names, outlying_words
-from survjax.estimators.messages import FitWarning, likely_cause, shape_direction
+from survjax.estimators.messages import (
+    ENDLESS_LIVES,
+    FitWarning,
+    likely_cause,
+    shape_direction,
+)
 from survjax.estimators.regression.parameter_table import ParameterTable
 from survjax.estimators.regression.saved import SavedRegression
 from survjax.fitting.local_maxima import LocalMaximum
@@ -89,6 +94,8 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         """What to do where there is no proper maximum."""
         if found.n_iter >= self.max_iter and found.code != ResultCode.CONVERGED:
             return f"It ended after {found.n_iter} iterations: raise max_iter"
+        if rows.exit is not None and any(":intercept" in w for w in self.certificate_.faults):
+            return ENDLESS_LIVES
         if any(word == "the data leave log_shape open" for word in self.certificate_.faults):
             # Then no column is to blame: lives without covariates have no maximum either.
             log_shape = self._part("log_shape")[0]

@@ -135,6 +135,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         y: Any,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
         unit: Any = None,
         offset: Any = None,
@@ -144,7 +145,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
 
         Parameters
         ----------
-        X, y, entry, sample_weight, unit
+        X, y, entry, exit, sample_weight, unit
             As in `AcceleratedLifetime.fit`. One hidden component produces all rows of a unit;
             its weights depend on the covariates of the unit's first row.
         offset : None
@@ -157,7 +158,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         -------
         self
         """
-        rows, x = self._prepared(X, y, entry, sample_weight, unit, offset)
+        rows, x = self._prepared(X, y, entry, exit, sample_weight, unit, offset)
         known = known_components(component, rows.n_rows, self.n_components)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit, known)
