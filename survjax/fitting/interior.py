@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.likelihood.stacks import single
 from survjax.likelihood.template import Template
 from survjax.optimize import ResultCode
 
@@ -43,6 +44,9 @@ def faults(
             words.append(f"a component collapses on one time (shape over {rule.max_shape:g})")
         if np.exp(template.log_weights(found.x).min()) * n_units < rule.min_units:
             words.append(f"a component holds fewer than {rule.min_units:g} expected units")
+    for stack in template.stacks:
+        each = (single(stack, found.x[where]).improper() for where in stack.positions.T)
+        words += [word for word in each if word]
     scales = found.x[template.log_scales]
     if np.abs(scales).max(initial=0.0) > RANGE:
         words.append("a scale leaves the range of numbers")

@@ -14,6 +14,7 @@ from survjax.lifetimes._further.exponentiated_weibull import ExponentiatedWeibul
 from survjax.lifetimes._further.from_functions import lifetime_from
 from survjax.lifetimes._further.inverse_gaussian import InverseGaussian
 from survjax.lifetimes._further.piecewise_exponential import PiecewiseExponential
+from survjax.lifetimes._further.royston_parmar import RoystonParmar
 from survjax.lifetimes._gamma.gamma import Gamma
 from survjax.lifetimes._gamma.generalized_gamma import GeneralizedGamma
 from survjax.lifetimes._gompertz import Gompertz
@@ -66,7 +67,7 @@ def families_for_failures() -> dict[str, Any]:
     --------
     >>> from survjax.lifetimes import families_for_failures
     >>> list(families_for_failures())
-    ['piecewise_exponential']
+    ['piecewise_exponential', 'royston_parmar']
     """
     named = {_family_name(name): globals()[name] for name in __all__}
     return {name: cls for name, cls in named.items() if hasattr(cls, "for_failures")}
@@ -102,6 +103,7 @@ __all__ = [
     "Normal",
     "PiecewiseExponential",
     "ProportionalHazards",
+    "RoystonParmar",
     "Weibull",
     "families",
     "families_for_failures",

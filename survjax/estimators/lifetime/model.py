@@ -35,10 +35,13 @@ class LifetimeModel(LifetimeEstimator):
     lifetime : str or Lifetime, default "weibull"
         A family by name: "birnbaum_saunders", "exponential", "exponentiated_weibull", "gamma",
         "generalized_gamma", "gompertz", "gumbel", "inverse_gaussian", "logistic", "loglogistic",
-        "lognormal", "normal", "piecewise_exponential", "weibull" (see `survjax.lifetimes`); or a
+        "lognormal", "normal", "piecewise_exponential", "royston_parmar", "weibull" (see
+        `survjax.lifetimes`); or a
         `Lifetime` of `survjax.lifetimes` or of your own: a family, or a `Mixture` of one or
         several families. The cuts of "piecewise_exponential" share the failures out evenly over
-        five pieces; for cuts of your own pass `PiecewiseExponential.with_cuts(cuts)`.
+        five pieces; for cuts of your own pass `PiecewiseExponential.with_cuts(cuts)`. So do the
+        knots of "royston_parmar" over its spline; for knots, or a scale, of your own pass
+        `RoystonParmar.with_knots(knots, scale="odds")`.
         The parameters of a lifetime are no more than first guesses, and only where its family
         does not say itself where to begin.
     resolution : float or "auto", optional
@@ -146,11 +149,12 @@ class LifetimeModel(LifetimeEstimator):
         template = self._held(template)
         template, found = search_between_bounds(template, rows, self._settings())
         if found.faults and template.n_components == 1:
-            raise NoFiniteMaximum(
+            words = (
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
-                f"no finite maximum: {found.faults[0]}, and the parameters ran to "
-                f"{_named(template, found.best.x)}. {_why(template, rows, found.best)}"
+                f"no {_kind(template, found.best)} maximum: {found.faults[0]}, and the parameters "
+                f"ran to {_named(template, found.best.x)}. {_why(template, rows, found.best)}"
             )
+            raise NoFiniteMaximum(words.strip())
         self._keep(template, rows, found)
 
     def _template_for(self, rows: Observations) -> Template:
@@ -205,8 +209,15 @@ def template_of(lifetime: Any, name: str = "lifetime", more: tuple[str, ...] = (
     return Template(rebuilt(lifetime, values))
 
 
+def _kind(template: Template, best: LocalMaximum) -> str:
+    """What the maximum that was found is not."""
+    return "proper" if template.at(best.x).improper() else "finite"
+
+
 def _why(template: Template, rows: Observations, best: LocalMaximum) -> str:
     """The law that the family climbs to, or else what usually leaves no maximum."""
+    if template.at(best.x).improper():
+        return ""
     limit = limit_of(template.lifetime, rows, best.value)
     near = template.at(best.x).nearby_limit()
     if limit is None and not near:

@@ -63,7 +63,9 @@ class RegressionAnswer(ParameterTable, SavedRegression):
             # A lasso's bounds are those of the columns that it kept.
             kept = np.flatnonzero(found.x != 0)
         some = found.restricted(kept)
-        words = self._model_faults(layout, found) or faults(some, self._least_eigenvalue)
+        improper = _improper(form, layout, found.x)
+        words = improper or self._model_faults(layout, found)
+        words = words or faults(some, self._least_eigenvalue)
         inside = np.full((p, p), np.nan)
         if not words and theta is None:
             inside = np.zeros((p, p))
@@ -84,8 +86,9 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         self.certificate_ = certify_regression(some, words, rows.n_units)
         if words:
             far = outlying_words(x[:, : self.n_features_in_], column_names(self))
+            advice = "" if improper else f" {self._advice(found, rows)}"
             warnings.warn(
-                f"no proper maximum: {'; '.join(words)}{far}. {self._advice(found, rows)}",
+                f"no proper maximum: {'; '.join(words)}{far}.{advice}",
                 FitWarning,
                 stacklevel=users_level(),
             )
@@ -156,3 +159,12 @@ def placed(layout: Layout) -> Iterator[tuple[Predictor, slice]]:
         end = start + len(item.columns)
         yield item, slice(start, end)
         start = end
+
+
+def _improper(form: Form, layout: Layout, x: np.ndarray) -> tuple[str, ...]:
+    """What makes the base of the answer no lifetime, if anything does."""
+    if form.modifier is None or form.held:
+        return ()
+    places = [where.start for _, where in placed(layout)][1:]
+    word = form.base([np.float64(0.0), *x[places]]).improper()
+    return (word,) if word else ()

@@ -106,6 +106,8 @@ class Distribution:
     def _part(self, value: Any) -> Any:
         if isinstance(value, Lifetime):
             return self.encode(value)
+        if isinstance(value, str):
+            return {"text": value}
         if isinstance(value, tuple):
             return {"tuple": [self.encode(item) for item in value]}
         array = np.asarray(value, np.float64)
@@ -129,11 +131,16 @@ class Distribution:
         if not isinstance(given, dict) or sorted(given) != sorted(wanted):
             raise ValueError(f"{name} must have the fields {', '.join(wanted)}")
         parts = {key: self._undo(given[key], f"{name}.{key}", depth - 1) for key in wanted}
+        for field in dataclasses.fields(cls):
+            if isinstance(parts[field.name], str) and field.metadata.get("kind") != "fixed":
+                raise ValueError(f"{name}.{field.name} must be a number, got text")
         return cls(**parts)
 
     def _undo(self, value: Any, name: str, depth: int) -> Any:
         if isinstance(value, dict) and set(value) == {"tuple"} and isinstance(value["tuple"], list):
             return tuple(self._decoded(item, name, depth) for item in value["tuple"])
+        if isinstance(value, dict) and set(value) == {"text"} and isinstance(value["text"], str):
+            return value["text"]
         if isinstance(value, dict):
             return self._decoded(value, name, depth)
         return _array(value, name)

@@ -91,8 +91,8 @@ class PiecewiseExponential(Lifetime):
 
     def _pieces(self, t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Log rates, beginnings and ends of the pieces, which lead, beside times of any shape."""
-        log_rate = _leading(jnp.asarray(self.log_rate), t)
-        cuts = _leading(lax.stop_gradient(jnp.asarray(self.cuts)), t)
+        log_rate = leading(jnp.asarray(self.log_rate), t)
+        cuts = leading(lax.stop_gradient(jnp.asarray(self.cuts)), t)
         last = jnp.full((1, *cuts.shape[1:]), jnp.inf, cuts.dtype)
         begin = jnp.concatenate([jnp.zeros_like(last), cuts])
         return log_rate, begin, jnp.concatenate([cuts, last])
@@ -164,7 +164,7 @@ class PiecewiseExponential(Lifetime):
         return PiecewiseExponential(rates, self.cuts)
 
 
-def _leading(column: jax.Array, t: jax.Array) -> jax.Array:
+def leading(column: jax.Array, t: jax.Array) -> jax.Array:
     """Numbers of pieces (m,), or of pieces and rows (m, n), that broadcast with times."""
     rows = column.shape[1:]
     return column.reshape(len(column), *(1,) * max(t.ndim - len(rows), 0), *rows)
