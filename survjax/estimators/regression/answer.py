@@ -63,7 +63,7 @@ class RegressionAnswer(ParameterTable, SavedRegression):
             # A lasso's bounds are those of the columns that it kept.
             kept = np.flatnonzero(found.x != 0)
         some = found.restricted(kept)
-        improper = _improper(form, layout, found.x)
+        improper = _improper(form, layout, full)
         words = improper or self._model_faults(layout, found)
         words = words or faults(some, self._least_eigenvalue)
         inside = np.full((p, p), np.nan)
