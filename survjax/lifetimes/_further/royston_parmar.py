@@ -60,7 +60,7 @@ class RoystonParmar(Lifetime):
     >>> from survjax.lifetimes import RoystonParmar
     >>> pump = RoystonParmar.of([-1.0, 1.5, 0.4], knots=[1.0, 5.0, 20.0])
     >>> round(float(pump.survival(5.0)), 4)
-    0.6559
+    0.7211
     """
 
     gamma: jax.Array = parameter()
