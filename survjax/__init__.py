@@ -51,6 +51,7 @@ _PUBLIC: dict[str, str] = {
     "survival_scorer": "survjax.estimators.scorers",
     "survival_target": "survjax.estimators.target",
     "turnbull": "survjax.nonparametric",
+    "weibayes": "survjax.estimators.lifetime.weibayes",
 }
 
 # Modules reached as attributes, `survjax.datasets.load_pumps()`.

@@ -14,6 +14,7 @@ from survjax.estimators.competing.model import CompetingRisks as CompetingRisks
 from survjax.estimators.cox.model import CoxPH as CoxPH
 from survjax.estimators.deep.model import DeepWeibullMixture as DeepWeibullMixture
 from survjax.estimators.lifetime.comparison import compare as compare
+from survjax.estimators.lifetime.weibayes import weibayes as weibayes
 from survjax.estimators.messages import FitWarning as FitWarning
 from survjax.estimators.messages import NoFiniteMaximum as NoFiniteMaximum
 from survjax.estimators.pairwise_log_rank import pairwise_log_rank as pairwise_log_rank

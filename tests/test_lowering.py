@@ -36,7 +36,7 @@ from survjax.likelihood.objective import Objective
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.rows import membership_entropy
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template
 from survjax.optimize import fixed_point, iterate, orbit
 from survjax.prediction.curves import membership_logits

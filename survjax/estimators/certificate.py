@@ -33,6 +33,9 @@ class Certificate:
         Log-likelihoods of the other end points; a higher one is a collapse on single times.
     message : str
         How the last iteration ended.
+    at_bounds : tuple of str
+        Parameters that stand at a bound of the user's, where the likelihood still rises beyond it:
+        they count as fixed in errors and bounds.
     """
 
     decrement: float
@@ -43,14 +46,20 @@ class Certificate:
     faults: tuple[str, ...]
     other_maxima: tuple[float, ...]
     message: str
+    at_bounds: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
-        """What the verdict is: an interior maximum, or the first fault."""
-        return self.faults[0] if self.faults else "interior maximum"
+        """What the verdict is: a maximum, inside or at bounds, or the first fault."""
+        if self.faults:
+            return self.faults[0]
+        bounded = f"maximum at the bounds of {', '.join(self.at_bounds)}"
+        return bounded if self.at_bounds else "interior maximum"
 
 
-def certify(found: Maximum, hessian: np.ndarray, n_units: float) -> Certificate:
+def certify(
+    found: Maximum, hessian: np.ndarray, n_units: float, at_bounds: tuple[str, ...] = ()
+) -> Certificate:
     """Collect the evidence on a maximum."""
     return Certificate(
         decrement=float(found.best.decrement),
@@ -61,6 +70,7 @@ def certify(found: Maximum, hessian: np.ndarray, n_units: float) -> Certificate:
         faults=found.faults,
         other_maxima=tuple(float(c.value) for c in found.others),
         message=MESSAGES[ResultCode(found.best.code)],
+        at_bounds=at_bounds,
     )
 
 

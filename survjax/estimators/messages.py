@@ -12,6 +12,15 @@ NEARLY_TIED = 1e-7
 RUNAWAY = float(np.log(30.0))
 
 
+#: Why units that were seen because they failed early enough may leave a scale open.
+ENDLESS_LIVES = (
+    "Units that were seen only because they failed by their exit do not tell lives from longer "
+    "ones: the likelihood rises as the scale grows without end, where P(T <= t) / P(T <= exit) "
+    "tends to (t / exit)^shape. A known scale, a bound of it (fixed= or bounds= of LifetimeModel), "
+    "or units that outlived their exits are needed"
+)
+
+
 class FitWarning(UserWarning):
     """A fit ended with something its user should know; the message says what, and what to do."""
 
@@ -43,6 +52,8 @@ def likely_cause(rows: Any, log_shape: float) -> str:
             f"The failure times differ by {spread:.1g} of their size only, too little to tell a "
             "shape from: pass resolution= if durations are rounded, or check the durations"
         )
+    if rows.exit is not None:
+        return ENDLESS_LIVES
     if rows.entry is not None and spread > 0.0:
         return (
             "This happens where units come under observation just before they fail, so that "

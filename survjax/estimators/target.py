@@ -52,19 +52,16 @@ class SurvivalTarget(NamedTuple):
     events_given: bool = True
 
     def observations(
-        self, entry: Any = None, sample_weight: Any = None, **rounding: Any
+        self, entry: Any = None, sample_weight: Any = None, exit: Any = None, **rounding: Any
     ) -> Observations:
         """Rows for the likelihood; every value is checked.
 
         `resolution` and `rounding` may say how durations were rounded.
         """
+        given = {"entry": entry, "exit": exit, "sample_weight": sample_weight}
         if self.upper is not None:
-            return Observations.from_intervals(
-                self.durations, self.upper, entry=entry, sample_weight=sample_weight
-            )
-        return Observations.from_durations(
-            self.durations, self.event, entry=entry, sample_weight=sample_weight, **rounding
-        )
+            return Observations.from_intervals(self.durations, self.upper, **given)
+        return Observations.from_durations(self.durations, self.event, **given, **rounding)
 
 
 def survival_target(lower: Any, upper: Any) -> np.ndarray:
@@ -233,7 +230,10 @@ def warn_of_events_in_x(names: Any, x: np.ndarray, target: SurvivalTarget) -> No
 def checked_rows(
     model: Any, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True, **rounding: Any
 ) -> tuple[Observations, np.ndarray]:
-    """Rows and covariates of one length; with `reset` the model takes their number and names."""
+    """Rows and covariates of one length; with `reset` the model takes their number and names.
+
+    `rounding` is what else `SurvivalTarget.observations` takes.
+    """
     x = check_covariates(model, X, reset=reset)
     target = check_survival_y(y)
     rows = target.observations(entry, sample_weight, **rounding)

@@ -11,7 +11,7 @@ from survjax.fitting.local_maxima import Maximizer
 from survjax.fitting.settings import Settings
 from survjax.fitting.surrogate import maximum_of_template
 from survjax.likelihood.objective import Objective
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 
 
 def path_from(

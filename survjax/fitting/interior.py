@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.stacks import single
+from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode
 
 #: A standard error above this, on the log or logit scale or in units of the model's own, means that
@@ -44,6 +45,9 @@ def faults(
         held = n_units * template.at(found.x).share_inside()
         if np.exp(template.log_weights(found.x).min()) * held < rule.min_units:
             words.append(f"a component holds fewer than {rule.min_units:g} expected units")
+    for stack in template.stacks:
+        each = (single(stack, found.x[where]).improper() for where in stack.positions.T)
+        words += [word for word in each if word]
     scales = found.x[template.log_scales]
     if np.abs(scales).max(initial=0.0) > RANGE:
         words.append("a scale leaves the range of numbers")
@@ -53,6 +57,7 @@ def faults(
     # The pseudo-inverse's diagonal: directions lost in rounding say nothing.
     told = values > 1e-15 * values[-1]
     errors = scale * np.sqrt(np.sum(vectors[:, told] ** 2 / values[told], axis=1))
+    errors = errors * template.held.free
     open_ = smallest > 0 and np.max(errors * _units(found, template)) > OPEN
     if open_:
         words.append("the data leave a parameter open")

@@ -20,7 +20,8 @@ from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.data.observations import Observations
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.rows import derivatives, padded
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.held import only_free
+from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode, multistart
 
 #: Starts that go side by side on few rows, and on more.
@@ -119,7 +120,8 @@ class Correction:
     """What is added to the log-likelihood of the rows.
 
     A quadratic around `point`, and minus `penalty` (p,) times r - 1 - log r, r the square of the
-    ratio of each parameter's exponential to that of `reference`.
+    ratio of each parameter's exponential to that of `reference`. Parameters of which `free` (p,) is
+    zero do not move.
     """
 
     point: Any = data()
@@ -128,13 +130,20 @@ class Correction:
     hessian: Any = data()
     penalty: Any = data()
     reference: Any = data()
+    free: Any = data()
 
     @classmethod
     def none(cls, size: int) -> Correction:
         """Nothing, for vectors of a size."""
         # An array each: callers fill in some of them.
         point, gradient, penalty, reference = np.zeros((4, size))
-        return cls(point, np.zeros(()), gradient, np.zeros((size, size)), penalty, reference)
+        square, free = np.zeros((size, size)), np.ones(size)
+        return cls(point, np.zeros(()), gradient, square, penalty, reference, free)
+
+    @classmethod
+    def of(cls, template: Template) -> Correction:
+        """Nothing but what a template holds."""
+        return dataclasses.replace(cls.none(template.size), free=template.held.free)
 
 
 def _corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, Any, Any]:
@@ -150,7 +159,8 @@ def _corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, A
     ratio = jnp.exp(jnp.where(correction.penalty > 0, jnp.minimum(log_ratio, 600.0), 0.0))
     value = value - correction.penalty @ (ratio - 1.0 - log_ratio)
     gradient = gradient - 2.0 * correction.penalty * (ratio - 1.0)
-    return value, gradient, hessian - jnp.diag(4.0 * correction.penalty * ratio)
+    hessian = hessian - jnp.diag(4.0 * correction.penalty * ratio)
+    return only_free((value, gradient, hessian), correction.free, -1.0)
 
 
 @program
@@ -256,13 +266,14 @@ class Maximizer:
         if template.n_components == 1:
             # All there will be: further copies would cost as much again.
             self.width = min(template.stacks[0].lifetime.n_starts, FEW_STARTS)
-        self.nothing = Correction.none(template.size)
+        self.nothing = Correction.of(template)
 
     def __call__(
         self, starts: np.ndarray, limits: Limits, correction: Correction | None = None
     ) -> list[LocalMaximum]:
         """Where the iterations from each start (B, p) end."""
         correction = self.nothing if correction is None else correction
+        correction = dataclasses.replace(correction, free=self.template.held.free)
 
         def run(some: np.ndarray) -> dict[str, jax.Array]:
             found: dict[str, jax.Array] = maximize_from(

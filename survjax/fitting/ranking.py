@@ -10,7 +10,7 @@ from survjax.fitting.interior import Interior, faults
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.settings import ROUGH
 from survjax.fitting.starts import canonical
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 
 #: Two ends this close (logs of weights, scales and shapes) are one maximum: on few rows, on all.
 SAME_ROUGHLY, SAME = 0.05, 1e-3

@@ -25,7 +25,7 @@ from survjax.fitting.settings import ROUGH, Settings
 from survjax.fitting.starts import different, expectation_maximization, guesses, weibull_start
 from survjax.fitting.surrogate import maxima_on_all_rows
 from survjax.likelihood.objective import Objective
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import as_weibulls, starts_from_weibulls, weibull_template
 
 #: How many different maxima go on from few rows to more, and from those to all.
@@ -136,6 +136,9 @@ class _Search:
 
     def _as_points(self, weibulls: np.ndarray) -> np.ndarray:
         """Points of the template (B, p) with the quantiles of mixtures of Weibulls (B, 3K - 1)."""
+        return self.template.held.placed(self.template.every_order(self._with_quantiles(weibulls)))
+
+    def _with_quantiles(self, weibulls: np.ndarray) -> np.ndarray:
         reference = weibull_template(self.template.n_components)
         if self.template.is_weibulls:
             return weibulls
@@ -180,9 +183,13 @@ class _Search:
         """Log-likelihood by which mixtures of a component less lie below the best maximum."""
         if top is None:
             return np.full(len(bases), -np.inf)
-        points = self._as_points(_with_nothing(bases))
-        values = self.on_small.values(np.concatenate([top.x[None], points]))
-        return values[0] - values[1:]
+        if not len(bases):
+            return np.zeros(0)
+        points = [top.x[None], *(self._as_points(x[None]) for x in _with_nothing(bases))]
+        values = self.on_small.values(np.concatenate(points))
+        begins = np.cumsum([0, *(len(some) for some in points[:-1])])
+        best = np.maximum.reduceat(values, begins)
+        return best[0] - best[1:]
 
     def _bases(self) -> np.ndarray:
         """Mixtures of Weibulls of a component less to add one to: the highest, and the broadest.

@@ -25,7 +25,7 @@ from survjax.fitting.local_maxima import (
 )
 from survjax.likelihood.executors import executor
 from survjax.likelihood.objective import Derivatives, Objective
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode
 from survjax.optimize.last_step import SAFETY
 from survjax.optimize.newton import advance, init

@@ -12,8 +12,10 @@ from survjax.lifetimes._derived.limit_laws import LimitLaw
 from survjax.lifetimes._exponential import Exponential
 from survjax.lifetimes._further.birnbaum_saunders import BirnbaumSaunders
 from survjax.lifetimes._further.exponentiated_weibull import ExponentiatedWeibull
+from survjax.lifetimes._further.from_functions import lifetime_from
 from survjax.lifetimes._further.inverse_gaussian import InverseGaussian
 from survjax.lifetimes._further.piecewise_exponential import PiecewiseExponential
+from survjax.lifetimes._further.royston_parmar import RoystonParmar
 from survjax.lifetimes._gamma.gamma import Gamma
 from survjax.lifetimes._gamma.generalized_gamma import GeneralizedGamma
 from survjax.lifetimes._gompertz import Gompertz
@@ -71,7 +73,7 @@ def families_for_failures() -> dict[str, Any]:
     --------
     >>> from survjax.lifetimes import families_for_failures
     >>> list(families_for_failures())
-    ['piecewise_exponential']
+    ['piecewise_exponential', 'royston_parmar']
     """
     named = {_family_name(name): globals()[name] for name in __all__}
     return {name: cls for name, cls in named.items() if hasattr(cls, "for_failures")}
@@ -112,10 +114,12 @@ __all__ = [
     "ProportionalHazards",
     "ProportionalOdds",
     "Shifted",
+    "RoystonParmar",
     "Weibull",
     "ZeroInflated",
     "families",
     "families_for_failures",
+    "lifetime_from",
     "parameter",
     "pytree",
 ]

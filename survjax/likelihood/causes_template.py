@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from survjax.lifetimes import Competing
-from survjax.likelihood.stacks import Quantity
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.stacks import Quantity
+from survjax.likelihood.vector.template import Template
 
 
 class CausesTemplate(Template):

@@ -24,7 +24,8 @@ from survjax.data.truncation_rows import with_truncation_rows
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.executors import executor
 from survjax.likelihood.rows import derivatives, padded
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.held import only_free
+from survjax.likelihood.vector.template import Template
 
 T = TypeVar("T")
 #: Value, gradient and Hessian.
@@ -62,7 +63,8 @@ class Objective:
             return np.asarray(_packed(lifetime, x, part))
 
         total, p = np.sum(_in_threads(one, self.parts), axis=0), x.size
-        return float(total[0]), total[1 : p + 1], total[p + 1 :].reshape(p, p)
+        parts = float(total[0]), total[1 : p + 1], total[p + 1 :].reshape(p, p)
+        return only_free(parts, self.template.held.free, -1.0)
 
 
 def _in_threads(work: Callable[[Observations], T], parts: list[Observations]) -> list[T]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from survjax.lifetimes import Cured, Mixture, Weibull
-from survjax.likelihood.stacks import WEIBULL_SPREAD, matched
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.stacks import WEIBULL_SPREAD, matched
+from survjax.likelihood.vector.template import Template
 
 
 def weibull_template(n_components: int) -> Template:

@@ -35,7 +35,7 @@ from survjax.fitting.settings import Settings
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.executors import executor
 from survjax.likelihood.row_derivatives import log_contributions
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.replicates import BATCH, FEW_ROWS, batch_item, resampled, simulated
 from survjax.uncertainty.targets import Target, expansion, value_of
@@ -116,7 +116,7 @@ def bootstrap(
         if done == n_replicates:
             break
     points = np.stack(kept) if kept else np.empty((0, x.size))
-    information = np.linalg.inv(covariance)
+    information = template.held.information(covariance)
     return Bootstrap(
         template.aligned(points, x, information),
         kind,
@@ -140,7 +140,7 @@ def nearby_maxima(
     """
     batch = _padded(rows.reweighted(weights))
     limits = settings.limits(template.n_components, rows.n_units)
-    found = _arrays(_refit(template.lifetime, x[None], batch, limits, Correction.none(x.size)))
+    found = _arrays(_refit(template.lifetime, x[None], batch, limits, Correction.of(template)))
     ends = [_end(found, i, 0) for i in range(len(weights))]
     pairs = zip(ends, weights.sum(axis=1), strict=True)
     return np.array(
@@ -172,7 +172,7 @@ def _fitted(
     """The interior maxima among the first replicates of a batch."""
     # No penalty: what keeps shapes from being steep would carry a narrow component elsewhere.
     limits = settings.limits(template.n_components, n_units)
-    nothing = Correction.none(template.size)
+    nothing = Correction.of(template)
     s = _arrays(_refit(template.lifetime, starts, batch, limits, nothing))
     found = []
     for i in range(wanted):

@@ -10,7 +10,7 @@ import numpy as np
 
 from survjax._core.pytree import ravel_parameters
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 
 __all__ = [
     "link_errors",

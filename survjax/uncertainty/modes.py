@@ -27,7 +27,7 @@ from survjax.data.observations import Observations
 from survjax.fitting.interior import Interior, faults
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.lifetimes import Lifetime, Mixture
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.prediction.curves import (
     by_inversion,
     evaluate,
@@ -98,7 +98,7 @@ def weigh(
         return None
     return Maxima(
         np.stack([points[i] for i in kept]),
-        np.stack([np.linalg.inv(-hessians[i]) for i in kept]),
+        np.stack([template.held.covariance(hessians[i]) for i in kept]),
         weights[kept] / weights[kept].sum(),
     )
 
@@ -294,6 +294,7 @@ def profiled(
                 continue
             here = template.at(x)
             values, errors = target_errors(here, c, target, curve=curve)
-            found.append(profile_bounds(here, rows, curve, target, values, errors, reach))
+            free = template.held.free
+            found.append(profile_bounds(here, rows, curve, target, values, errors, reach, free))
     low, high = zip(*found, strict=True)
     return np.fmin.reduce(low), np.fmax.reduce(high)

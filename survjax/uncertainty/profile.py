@@ -29,7 +29,8 @@ from survjax.fitting.coreset import condense, is_plain
 from survjax.fitting.local_maxima import Maximizer
 from survjax.lifetimes import Lifetime, Mixture, Weibull
 from survjax.likelihood.rows import derivatives, log_likelihood, padded
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.held import only_free
+from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode
 from survjax.uncertainty.profile_walk import (
     BoundSearch,
@@ -65,6 +66,7 @@ def _solve(
     rows: Observations,
     tilt: jax.Array,
     steep: jax.Array,
+    free: jax.Array,
     targets: Target,
     problems: Problem,
     *,
@@ -80,7 +82,8 @@ def _solve(
 
         def parts_at(x: jax.Array) -> Any:
             held = steadied(derivatives(unravel(x), rows), x - estimate, tilt, steep)
-            return held, expansion(unravel, x, curve, target)
+            goal = expansion(unravel, x, curve, target)
+            return only_free(held, free, -1.0), only_free(goal, free, 0.0)
 
         def body(search: BoundSearch) -> BoundSearch:
             search = newton_iteration(search, parts_at(search.newton.trial), problem)
@@ -107,6 +110,7 @@ def profile_bounds(
     values: np.ndarray,
     errors: np.ndarray,
     goal: float,
+    free: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper profile bounds (m,) on the link scale; infinite where there is none.
 
@@ -124,6 +128,8 @@ def profile_bounds(
         Estimates and standard errors on the link scale; the errors set the first step.
     goal : float
         The root of twice the fall from the maximum at which a bound lies.
+    free : array of shape (p,)
+        Zero for the parameters that are held (`Held`).
 
     Returns
     -------
@@ -146,7 +152,7 @@ def profile_bounds(
     )
     wide = jax.tree.map(lambda part: searches(part, part), targets)
     steep = steepness(lifetime, rows.n_units)
-    found = np.asarray(_solve(lifetime, small, tilt, steep, wide, problems, curve=curve))
+    found = np.asarray(_solve(lifetime, small, tilt, steep, free, wide, problems, curve=curve))
     return found[:m], found[m : 2 * m]
 
 

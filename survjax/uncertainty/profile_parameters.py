@@ -14,7 +14,8 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.local_maxima import Maximizer
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.held import only_free
+from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode
 from survjax.uncertainty.profile import condensed, steadied, steepness
 from survjax.uncertainty.profile_walk import Problem, newton_iteration, start_search, walk
@@ -55,9 +56,11 @@ def profile_parameters(
         return [(end.value, end.gradient, end.hessian) for end in on_few.at(points)]
 
     def quantity(point: np.ndarray, i: int) -> Parts:
-        return tuple(part[index[i]] for part in template.link_derivatives(point))
+        value, slope, curvature = (part[index[i]] for part in template.link_derivatives(point))
+        return only_free((value, slope, curvature), free, 0.0)
 
-    steep = steepness(lifetime, rows.n_units)
+    free = template.held.free
+    steep, tilt = steepness(lifetime, rows.n_units) * free, tilt * free
     return profile_quantities(at, quantity, x, values, errors, goal, tilt=tilt, steep=steep)
 
 

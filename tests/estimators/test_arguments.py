@@ -39,7 +39,7 @@ def model():
         (lambda m: m.sample(-1), "n must be a whole number of at least 0, got -1"),
         (lambda m: m.sample(3, random_state="dice"), "random_state must be a whole number"),
         (lambda m: m.bootstrap(20, random_state=-1), "random_state must be a whole number"),
-        (lambda m: m.score(ROWS, [1, 1, 1]), "Observations hold events, entry and weights"),
+        (lambda m: m.score(ROWS, [1, 1, 1]), "Observations hold events, entry, exit and weights"),
         (lambda m: m.score([0.0], [0]), "nothing is known of any unit"),
     ],
 )  # fmt: skip

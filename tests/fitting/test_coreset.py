@@ -11,7 +11,7 @@ from survjax.lifetimes import LogNormal, Weibull
 from survjax.likelihood.executors import CPU
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.rows import contributions
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 
 N = 20_000
 

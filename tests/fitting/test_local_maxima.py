@@ -22,7 +22,7 @@ from survjax.lifetimes import Exponential, LogNormal
 from survjax.likelihood.executors import SIZES
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.rows import padded
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template
 from survjax.optimize import ResultCode
 from survjax.optimize.newton import advance, init
@@ -214,6 +214,7 @@ def a_correction():
         hessian=-root @ root.T,
         penalty=np.array([0.0, 0.0, 0.0, 0.7, 0.2]),
         reference=np.array([0.0, 0.0, 0.0, 0.5, 0.9]),
+        free=np.ones(5),
     )
 
 

@@ -99,7 +99,9 @@ def test_a_piece_without_a_failure_has_no_rate_and_cuts_are_checked():
         PiecewiseExponential.with_cuts([4.0, 4.0])
     with pytest.raises(ValueError, match="one more than cuts"):
         PiecewiseExponential.of([1.0], [4.0])
-    with pytest.raises(ValueError, match="'piecewise_exponential', 'weibull', or a Lifetime"):
+    with pytest.raises(
+        ValueError, match="'piecewise_exponential', 'royston_parmar', 'weibull', or a"
+    ):
         LifetimeModel("weibul").fit([1.0, 2.0])
 
 

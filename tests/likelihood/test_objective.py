@@ -11,7 +11,7 @@ from survjax.lifetimes import LogNormal, Mixture, Weibull
 from survjax.likelihood import objective as module
 from survjax.likelihood.executors import CPU
 from survjax.likelihood.objective import Objective
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template
 
 TWO = weibull_template(2)

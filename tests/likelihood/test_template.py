@@ -7,8 +7,8 @@ import pytest
 from survjax._core.precision import double_precision
 from survjax._core.pytree import parameter, pytree, ravel_parameters
 from survjax.lifetimes import Exponential, Lifetime, LogLogistic, LogNormal, Mixture, Weibull
-from survjax.likelihood.stacks import SHARES
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.stacks import SHARES
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import as_weibulls, from_weibulls, weibull_template
 
 TIMES = np.array([0.3, 4.0, 20.0, 45.0, 90.0])

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from survjax.data.observations import Observations
-from survjax.estimators.messages import NoFiniteMaximum
+from survjax.estimators.messages import ENDLESS_LIVES, NoFiniteMaximum
 from survjax.fitting.competing import ended
 
 
@@ -46,10 +46,13 @@ def check_seen(rows: Observations, allowed: np.ndarray, labels: tuple[Hashable, 
 
 def no_maximum(faults: tuple[str, ...], rows: Observations) -> NoFiniteMaximum:
     """What to say where causes fitted together have no finite maximum."""
+    few = (
+        "This happens where too few units are known to have ended of a cause: more units with "
+        "known causes, or fewer causes, are needed"
+    )
     return NoFiniteMaximum(
         f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} that ended) has no "
-        f"finite maximum: {'; '.join(faults)}. This happens where too few units are known to have "
-        "ended of a cause: more units with known causes, or fewer causes, are needed"
+        f"finite maximum: {'; '.join(faults)}. {few if rows.exit is None else ENDLESS_LIVES}"
     )
 
 

@@ -117,7 +117,13 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
 
     @double_precision
     def fit(
-        self, durations: Any, cause: Any = None, *, entry: Any = None, sample_weight: Any = None
+        self,
+        durations: Any,
+        cause: Any = None,
+        *,
+        entry: Any = None,
+        exit: Any = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Fit to times with what ended the units, some of them still running.
 
@@ -131,6 +137,9 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
             unit still runs.
         entry : array-like of shape (n,), optional
             Age at which each unit came under observation.
+        exit : array-like of shape (n,), optional
+            Latest age at which each unit's end would have been recorded, as in
+            `LifetimeModel.fit`.
         sample_weight : array-like of shape (n,), optional
             How many units each row stands for; fractions are fine.
 
@@ -146,7 +155,7 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
             Where no unit ended of a cause, or its likelihood rises without end: the message
             names the cause.
         """
-        return self._fit(*self._rows_of(durations, cause, entry, sample_weight))
+        return self._fit(*self._rows_of(durations, cause, entry, exit, sample_weight))
 
     @double_precision
     def fit_interval(
@@ -156,6 +165,7 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
         cause: Any = None,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
     ) -> Self:
         """Fit to bounds: each unit ended in (lower, upper].
@@ -165,15 +175,14 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
         lower, upper : array-like of shape (n,)
             lower == upper is an exact time, upper = inf a unit still running, lower = 0 one
             found ended at its first inspection.
-        cause, entry, sample_weight : array-like of shape (n,)
+        cause, entry, exit, sample_weight : array-like of shape (n,)
             As in `fit`.
 
-        Returns
-        -------
-        self
         """
-        rows = Observations.from_intervals(lower, upper, entry=entry, sample_weight=sample_weight)
-        return self._fit(*self._rows_of(rows, cause, None, None))
+        rows = Observations.from_intervals(
+            lower, upper, entry=entry, exit=exit, sample_weight=sample_weight
+        )
+        return self._fit(*self._rows_of(rows, cause, None, None, None))
 
     def _labels(self) -> tuple[Hashable, ...]:
         """The causes."""
@@ -199,14 +208,14 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
                 raise ValueError(f"cause {label!r}: {error}") from None
 
     def _rows_of(
-        self, durations: Any, cause: Any, entry: Any, sample_weight: Any
+        self, durations: Any, cause: Any, entry: Any, exit: Any, sample_weight: Any
     ) -> tuple[Observations, np.ndarray]:
         """The rows that the arguments of `fit` and `score` describe, and their causes (n, K)."""
         self._check_parameters()
         labels = self._labels()
         if isinstance(durations, Observations):
-            if entry is not None or sample_weight is not None:
-                raise ValueError("Observations hold entry and weights: pass them with cause alone")
+            if any(given is not None for given in (entry, exit, sample_weight)):
+                raise ValueError("Observations hold entry, exit and weights: pass only cause")
             allowed = allowed_causes(cause, labels, durations.n_rows)
             check_agreement(durations, allowed)
             return durations, allowed
@@ -215,6 +224,7 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
             durations,
             allowed.any(axis=1),
             entry=entry,
+            exit=exit,
             sample_weight=sample_weight,
             resolution=self.resolution,
             rounding=self.rounding,
@@ -268,21 +278,20 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
 
     @double_precision
     def score(
-        self, durations: Any, cause: Any = None, *, entry: Any = None, sample_weight: Any = None
+        self,
+        durations: Any,
+        cause: Any = None,
+        *,
+        entry: Any = None,
+        exit: Any = None,
+        sample_weight: Any = None,
     ) -> float:
         """Mean log-likelihood per unit, of its time and cause; higher is better.
 
-        Parameters
-        ----------
-        durations, cause, entry, sample_weight
-            As in `fit`.
-
-        Returns
-        -------
-        float
+        Arguments as in `fit`.
         """
         self._check_fitted()
-        rows, allowed = self._rows_of(durations, cause, entry, sample_weight)
+        rows, allowed = self._rows_of(durations, cause, entry, exit, sample_weight)
         if not rows.weight.any():
             raise ValueError("nothing is known of any unit: all still run at age zero")
         total = cause_log_likelihood(self.lifetime_, cause_data(rows, allowed, self.lifetime_))

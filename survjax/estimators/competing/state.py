@@ -15,7 +15,7 @@ from survjax.estimators.saving.kinds import Distribution
 from survjax.fitting.search import Maximum
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.causes_template import CausesTemplate
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.causes import blocks, joined
 
 

@@ -64,6 +64,7 @@ def compare(
     event_observed: Any = None,
     *,
     entry: Any = None,
+    exit: Any = None,
     sample_weight: Any = None,
     criterion: str = "aic",
 ) -> Comparison:
@@ -74,7 +75,7 @@ def compare(
     candidates : None, sequence or dict
         Names of families, `Lifetime` objects, and estimators such as `WeibullMixture(2)`, which are
         not altered; a dict names them. None is every family that has a name.
-    durations, event_observed, entry, sample_weight
+    durations, event_observed, entry, exit, sample_weight
         As in `LifetimeModel.fit`; `Observations` for intervals.
     criterion : {"aic", "aicc", "bic"}, default "aic"
         What is made small.
@@ -112,7 +113,7 @@ def compare(
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
     models = _models(candidates)
-    given = {"entry": entry, "sample_weight": sample_weight}
+    given = {"entry": entry, "exit": exit, "sample_weight": sample_weight}
     table, fitted = {}, {}
     for name, model in models.items():
         table[name], found = _fit(model, durations, event_observed, given)
@@ -193,7 +194,7 @@ def _fit(
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     if not model.converged_:
         return {**nothing, "status": "; ".join(model.certificate_.faults)}, None
-    p, n = model.parameters_.size, model.n_units_
+    p, n = model.n_free_, model.n_units_
     more = 2.0 * p * (p + 1) / (n - p - 1) if n > p + 1 else np.inf
     news = [str(other.message) for other in told if issubclass(other.category, FitWarning)]
     scores = {"aic": model.aic_, "aicc": model.aic_ + more, "bic": model.bic_}

@@ -28,7 +28,7 @@ from survjax.fitting.interior import Interior
 from survjax.fitting.search import Maximum
 from survjax.fitting.settings import Settings
 from survjax.likelihood.rows import contributions
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.prediction.curves import membership_logits
 from survjax.uncertainty.modes import bounded_memberships, weigh
 
@@ -75,6 +75,7 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         event_observed: Any = None,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
     ) -> Self:
         """Fit to lifetimes, some of them still running.
@@ -87,6 +88,10 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
             True (1) where the failure was seen, False (0) where the unit still ran.
         entry : array-like of shape (n,), optional
             Age at which each unit came under observation.
+        exit : array-like of shape (n,), optional
+            Latest age at which each unit's failure would have been recorded (right truncation: a
+            table of failures only); infinite where any would. A unit still running in such a
+            table fails between its duration and its exit.
         sample_weight : array-like of shape (n,), optional
             How many units each row stands for; fractions are fine.
 
@@ -101,25 +106,29 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         NoFiniteMaximum
             Where the likelihood rises without end, so that no Weibull is the answer.
         """
-        if entry is None and sample_weight is None and not isinstance(durations, Observations):
+        plain = entry is None and exit is None and sample_weight is None
+        if plain and not isinstance(durations, Observations):
             durations, event_observed, sample_weight = _counted(durations, event_observed)
-        rows = self._rows_of(durations, event_observed, entry, sample_weight)
+        rows = self._rows_of(durations, event_observed, entry, exit, sample_weight)
         if rows is not durations and self._has_components:
             warn_of_unnamed_units(rows, None, COUNTS, ONE_ROW)
         return self._fit(rows)
 
     def _rows_of(
-        self, durations: Any, event_observed: Any, entry: Any, sample_weight: Any
+        self, durations: Any, event_observed: Any, entry: Any, exit: Any, sample_weight: Any
     ) -> Observations:
         """The rows that the arguments of `fit` and `score` describe."""
         if isinstance(durations, Observations):
-            if any(given is not None for given in (event_observed, entry, sample_weight)):
-                raise ValueError("Observations hold events, entry and weights: pass them alone")
+            if any(given is not None for given in (event_observed, entry, exit, sample_weight)):
+                raise ValueError(
+                    "Observations hold events, entry, exit and weights: pass them alone"
+                )
             return durations
         return Observations.from_durations(
             durations,
             event_observed,
             entry=entry,
+            exit=exit,
             sample_weight=sample_weight,
             resolution=self.resolution,
             rounding=self.rounding,
@@ -128,7 +137,13 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
 
     @double_precision
     def fit_interval(
-        self, lower: Any, upper: Any, *, entry: Any = None, sample_weight: Any = None
+        self,
+        lower: Any,
+        upper: Any,
+        *,
+        entry: Any = None,
+        exit: Any = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Fit to bounds: each unit failed in (lower, upper].
 
@@ -137,11 +152,16 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         lower, upper : array-like of shape (n,)
             lower == upper is an exact failure, upper = inf a unit still running, lower = 0 one
             found failed at its first inspection.
-        entry, sample_weight : array-like of shape (n,), optional
+        entry, exit, sample_weight : array-like of shape (n,), optional
             As in `fit`.
         """
         rows = Observations.from_intervals(
-            lower, upper, entry=entry, sample_weight=sample_weight, zeros=self._fails_at_zero
+            lower,
+            upper,
+            entry=entry,
+            exit=exit,
+            sample_weight=sample_weight,
+            zeros=self._fails_at_zero,
         )
         return self._fit(rows)
 
@@ -162,7 +182,8 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         if rows.n_events == 0:
             raise NoFiniteMaximum(
                 f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
-                "are long: a fit needs failures (event_observed = 1)"
+                "are long: a fit needs failures (event_observed = 1). With a known Weibull shape, "
+                "survjax.weibayes gives a lower bound of the scale"
             )
         at_zero = failed_at_zero(rows)
         if at_zero.any() and not self._fails_at_zero:
@@ -176,10 +197,13 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         self._forget()
         self._template = template
         x, hessian = ordered(template, found.best)
+        x = template.held.placed(x)
         self.parameters_ = x
         self.converged_ = not found.faults
         self.covariance_ = (
-            np.linalg.inv(-hessian) if self.converged_ else np.full((x.size, x.size), np.nan)
+            template.held.covariance(hessian)
+            if self.converged_
+            else np.full((x.size, x.size), np.nan)
         )
         self.log_likelihood_ = float(found.best.value)
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
@@ -196,7 +220,8 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
                 rows.n_units,
             )
         self.n_iter_ = found.best.n_iter
-        self.certificate_ = certify(found, hessian, self.n_units_)
+        at_bounds = tuple(template.read_names[i] for i in template.held.at_bounds)
+        self.certificate_ = certify(found, hessian, self.n_units_, at_bounds)
         path = np.empty((0, x.size)) if found.best.path is None else found.best.path
         self._rows, self._path = rows, np.concatenate([found.start[None], path, found.best.x[None]])
 
@@ -265,11 +290,12 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         event_observed: Any = None,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
-        rows = self._rows_of(durations, event_observed, entry, sample_weight)
+        rows = self._rows_of(durations, event_observed, entry, exit, sample_weight)
         if not rows.weight.any():
             raise ValueError("nothing is known of any unit: all still run at age zero")
         terms = contributions(self.lifetime_, rows)

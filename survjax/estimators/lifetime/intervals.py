@@ -17,7 +17,7 @@ from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
 from survjax.fitting.coreset import is_plain
 from survjax.fitting.settings import Settings
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.prediction.curves import SAME, response_value
 from survjax.uncertainty.bootstrap import Bootstrap, bootstrap, bootstrap_bounds
 from survjax.uncertainty.delta import rows_needed
@@ -153,13 +153,13 @@ class Intervals(FittedState):
             table = parameter_bounds(
                 self._template, self.parameters_, self.covariance_, self._maxima, level
             )
-            return table, method
+            return self._template.clipped(table), method
         if method == "profile" and known is not None:
             return known, method
         template = self._template
         target = Target(index=np.arange(len(template.quantities)))
         found = self._searched("natural", target, level, method)
-        table = np.stack([template.response(part) for part in found], axis=1)
+        table = template.clipped(np.stack([template.response(part) for part in found], axis=1))
         if method == "profile":
             self._profiles = {**self._profiles, repr(level): table}
         return table, method

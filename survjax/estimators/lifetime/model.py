@@ -20,11 +20,13 @@ from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
 from survjax.estimators.saving.kinds import Distribution
+from survjax.fitting.edges.bounds import search_between_bounds
 from survjax.fitting.modified.threshold import AtFirstFailure, at_first_failure
 from survjax.fitting.search import search
 from survjax.fitting.starts import failure_times
 from survjax.lifetimes import Lifetime, families, families_for_failures
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.template import Template
 
 
 class LifetimeModel(LifetimeEstimator):
@@ -35,10 +37,13 @@ class LifetimeModel(LifetimeEstimator):
     lifetime : str or Lifetime, default "weibull"
         A family by name: "birnbaum_saunders", "exponential", "exponentiated_weibull", "gamma",
         "generalized_gamma", "gompertz", "gumbel", "inverse_gaussian", "logistic", "loglogistic",
-        "lognormal", "normal", "piecewise_exponential", "weibull" (see `survjax.lifetimes`); or a
+        "lognormal", "normal", "piecewise_exponential", "royston_parmar", "weibull" (see
+        `survjax.lifetimes`); or a
         `Lifetime` of `survjax.lifetimes` or of your own: a family, or a `Mixture` of one or
         several families. The cuts of "piecewise_exponential" share the failures out evenly over
-        five pieces; for cuts of your own pass `PiecewiseExponential.with_cuts(cuts)`.
+        five pieces; for cuts of your own pass `PiecewiseExponential.with_cuts(cuts)`. So do the
+        knots of "royston_parmar" over its spline; for knots, or a scale, of your own pass
+        `RoystonParmar.with_knots(knots, scale="odds")`.
         The parameters of a lifetime are no more than first guesses, and only where its family
         does not say itself where to begin.
     resolution : float or "auto", optional
@@ -59,6 +64,15 @@ class LifetimeModel(LifetimeEstimator):
         Expected units that each component of a mixture must hold.
     random_state : int or numpy.random.Generator, default 0
         Seeds the random starts.
+    fixed : dict, optional
+        Values of parameters that are known, by their names in `summary()`: `{"shape": 2.0}`. They
+        have standard errors of zero, bounds that say "fixed", and count in no criterion.
+    bounds : dict, optional
+        Pairs (low, high) between which parameters must lie, None for no bound:
+        `{"shape": (1.0, 3.0)}`. The answer is the highest maximum between them. A parameter that
+        ends at a bound, since the likelihood rises beyond it, is named in `certificate_` and
+        `summary()`, and counts as fixed in errors and bounds: those of the others are conditional
+        on it.
 
     Attributes
     ----------
@@ -70,6 +84,8 @@ class LifetimeModel(LifetimeEstimator):
         Inverse of the observed information; NaN where there is no interior maximum.
     log_likelihood_, aic_, bic_ : float
         At the optimum; BIC counts units.
+    n_free_ : int
+        Parameters that AIC and BIC count: all that are not fixed.
     n_iter_ : int
         Newton iterations of the answer.
     converged_ : bool
@@ -83,8 +99,9 @@ class LifetimeModel(LifetimeEstimator):
     -----
     Derivatives of the likelihood are exact: by automatic differentiation in z = shape (log t -
     log scale) for families of location and scale, along each parameter for any other. Whoever
-    writes a family of two methods, `log_hazard` and `cumulative_hazard`, gets every kind of
-    censoring and truncation, bounds, remaining life and pictures.
+    writes a family of two methods, `log_hazard` and `cumulative_hazard`, or of one of them, gets
+    every kind of censoring and truncation, bounds, remaining life and pictures; so does a plain
+    function (`survjax.lifetimes.lifetime_from`).
 
     Examples
     --------
@@ -112,8 +129,12 @@ class LifetimeModel(LifetimeEstimator):
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
         random_state: Any = 0,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.lifetime = lifetime
+        self.fixed = fixed
+        self.bounds = bounds
         self.resolution = resolution
         self.rounding = rounding
         self.n_starts = n_starts
@@ -134,9 +155,10 @@ class LifetimeModel(LifetimeEstimator):
 
     def _maximize(self, rows: Observations) -> None:
         template = self._template_for(rows)
-        found = search(template, rows, self._settings())
+        template = self._held(template)
+        template, found = search_between_bounds(template, rows, self._settings())
         self._at_border = None
-        if found.faults and template.n_components == 1:
+        if found.faults and template.n_components == 1 and not template.held.is_any:
             self._at_border = at_first_failure(template, rows, self._settings(), search)
         if self._at_border is not None:
             end = self._at_border
@@ -152,8 +174,8 @@ class LifetimeModel(LifetimeEstimator):
 
     def _template_for(self, rows: Observations) -> Template:
         """The template of the lifetime; a family that takes cuts from the data gets them here."""
-        if isinstance(self.lifetime, str) and self.lifetime in families_for_failures():
-            family = families_for_failures()[self.lifetime]
+        if _is_for_failures(self.lifetime):
+            family = families_for_failures()[str(self.lifetime)]
             return Template(family.for_failures(*failure_times(rows)))
         return template_of(self.lifetime, more=tuple(families_for_failures()))
 
@@ -163,6 +185,8 @@ class LifetimeModel(LifetimeEstimator):
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
         check_family(self.lifetime, "lifetime")
+        if not _is_for_failures(self.lifetime):
+            self._held(template_of(self.lifetime))
         for name in ("n_starts", "max_iter"):
             check_count(getattr(self, name), name)
         check_positive(self.tol, "tol")
@@ -174,9 +198,14 @@ class LifetimeModel(LifetimeEstimator):
         random_generator(self.random_state)
 
 
+def _is_for_failures(lifetime: Any) -> bool:
+    """Whether it is the name of a family that takes cuts or knots from the failures."""
+    return isinstance(lifetime, str) and lifetime in families_for_failures()
+
+
 def check_family(lifetime: Any, name: str) -> None:
     """Refuse what is neither a Lifetime nor the name of a family."""
-    if not (isinstance(lifetime, str) and lifetime in families_for_failures()):
+    if not _is_for_failures(lifetime):
         template_of(lifetime, name, more=tuple(families_for_failures()))
 
 

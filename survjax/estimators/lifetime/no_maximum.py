@@ -9,11 +9,11 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause
-from survjax.fitting.limits import limit_of
+from survjax.fitting.edges.limits import limit_of
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.search import Maximum, search
 from survjax.fitting.settings import Settings
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 
 
 def at_its_base(template: Template, found: Maximum) -> bool:
@@ -25,16 +25,21 @@ def no_finite_maximum(
     template: Template, rows: Observations, found: Maximum, settings: Settings
 ) -> NoFiniteMaximum:
     """The error that says what was found, where parameters ran, and why."""
-    return NoFiniteMaximum(
+    kind = "proper" if template.at(found.best.x).improper() else "finite"
+    words = (
         f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has no "
-        f"finite maximum: {found.faults[0]}, and the parameters ran to "
+        f"{kind} maximum: {found.faults[0]}, and the parameters ran to "
         f"{_named(template, found.best.x)}. {_why(template, rows, found.best, settings)}"
     )
+    return NoFiniteMaximum(words.strip())
 
 
 def _why(template: Template, rows: Observations, best: LocalMaximum, settings: Settings) -> str:
     """The law that the family climbs to, or else what usually leaves no maximum."""
-    limit, there = limit_of(template.lifetime, rows, best.value), template.at(best.x)
+    there = template.at(best.x)
+    if there.improper():
+        return ""
+    limit = limit_of(template.lifetime, rows, best.value)
     near, words, base = there.nearby_limit(), _words(template.lifetime), there.nearby_base()
     if base is not None:
         # At the edge stands a lifetime that has a maximum of its own, or says why not.

@@ -68,6 +68,7 @@ class Summary(FittedState):
         """The frame, given bounds (m, 2) of weights and parameters, and how each was found."""
         template = self._template
         words = [method] * len(table) if isinstance(method, str) else method
+        words = self._words_of_held(words)
         estimate = template.values(self.parameters_)
         error = response_errors(template, self.parameters_, self.covariance_)
         # The one weight of a single component is no news.
@@ -92,6 +93,14 @@ class Summary(FittedState):
             np.concatenate([table[first:, 1], high]),
             [*words[first:], *["delta"] * len(FLEET)],
         )
+
+    def _words_of_held(self, words: list[str]) -> list[str]:
+        """Where bounds come from: of what is held, from the user."""
+        template, held = self._template, self._template.held
+        state = np.where(np.isnan(held.values), "", np.where(held.fixed, "fixed", "at a bound"))
+        own = np.delete(state, template.logits).tolist()
+        weights, rest = words[: -len(own)], words[-len(own) :]
+        return [*weights, *(word or other for word, other in zip(own, rest, strict=True))]
 
     def _repr_html_(self) -> str:
         """What a notebook shows; every string in it is escaped."""

@@ -20,7 +20,8 @@ from survjax.estimators.saving.fields import (
 )
 from survjax.estimators.saving.persistence import Persistent, derived_agrees
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.held import Bounds, Fixed, held_of
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters, weibulls
 from survjax.uncertainty.bootstrap import Bootstrap
 from survjax.uncertainty.modes import Maxima
@@ -34,6 +35,7 @@ CERTIFICATE = Record(
         "n_starts": Number(whole=True),
         "n_agreeing": Number(whole=True),
         "faults": Strings("faults"),
+        "at_bounds": Strings("at bounds", optional=True),
         "other_maxima": Floats(("others",), finite=False, as_tuple=True),
         "message": Text(),
     },
@@ -81,6 +83,10 @@ class FittedState(Persistent):
     converged_: bool
     certificate_: Certificate
     lifetime_: Any
+    n_free_: int
+    #: Estimators that can hold parameters take these.
+    fixed: Fixed | None = None
+    bounds: Bounds | None = None
     _template: Template
     _maxima: Maxima | None = None
     _check_parameters: Callable[[], None]
@@ -109,15 +115,25 @@ class FittedState(Persistent):
         x, template = self.parameters_, self._template
         self.lifetime_ = template.at(x)
         self.parameter_names_ = template.names
-        self.aic_ = 2.0 * x.size - 2.0 * self.log_likelihood_
-        self.bic_ = float(x.size * np.log(self.n_units_) - 2.0 * self.log_likelihood_)
+        self.n_free_ = template.held.n_counted
+        self.aic_ = 2.0 * self.n_free_ - 2.0 * self.log_likelihood_
+        self.bic_ = float(self.n_free_ * np.log(self.n_units_) - 2.0 * self.log_likelihood_)
 
     def _saved_template(self) -> Template:
-        """The template of a fit that was read from a file."""
+        """The template of a fit that was read from a file, with nothing held."""
         raise NotImplementedError
 
+    def _held(self, template: Template) -> Template:
+        """A template with what the hyper-parameters fix, and their bounds."""
+        if self.fixed is None and self.bounds is None:
+            return template
+        return template.holding(held_of(template, self.fixed, self.bounds))
+
     def _rebuild(self) -> None:
-        self._template = template = self._saved_template()
+        template = self._held(self._saved_template())
+        if self.parameters_.shape == (template.size,):
+            template = template.holding(template.held.from_vector(self.parameters_))
+        self._template = template
         self._profiles: dict[str, np.ndarray] = self.__dict__.get("_profiles", {})
         m = len(template.quantities)
         if any(table.shape[0] != m for table in self._profiles.values()):
@@ -140,6 +156,8 @@ class FittedState(Persistent):
             if not np.all(np.isnan(given)):
                 raise ValueError("covariance_ must be NaN where converged_ is false")
             return
+        # What is held has no errors.
+        given = given + np.diag(1.0 - self._template.held.free)
         scale = np.sqrt(np.maximum(np.diag(given), 0.0))
         if not (np.all(np.isfinite(given)) and np.all(scale > 0)):
             raise ValueError("covariance_ must be finite with a positive diagonal")

@@ -15,7 +15,10 @@ from survjax.estimators.lifetime.selection import select
 from survjax.estimators.lifetime.settings import check_settings
 from survjax.estimators.lifetime.state import MixtureState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause, shape_direction
-from survjax.fitting.search import Maximum, search
+from survjax.fitting.edges.bounds import search_between_bounds
+from survjax.fitting.search import Maximum
+from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template, weibulls
 from survjax.uncertainty.determined import log_errors
 
@@ -49,6 +52,10 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         Seeds the random starts.
     cured : bool, default False
         Whether a share of the units never fails, beside the K components of those that do.
+    fixed, bounds : dict, optional
+        Values of known parameters, and pairs between which others must lie, as for `LifetimeModel`:
+        `{"shape_1": 1.0}` of one component, `{"shape": 1.0}` of all. Components of which different
+        things are known keep their numbers, whatever their medians.
 
     Attributes
     ----------
@@ -113,7 +120,11 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         min_component_weight: float = 1.5,
         random_state: Any = 0,
         cured: bool = False,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
+        self.fixed = fixed
+        self.bounds = bounds
         self.n_components = n_components
         self.max_components = max_components
         self.resolution = resolution
@@ -144,11 +155,11 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
                 f"{k} components cannot be told apart by {rows.n_rows} different rows: ask for "
                 "far fewer, or for n_components='bic'"
             )
-        template = weibulls(k, self.cured)
         if k == 1 and not self.cured:
-            found = self._single(rows)
+            template, found = self._single(rows)
         else:
-            found = search(template, rows, self._settings())
+            template = self._held(weibulls(k, self.cured))
+            template, found = search_between_bounds(template, rows, self._settings())
             if found.faults:
                 # Data that admit no single Weibull deserve to hear that instead.
                 self._single(rows)
@@ -156,10 +167,12 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
                 raise no_finite_maximum(template, rows, found, self._settings())
         self._keep(template, rows, found)
 
-    def _single(self, rows: Observations) -> Maximum:
+    def _single(self, rows: Observations) -> tuple[Template, Maximum]:
         """The single Weibull's maximum: data without one admit no mixture either."""
         template = weibull_template(1)
-        found = search(template, rows, self._settings())
+        if self.n_components == 1 or isinstance(self.n_components, str):
+            template = self._held(template)
+        template, found = search_between_bounds(template, rows, self._settings())
         if found.faults:
             log_shape = float(found.best.x[template.log_shapes][0])
             raise NoFiniteMaximum(
@@ -167,12 +180,14 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
                 f"no finite maximum: {found.faults[0]}, and {shape_direction(log_shape)}. "
                 f"{likely_cause(rows, log_shape)}"
             )
-        return found
+        return template, found
 
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
         check_flag(self.cured, "cured")
+        if not isinstance(self.n_components, str):
+            self._held(weibulls(self.n_components, self.cured))
 
     @property
     def undetermined_(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from survjax.lifetimes import Exponential, Lifetime
 from survjax.likelihood.regression.columns import means
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, accelerated
 from survjax.likelihood.regression.histories import Histories
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.nonparametric.group_tests import label
 
 if TYPE_CHECKING:

@@ -11,7 +11,12 @@ from survjax._core.callers import users_level
 from survjax.data.observations import Observations
 from survjax.estimators.certificate import certify_regression
 from survjax.estimators.covariates import column_names, outlying_words
-from survjax.estimators.messages import FitWarning, likely_cause, shape_direction
+from survjax.estimators.messages import (
+    ENDLESS_LIVES,
+    FitWarning,
+    likely_cause,
+    shape_direction,
+)
 from survjax.estimators.regression.parameter_table import ParameterTable
 from survjax.estimators.regression.saved import SavedRegression
 from survjax.fitting.local_maxima import LocalMaximum
@@ -58,7 +63,9 @@ class RegressionAnswer(ParameterTable, SavedRegression):
             # A lasso's bounds are those of the columns that it kept.
             kept = np.flatnonzero(found.x != 0)
         some = found.restricted(kept)
-        words = self._model_faults(layout, found) or faults(some, self._least_eigenvalue)
+        improper = _improper(form, layout, full)
+        words = improper or self._model_faults(layout, found)
+        words = words or faults(some, self._least_eigenvalue)
         inside = np.full((p, p), np.nan)
         if not words and theta is None:
             inside = np.zeros((p, p))
@@ -79,8 +86,9 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         self.certificate_ = certify_regression(some, words, rows.n_units)
         if words:
             far = outlying_words(x[:, : self.n_features_in_], column_names(self))
+            advice = "" if improper else f" {self._advice(found, rows)}"
             warnings.warn(
-                f"no proper maximum: {'; '.join(words)}{far}. {self._advice(found, rows)}",
+                f"no proper maximum: {'; '.join(words)}{far}.{advice}",
                 FitWarning,
                 stacklevel=users_level(),
             )
@@ -89,6 +97,8 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         """What to do where there is no proper maximum."""
         if found.n_iter >= self.max_iter and found.code != ResultCode.CONVERGED:
             return f"It ended after {found.n_iter} iterations: raise max_iter"
+        if rows.exit is not None and any(":intercept" in w for w in self.certificate_.faults):
+            return ENDLESS_LIVES
         if any(word == "the data leave log_shape open" for word in self.certificate_.faults):
             # Then no column is to blame: lives without covariates have no maximum either.
             log_shape = self._part("log_shape")[0]
@@ -149,3 +159,12 @@ def placed(layout: Layout) -> Iterator[tuple[Predictor, slice]]:
         end = start + len(item.columns)
         yield item, slice(start, end)
         start = end
+
+
+def _improper(form: Form, layout: Layout, x: np.ndarray) -> tuple[str, ...]:
+    """What makes the base of the answer no lifetime, if anything does."""
+    if form.modifier is None or form.held:
+        return ()
+    places = [where.start for _, where in placed(layout)][1:]
+    word = form.base([np.float64(0.0), *x[places]]).improper()
+    return (word,) if word else ()

@@ -69,6 +69,7 @@ class RegressionEstimator(
         y: Any,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
         unit: Any = None,
         offset: Any = None,
@@ -85,6 +86,9 @@ class RegressionEstimator(
             `survival_target(lower, upper)` for intervals.
         entry : array-like of shape (n,), optional
             Age at which each unit came under observation.
+        exit : array-like of shape (n,), optional
+            Latest age at which each unit's failure would have been recorded (right truncation: a
+            table of failures only); infinite where any would. Not with `unit`.
         sample_weight : array-like of shape (n,), optional
             How many units each row stands for.
         unit : array-like of shape (n,), optional
@@ -108,7 +112,7 @@ class RegressionEstimator(
         NoFiniteMaximum
             Where nothing failed.
         """
-        rows, x = self._prepared(X, y, entry, sample_weight, unit, offset)
+        rows, x = self._prepared(X, y, entry, exit, sample_weight, unit, offset)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit)
         else:
@@ -120,11 +124,12 @@ class RegressionEstimator(
         return self
 
     def _prepared(
-        self, X: Any, y: Any, entry: Any, sample_weight: Any, unit: Any, offset: Any
+        self, X: Any, y: Any, entry: Any, exit: Any, sample_weight: Any, unit: Any, offset: Any
     ) -> tuple[Observations, np.ndarray]:
         """Rows and covariates with their offset, once all that `fit` was given is checked."""
         self._check_parameters()
-        rows, x = checked_rows(self, X, y, entry, sample_weight, **self._rounding())
+        given = {"exit": exit, **self._rounding()}
+        rows, x = checked_rows(self, X, y, entry, sample_weight, **given)
         if unit is None:
             warn_of_unnamed_units(rows, x, self._rows_as_units)
         x = self._with_offset(x, offset)
@@ -220,13 +225,15 @@ class RegressionEstimator(
         y: Any,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
         unit: Any = None,
         offset: Any = None,
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
-        rows, x = checked_rows(self, X, y, entry, sample_weight, False, **self._rounding())
+        given = {"exit": exit, **self._rounding()}
+        rows, x = checked_rows(self, X, y, entry, sample_weight, False, **given)
         x = self._with_offset(x, offset)
         if unit is not None:
             return self._score_histories(Histories.from_rows(rows, unit), rows, x)

@@ -30,7 +30,7 @@ from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, weibull_mixture
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.rows import entropy
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters
 from survjax.prediction.regression_curves import membership_logits, memberships
 from survjax.uncertainty.delta import normal_quantile
@@ -135,6 +135,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         y: Any,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
         unit: Any = None,
         offset: Any = None,
@@ -144,7 +145,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
 
         Parameters
         ----------
-        X, y, entry, sample_weight, unit
+        X, y, entry, exit, sample_weight, unit
             As in `AcceleratedLifetime.fit`. One hidden component produces all rows of a unit;
             its weights depend on the covariates of the unit's first row.
         offset : None
@@ -157,7 +158,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         -------
         self
         """
-        rows, x = self._prepared(X, y, entry, sample_weight, unit, offset)
+        rows, x = self._prepared(X, y, entry, exit, sample_weight, unit, offset)
         known = known_components(component, rows.n_rows, self.n_components)
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit, known)

@@ -98,7 +98,7 @@ class Distribution:
         if _known(name) is not type(value):
             raise TypeError(
                 f"{type(value).__name__} cannot be saved: it is none of survjax.lifetimes, and no "
-                "class of yours at the top of a module"
+                f"class or function of yours at the top of a module ({name})"
             )
         parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {"lifetime": name, "fields": {key: self._part(part) for key, part in parts.items()}}
@@ -106,6 +106,8 @@ class Distribution:
     def _part(self, value: Any) -> Any:
         if isinstance(value, Lifetime):
             return self.encode(value)
+        if isinstance(value, str):
+            return {"text": value}
         if isinstance(value, tuple):
             return {"tuple": [self.encode(item) for item in value]}
         array = np.asarray(value, np.float64)
@@ -122,18 +124,23 @@ class Distribution:
         if cls is None:
             raise ValueError(
                 f"{name} is of an unknown kind, {shown(value['lifetime'])} (a family of your own "
-                "must be defined before a file that names it is loaded)"
+                "must be defined, or made by lifetime_from, before a file that names it is loaded)"
             )
         wanted = [field.name for field in dataclasses.fields(cls)]
         given = value["fields"]
         if not isinstance(given, dict) or sorted(given) != sorted(wanted):
             raise ValueError(f"{name} must have the fields {', '.join(wanted)}")
         parts = {key: self._undo(given[key], f"{name}.{key}", depth - 1) for key in wanted}
+        for field in dataclasses.fields(cls):
+            if isinstance(parts[field.name], str) and field.metadata.get("kind") != "fixed":
+                raise ValueError(f"{name}.{field.name} must be a number, got text")
         return cls(**parts)
 
     def _undo(self, value: Any, name: str, depth: int) -> Any:
         if isinstance(value, dict) and set(value) == {"tuple"} and isinstance(value["tuple"], list):
             return tuple(self._decoded(item, name, depth) for item in value["tuple"])
+        if isinstance(value, dict) and set(value) == {"text"} and isinstance(value["text"], str):
+            return value["text"]
         if isinstance(value, dict):
             return self._decoded(value, name, depth)
         return _array(value, name)
@@ -148,7 +155,8 @@ def _name(cls: type) -> str:
 def _known(name: Any) -> Any:
     """A lifetime's class by what a file calls it: one of the public list, or one defined already.
 
-    Nothing is imported for a file: a class of the user's is found among those that are there.
+    Nothing is imported for a file: a class of the user's is found among those that are there, the
+    newest where several have one name. What stands inside of a function, or is a lambda, has none.
     """
     if not isinstance(name, str):
         return None
@@ -156,12 +164,13 @@ def _known(name: Any) -> Any:
         cls = getattr(lifetimes, name)
         return cls if dataclasses.is_dataclass(cls) else None
     waiting: list[type] = [Lifetime]
-    while waiting:
+    found: Any = None
+    while waiting and "<" not in name:
         for cls in waiting.pop().__subclasses__():
-            if dataclasses.is_dataclass(cls) and _name(cls) == name and "<locals>" not in name:
-                return cls
+            if dataclasses.is_dataclass(cls) and _name(cls) == name:
+                found = cls
             waiting.append(cls)
-    return None
+    return found
 
 
 def _nested(array: np.ndarray) -> Any:

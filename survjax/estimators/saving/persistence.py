@@ -45,7 +45,7 @@ CLASSES: dict[str, str] = {
     "CompetingRisks": "survjax.estimators.competing.model",
 }
 #: Hyper-parameters that came after the first files were written.
-ADDED = {"unpenalized"}
+ADDED = {"unpenalized", "fixed", "bounds"}
 _KEYS = ("format", "schema", "class", "version", "parameters", "fitted", "sha256")
 
 

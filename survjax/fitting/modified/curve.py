@@ -8,7 +8,7 @@ from survjax._core.pytree import parameter_items
 from survjax.data.observations import Observations
 from survjax.data.recording import failed_at_zero
 from survjax.fitting.starts import failed_share, representative
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 
 #: Between the first failure and the last one, shares of all failures at which the curve is read.
 INSIDE = (0.1, 0.3, 0.5, 0.7, 0.9)

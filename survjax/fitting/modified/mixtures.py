@@ -11,8 +11,8 @@ from survjax.data.observations import Observations
 from survjax.data.truncation_rows import observed_rows
 from survjax.fitting.modified.curve import curve, starts_on_curve, without_zeros
 from survjax.fitting.settings import Settings
-from survjax.likelihood.positions import short
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.positions import short
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import starts_from_weibulls, weibull_template
 
 #: Maxima of plain mixtures, the highest first, that fits of a modified one begin at.

@@ -19,7 +19,7 @@ from survjax.data.observations import Observations
 from survjax.data.recording import find_resolution
 from survjax.data.safe_columns import end_of_no_interval
 from survjax.fitting.settings import Settings
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 
 
 @dataclasses.dataclass(frozen=True)

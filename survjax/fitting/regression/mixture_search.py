@@ -23,7 +23,7 @@ from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories, whole_lives
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.regression.likelihood import Likelihood
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 
 #: Rows on which all starts go to a local maximum.
 SEARCH_ROWS = 2048

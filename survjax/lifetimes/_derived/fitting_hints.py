@@ -75,6 +75,13 @@ class FittingHints:
         """The lifetime at whose own maximum these parameters, which ran off, arrive; or None."""
         return None
 
+    def improper(self) -> str:
+        """What makes these parameters no lifetime, though rows may have a likelihood; or nothing.
+
+        An iteration that ends at such parameters has found no answer.
+        """
+        return ""
+
     def rough_log_quantiles(self, shares: np.ndarray) -> np.ndarray:
         """Logs of quantiles by NumPy, as exact as comparing components needs."""
         # What has failed at birth has no logarithm: it is far below all else.

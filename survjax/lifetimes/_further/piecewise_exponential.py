@@ -92,8 +92,7 @@ class PiecewiseExponential(Lifetime):
     def _pieces(self, t: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Log rates, beginnings and ends of the pieces, which lead, beside times of any shape."""
         rates, at = jnp.asarray(self.log_rate), lax.stop_gradient(jnp.asarray(self.cuts))
-        n_axes = max(t.ndim, rates.ndim - 1, at.ndim - 1)
-        log_rate, cuts = _leading(rates, n_axes), _leading(at, n_axes)
+        log_rate, cuts = leading(t, rates, at)
         last = jnp.full((1, *cuts.shape[1:]), jnp.inf, cuts.dtype)
         begin = jnp.concatenate([jnp.zeros_like(last), cuts])
         return log_rate, begin, jnp.concatenate([cuts, last])
@@ -145,8 +144,7 @@ class PiecewiseExponential(Lifetime):
 
     def with_hazard_ratio(self, log_ratio: ArrayLike) -> PiecewiseExponential:
         ratios, rates = jnp.asarray(log_ratio), jnp.asarray(self.log_rate)
-        n_axes = max(ratios.ndim, rates.ndim - 1)
-        return PiecewiseExponential(_leading(rates, n_axes) + ratios, self.cuts)
+        return PiecewiseExponential(leading(ratios, rates)[0] + ratios, self.cuts)
 
     @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:
@@ -171,10 +169,11 @@ class PiecewiseExponential(Lifetime):
         return PiecewiseExponential(rates, self.cuts)
 
 
-def _leading(column: jax.Array, n_axes: int) -> jax.Array:
-    """Numbers of pieces (m,), or of pieces and rows (m, n), with so many axes after the pieces."""
-    rows = column.shape[1:]
-    return column.reshape(len(column), *(1,) * (n_axes - len(rows)), *rows)
+def leading(t: jax.Array, *columns: jax.Array) -> tuple[jax.Array, ...]:
+    """Numbers of pieces (m,), or of pieces and rows (m, n), that broadcast with times."""
+    n_axes = max(jnp.ndim(t), *(column.ndim - 1 for column in columns))
+    shapes = ((len(c), *(1,) * (n_axes - c.ndim + 1), *c.shape[1:]) for c in columns)
+    return tuple(c.reshape(shape) for c, shape in zip(columns, shapes, strict=True))
 
 
 def _check_cuts(cuts: np.ndarray) -> None:

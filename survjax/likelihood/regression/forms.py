@@ -26,7 +26,7 @@ from survjax._core.pytree import (
     rebuilt,
 )
 from survjax.lifetimes import Accelerated, Lifetime, LocationScale, Mixture, ProportionalHazards
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template
 
 

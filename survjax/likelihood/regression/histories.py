@@ -83,6 +83,8 @@ class Histories:
     @classmethod
     def from_rows(cls, rows: Observations, unit: Any) -> Histories:
         """Rows of units, sorted and checked; ValueError also for intervals and other lengths."""
+        if rows.exit is not None:
+            raise ValueError("units with several rows cannot be right truncated: leave out exit")
         if rows.interval is not None:
             raise ValueError("units with several rows need exact failures, not intervals")
         start = np.zeros(rows.n_rows) if rows.entry is None else rows.entry

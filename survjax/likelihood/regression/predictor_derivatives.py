@@ -20,7 +20,7 @@ from survjax.likelihood.row_derivatives import (
     row_terms,
 )
 from survjax.likelihood.rows import positions_of_sums
-from survjax.likelihood.template import Template
+from survjax.likelihood.vector.template import Template
 
 #: Log-weight of a component that a unit is known not to belong to; finite, so that gradients are.
 NEVER = -1e300

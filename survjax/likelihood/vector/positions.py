@@ -13,7 +13,7 @@ import numpy as np
 
 from survjax._core.pytree import parameter_shapes, rebuilt
 from survjax.lifetimes import Lifetime, Mixture, Weibull
-from survjax.likelihood.stacks import WEIBULL_SPREAD, Stack, log_quantiles
+from survjax.likelihood.vector.stacks import WEIBULL_SPREAD, Stack, log_quantiles
 
 
 def short(name: str) -> str:

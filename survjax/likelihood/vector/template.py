@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
-from itertools import permutations
 
 import numpy as np
 
 from survjax._core.pytree import parameter_shapes
-from survjax.likelihood.positions import Positions, short
-from survjax.likelihood.stacks import Quantity, Stack
+from survjax.lifetimes import Lifetime
+from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.orders import Orders
+from survjax.likelihood.vector.positions import short
+from survjax.likelihood.vector.stacks import Quantity, Stack, logit_derivatives
 
-#: With more components than this, all their orders are too many to try.
-MOST_ORDERED = 5
 
-
-class Template(Positions):
+class Template(Orders):
     """What is known of a model before, and whatever, its parameters are.
 
     Parameters
     ----------
     lifetime : Lifetime
         Any: its parameters are only used as first guesses where a family has no other.
+    held : Held, optional
+        Which parameters do not move; none by default.
     """
+
+    def __init__(self, lifetime: Lifetime, held: Held | None = None) -> None:
+        super().__init__(lifetime)
+        self.held = Held.nothing(self.size) if held is None else held
+
+    def holding(self, held: Held) -> Template:
+        """The same model with other parameters held."""
+        found = copy.copy(self)
+        found.held = held
+        vars(found).pop("_is_ordered", None)
+        return found
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
@@ -63,6 +76,14 @@ class Template(Positions):
         rest = self.quantities[self._n_weights :]
         return (*found, *(prefix[q.link] + q.name for q in rest))
 
+    @cached_property
+    def read_names(self) -> tuple[str, ...]:
+        """Names of the entries as people read them: `scale_1` of a log scale."""
+        return (
+            *self.names[: self.logits.size],
+            *(q.name for q in self.quantities[self._n_weights :]),
+        )
+
     def group(self, name: str) -> np.ndarray | None:
         """Which quantities a name such as `weights`, `scale` or `shape_2` stands for."""
         found = [
@@ -89,22 +110,15 @@ class Template(Positions):
         return np.concatenate([log_weights - others, rest])
 
     def link_derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`link` at x (p,) with its first (m, p) and second (m, p, p) derivatives.
-
-        The logit of weight i is l_i - log sum exp(l_j) over the others, whose shares q have the
-        derivatives of a softmax: -q, and q q' - diag(q). All else is linear.
-        """
+        """`link` at x (p,) with its first (m, p) and second (m, p, p) derivatives."""
         m, p, k = len(self.quantities), x.size, self._n_weights
         first, second = np.zeros((m, p)), np.zeros((m, p, p))
         rest = np.delete(np.arange(p), self.logits)
         first[np.arange(k, m), rest] = 1.0
-        logits = np.concatenate([np.zeros(min(k, 1)), x[self.logits]])
-        for i in range(k if k > 1 else 0):
-            others = np.where(np.arange(k) == i, -np.inf, logits)
-            share = np.exp(others - np.logaddexp.reduce(others))[1:]
-            first[i, self.logits] = (np.arange(1, k) == i) - share
-            curvature = np.outer(share, share) - np.diag(share)
-            second[i][np.ix_(self.logits, self.logits)] = curvature
+        slopes, curvatures = logit_derivatives(x[self.logits])
+        for i in range(self.logits.size and k):
+            first[i, self.logits] = slopes[i]
+            second[i][np.ix_(self.logits, self.logits)] = curvatures[i]
         return self.link(x), first, second
 
     def response(self, values: np.ndarray) -> np.ndarray:
@@ -116,6 +130,15 @@ class Template(Positions):
         if self._n_weights == 1:
             found[..., 0] = 1.0
         return found
+
+    def clipped(self, table: np.ndarray) -> np.ndarray:
+        """Bounds (m, 2) of the quantities, inside of those that a user set on parameters."""
+        if not self.held.is_bounded:
+            return table
+        first = np.full(self._n_weights, np.nan)
+        ends = [np.delete(end, self.logits) for end in (self.held.low, self.held.high)]
+        low, high = (self.response(np.concatenate([first, end])) for end in ends)
+        return np.fmin(np.fmax(table, low[:, None]), high[:, None])
 
     def values(self, x: np.ndarray) -> np.ndarray:
         """The quantities (m,) at x (p,), as people read them."""
@@ -131,66 +154,6 @@ class Template(Positions):
         links = np.array([q.link for q in self.quantities])
         slope = np.where(links == "log", found, 1.0)
         return np.where(links == "logit", found * (1.0 - found), slope)
-
-    def reordering(self, order: np.ndarray) -> np.ndarray:
-        """The matrix (p, p) that takes a vector to the one with its components in another order.
-
-        Among all logits, the first at zero, a new order is a permutation, and then a change of the
-        one that is the reference. Components change places with others of their family only.
-        """
-        n, k = self.size, self.n_components
-        logits = np.zeros((k, n))
-        logits[np.arange(1, k), self.logits] = 1.0
-        logits = logits[order]
-        change = np.eye(n)
-        change[self.logits] = logits[1:] - logits[0]
-        begin = 0
-        for stack in self.stacks:
-            own = order[begin : begin + stack.n_components] - begin
-            for row in stack.positions:
-                change[row] = np.eye(n)[row[own]]
-            begin += stack.n_components
-        return change
-
-    def median_order(self, x: np.ndarray) -> np.ndarray:
-        """Components from the shortest median to the longest, within each family."""
-        medians, order, begin = self.log_quantiles(x)[:, 1], [], 0
-        for stack in self.stacks:
-            own = medians[begin : begin + stack.n_components]
-            order.append(begin + np.argsort(own, kind="stable"))
-            begin += stack.n_components
-        return np.concatenate(order)
-
-    def nearest_orders(
-        self, points: np.ndarray, estimate: np.ndarray, information: np.ndarray
-    ) -> list[np.ndarray]:
-        """For each vector (B, p), the order of its components that is nearest to an estimate.
-
-        Nearest in the metric of the information: components are told apart by whatever tells
-        them apart in the data. With many components, the order of the medians stands in.
-        """
-        if self.n_components > MOST_ORDERED:
-            return [self.median_order(x) for x in points]
-        orders = [np.array(order) for order in permutations(range(self.n_components))]
-        orders = [order for order in orders if self._stays_in_family(order)]
-        moves = np.stack([points @ self.reordering(order).T for order in orders]) - estimate
-        distance = np.einsum("obp,pq,obq->ob", moves, information, moves)
-        return [orders[i] for i in np.argmin(distance, axis=0)]
-
-    def _stays_in_family(self, order: np.ndarray) -> bool:
-        """Whether an order moves components within their own family only."""
-        family = np.repeat(np.arange(len(self.stacks)), [s.n_components for s in self.stacks])
-        return bool(np.all(family[order] == family))
-
-    def aligned(
-        self, points: np.ndarray, estimate: np.ndarray, information: np.ndarray
-    ) -> np.ndarray:
-        """Vectors (B, p) with their components in the order that is nearest to an estimate."""
-        if self.n_components == 1 or not len(points):
-            return points
-        orders = self.nearest_orders(points, estimate, information)
-        pairs = zip(orders, points, strict=True)
-        return np.stack([self.reordering(order) @ x for order, x in pairs])
 
 
 def _group(name: str) -> tuple[str, str]:

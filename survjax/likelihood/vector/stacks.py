@@ -84,3 +84,21 @@ def matched(stack: Stack, scale: float, shape: float) -> np.ndarray:
     return np.stack(
         [np.concatenate([np.ravel(v) for _, v in parameter_items(one)]) for one in found]
     )
+
+
+def logit_derivatives(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of each weight's logit in the logits (K - 1,) over the first weight's.
+
+    The logit of weight i is l_i - log sum exp(l_j) over the others, whose shares q have the
+    derivatives of a softmax: -q, and q q' - diag(q). Returns (K, K - 1), (K, K - 1, K - 1).
+    """
+    whole = np.concatenate([np.zeros(1), logits])
+    each = np.eye(whole.size)
+    first, second = [], []
+    for own in each:
+        others = np.where(own > 0, -np.inf, whole)
+        # A single weight has no others.
+        share = np.exp(others - np.logaddexp.reduce(others))[1:] if logits.size else logits
+        first.append(own[1:] - share)
+        second.append(np.outer(share, share) - np.diag(share))
+    return np.array(first), np.array(second)

@@ -1,0 +1,74 @@
+"""One of the two functions of a lifetime from the other: the slope of H, the integral of h."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import ArrayLike
+
+from survjax._core.numerics import log_sum
+from survjax._core.quadrature import LOG_UNIT_NODES, LOG_UNIT_WEIGHTS
+from survjax.lifetimes._limits import inside_life, log_hazard_outside
+
+#: A log hazard that moves by more than this where time goes from the root of the smallest (or
+#: largest) number to that number has no finite limit.
+STILL_MOVING = 1.0
+
+
+def log_slope(cumulative_hazard: Callable[[Any], jax.Array], t: ArrayLike) -> jax.Array:
+    """Log of the hazard, the derivative of H, at any time; -inf where H is level."""
+
+    def log_hazard(time: jax.Array) -> jax.Array:
+        slope = jax.jvp(cumulative_hazard, (time,), (jnp.ones_like(time),))[1]
+        some = slope > 0
+        value = jnp.log(jnp.where(some, slope, 1.0))
+        return jnp.where(some, value, jnp.where(slope == 0, -jnp.inf, jnp.nan))
+
+    return with_limits(log_hazard, t)
+
+
+def with_limits(log_hazard: Callable[[Any], jax.Array], t: ArrayLike) -> jax.Array:
+    """A log hazard that is written for 0 < t < inf, at any time.
+
+    At zero and at infinity, where a formula may be no number, it is the limit that hazards at the
+    smallest and largest times show.
+    """
+    t = jnp.asarray(t)
+    t = t.astype(jnp.result_type(t, float))
+    inside, safe = inside_life(t)
+
+    def limit(end: float, near: float) -> jax.Array:
+        last, before = (
+            lax.stop_gradient(log_hazard(jnp.full_like(t, time))) for time in (end, near)
+        )
+        moved = jnp.where(last == before, 0.0, last - before)
+        runs = jnp.abs(moved) > STILL_MOVING
+        return jnp.where(runs, jnp.where(moved > 0, jnp.inf, -jnp.inf), last)
+
+    tiny, most = float(jnp.finfo(t.dtype).tiny), float(jnp.finfo(t.dtype).max) / 4.0
+    outside = log_hazard_outside(t, limit(tiny, tiny**0.5), limit(most, most**0.5))
+    return jnp.where(inside, log_hazard(safe), outside)
+
+
+def log_integral(
+    log_hazard: Callable[[Any], jax.Array], start: ArrayLike, length: ArrayLike
+) -> jax.Array:
+    """Log of the integral of a hazard over (start, start + length), for 0 < length < inf.
+
+    The sum is taken on the log scale: neither a hazard beyond the range of numbers nor one that
+    hardly begins costs a digit, and derivatives are means of those of the log hazard.
+    """
+    start, length = jnp.asarray(start), jnp.asarray(length)
+    kind = jnp.result_type(start, length, float)
+    # At earlier times the second derivative of a logarithm is no number.
+    earliest = jnp.finfo(kind).tiny ** 0.45
+
+    def term(log_node: jax.Array, log_weight: jax.Array) -> jax.Array:
+        return log_hazard(jnp.maximum(start + length * jnp.exp(log_node), earliest)) + log_weight
+
+    nodes, weights = (jnp.asarray(part, kind) for part in (LOG_UNIT_NODES, LOG_UNIT_WEIGHTS))
+    return jnp.log(length) + log_sum(jax.vmap(term)(nodes, weights))

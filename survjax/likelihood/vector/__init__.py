@@ -1,0 +1,1 @@
+"""A vector of parameters: whose each entry is, what people call it, and what may move."""
