@@ -27,7 +27,8 @@ class Plots:
             Of several causes: "incidence" (the default), the share that each has ended over the
             Aalen-Johansen steps. Of a regression: "effects" (the default) with bounds;
             "partial_survival" at several values of a column; "asset_rul", the remaining life of
-            one asset as its covariates change.
+            one asset as its covariates change. Of both, "residuals": the cumulative hazard of the
+            Cox-Snell residuals, which should follow the diagonal.
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
         **options

@@ -22,6 +22,7 @@ from survjax.plotting._regression import (
 )
 from survjax.plotting._rul import plot_rul
 from survjax.plotting._steps import plot_incidence, plot_steps
+from survjax.plotting.checks.residuals import plot_residuals
 from survjax.plotting.films.animation import animate
 from survjax.plotting.style import save
 
@@ -33,6 +34,7 @@ __all__ = [
     "plot_paper",
     "plot_hazard",
     "plot_rul",
+    "plot_residuals",
     "plot_effects",
     "plot_partial_survival",
     "plot_asset_rul",

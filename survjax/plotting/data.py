@@ -39,6 +39,7 @@ PICTURES: dict[str, tuple[tuple[str, ...], str]] = {
     "plot_effects": (("summary", "predict_path"), "coefficients of covariates"),
     "plot_partial_survival": (("predict_path",), "lives that follow from covariates"),
     "plot_asset_rul": (("predict_path", "predict_interval"), "intervals for single assets"),
+    "plot_residuals": (("_residual_table",), "residuals of units"),
     "plot_training": (("at_iteration", "history_"), "the training of a baseline"),
     "plot_decision_regions": (("predict_proba",), "probabilities of classes"),
     "plot_hidden_units": (("hidden_activations",), "hidden units"),
