@@ -43,6 +43,7 @@ _PUBLIC: dict[str, str] = {
     "interval_coverage": "survjax.metrics",
     "history_rows": "survjax.estimators.regression.histories",
     "kaplan_meier": "survjax.nonparametric",
+    "likelihood_ratio_test": "survjax.estimators.choosing.nested",
     "load": "survjax.estimators",
     "log_rank": "survjax.nonparametric",
     "log_score": "survjax.metrics",

@@ -10,6 +10,7 @@ from survjax.data.observations import Observations as Observations
 from survjax.estimators import LifetimeModel as LifetimeModel
 from survjax.estimators import WeibullMixture as WeibullMixture
 from survjax.estimators import load as load
+from survjax.estimators.choosing.nested import likelihood_ratio_test as likelihood_ratio_test
 from survjax.estimators.competing.model import CompetingRisks as CompetingRisks
 from survjax.estimators.cox.model import CoxPH as CoxPH
 from survjax.estimators.deep.model import DeepWeibullMixture as DeepWeibullMixture

@@ -128,6 +128,12 @@ def calls():
         lambda: model.confidence_interval("shapes", method="delta"),
         lambda: model.bootstrap(20),
         lambda: model.bootstrap(20, kind="parametric"),
+        lambda: model.goodness_of_fit(19),
+        lambda: (
+            WeibullMixture(1)
+            .fit(Observations.from_durations(T, exit=np.full(60, 400.0)))
+            .goodness_of_fit(19)
+        ),
     )
     resampled = Bootstrap(np.zeros((30, 2)), "rows", 30, 0, np.zeros(2))
     many = Observations.from_durations(np.linspace(1.0, 2.0, 70_000))

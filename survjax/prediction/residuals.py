@@ -33,7 +33,7 @@ def still_running(
         Truncation bounds, as in `Observations`.
     """
     safe = np.where((times > 0) & np.isfinite(times), times, 1.0)
-    nothing = np.zeros(safe.size)
+    nothing = np.zeros(safe.shape)
     rows = Observations(safe, np.log(safe), nothing, nothing + 1.0, entry=entry, exit=exit)
     if exit is None:
         return rows

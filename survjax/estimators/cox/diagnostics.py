@@ -109,10 +109,11 @@ class CoxDiagnostics:
         ----------
         kind : {"cox_snell", "martingale", "deviance", "score", "influence", "schoenfeld", \
 "scaled_schoenfeld"}, default "martingale"
-            "cox_snell" are the cumulative hazards that rows passed. All are per unit of weight: where weights are counts, of one of the equal rows that a
-            row stands for. "influence" is about how much that moves each coefficient (dfbeta);
-            leaving out the whole row moves it by its weight times as much. The Schoenfeld
-            residuals are those of failures, in the order of their times.
+            "cox_snell" are the cumulative hazards that rows passed. All are per unit of weight:
+            where weights are counts, of one of the equal rows that a row stands for. "influence" is
+            about how much that moves each coefficient (dfbeta); leaving out the whole row moves it
+            by its weight times as much. The Schoenfeld residuals are those of failures, in the
+            order of their times.
 
         Returns
         -------

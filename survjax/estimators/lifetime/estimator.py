@@ -14,6 +14,7 @@ from survjax._core.validation import as_column, check_events, check_failed, chec
 from survjax.data.observations import Observations
 from survjax.data.recording import has_ties, tabulate
 from survjax.estimators.certificate import certify
+from survjax.estimators.choosing.goodness import LifetimeGoodness
 from survjax.estimators.choosing.residuals import LifetimeResiduals
 from survjax.estimators.lifetime.intervals import Intervals
 from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
@@ -37,7 +38,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class LifetimeEstimator(Parameters, FittedLifetime, Intervals, LifetimeResiduals, Report, Films):
+class LifetimeEstimator(
+    Parameters,
+    FittedLifetime,
+    Intervals,
+    LifetimeResiduals,
+    LifetimeGoodness,
+    Report,
+    Films,
+):
     """Fit, score and membership of an estimator that says which lifetime it fits, and how."""
 
     resolution: float | str | None
