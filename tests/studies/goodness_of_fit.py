@@ -44,9 +44,9 @@ def late(rng: np.random.Generator, sample: Callable[..., np.ndarray], family: st
 
 
 def rounded(rng: np.random.Generator, sample: Callable[..., np.ndarray], family: str) -> object:
-    """Ages recorded in units of two."""
-    life, end = sample(rng, N), rng.uniform(5.0, 40.0, N)
-    age = np.ceil(np.minimum(life, end) / 2.0) * 2.0
+    """Failures recorded in units of two, and units taken out at such ages."""
+    life, end = sample(rng, N), 2.0 * np.ceil(rng.uniform(2.5, 20.0, N))
+    age = np.where(life <= end, 2.0 * np.ceil(life / 2.0), end)
     return LifetimeModel(family, resolution=2.0).fit(age, life <= end)
 
 

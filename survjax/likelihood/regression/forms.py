@@ -103,8 +103,8 @@ class Form:
 
     def has_family_of(self, other: Form) -> bool:
         """Whether the templates of two forms are of the same families."""
-        same: bool = jax.tree.structure(self.template) == jax.tree.structure(other.template)
-        return same
+        one: Any = jax.tree.structure(self.template)
+        return bool(one == jax.tree.structure(other.template))
 
     @property
     def has_components(self) -> bool:
