@@ -212,7 +212,7 @@ MOST = {
     "tests on a model's class": 16,
     "arithmetic on positions of parameters": 55,
     "bare Any, percent of annotations": 19.6,
-    "lines of the package": 44609,
+    "lines of the package": 44612,
 }
 
 

@@ -53,11 +53,13 @@ def simulated(
     curve = censoring_curve(units.lower, units.event, entry=units.entry)
     before = curve.before(units.lower)
     entry = np.zeros(units.n_rows) if units.entry is None else units.entry
+    # Where units are censored at all, nothing is seen beyond the end of follow-up.
+    last = np.inf if units.event.all() else units.lower.max()
 
     def drawn(size: int) -> Observations:
         shape = (size, units.n_rows)
         # Given that censoring comes at the failure or later, its curve starts from there.
-        later = curve.quantile(1.0 - before * rng.random(shape))
+        later = np.minimum(curve.quantile(1.0 - before * rng.random(shape)), last)
         censored = np.where(units.event > 0, later, units.lower)
         life = np.asarray(
             drawn_lives(lifetime, entry, rng.exponential(size=shape), rng.random(shape))

@@ -76,7 +76,8 @@ class LifetimeGoodness:
         (1 + number of replicates). Units are censored as in `bootstrap(kind="parametric")`.
         Inspections of a drawn life are those of an interval of the data that holds it, chosen
         with the inverse of the chance that a life ended there: this takes inspections, and their
-        end, not to depend on lives.
+        end, not to depend on lives; there p-values are on the large side, since replicates share
+        the inspections of few units (`python -m tests.studies.goodness_of_fit`).
 
         Examples
         --------
