@@ -10,10 +10,11 @@ from survjax.data.observations import Observations as Observations
 from survjax.estimators import LifetimeModel as LifetimeModel
 from survjax.estimators import WeibullMixture as WeibullMixture
 from survjax.estimators import load as load
+from survjax.estimators.choosing.comparison import compare as compare
+from survjax.estimators.choosing.nested import likelihood_ratio_test as likelihood_ratio_test
 from survjax.estimators.competing.model import CompetingRisks as CompetingRisks
 from survjax.estimators.cox.model import CoxPH as CoxPH
 from survjax.estimators.deep.model import DeepWeibullMixture as DeepWeibullMixture
-from survjax.estimators.lifetime.comparison import compare as compare
 from survjax.estimators.lifetime.weibayes import weibayes as weibayes
 from survjax.estimators.messages import FitWarning as FitWarning
 from survjax.estimators.messages import NoFiniteMaximum as NoFiniteMaximum

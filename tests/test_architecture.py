@@ -212,7 +212,7 @@ MOST = {
     "tests on a model's class": 13,
     "arithmetic on positions of parameters": 55,
     "bare Any, percent of annotations": 19.3,
-    "lines of the package": 46600,
+    "lines of the package": 47500,
 }
 
 

@@ -30,7 +30,8 @@ from survjax._core.precision import double_precision
 from survjax._core.programs import Program, clear_programs
 from survjax.baselines import LinearRegression, LogisticRegression, MLPRegressor
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting.local_maxima import Correction, Limits, maximize_from
+from survjax.fitting.corrections import Correction
+from survjax.fitting.local_maxima import Limits, maximize_from
 from survjax.lifetimes import Lifetime, LogNormal, Mixture, Weibull
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.regression.histories import Histories
@@ -128,6 +129,12 @@ def calls():
         lambda: model.confidence_interval("shapes", method="delta"),
         lambda: model.bootstrap(20),
         lambda: model.bootstrap(20, kind="parametric"),
+        lambda: model.goodness_of_fit(19),
+        lambda: (
+            WeibullMixture(1)
+            .fit(Observations.from_durations(T, exit=np.full(60, 400.0)))
+            .goodness_of_fit(19)
+        ),
     )
     resampled = Bootstrap(np.zeros((30, 2)), "rows", 30, 0, np.zeros(2))
     many = Observations.from_durations(np.linspace(1.0, 2.0, 70_000))

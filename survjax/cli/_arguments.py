@@ -7,6 +7,7 @@ import sys
 from typing import NoReturn
 
 from survjax import __version__
+from survjax.cli.comparison import arguments as comparison
 
 EXIT_CODES = """exit codes:
   0    done
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Build the parser with its two commands."""
+    """Build the parser with its commands."""
     layout = argparse.RawDescriptionHelpFormatter
     parser = Parser(
         prog="survjax",
@@ -75,11 +76,30 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(fit)
     _add_file(fit)
     _add_output(fit, "survjax-fit")
+    several = commands.add_parser(
+        "compare",
+        help="fit several families to the lifetimes in a file, and say which is best",
+        description=(
+            "Fit every candidate to the rows of FILE, one row a unit, and write what each has\n"
+            "reached (comparison.csv), the best model (model.json, for survjax.load) and\n"
+            "pictures."
+        ),
+        epilog=f"{comparison.EXAMPLES}\n{EXIT_CODES}",
+        formatter_class=layout,
+        allow_abbrev=False,
+    )
+    several.add_argument("file", metavar="FILE", help="CSV text or Parquet, with named columns")
+    _add_units(several)
+    comparison.add_model(several)
+    _add_rounding(several.add_argument_group("recording"))
+    _add_file(several)
+    _add_output(several, "survjax-compare")
+    several.set_defaults(cause=None, covariates=[], in_service=None, id=None)
     return parser
 
 
-def _add_columns(parser: argparse.ArgumentParser) -> None:
-    """Say which column holds what."""
+def _add_units(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Say which column holds when units failed, and how they were observed."""
     group = parser.add_argument_group("columns (--duration, or --lower and --upper, is required)")
     add = group.add_argument
     add("--duration", metavar="COL", help="time to failure, or time survived so far")
@@ -91,16 +111,22 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
         "--failed-value", metavar="WORD", action="append", default=[],
         help="what --event holds for a failure, if something else; may be repeated",
     )  # fmt: skip
+    add("--lower", metavar="COL", help="with --upper: the unit failed after this age ...")
+    add("--upper", metavar="COL", help="... and by this one; empty where it still runs")
+    add("--entry", metavar="COL", help="age at which the unit came under observation")
+    add("--weight", metavar="COL", help="how many units the row stands for")
+    return group
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    """Say which column holds what."""
+    add = _add_units(parser).add_argument
     add(
         "--cause", metavar="COL",
         help="what ended the unit, instead of --event: empty or 0 where it still runs, a|b where "
         "it is one of several",
     )  # fmt: skip
-    add("--lower", metavar="COL", help="with --upper: the unit failed after this age ...")
-    add("--upper", metavar="COL", help="... and by this one; empty where it still runs")
-    add("--entry", metavar="COL", help="age at which the unit came under observation")
     add("--id", metavar="COL", help="name of the unit, copied to rul.csv")
-    add("--weight", metavar="COL", help="how many units the row stands for")
     add(
         "--covariates", metavar="COLS", action="append", default=[],
         help="fit effects of these columns, a,b,c; may be repeated",
@@ -113,12 +139,21 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     """Say how to fit."""
-    add = parser.add_argument_group("model").add_argument
+    group = parser.add_argument_group("model")
+    add = group.add_argument
     add(
         "--components", metavar="K", type=components, default="bic",
         help="number of Weibulls, or bic, aic, icl to let that choose (default: bic) among 1 to "
         "4; with --covariates, among 1 and 2, and 3 where 2 is better than 1",
     )  # fmt: skip
+    _add_rounding(group)
+    add("--level", type=share, default=0.95, help="of confidence bounds (default: 0.95)")
+    add("--horizon", metavar="TIME", type=positive, help="adds P(fails within TIME) to rul.csv")
+
+
+def _add_rounding(group: argparse._ArgumentGroup) -> None:
+    """Say how durations were recorded."""
+    add = group.add_argument
     add(
         "--resolution", metavar="WIDTH", type=resolution,
         help="width to which durations were rounded, or auto (default: not rounded)",
@@ -127,8 +162,6 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--rounding", choices=("up", "nearest", "down"), default="up",
         help="how they were rounded (default: up)",
     )  # fmt: skip
-    add("--level", type=share, default=0.95, help="of confidence bounds (default: 0.95)")
-    add("--horizon", metavar="TIME", type=positive, help="adds P(fails within TIME) to rul.csv")
 
 
 def _add_file(parser: argparse.ArgumentParser) -> None:
@@ -150,14 +183,15 @@ def _add_output(parser: argparse.ArgumentParser, folder: str) -> None:
         "--out", metavar="DIR", default=folder, type=folder_name,
         help=f"folder to write to; files of the same names are replaced (default: {folder})",
     )  # fmt: skip
-    if folder == "survjax-fit":
+    if folder != "survjax-demo":
         add("--unit", metavar="WORD", help="unit of time, for the labels of pictures")
     add("--pictures", action=switch, default=True, help="draw pictures (default: yes)")
-    never = "; never with --covariates" if folder == "survjax-fit" else ""
-    add(
-        "--animation", action=switch, default=True,
-        help=f"draw newton.gif too (default: yes{never})",
-    )  # fmt: skip
+    if folder != "survjax-compare":
+        never = "; never with --covariates" if folder == "survjax-fit" else ""
+        add(
+            "--animation", action=switch, default=True,
+            help=f"draw newton.gif too (default: yes{never})",
+        )  # fmt: skip
     add("--progress", action=switch, help="say what is going on (default: in a terminal)")
     add("--debug", action="store_true", help="show the traceback of an error inside survjax")
 

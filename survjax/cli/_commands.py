@@ -1,4 +1,4 @@
-"""The two commands: fit a table, and fit the fleet that comes with survjax.
+"""The commands: fit a table, compare families on it, and fit the fleet that comes with survjax.
 
 A file is read and checked before JAX, pandas and matplotlib are loaded: errors come at once.
 """
@@ -53,6 +53,26 @@ def fit(session: Session) -> int:
     from survjax.cli._job import finish
 
     return finish(session, units, arguments.unit, None)
+
+
+def compare(session: Session) -> int:
+    """`survjax compare FILE`: read, fit each candidate, write."""
+    arguments = session.arguments
+    roles = needed_columns(arguments)
+    session.begin(f"reading {arguments.file}")
+    forgotten = "duration" in roles and "event" not in roles
+    how = arguments.separator, arguments.encoding, forgotten
+    table = read_table(Path(arguments.file), list(dict.fromkeys(roles.values())), *how)
+    units = check_units(table, roles, arguments)
+    for note in (*table.notes, *units.notes):
+        session.note("note", note)
+    if forgotten:
+        session.note("note", all_failed(table.n_rows, table.flags))
+    session.results.open()
+    session.begin("loading JAX")
+    from survjax.cli.comparison.job import finish
+
+    return finish(session, units, arguments.unit)
 
 
 def demo(session: Session) -> int:

@@ -12,6 +12,7 @@ from survjax.cox._paths import CoxPath, follow_path
 from survjax.cox._proportionality import Proportionality, proportionality_test
 from survjax.cox._residuals import (
     deviance_residuals,
+    expected_failures,
     influence,
     martingale_residuals,
     robust_covariance,
@@ -28,6 +29,7 @@ __all__ = [
     "fit_cox",
     "baseline_hazard",
     "hazard_table",
+    "expected_failures",
     "martingale_residuals",
     "deviance_residuals",
     "score_residuals",

@@ -16,6 +16,7 @@ from survjax.nonparametric.rows import Floats
 
 __all__ = [
     "deviance_residuals",
+    "expected_failures",
     "influence",
     "martingale_residuals",
     "robust_covariance",
@@ -45,7 +46,14 @@ def _failed(fit: CoxFit) -> Floats:
 
 
 def expected_failures(fit: CoxFit) -> Floats:
-    """Return the cumulative hazard that one unit of weight of each row passed: (n,)."""
+    """Return the cumulative hazard that one unit of weight of each row passed: (n,).
+
+    Cox-Snell residuals: unit exponentials, censored as the lives are, where the model is right.
+
+    Parameters
+    ----------
+    fit : CoxFit
+    """
     sets, failures = fit.sets, fit.failures
     expected = sets.passed(fit.pull.a)
     if failures.tied is not None:

@@ -50,7 +50,7 @@ def with_truncation_rows(rows: Observations) -> Observations:
     Parameters
     ----------
     rows : Observations
-        Arrays of NumPy, with any leading axes (replicates of weights, say).
+        Arrays of NumPy, with any leading axes (replicates of weights or of rows).
 
     Returns
     -------
@@ -62,7 +62,9 @@ def with_truncation_rows(rows: Observations) -> Observations:
     needed = rows.entry > 0
     if rows.exit is not None:
         needed = needed | np.isfinite(rows.exit)
-    needed = needed & (rows.weight != 0).any(axis=tuple(range(rows.weight.ndim - 1)))
+    # A row that any replicate needs stands in all of them, with no weight where it is not needed.
+    needed = needed & (rows.weight != 0)
+    needed = needed.any(axis=tuple(range(needed.ndim - 1)))
     seen = truncation_rows(rows)._map(lambda column: column[..., needed])
     return _joined(_untruncated(rows), seen.reweighted(-seen.weight))
 

@@ -22,12 +22,14 @@ class Plots:
         ----------
         kind : str, optional
             Of a lifetime: "survival" (the default) over the Kaplan-Meier steps of the data;
-            "paper", the same on Weibull probability paper; "hazard" and its components; "rul",
-            mean remaining life against age; "history", log-likelihood along the iterations.
+            "paper", the same on the probability paper of its family; "quantiles" of the model
+            against those of the data; "hazard" and its components; "rul", mean remaining life
+            against age; "history", log-likelihood along the iterations.
             Of several causes: "incidence" (the default), the share that each has ended over the
             Aalen-Johansen steps. Of a regression: "effects" (the default) with bounds;
             "partial_survival" at several values of a column; "asset_rul", the remaining life of
-            one asset as its covariates change.
+            one asset as its covariates change. Of both, "residuals": the cumulative hazard of the
+            Cox-Snell residuals, which should follow the diagonal.
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
         **options

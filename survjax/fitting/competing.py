@@ -18,8 +18,9 @@ from survjax._core.numerics import bucket_size
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
+from survjax.fitting.corrections import Correction
 from survjax.fitting.interior import faults
-from survjax.fitting.local_maxima import Correction, Limits, LocalMaximum, in_groups, newton_from
+from survjax.fitting.local_maxima import Limits, LocalMaximum, in_groups, newton_from
 from survjax.fitting.ranking import Ranking
 from survjax.fitting.search import Maximum, search
 from survjax.fitting.settings import ROUGH, Settings

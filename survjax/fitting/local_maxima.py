@@ -12,15 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.programs import program
 from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.data.observations import Observations
+from survjax.fitting.corrections import Correction, corrected
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.rows import derivatives, padded
-from survjax.likelihood.vector.held import only_free
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode, multistart
 
@@ -115,54 +114,6 @@ class Limits:
         return cls(*reals)
 
 
-@pytree
-class Correction:
-    """What is added to the log-likelihood of the rows.
-
-    A quadratic around `point`, and minus `penalty` (p,) times r - 1 - log r, r the square of the
-    ratio of each parameter's exponential to that of `reference`. Parameters of which `free` (p,) is
-    zero do not move.
-    """
-
-    point: Any = data()
-    value: Any = data()
-    gradient: Any = data()
-    hessian: Any = data()
-    penalty: Any = data()
-    reference: Any = data()
-    free: Any = data()
-
-    @classmethod
-    def none(cls, size: int) -> Correction:
-        """Nothing, for vectors of a size."""
-        # An array each: callers fill in some of them.
-        point, gradient, penalty, reference = np.zeros((4, size))
-        square, free = np.zeros((size, size)), np.ones(size)
-        return cls(point, np.zeros(()), gradient, square, penalty, reference, free)
-
-    @classmethod
-    def of(cls, template: Template) -> Correction:
-        """Nothing but what a template holds."""
-        return dataclasses.replace(cls.none(template.size), free=template.held.free)
-
-
-def _corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, Any, Any]:
-    """Value, gradient and Hessian with a correction added."""
-    value, gradient, hessian = found
-    step = x - correction.point
-    curved = correction.hessian @ step
-    value = value + correction.value + (correction.gradient + 0.5 * curved) @ step
-    gradient = gradient + correction.gradient + curved
-    hessian = hessian + correction.hessian
-    log_ratio = 2.0 * (x - correction.reference)
-    # Far from any shape where there is no penalty, an exponential may overflow.
-    ratio = jnp.exp(jnp.where(correction.penalty > 0, jnp.minimum(log_ratio, 600.0), 0.0))
-    value = value - correction.penalty @ (ratio - 1.0 - log_ratio)
-    gradient = gradient - 2.0 * correction.penalty * (ratio - 1.0)
-    hessian = hessian - jnp.diag(4.0 * correction.penalty * ratio)
-    return only_free((value, gradient, hessian), correction.free, -1.0)
-
-
 @program
 def maximize_from(
     lifetime: Lifetime,
@@ -200,7 +151,7 @@ def newton_from(
     """
 
     def objective(x: jax.Array) -> tuple[Any, Any, Any]:
-        value, gradient, hessian = _corrected(likelihood(x), x, correction)
+        value, gradient, hessian = corrected(likelihood(x), x, correction)
         return -value, -gradient, -hessian
 
     def abandon(x: jax.Array) -> jax.Array:

@@ -15,8 +15,9 @@ import numpy as np
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import observed_rows, with_truncation_rows
 from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
+from survjax.fitting.corrections import Correction
 from survjax.fitting.interior import faults
-from survjax.fitting.local_maxima import ARRIVED, Correction, Limits, LocalMaximum, Maximizer
+from survjax.fitting.local_maxima import ARRIVED, Limits, LocalMaximum, Maximizer
 from survjax.fitting.modified.curve import without_zeros
 from survjax.fitting.modified.mixtures import starts_of_modified
 from survjax.fitting.ranking import Ranking

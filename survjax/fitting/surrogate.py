@@ -14,11 +14,11 @@ from typing import Protocol
 
 import numpy as np
 
+from survjax.fitting.corrections import Correction
 from survjax.fitting.local_maxima import (
     ARRIVED,
     FIRST_STEP,
     MAX_STEP,
-    Correction,
     Limits,
     LocalMaximum,
     Maximizer,

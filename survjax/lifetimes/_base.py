@@ -202,10 +202,6 @@ class Lifetime(FittingHints, ABC):
         """Mean remaining life of a unit that has reached an age: integral of S(age+s)/S(age)."""
         return mean_life(self.given(age), jnp.shape(age))
 
-    def with_hazard_ratio(self, log_ratio: ArrayLike) -> Lifetime | None:
-        """The member of the family whose hazard is a multiple of this one's; None without one."""
-        return None
-
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
         """Draw random lifetimes: H(T) is a unit exponential."""
         return self.inverse_cumulative_hazard(jax.random.exponential(key, shape, dtype=float))

@@ -22,6 +22,9 @@ from survjax.plotting._regression import (
 )
 from survjax.plotting._rul import plot_rul
 from survjax.plotting._steps import plot_incidence, plot_steps
+from survjax.plotting.checks.candidates import plot_comparison
+from survjax.plotting.checks.quantiles import plot_quantiles
+from survjax.plotting.checks.residuals import plot_residuals
 from survjax.plotting.films.animation import animate
 from survjax.plotting.style import save
 
@@ -33,6 +36,9 @@ __all__ = [
     "plot_paper",
     "plot_hazard",
     "plot_rul",
+    "plot_quantiles",
+    "plot_residuals",
+    "plot_comparison",
     "plot_effects",
     "plot_partial_survival",
     "plot_asset_rul",

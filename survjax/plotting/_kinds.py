@@ -13,6 +13,8 @@ from survjax.plotting._paper import plot_paper
 from survjax.plotting._regression import plot_asset_rul, plot_effects, plot_partial_survival
 from survjax.plotting._rul import plot_rul
 from survjax.plotting._steps import plot_incidence
+from survjax.plotting.checks.quantiles import plot_quantiles
+from survjax.plotting.checks.residuals import plot_residuals
 
 KINDS: dict[str, Callable[..., Axes]] = {
     "survival": plot_survival,
@@ -20,6 +22,8 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "hazard": plot_hazard,
     "rul": plot_rul,
     "history": plot_history,
+    "quantiles": plot_quantiles,
+    "residuals": plot_residuals,
     "incidence": plot_incidence,
     "effects": plot_effects,
     "partial_survival": plot_partial_survival,
@@ -35,9 +39,9 @@ def draw(model: Any, kind: str, ax: Axes | None = None, **options: Any) -> Axes:
     model : fitted estimator
         Such as `WeibullMixture` or `AcceleratedLifetime`.
     kind : str
-        Which `plot_` function to call: "survival", "paper", "hazard", "rul" or "history" of a
-        lifetime; "incidence" of several causes; "effects", "partial_survival" or "asset_rul" of a
-        regression.
+        Which `plot_` function to call: "survival", "paper", "quantiles", "hazard", "rul" or
+        "history" of a lifetime; "incidence" of several causes; "effects", "partial_survival" or
+        "asset_rul" of a regression; "residuals" of both.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     **options

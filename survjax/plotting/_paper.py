@@ -1,4 +1,4 @@
-"""Weibull probability paper, on which a single Weibull is a straight line."""
+"""Probability paper, on which a family of lifetimes is a straight line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from survjax.nonparametric import StepCurve
+from survjax.plotting.checks.papers import Paper, paper_for
 from survjax.plotting.data import (
     check_fitted,
-    draw_other,
     drawn_curve,
     grid,
     log_grid,
     steps,
+    survival_of,
     title_of,
 )
-from survjax.plotting.style import DATA, MODEL, fill, finish, start
+from survjax.plotting.style import DATA, MODEL, OTHER, fill, finish, start
 
 #: Failed shares that may be marked on the axis, the more telling ones first.
 SHARES = np.array(
@@ -36,11 +37,13 @@ def plot_paper(
     level: float = 0.95,
     compare: Any = None,
     unit: str | None = None,
+    paper: str | None = None,
 ) -> Axes:
-    """Draw failed share against age on Weibull probability paper.
+    """Draw failed share against age on probability paper.
 
-    Both axes are scaled, log t across and log(-log S) upward, so that a single Weibull is a
-    straight line whose slope is its shape. Data that bend hold more than one kind of unit.
+    Both axes are scaled so that each member of a family is a straight line. On Weibull's, log t
+    across and log(-log S) upward, the slope is the shape. Data that bend do not look like the
+    family, or hold more than one kind of unit.
 
     Parameters
     ----------
@@ -51,11 +54,14 @@ def plot_paper(
     times : array-like of shape (n,), optional
         Where the curve is computed, all above zero.
     level : float, default 0.95
-        Of the band, which holds at each time on its own.
+        Of the band, which holds at each time on its own; none of a family that fails at birth.
     compare : fitted estimator, optional
         Another fit, drawn dashed.
     unit : str, optional
         Unit of time, for the label.
+    paper : str, optional
+        "weibull", "exponential", "lognormal", "loglogistic", "normal", "logistic" or "gumbel".
+        None: the family's own, if it has one, and Weibull's for any other lifetime.
 
     Returns
     -------
@@ -63,7 +69,10 @@ def plot_paper(
 
     Notes
     -----
-    Points stand in the middle of each Kaplan-Meier step (Meeker and Escobar 1998, section 6.4),
+    Upward is the quantile of the family's noise: log(-log S), the normal quantile or the logit of
+    the failed share. Ages are on a log scale but for "normal", "logistic", "gumbel" and
+    "exponential" (on which -log S is a line through zero). Points stand in the middle of each
+    Kaplan-Meier step (Meeker and Escobar 1998, section 6.4),
     and at the end of each interval of Turnbull's estimate, where it is known.
 
     Examples
@@ -75,45 +84,37 @@ def plot_paper(
     'log'
     """
     check_fitted(model, "plot_paper")
-    t = log_grid(model) if times is None else grid(model, times)
-    if not t[0] > 0:
+    scale = paper_for(model, paper)
+    t = grid(model, times) if times is not None or not scale.is_log else log_grid(model)
+    if scale.is_log and not t[0] > 0:
         raise ValueError(f"times must be positive on a log scale, got {t[0]:g}")
-    survival = drawn_curve(model, "survival", t, level)
-    ax = start(ax, title="Weibull probability paper", x="age ({unit})", y="failed share", unit=unit)
-    ax.set_xscale("log")
-    heights = [paper(survival.values)]
+    survival, drawn = survival_of(model, t), drawn_curve(model, "survival", t, level)
+    title = f"{scale.name.capitalize()} probability paper"
+    ax = start(ax, title=title, x="age ({unit})", y="failed share", unit=unit)
+    if scale.is_log:
+        ax.set_xscale("log")
+    heights = [scale.height(survival)]
     found = steps(model, level)
     if found is not None:
-        curve, name = found
-        at, values = _points(curve)
-        heights.append(paper(values))
-        ax.plot(
-            at,
-            heights[-1],
-            "o",
-            color=DATA,
-            markersize=3.2,
-            markeredgewidth=0,
-            alpha=0.75,
-            label=f"failures ({name})",
-        )
-    if survival.limits is not None:
-        lower, upper = survival.limits
-        fill(ax, t, (paper(upper), paper(lower)), level)
+        at, values = failure_points(found[0])
+        heights.append(scale.height(values))
+        style = {"markersize": 3.2, "markeredgewidth": 0, "alpha": 0.75}
+        ax.plot(at, heights[-1], "o", color=DATA, label=f"failures ({found[1]})", **style)
+    # The band is of units that live: it holds where none failed at birth.
+    if drawn.limits is not None and np.allclose(drawn.values, survival, atol=1e-6):
+        lower, upper = drawn.limits
+        fill(ax, t, (scale.height(upper), scale.height(lower)), level)
     ax.plot(t, heights[0], color=MODEL, linewidth=1.8, label=title_of(model))
-    draw_other(ax, t, compare, "survival", paper)
-    _scale(ax, t, np.concatenate(heights))
+    if compare is not None:
+        check_fitted(compare, "plot_paper")
+        other = scale.height(survival_of(compare, t))
+        ax.plot(t, other, "--", color=OTHER, linewidth=1.5, label=title_of(compare))
+    # A model's curve may leave the paper where the data do not.
+    _scale(ax, t, np.concatenate(heights if found is None else heights[1:]), scale)
     return finish(ax, 4)
 
 
-def paper(survival: Any) -> np.ndarray:
-    """The height on the paper of a survival share: log(-log S); NaN where S is 0 or 1."""
-    survival = np.asarray(survival, float)
-    inside = (survival > 0) & (survival < 1)
-    return np.where(inside, np.log(-np.log(np.where(inside, survival, 0.5))), np.nan)
-
-
-def _points(curve: StepCurve) -> tuple[np.ndarray, np.ndarray]:
+def failure_points(curve: StepCurve) -> tuple[np.ndarray, np.ndarray]:
     """Times of failures and the survival there; some of them where there are many."""
     finite = np.isfinite(curve.times)
     times, values = curve.times[finite], curve.values[finite]
@@ -128,24 +129,25 @@ def _points(curve: StepCurve) -> tuple[np.ndarray, np.ndarray]:
     return times, values
 
 
-def _scale(ax: Axes, t: np.ndarray, heights: np.ndarray) -> None:
-    """Mark failed shares on the upright axis, and round ages on the other."""
+def _scale(ax: Axes, t: np.ndarray, heights: np.ndarray, scale: Paper) -> None:
+    """Mark failed shares on the upright axis, and round ages on a log scale."""
     heights = heights[np.isfinite(heights)]
     low, high = (float(heights.min()), float(heights.max())) if heights.size else (-5.0, 1.5)
     room = 0.05 * max(high - low, 1.0)
     ax.set_ylim(low - room, high + room)
     # Marks crowd together toward high shares: each keeps room for its text.
     marks: dict[float, str] = {}
-    for share, mark in zip(SHARES, np.log(-np.log1p(-SHARES)), strict=True):
+    for share, mark in zip(SHARES, scale.height(1.0 - SHARES), strict=True):
         apart = min((abs(mark - other) for other in marks), default=np.inf)
         if low - room < mark < high + room and apart > 0.05 * (high - low):
             marks[float(mark)] = f"{100 * share:.6g}%"
     ax.set_yticks(list(marks), list(marks.values()))
-    ax.set_xlim(t[0], t[-1])
-    ages = _round_ages(t[0], t[-1])
-    ax.set_xticks(ages, [f"{age:.6g}" for age in ages])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlim(t[0] if scale.is_log else 0.0, t[-1])
+    if scale.is_log:
+        ages = _round_ages(t[0], t[-1])
+        ax.set_xticks(ages, [f"{age:.6g}" for age in ages])
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _round_ages(low: float, high: float) -> np.ndarray:

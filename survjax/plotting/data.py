@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from survjax._core.precision import double_precision
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.messages import NotFittedError
+from survjax.likelihood.rows import contributions
 from survjax.nonparametric import (
     CumulativeIncidence,
     StepCurve,
@@ -20,6 +21,7 @@ from survjax.nonparametric import (
 )
 from survjax.plotting.style import OTHER
 from survjax.prediction.curves import evaluate, response_value
+from survjax.prediction.residuals import still_running
 from survjax.uncertainty.modes import bounded
 
 #: Points of a curve. All pictures use one number, so that the curves compile once.
@@ -27,10 +29,17 @@ POINTS = 256
 #: Turnbull's estimate is left out beyond so many intervals: it is a dense problem.
 MAX_INTERVALS = 4000
 
+PICTURES_OF_LIFETIMES = (
+    "plot_survival",
+    "plot_paper",
+    "plot_quantiles",
+    "plot_hazard",
+    "plot_rul",
+)
 _LIFETIME = ("lifetime_",), "one lifetime of all units, as of WeibullMixture and LifetimeModel"
 #: What a model has where a picture can be drawn of it, and what the picture shows.
 PICTURES: dict[str, tuple[tuple[str, ...], str]] = {
-    **dict.fromkeys(("plot_survival", "plot_paper", "plot_hazard", "plot_rul"), _LIFETIME),
+    **dict.fromkeys(PICTURES_OF_LIFETIMES, _LIFETIME),
     **dict.fromkeys(
         ("plot_history", "animate_fit"),
         (("lifetime_", "animate"), "the iterations of a fit of one lifetime"),
@@ -39,6 +48,7 @@ PICTURES: dict[str, tuple[tuple[str, ...], str]] = {
     "plot_effects": (("summary", "predict_path"), "coefficients of covariates"),
     "plot_partial_survival": (("predict_path",), "lives that follow from covariates"),
     "plot_asset_rul": (("predict_path", "predict_interval"), "intervals for single assets"),
+    "plot_residuals": (("_residual_table",), "residuals of units"),
     "plot_training": (("at_iteration", "history_"), "the training of a baseline"),
     "plot_decision_regions": (("predict_proba",), "probabilities of classes"),
     "plot_hidden_units": (("hidden_activations",), "hidden units"),
@@ -165,6 +175,13 @@ def drawn_curve(
         model.lifetime_, covariance, getattr(model, "_maxima", None), (name,), times, ages, level
     )
     return Drawn(response_value(name, values[0]), (low[0], high[0]))
+
+
+@double_precision
+def survival_of(model: Any, t: np.ndarray) -> np.ndarray:
+    """P(T > t) of all units (n,), those that failed at birth included, as the likelihood has it."""
+    terms = contributions(model.lifetime_, still_running(t, None, None))
+    return np.where(t > 0, np.exp(terms), 1.0)
 
 
 def title_of(model: Any) -> str:

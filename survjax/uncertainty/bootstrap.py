@@ -23,13 +23,9 @@ from survjax._core.validation import random_generator
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.fitting.coreset import condense, is_plain
+from survjax.fitting.corrections import Correction
 from survjax.fitting.interior import faults
-from survjax.fitting.local_maxima import (
-    Correction,
-    Limits,
-    LocalMaximum,
-    maximize_from,
-)
+from survjax.fitting.local_maxima import Limits, LocalMaximum, maximize_from
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
 from survjax.lifetimes import Lifetime
@@ -69,7 +65,7 @@ class Bootstrap:
 
 
 @program(draft=False)
-def _refit(
+def refit(
     lifetime: Lifetime, starts: Any, rows: Observations, limits: Limits, correction: Correction
 ) -> Any:
     """From each start on each replicate of a batch; columns (n,) are shared."""
@@ -111,7 +107,7 @@ def bootstrap(
     done = 0
     for batch in batches:
         wanted = min(BATCH, n_replicates - done)
-        kept += _fitted(template, starts, _padded(batch), settings, wanted, rows.n_units)
+        kept += _fitted(template, starts, widened(batch), settings, wanted, rows.n_units)
         done += wanted
         if done == n_replicates:
             break
@@ -138,17 +134,17 @@ def nearby_maxima(
     Not the highest: units drawn twice are ties, on which components collapse. Where an iteration
     ends at no interior maximum, x.
     """
-    batch = _padded(rows.reweighted(weights))
+    batch = widened(rows.reweighted(weights))
     limits = settings.limits(template.n_components, rows.n_units)
-    found = _arrays(_refit(template.lifetime, x[None], batch, limits, Correction.of(template)))
-    ends = [_end(found, i, 0) for i in range(len(weights))]
+    found = as_arrays(refit(template.lifetime, x[None], batch, limits, Correction.of(template)))
+    ends = [end_of(found, i, 0) for i in range(len(weights))]
     pairs = zip(ends, weights.sum(axis=1), strict=True)
     return np.array(
         [x if faults(end, template, settings.rule, float(n)) else end.x for end, n in pairs]
     )
 
 
-def _padded(batch: Observations) -> Observations:
+def widened(batch: Observations) -> Observations:
     """Truncation rows and rows of no weight behind every replicate, up to a size others share."""
     batch = with_truncation_rows(batch)
     n = batch.weight.shape[-1]
@@ -173,10 +169,10 @@ def _fitted(
     # No penalty: what keeps shapes from being steep would carry a narrow component elsewhere.
     limits = settings.limits(template.n_components, n_units)
     nothing = Correction.of(template)
-    s = _arrays(_refit(template.lifetime, starts, batch, limits, nothing))
+    s = as_arrays(refit(template.lifetime, starts, batch, limits, nothing))
     found = []
     for i in range(wanted):
-        ends = [_end(s, i, j) for j in range(len(starts))]
+        ends = [end_of(s, i, j) for j in range(len(starts))]
         good = [end for end in ends if not faults(end, template, settings.rule, n_units)]
         if template.n_components > 1 and not good:
             answer = search(template, batch_item(batch, i), settings)
@@ -186,12 +182,12 @@ def _fitted(
     return found
 
 
-def _arrays(found: Any) -> dict[str, np.ndarray]:
+def as_arrays(found: Any) -> dict[str, np.ndarray]:
     """A program's arrays as those of NumPy."""
     return {name: np.asarray(part) for name, part in found.items()}
 
 
-def _end(found: dict[str, np.ndarray], i: int, j: int) -> LocalMaximum:
+def end_of(found: dict[str, np.ndarray], i: int, j: int) -> LocalMaximum:
     """Where the iteration of a replicate from a start ended."""
     return LocalMaximum(
         found["x"][i, j],

@@ -53,13 +53,17 @@ def simulated(
     curve = censoring_curve(units.lower, units.event, entry=units.entry)
     before = curve.before(units.lower)
     entry = np.zeros(units.n_rows) if units.entry is None else units.entry
+    # Where units are censored at all, nothing is seen beyond the end of follow-up.
+    last = np.inf if units.event.all() else units.lower.max()
 
     def drawn(size: int) -> Observations:
         shape = (size, units.n_rows)
         # Given that censoring comes at the failure or later, its curve starts from there.
-        later = curve.quantile(1.0 - before * rng.random(shape))
+        later = np.minimum(curve.quantile(1.0 - before * rng.random(shape)), last)
         censored = np.where(units.event > 0, later, units.lower)
-        life = np.asarray(_lives(lifetime, entry, rng.exponential(size=shape), rng.random(shape)))
+        life = np.asarray(
+            drawn_lives(lifetime, entry, rng.exponential(size=shape), rng.random(shape))
+        )
         # What never fails is seen for as long as any unit was.
         censored = np.where(np.isinf(life) & np.isinf(censored), units.lower.max(), censored)
         zeros = life <= 0 if lifetime.fails_at_zero else None
@@ -93,23 +97,29 @@ def _one_row_a_unit(rows: Observations) -> Observations:
             "kind='parametric' cannot redraw units that were only seen because they failed early "
             "enough (exit=): use kind='rows'"
         )
-    counts = np.rint(rows.weight).astype(int)
-    if np.any(np.abs(counts - rows.weight) > 1e-9):
-        raise ValueError(
-            "kind='parametric' draws whole units, and some weights are fractions: use kind='rows'"
-        )
     if rows.interval is not None:
         inside = rows.interval > 0
         end = np.maximum(np.where(inside, rows.upper, rows.lower), SHORTEST)
         rows = Observations(
             end, np.log(end), np.maximum(rows.event, rows.interval), rows.weight, entry=rows.entry
         )
+    return whole_units(rows)
+
+
+def whole_units(rows: Observations) -> Observations:
+    """Rows of weight one, each as many times as its weight says; ValueError for fractions."""
+    counts = np.rint(rows.weight).astype(int)
+    if np.any(np.abs(counts - rows.weight) > 1e-9):
+        raise ValueError(
+            "a parametric bootstrap draws whole units, and some weights are fractions: use "
+            "bootstrap(kind='rows')"
+        )
     units = rows.take(np.repeat(np.arange(rows.n_rows), counts))
     return units.reweighted(np.ones(units.n_rows))
 
 
 @program
-def _lives(lifetime: Lifetime, entry: Any, exposure: Any, choice: Any) -> jax.Array:
+def drawn_lives(lifetime: Lifetime, entry: Any, exposure: Any, choice: Any) -> jax.Array:
     """Lives beyond `entry` (n,) from unit exponentials (B, n); uniforms choose the component."""
 
     def beyond(part: Lifetime) -> jax.Array:

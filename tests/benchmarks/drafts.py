@@ -20,7 +20,8 @@ from survjax._core.programs import executables
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.datasets import load_pumps
-from survjax.fitting.local_maxima import Correction, Limits, maximize_from
+from survjax.fitting.corrections import Correction
+from survjax.fitting.local_maxima import Limits, maximize_from
 from survjax.likelihood.rows import padded
 from survjax.prediction.points import _log_hazards
 from tests.benchmarks.measure import machine, table, write_section

@@ -285,7 +285,7 @@ def test_residuals_come_in_the_order_of_the_rows(fleet):
     assert schoenfeld.index.is_monotonic_increasing
     scaled = model.residuals("scaled_schoenfeld")["load"].mean()
     assert scaled == pytest.approx(model.coef_[0], abs=1e-8)
-    with pytest.raises(ValueError, match="kind must be one of martingale"):
+    with pytest.raises(ValueError, match="kind must be one of cox_snell"):
         model.residuals("pearson")
 
 

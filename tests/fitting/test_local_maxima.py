@@ -8,12 +8,12 @@ from scipy import stats
 
 from survjax import Observations
 from survjax._core.precision import double_precision
+from survjax.fitting.corrections import Correction
 from survjax.fitting.local_maxima import (
     ARRIVED,
     FEW_ROWS,
     FEW_STARTS,
     MANY_STARTS,
-    Correction,
     Limits,
     Maximizer,
     maximize_from,

@@ -11,7 +11,8 @@ from survjax._core.precision import double_precision
 from survjax._core.programs import clear_programs
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting.local_maxima import Correction, Limits, maximize_from
+from survjax.fitting.corrections import Correction
+from survjax.fitting.local_maxima import Limits, maximize_from
 from survjax.likelihood import executors
 from survjax.likelihood.executors import ACCELERATOR, CPU, CPU_WITH_COLUMNS, executor
 from survjax.likelihood.objective import Objective

@@ -15,7 +15,7 @@ from survjax import WeibullMixture, kaplan_meier
 from survjax.estimators.messages import NotFittedError
 from survjax.lifetimes import Mixture, Weibull
 from survjax.plotting import draw, plot_hazard, plot_history, plot_rul, plot_survival, save
-from survjax.plotting._paper import paper
+from survjax.plotting.checks.papers import papers
 from survjax.plotting.films.weibulls import Weibulls
 
 KINDS = ("survival", "paper", "hazard", "rul", "history")
@@ -66,7 +66,7 @@ def test_on_the_paper_one_weibull_is_a_straight_line_and_the_data_are_points(mod
     assert np.all((points > low) & (points < high))
     texts = [text.get_text() for text in ax.get_yticklabels()]
     assert "10%" in texts and "50%" in texts
-    assert np.isnan(paper([0.0, 1.0])).all()
+    assert np.isnan(papers()["weibull"].height([0.0, 1.0])).all()
 
 
 def test_the_parts_of_the_hazard_add_up_and_are_the_memberships(model):
@@ -212,7 +212,9 @@ def test_inspection_data_are_shown_as_turnbulls_estimate(inspected):
     assert np.any(curve.starts < curve.times)
     t, height = line(inspected.plot("paper"), "failures (Turnbull)")
     inner = np.isfinite(height)
-    np.testing.assert_allclose(height[inner], paper(np.interp(t[inner], ages, steps)), rtol=1e-6)
+    np.testing.assert_allclose(
+        height[inner], papers()["weibull"].height(np.interp(t[inner], ages, steps)), rtol=1e-6
+    )
 
 
 def test_a_large_fleet_is_drawn_with_as_many_marks_as_a_page_holds():

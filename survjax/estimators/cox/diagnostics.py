@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from survjax.cox import (
     CoxFit,
     deviance_residuals,
+    expected_failures,
     influence,
     martingale_residuals,
     proportionality_test,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESIDUALS = {
+    "cox_snell": expected_failures,
     "martingale": martingale_residuals,
     "deviance": deviance_residuals,
     "score": score_residuals,
@@ -105,17 +107,18 @@ class CoxDiagnostics:
 
         Parameters
         ----------
-        kind : {"martingale", "deviance", "score", "influence", "schoenfeld", \
+        kind : {"cox_snell", "martingale", "deviance", "score", "influence", "schoenfeld", \
 "scaled_schoenfeld"}, default "martingale"
-            All are per unit of weight: where weights are counts, of one of the equal rows that a
-            row stands for. "influence" is about how much that moves each coefficient (dfbeta);
-            leaving out the whole row moves it by its weight times as much. The Schoenfeld
-            residuals are those of failures, in the order of their times.
+            "cox_snell" are the cumulative hazards that rows passed. All are per unit of weight:
+            where weights are counts, of one of the equal rows that a row stands for. "influence" is
+            about how much that moves each coefficient (dfbeta); leaving out the whole row moves it
+            by its weight times as much. The Schoenfeld residuals are those of failures, in the
+            order of their times.
 
         Returns
         -------
         array of shape (n,) or DataFrame
-            A frame with the columns of X for all but the first two; the Schoenfeld ones have
+            A frame with the columns of X for all but the first three; the Schoenfeld ones have
             the failure times as their index.
         """
         self._check_fitted()
@@ -128,3 +131,11 @@ class CoxDiagnostics:
             raise ValueError(f"kind must be one of {choices}; got {kind!r}")
         found = RESIDUALS[kind](self._cox)
         return found if found.ndim == 1 else frame(dict(zip(names, found.T, strict=True)))
+
+    def _residual_table(self) -> pd.DataFrame:
+        """What the picture of residuals shows unasked."""
+        passed = self.residuals("cox_snell")
+        columns = {"cox_snell": passed, "event": np.rint(passed + self.residuals("martingale"))}
+        sets, weight = self._cox.sets, np.zeros(passed.size)
+        weight[sets.order] = sets.weight
+        return frame({**columns, "weight": weight})

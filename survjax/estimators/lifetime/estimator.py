@@ -10,16 +10,19 @@ import numpy as np
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
-from survjax._core.validation import as_column, check_events, check_failed, check_times
+from survjax._core.validation import check_failed, check_times
 from survjax.data.observations import Observations
-from survjax.data.recording import failed_at_zero, has_ties, tabulate
+from survjax.data.recording import has_ties
 from survjax.estimators.certificate import certify
+from survjax.estimators.choosing.goodness import LifetimeGoodness
+from survjax.estimators.choosing.residuals import LifetimeResiduals
 from survjax.estimators.lifetime.intervals import Intervals
 from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
 from survjax.estimators.lifetime.report import Report
+from survjax.estimators.lifetime.rows import check_events_of, counted
 from survjax.estimators.lifetime.state import ordered
 from survjax.estimators.memberships import membership_table
-from survjax.estimators.messages import FitWarning, NoFiniteMaximum
+from survjax.estimators.messages import FitWarning
 from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Films
 from survjax.estimators.unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
@@ -36,7 +39,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
+class LifetimeEstimator(
+    Parameters,
+    FittedLifetime,
+    Intervals,
+    LifetimeResiduals,
+    LifetimeGoodness,
+    Report,
+    Films,
+):
     """Fit, score and membership of an estimator that says which lifetime it fits, and how."""
 
     resolution: float | str | None
@@ -108,7 +119,7 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         """
         plain = entry is None and exit is None and sample_weight is None
         if plain and not isinstance(durations, Observations):
-            durations, event_observed, sample_weight = _counted(durations, event_observed)
+            durations, event_observed, sample_weight = counted(durations, event_observed)
         rows = self._rows_of(durations, event_observed, entry, exit, sample_weight)
         if rows is not durations and self._has_components:
             warn_of_unnamed_units(rows, None, COUNTS, ONE_ROW)
@@ -171,26 +182,11 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
         rows = rows.without_padding()
         if rows.n_rows and has_ties(rows.lower):
             rows = rows.compressed()
-        self._check_events(rows)
+        check_events_of(rows, self._fails_at_zero)
         self._maximize(rows)
         if warn:
             self._warn(rows)
         return self
-
-    def _check_events(self, rows: Observations) -> None:
-        """Refuse data in which nothing has failed."""
-        if rows.n_events == 0:
-            raise NoFiniteMaximum(
-                f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
-                "are long: a fit needs failures (event_observed = 1). With a known Weibull shape, "
-                "survjax.weibayes gives a lower bound of the scale"
-            )
-        at_zero = failed_at_zero(rows)
-        if at_zero.any() and not self._fails_at_zero:
-            raise ValueError(
-                f"{rows.weight[at_zero].sum():g} units failed at time zero, to which "
-                "this lifetime gives no chance: fit a ZeroInflated one"
-            )
 
     def _keep(self, template: Template, rows: Observations, found: Maximum) -> None:
         """Set the fitted attributes, components in the order of their medians."""
@@ -300,17 +296,3 @@ class LifetimeEstimator(Parameters, FittedLifetime, Intervals, Report, Films):
             raise ValueError("nothing is known of any unit: all still run at age zero")
         terms = contributions(self.lifetime_, rows)
         return float(np.sum(rows.weight * terms) / np.sum(rows.weight))
-
-
-def _counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
-    """Merge equal rows by counting, where many durations lie on a grid; else change nothing."""
-    array = as_column(durations, "durations")
-    if array.dtype.kind not in "iuf" or array.shape[0] < 20_000:
-        return durations, event_observed, None
-    if not has_ties(array):
-        return durations, event_observed, None
-    if array.dtype.kind == "f" and not (array.min() > 0 and array.max() < np.inf):
-        return durations, event_observed, None
-    events = check_events(event_observed, array.shape[0])
-    table = tabulate(array, events)
-    return (durations, event_observed, None) if table is None else table

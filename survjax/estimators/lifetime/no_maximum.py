@@ -1,19 +1,22 @@
-"""What a user is told of a fit whose likelihood has no finite maximum."""
+"""What a user is told of a fit without a finite maximum, and of lives that data leave open."""
 
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 import numpy as np
 
+from survjax._core.callers import users_level
 from survjax.data.observations import Observations
-from survjax.estimators.messages import NoFiniteMaximum, likely_cause
+from survjax.estimators.messages import FitWarning, NoFiniteMaximum, likely_cause
 from survjax.fitting.edges.limits import limit_of
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.search import Maximum, search
 from survjax.fitting.settings import Settings
 from survjax.likelihood.vector.template import Template
+from survjax.uncertainty.determined import UNDETERMINED, log_errors
 
 
 def at_its_base(template: Template, found: Maximum) -> bool:
@@ -72,3 +75,33 @@ def _named(template: Template, x: np.ndarray) -> str:
     values = template.values(x)
     pairs = zip(template.quantities, values, strict=True)
     return ", ".join(f"{quantity.name} {value:.3g}" for quantity, value in pairs)
+
+
+def warn_undetermined(
+    x: np.ndarray, covariance: np.ndarray, weights: np.ndarray, rows: Observations
+) -> None:
+    """One warning that names the components, and up to which quantile the fit can be used."""
+    errors = log_errors(x, covariance)
+    # Where there is no covariance, another warning has said so.
+    bad = np.flatnonzero(errors.component_errors > UNDETERMINED)
+    if not bad.size:
+        return
+    means = ", ".join(
+        f"the mean life of component {k + 1} ({100 * weights[k]:.2g} % of units), "
+        f"{errors.component_means[k]:.3g} by the fit,"
+        if weights.size > 1
+        else f"the mean life, {errors.component_means[k]:.3g} by the fit,"
+        for k in bad
+    )
+    known = errors.well_known()
+    upto = f"the quantiles up to q{known:02d} are" if known else "no quantile is"
+    fewer = ", or take fewer components" if weights.size > 1 else ""
+    longest = float(np.max(rows.lower[rows.weight > 0]))
+    warnings.warn(
+        f"the data do not determine {means} which may be off by a factor of more than 100 either "
+        f"way (95 % bounds): it lies far beyond the longest observed time ({longest:g}). "
+        f"Of the fleet, {upto} known within a factor of 10; later quantiles and the mean are not. "
+        f"Use the bounds of summary() and predict_rul, observe for longer{fewer}",
+        FitWarning,
+        stacklevel=users_level(),
+    )

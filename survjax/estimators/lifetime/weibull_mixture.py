@@ -8,9 +8,8 @@ import numpy as np
 
 from survjax._core.validation import check_flag
 from survjax.data.observations import Observations
-from survjax.estimators.lifetime.determined import warn_undetermined
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
-from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximum
+from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximum, warn_undetermined
 from survjax.estimators.lifetime.selection import select
 from survjax.estimators.lifetime.settings import check_settings
 from survjax.estimators.lifetime.state import MixtureState

@@ -18,6 +18,7 @@ from survjax.estimators.plots import Plots
 from survjax.estimators.regression.answer import RegressionAnswer
 from survjax.estimators.regression.intervals import RegressionIntervals
 from survjax.estimators.regression.penalty_path import choose_penalty
+from survjax.estimators.regression.residuals import RegressionResiduals
 from survjax.estimators.target import SurvivalRegressor, check_failures, checked_rows
 from survjax.estimators.unnamed_units import warn_of_unnamed_units
 from survjax.fitting.regression.fit import fit, maximize
@@ -33,6 +34,7 @@ from survjax.uncertainty.regression import Training
 class RegressionEstimator(
     PathPredictions,
     RegressionIntervals,
+    RegressionResiduals,
     RegressionAnswer,
     Plots,
     SurvivalRegressor,

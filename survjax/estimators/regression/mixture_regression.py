@@ -13,7 +13,7 @@ from survjax.data.observations import Observations
 from survjax.estimators.assets.memberships import AssetMemberships
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.covariates import chosen_columns, column_names
-from survjax.estimators.lifetime.determined import warn_undetermined
+from survjax.estimators.lifetime.no_maximum import warn_undetermined
 from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts
 from survjax.estimators.memberships import around, known_components
 from survjax.estimators.regression.answer import placed

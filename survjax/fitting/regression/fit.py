@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from survjax.data.observations import Observations
-from survjax.fitting.local_maxima import Correction, LocalMaximum
+from survjax.fitting.corrections import Correction
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import (
     ARRIVED,
     faults,

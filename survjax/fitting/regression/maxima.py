@@ -10,13 +10,8 @@ import numpy as np
 
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
-from survjax.fitting.local_maxima import (
-    Correction,
-    Limits,
-    LocalMaximum,
-    in_groups,
-    newton_from,
-)
+from survjax.fitting.corrections import Correction
+from survjax.fitting.local_maxima import Limits, LocalMaximum, in_groups, newton_from
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.likelihood import Likelihood, Piece, derivatives_of
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from survjax.data.observations import Observations
-from survjax.fitting.local_maxima import ARRIVED, Correction, LocalMaximum
+from survjax.fitting.corrections import Correction
+from survjax.fitting.local_maxima import ARRIVED, LocalMaximum
 from survjax.fitting.regression.faults import FAR, faults, intercepts_of, open_parameters
 from survjax.fitting.regression.fit import few_of, maximize, maximize_with_few, middle_size
 from survjax.fitting.regression.maxima import maxima_from

@@ -71,6 +71,10 @@ class FittingHints:
         """What these parameters, which ran off, are on the way to; empty where nobody can say."""
         return ""
 
+    def with_hazard_ratio(self, log_ratio: Any) -> Any:
+        """The member of the family whose hazard is a multiple of this one's; None without one."""
+        return None
+
     def nearby_base(self) -> Any:
         """The lifetime at whose own maximum these parameters, which ran off, arrive; or None."""
         return None

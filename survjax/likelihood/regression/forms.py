@@ -101,6 +101,11 @@ class Form:
         base = self.template
         return _plainest(base if self.held else rebuilt(base, _pieces(base, eta[1:])))
 
+    def has_family_of(self, other: Form) -> bool:
+        """Whether the templates of two forms are of the same families."""
+        one: Any = jax.tree.structure(self.template)
+        return bool(one == jax.tree.structure(other.template))
+
     @property
     def has_components(self) -> bool:
         """Whether lives are of several kinds, between which hardly anything may fail."""

@@ -17,6 +17,7 @@ from survjax.lifetimes import Lifetime, families
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 #: What a comparison may be sorted by.
 CRITERIA = ("aic", "aicc", "bic")
@@ -55,6 +56,24 @@ class Comparison:
         raise NoFiniteMaximum(
             "no candidate has a finite maximum: see the column `status` of `table`"
         )
+
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw the candidates' survival over the Kaplan-Meier steps of the data.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        **options
+            Of `survjax.plotting.plot_comparison`: `names`, `times` and `unit`.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from survjax.plotting import plot_comparison
+
+        return plot_comparison(self, ax, **options)
 
 
 @double_precision

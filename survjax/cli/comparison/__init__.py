@@ -1,0 +1,1 @@
+"""`survjax compare`: several lifetimes fitted to one file."""

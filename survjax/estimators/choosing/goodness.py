@@ -1,0 +1,112 @@
+"""Goodness of fit of a lifetime, as a frame."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from survjax._core.callers import users_level
+from survjax._core.precision import double_precision
+from survjax._core.validation import random_generator
+from survjax.estimators.choosing.replicates import check_replicates, shown, truth_of
+from survjax.estimators.frames import frame
+from survjax.estimators.messages import FitWarning
+from survjax.uncertainty.parametric.goodness import STATISTICS, goodness_of_fit, p_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class LifetimeGoodness:
+    """`goodness_of_fit` of an estimator of one lifetime for all units."""
+
+    random_state: Any
+    _check_fitted: Callable[[], None]
+
+    @double_precision
+    def goodness_of_fit(
+        self, n_replicates: int = 1000, random_state: Any = None, *, progress: bool = False
+    ) -> pd.DataFrame:
+        r"""Test whether the data could have come from this family, its parameters fitted.
+
+        Parameters
+        ----------
+        n_replicates : int, default 1000
+            Data sets drawn from the fit, each fitted again.
+        random_state : int or numpy.random.Generator, optional
+            The estimator's own by default.
+        progress : bool, default False
+            Say on stderr how far it has come.
+
+        Returns
+        -------
+        DataFrame
+            Rows `kolmogorov_smirnov`, `cramer_von_mises` and `anderson_darling`; columns
+            `statistic`, `p_value` and `n_replicates`, those that have an interior maximum. Small
+            p-values say that the data do not look like this family.
+
+        Warns
+        -----
+        FitWarning
+            If more than one replicate in twenty has no interior maximum: p-values then describe
+            the others only.
+
+        Raises
+        ------
+        ValueError
+            For a model from a file, weights that are fractions of units, exact failures among
+            intervals of unknown origin, and more than 20,000 units.
+
+        Notes
+        -----
+        Given that it was seen, a unit that has passed the cumulative hazard r (the Cox-Snell
+        residual) stands at the share u = 1 - exp(-r) of the model, and these u are uniform if
+        the model is right, late entry and exits or not. With F their empirical curve
+        (Kaplan-Meier's; Turnbull's, its mass spread evenly, where failures are known by
+        intervals), known up to a share c, and n units,
+
+        .. math:: D = \max_{u \le c} |F(u) - u|, \quad W^2 = n \int_0^c (F - u)^2 du, \quad
+           A^2 = n \int_0^c \frac{(F - u)^2}{u (1 - u)} du
+
+        (Koziol and Green 1976; D'Agostino and Stephens 1986, chapter 4), which are the usual
+        statistics where nothing is censored. Their tables do not hold with fitted parameters or
+        for this censoring: p-values are by the parametric bootstrap (Stute, Gonzalez-Manteiga and
+        Presedo-Quindimil 1993), (1 + number of replicates with a statistic at least as large) /
+        (1 + number of replicates). Units are censored as in `bootstrap(kind="parametric")`.
+        Inspections of a drawn life are those of an interval of the data that holds it, chosen
+        with the inverse of the chance that a life ended there: this takes inspections, and their
+        end, not to depend on lives; there p-values are on the large side, since replicates share
+        the inspections of few units (`python -m tests.studies.goodness_of_fit`).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from survjax import LifetimeModel
+        >>> lives = np.random.default_rng(1).weibull(3.0, 60)
+        >>> found = LifetimeModel("weibull").fit(lives).goodness_of_fit(199)
+        >>> bool(found.loc["anderson_darling", "p_value"] > 0.05)
+        True
+        >>> found = LifetimeModel("exponential").fit(lives).goodness_of_fit(199)
+        >>> bool(found.loc["anderson_darling", "p_value"] < 0.01)
+        True
+        """
+        self._check_fitted()
+        n_replicates = check_replicates(n_replicates)
+        truth = truth_of(self, "goodness_of_fit")
+        rng = random_generator(self.random_state if random_state is None else random_state)
+        observed, drawn = goodness_of_fit(truth, rng, n_replicates, shown(progress))
+        lost = n_replicates - len(drawn)
+        if lost > 0.05 * n_replicates:
+            warnings.warn(
+                f"{lost} of {n_replicates} replicates have no interior maximum and are left out: "
+                "p-values describe the others only",
+                FitWarning,
+                stacklevel=users_level(),
+            )
+        columns = {
+            "statistic": observed,
+            "p_value": p_values(observed, drawn),
+            "n_replicates": [len(drawn)] * len(STATISTICS),
+        }
+        return frame(columns, names=list(STATISTICS))

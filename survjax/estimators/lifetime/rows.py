@@ -1,0 +1,42 @@
+"""The rows of a fit without covariates: equal ones merged, and failures among them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from survjax._core.validation import as_column, check_events
+from survjax.data.observations import Observations
+from survjax.data.recording import failed_at_zero, has_ties, tabulate
+from survjax.estimators.messages import NoFiniteMaximum
+
+
+def check_events_of(rows: Observations, fails_at_zero: bool) -> None:
+    """Refuse data in which nothing has failed, or something at a time at which nothing can."""
+    if rows.n_events == 0:
+        raise NoFiniteMaximum(
+            f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
+            "are long: a fit needs failures (event_observed = 1). With a known Weibull shape, "
+            "survjax.weibayes gives a lower bound of the scale"
+        )
+    at_zero = failed_at_zero(rows)
+    if at_zero.any() and not fails_at_zero:
+        raise ValueError(
+            f"{rows.weight[at_zero].sum():g} units failed at time zero, to which "
+            "this lifetime gives no chance: fit a ZeroInflated one"
+        )
+
+
+def counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
+    """Merge equal rows by counting, where many durations lie on a grid; else change nothing."""
+    array = as_column(durations, "durations")
+    if array.dtype.kind not in "iuf" or array.shape[0] < 20_000:
+        return durations, event_observed, None
+    if not has_ties(array):
+        return durations, event_observed, None
+    if array.dtype.kind == "f" and not (array.min() > 0 and array.max() < np.inf):
+        return durations, event_observed, None
+    events = check_events(event_observed, array.shape[0])
+    table = tabulate(array, events)
+    return (durations, event_observed, None) if table is None else table

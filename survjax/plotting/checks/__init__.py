@@ -1,0 +1,1 @@
+"""Pictures that show whether a model is any good, and which of several is."""

@@ -1,0 +1,152 @@
+"""Data as they would come out if a fitted lifetime were the truth, observed as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from survjax._core.programs import program
+from survjax.data.observations import Observations
+from survjax.data.safe_columns import end_of_no_interval
+from survjax.lifetimes import Lifetime
+from survjax.likelihood.rows import contributions
+from survjax.uncertainty.replicates import BATCH, SHORTEST, drawn_lives, simulated, whole_units
+
+#: Different intervals from which the inspections of a drawn life are chosen, at most.
+MOST_INTERVALS = 2000
+
+
+def drawn_like(
+    lifetime: Lifetime,
+    rows: Observations,
+    rng: np.random.Generator,
+    recording: tuple[float, str] | None,
+) -> Iterator[Observations]:
+    """Batches of rows (BATCH, n) as the data would be if the lifetime were the truth.
+
+    Right-censored and rounded failures are drawn as by `simulated`. Where failures are known by
+    the inspections around them, those of a drawn life are chosen among the intervals of the data
+    (`Inspections`). With an exit, each unit's life is drawn among those that end by its own.
+
+    Raises
+    ------
+    ValueError
+        For fractions of units, and where it is not known how failures came to be seen.
+    """
+    if rows.exit is not None:
+        yield from _within_exits(lifetime, rows, rng)
+    elif rows.interval is None or recording is not None:
+        yield from simulated(lifetime, rows, rng, recording)
+    else:
+        yield from _inspected(lifetime, rows, rng)
+
+
+@program
+def _lives_within(lifetime: Lifetime, entry: jax.Array, exit: jax.Array, share: jax.Array) -> Any:
+    """Lives between `entry` and `exit` (n,), from uniforms (B, n)."""
+    passed = lifetime.cumulative_hazard(entry)
+    bounded = jnp.isfinite(exit)
+    ahead = lifetime.cumulative_hazard(jnp.where(bounded, exit, entry + 1.0)) - passed
+    reach = jnp.where(bounded, jnp.expm1(-ahead), -1.0)
+    return lifetime.inverse_cumulative_hazard(passed - jnp.log1p(share * reach))
+
+
+def _within_exits(
+    lifetime: Lifetime, rows: Observations, rng: np.random.Generator
+) -> Iterator[Observations]:
+    """Exact failures of units that were seen because they failed between entry and exit."""
+    if rows.interval is not None:
+        raise ValueError(
+            "with exit= only exact failures can be drawn again, and some of these are intervals"
+        )
+    units = whole_units(rows)
+    exit = np.asarray(units.exit)
+    entry = np.zeros(units.n_rows) if units.entry is None else units.entry
+    while True:
+        share = rng.random((BATCH, units.n_rows))
+        life = np.clip(np.asarray(_lives_within(lifetime, entry, exit, share)), SHORTEST, exit)
+        ends = (np.broadcast_to(bound, life.shape) for bound in (entry, exit))
+        ones = np.ones_like(life)
+        yield Observations(life, np.log(life), ones, ones, None, None, *ends)
+
+
+class Inspections:
+    """Between which inspections a life of a given length would have ended.
+
+    An interval (a, b] of the data was seen because its unit's life ended in it, which had the
+    chance P(a < T <= b). Of the intervals that hold a time t, each weighted by the inverse of that
+    chance, a random one is therefore distributed as the inspections around t are, if these do not
+    depend on the life. A unit still running at its last inspection a has the interval (a, inf].
+
+    Parameters
+    ----------
+    lifetime : Lifetime
+        The truth.
+    rows : Observations
+        Intervals and units still running, no exact failures.
+    """
+
+    def __init__(self, lifetime: Lifetime, rows: Observations) -> None:
+        rows = rows.compressed()
+        if rows.event.any():
+            raise ValueError(
+                "some failures are exact and others intervals, and it is not known which would be "
+                "which: pass resolution= if durations were rounded"
+            )
+        if rows.n_rows > MOST_INTERVALS:
+            raise ValueError(
+                f"lives are drawn between at most {MOST_INTERVALS} different intervals, got "
+                f"{rows.n_rows}: round the inspections"
+            )
+        inside = rows.interval > 0
+        self.lower, self.upper = rows.lower, np.where(inside, rows.upper, np.inf)
+        bounds = np.concatenate([self.lower, self.upper[inside]])
+        self.bounds = np.unique(bounds)
+        weight = np.log(rows.weight) - contributions(lifetime, rows)
+        starts, ends = np.append(-1.0, self.bounds), np.append(self.bounds, np.inf)
+        holds = (self.lower <= starts[:, None]) & (self.upper >= ends[:, None])
+        log_share = np.where(holds, weight, -np.inf)
+        top = log_share.max(axis=1, keepdims=True)
+        self.known = np.isfinite(top[:, 0])
+        share = np.cumsum(np.exp(log_share - np.where(np.isfinite(top), top, 0.0)), axis=1)
+        share /= np.where(self.known, share[:, -1], 1.0)[:, None]
+        # Cell after cell, so that one search serves all lives.
+        self.places = (share + np.arange(len(share))[:, None]).ravel()
+
+    def around(self, life: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of the intervals in which lives are found to have ended; uniforms choose."""
+        cell = np.searchsorted(self.bounds, life)
+        place = np.searchsorted(self.places, cell + share, side="right") - cell * self.lower.size
+        chosen = np.clip(place, 0, self.lower.size - 1)
+        # Where no interval of the data holds a life, the nearest inspections do.
+        below = self.bounds[np.maximum(cell - 1, 0)] * (cell > 0)
+        above = np.append(self.bounds, np.inf)[cell]
+        known = self.known[cell]
+        lower = np.where(known, self.lower[chosen], below)
+        return lower, np.where(known, self.upper[chosen], above)
+
+
+def _inspected(
+    lifetime: Lifetime, rows: Observations, rng: np.random.Generator
+) -> Iterator[Observations]:
+    """Lives between inspections, one row a unit."""
+    inspections = Inspections(lifetime, rows)
+    units = whole_units(rows)
+    entry = np.zeros(units.n_rows) if units.entry is None else units.entry
+    while True:
+        shape = (BATCH, units.n_rows)
+        life = np.asarray(
+            drawn_lives(lifetime, entry, rng.exponential(size=shape), rng.random(shape))
+        )
+        lower, upper = inspections.around(np.maximum(life, SHORTEST), rng.random(shape))
+        lower = np.maximum(lower, entry)
+        found = np.isfinite(upper) & (upper > lower)
+        safe = np.where(lower > 0, lower, 1.0)
+        columns = lower, np.log(safe), np.zeros(shape), np.ones(shape)
+        ends = np.where(found, upper, end_of_no_interval(safe)), found.astype(float)
+        late = None if units.entry is None else np.broadcast_to(entry, shape)
+        yield Observations(*columns, *ends, late)

@@ -1,0 +1,167 @@
+"""Goodness of fit: the classical statistics, and p-values that hold with fitted parameters."""
+
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+
+from survjax import LifetimeModel, Observations, WeibullMixture, kaplan_meier, load
+from survjax._core.precision import double_precision
+from survjax.uncertainty.parametric.drawn import drawn_like
+from survjax.uncertainty.parametric.empirical import (
+    distances,
+    kaplan_meier_pieces,
+    turnbull_pieces,
+)
+
+RNG = np.random.default_rng(5)
+N = 120
+LIVES, ENDS = 20.0 * RNG.weibull(1.6, N) + 0.1, RNG.uniform(10.0, 50.0, N)
+T, EVENT = np.minimum(LIVES, ENDS), LIVES <= ENDS
+
+
+def test_complete_samples_have_the_statistics_of_the_textbook():
+    r = RNG.exponential(size=(3, 40))
+    found = distances(kaplan_meier_pieces(r, np.ones_like(r)), 40)
+    for one, row in zip(found, r, strict=True):
+        u, i = np.sort(-np.expm1(-row)), np.arange(1, 41)
+        a2 = -40 - np.mean((2 * i - 1) * (np.log(u) + np.log1p(-u[::-1])))
+        d = stats.kstest(u, "uniform").statistic
+        w2 = stats.cramervonmises(u, "uniform").statistic
+        np.testing.assert_allclose(one, [d, w2, a2], rtol=1e-11)
+
+
+def test_censored_samples_have_the_integrals_over_what_is_known():
+    r, event = np.round(RNG.exponential(size=30), 2) + 0.01, RNG.random(30) < 0.6
+    event[np.argmax(r)] = False
+    u = -np.expm1(-r)
+    curve = kaplan_meier(u, event)
+    d, w2, a2 = distances(kaplan_meier_pieces(r[None], event[None].astype(float)), 30)[0]
+    ends = np.unique(np.r_[0.0, u])
+
+    def integral(weight):
+        total = 0.0
+        for low, high in itertools.pairwise(ends):
+            level = 1.0 - float(curve(low))
+            total += quad(lambda v, f=level: (f - v) ** 2 * weight(v), low, high)[0]
+        return 30 * total
+
+    assert w2 == pytest.approx(integral(lambda v: 1.0), rel=1e-9)
+    assert a2 == pytest.approx(integral(lambda v: 1.0 / (v * (1.0 - v))), rel=1e-7)
+    before, after = (1.0 - part for part in (curve.before(ends[1:]), curve(ends[1:])))
+    assert d == pytest.approx(max(np.abs(before - ends[1:]).max(), np.abs(after - ends[1:]).max()))
+
+
+def test_intervals_without_width_are_exact_and_wide_ones_spread_their_mass_evenly():
+    r = RNG.exponential(size=25)
+    exact = distances(kaplan_meier_pieces(r[None], np.ones((1, 25))), 25)[0]
+    np.testing.assert_allclose(distances(turnbull_pieces(r, r), 25), exact, rtol=1e-9)
+    u = np.array([0.0, 0.25, 0.5, 0.75])
+    pieces = turnbull_pieces(-np.log1p(-u), np.r_[-np.log1p(-u[1:]), np.inf])
+    # Four equal cells, the last of which has no upper end.
+    np.testing.assert_allclose(distances(pieces, 4), 0.0, atol=1e-14)
+
+
+def test_statistics_and_p_values_are_those_of_two_hundred_thousand_replicates(real_data):
+    reference = json.loads((real_data / "reference" / "families_refs.json").read_text())
+    done = 0
+    for case in reference["goodness_of_fit"]["fits"]:
+        if case["case"] not in ("ball_bearings", "aircondit"):
+            continue
+        table = pd.read_csv(real_data / case["data"])
+        lives = table[next(c for c in ("megacycles", "hours", "time", "x") if c in table)]
+        found = LifetimeModel(case["family"]).fit(lives).goodness_of_fit(999)
+        names = {"D": "kolmogorov_smirnov", "W2": "cramer_von_mises", "A2": "anderson_darling"}
+        for short, name in names.items():
+            statistic, p_value = found.loc[name, ["statistic", "p_value"]]
+            assert statistic == pytest.approx(case["statistics"][short], rel=1e-6)
+            p = case["p_value"][short]
+            assert p_value == pytest.approx(p, abs=4.5 * np.sqrt(p * (1 - p) / 999) + 0.003)
+        done += 1
+    assert done == 4
+
+
+def fit_of(kind, family="weibull"):
+    if kind == "late":
+        entry = np.where(np.arange(N) % 2, 3.0, 0.0)
+        seen = entry < T
+        return LifetimeModel(family).fit(T[seen], EVENT[seen], entry=entry[seen])
+    if kind == "rounded":
+        return LifetimeModel(family, resolution=2.0).fit(np.ceil(T / 2) * 2, EVENT)
+    if kind == "inspected":
+        first = RNG.uniform(0.0, 5.0, N)
+        count = np.floor((LIVES - first) / 5.0)
+        low = np.where(count < 0, 0.0, first + 5.0 * count)
+        high = np.where(count < 0, first, first + 5.0 * count + 5.0)
+        over = high > 40.0
+        low, high = np.where(over, np.minimum(low, 40.0), low), np.where(over, np.inf, high)
+        return LifetimeModel(family).fit(Observations.from_intervals(low, high))
+    if kind == "exit":
+        seen = LIVES < 45.0
+        rows = Observations.from_durations(LIVES[seen], exit=np.full(seen.sum(), 45.0))
+        return LifetimeModel(family).fit(rows)
+    return LifetimeModel(family).fit(T, EVENT)
+
+
+@pytest.mark.parametrize("kind", ["censored", "late", "rounded", "inspected", "exit"])
+def test_the_right_family_is_kept_however_units_were_observed(kind):
+    model = fit_of(kind)
+    found = model.goodness_of_fit(63, random_state=3)
+    assert (found["n_replicates"] >= 61).all()
+    assert found["p_value"].min() > 0.02
+    assert list(found.index) == ["kolmogorov_smirnov", "cramer_von_mises", "anderson_darling"]
+
+
+def test_the_wrong_family_is_told_in_any_unit_of_time():
+    found = LifetimeModel("exponential").fit(LIVES).goodness_of_fit(199)
+    assert found["p_value"].max() < 0.02
+    hours = LifetimeModel("exponential").fit(8766.0 * LIVES).goodness_of_fit(199)
+    np.testing.assert_allclose(hours["statistic"], found["statistic"], rtol=1e-6)
+
+
+@double_precision
+def test_inspections_of_drawn_lives_are_those_of_the_data():
+    # Two schedules, and two of five units leave early: the shares of intervals are the data's own.
+    life = 20.0 * RNG.weibull(1.6, 4000) + 0.1
+    even = RNG.random(4000) < 0.5
+    grid = np.where(even, 10.0, 7.0)
+    count = np.floor(life / grid)
+    low, high = grid * count, grid * (count + 1)
+    over = low >= np.where(even, 30.0, 21.0)
+    low = np.where(over, np.where(even, 30.0, 21.0), low)
+    rows = Observations.from_intervals(low, np.where(over, np.inf, high))
+    truth = LifetimeModel("weibull").fit(rows).lifetime_
+    batch = next(drawn_like(truth, rows, np.random.default_rng(0), None))
+    bounds = {(a, b) for a, b in zip(low, np.where(over, np.inf, high), strict=True)}
+    upper = np.where(batch.interval > 0, batch.upper, np.inf)
+    for a, b in bounds:
+        share = np.mean((batch.lower == a) & (upper == b))
+        assert share == pytest.approx(
+            np.mean((low == a) & (high == b) & ~over)
+            if np.isfinite(b)
+            else np.mean(over & (low == a)),
+            abs=0.025,
+        )
+
+
+def test_mixtures_weights_and_what_cannot_be_drawn(tmp_path):
+    counts = RNG.integers(1, 3, N)
+    model = LifetimeModel("weibull").fit(T, EVENT, sample_weight=counts)
+    repeated = LifetimeModel("weibull").fit(np.repeat(T, counts), np.repeat(EVENT, counts))
+    pair = (m.goodness_of_fit(19)["statistic"] for m in (model, repeated))
+    np.testing.assert_allclose(*pair, rtol=1e-7)
+    lives = np.r_[RNG.weibull(1.0, 40), 30 + 9 * RNG.weibull(4.0, 60)]
+    found = WeibullMixture(2).fit(lives).goodness_of_fit(19)
+    assert found["p_value"].min() > 0.04
+    with pytest.raises(ValueError, match="fractions"):
+        LifetimeModel().fit(T, EVENT, sample_weight=counts / 3).goodness_of_fit(19)
+    mixed = Observations.from_intervals(np.where(EVENT, 0.9 * T, T), np.r_[T[:60], 2 * T[60:]])
+    with pytest.raises(ValueError, match="some failures are exact"):
+        LifetimeModel().fit(mixed).goodness_of_fit(19)
+    model.save(tmp_path / "model.json")
+    with pytest.raises(ValueError, match="rows that were fitted"):
+        load(tmp_path / "model.json").goodness_of_fit()
