@@ -83,6 +83,16 @@ def failed_at_zero(rows: Any) -> np.ndarray:
     return np.asarray((rows.interval > 0) & (rows.upper <= 0))
 
 
+def refuse_failed_at_zero(rows: Any) -> None:
+    """Refuse `Observations` of units that failed at time zero, where a lifetime has no mass."""
+    at_zero = failed_at_zero(rows)
+    if at_zero.any():
+        raise ValueError(
+            f"{rows.weight[at_zero].sum():g} units failed at time zero, to which this lifetime "
+            "gives no chance: fit LifetimeModel(ZeroInflated(...))"
+        )
+
+
 def find_resolution(times: np.ndarray) -> float:
     """The smallest gap between distinct durations, differences of rounding error apart."""
     distinct = np.unique(times)

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 import survjax
-from survjax import LifetimeModel, Observations, WeibullMixture
+from survjax import CompetingRisks, LifetimeModel, Observations, WeibullMixture
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum
 from survjax.lifetimes import Cured, Delayed, Exponential, Mixture, Shifted, Weibull, ZeroInflated
 
@@ -106,6 +106,10 @@ def test_zeros_and_what_comes_later_are_two_likelihoods():
     with pytest.raises(ValueError, match="no chance"):
         rows = Observations.from_durations(durations, failed, zeros=True)
         LifetimeModel("weibull").fit(rows)
+    with pytest.raises(ValueError, match="25 units failed at time zero"):
+        CompetingRisks({"wear": "weibull", "shock": "exponential"}).fit(
+            rows, np.where(failed, "wear", None)
+        )
 
 
 def cured_log_likelihood(x, lower, upper, entry, leave, weight):
@@ -177,6 +181,26 @@ def test_a_share_that_falls_to_none_is_said_with_the_log_likelihood_of_the_base(
             LifetimeModel(wrapped).fit(lives)
         assert f"{name} weibull climbs to its base" in str(told.value)
         assert f"{base.log_likelihood_:.8f}" in str(told.value)
+
+
+def test_a_number_of_components_without_a_maximum_beside_a_cured_share_is_passed_over(monkeypatch):
+    rng = np.random.default_rng(5)
+    life = np.where(rng.random(300) < 0.3, np.inf, 20.0 * rng.weibull(2.0, 300))
+    model, fit_components = WeibullMixture("bic", cured=True, max_components=2), None
+    fit_components = model._fit_components
+
+    def none_of_one(rows, k):
+        if k == 1:
+            raise NoFiniteMaximum("of one")
+        fit_components(rows, k)
+
+    monkeypatch.setattr(model, "_fit_components", none_of_one)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)
+        model.fit(np.minimum(life, 60.0), life <= 60.0)
+    assert list(model.selection_["n_components"]) == [1, 2]
+    assert not model.selection_["converged"][0] and np.isnan(model.selection_["bic"][0])
+    assert model.lifetime_.base.weights.size == 2
 
 
 def test_data_that_say_nothing_of_a_share_are_refused():

@@ -13,6 +13,7 @@ from survjax._core.precision import double_precision
 from survjax._core.validation import as_column
 from survjax.data.causes import allowed_causes, check_labels
 from survjax.data.observations import Observations
+from survjax.data.recording import refuse_failed_at_zero
 from survjax.estimators.competing.checks import (
     alike_warning,
     check_agreement,
@@ -237,6 +238,7 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
         kept = np.flatnonzero(rows.weight)
         if not kept.size:
             raise NoFiniteMaximum("nothing is known of any unit: all still run at age zero")
+        refuse_failed_at_zero(rows)
         # Rows in an order of their own, so that answers do not depend on the table's.
         rows, places = rows.take(kept).merged(*allowed[kept].T)
         allowed = allowed[kept][places]

@@ -8,7 +8,7 @@ import numpy as np
 
 from survjax._core.validation import as_column, check_events
 from survjax.data.observations import Observations
-from survjax.data.recording import failed_at_zero, has_ties, tabulate
+from survjax.data.recording import has_ties, refuse_failed_at_zero, tabulate
 from survjax.estimators.messages import NoFiniteMaximum
 
 
@@ -20,12 +20,8 @@ def check_events_of(rows: Observations, fails_at_zero: bool) -> None:
             "are long: a fit needs failures (event_observed = 1). With a known Weibull shape, "
             "survjax.weibayes gives a lower bound of the scale"
         )
-    at_zero = failed_at_zero(rows)
-    if at_zero.any() and not fails_at_zero:
-        raise ValueError(
-            f"{rows.weight[at_zero].sum():g} units failed at time zero, to which "
-            "this lifetime gives no chance: fit a ZeroInflated one"
-        )
+    if not fails_at_zero:
+        refuse_failed_at_zero(rows)
 
 
 def counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:

@@ -6,7 +6,14 @@ from typing import Any
 
 from survjax.data.observations import Observations
 from survjax.estimators.frames import frame
+from survjax.estimators.messages import NoFiniteMaximum
 from survjax.likelihood.rows import membership_entropy
+
+#: What a number of components shows that has no maximum.
+NO_MAXIMUM = {
+    **dict.fromkeys(("log_likelihood", "aic", "bic", "icl"), float("nan")),
+    "converged": False,
+}
 
 
 def select(model: Any, rows: Observations) -> None:
@@ -16,32 +23,38 @@ def select(model: Any, rows: Observations) -> None:
 
     BIC and AIC count the units, as R and lifelines do; ICL adds to BIC twice the entropy of
     the memberships (Biernacki, Celeux and Govaert 2000), so it asks for separate components.
-    Only fits that are interior maxima compete.
+    Only fits that are interior maxima compete. Beside a cured share, some numbers may have no
+    maximum and others one.
     """
-    criterion = model.n_components
+    criterion, most = model.n_components, min(model.max_components, rows.n_rows)
     table: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
-    for k in range(1, min(model.max_components, rows.n_rows) + 1):
-        model._fit_components(rows, k)
+    for k in range(1, most + 1):
+        try:
+            model._fit_components(rows, k)
+        except NoFiniteMaximum:
+            if not model.cured or (k == most and not kept):
+                raise
+            table.append({"n_components": k, **NO_MAXIMUM})
+            continue
         icl = model.bic_ + 2.0 * membership_entropy(model.lifetime_, rows)
-        scores = {"aic": model.aic_, "bic": model.bic_, "icl": icl}
         table.append(
             {
                 "n_components": k,
                 "log_likelihood": model.log_likelihood_,
-                **scores,
+                "aic": model.aic_,
+                "bic": model.bic_,
+                "icl": icl,
                 "converged": model.converged_,
             }
         )
-        kept.append(
-            {
-                name: value
-                for name, value in vars(model).items()
-                if name.endswith("_") or name in ("_rows", "_path", "_template", "_maxima")
-            }
-        )
-    best = min(
-        (row for row in table if row["converged"]), key=lambda row: row[criterion], default=table[0]
-    )
-    vars(model).update(kept[best["n_components"] - 1])
+        state = {
+            name: value
+            for name, value in vars(model).items()
+            if name.endswith("_") or name in ("_rows", "_path", "_template", "_maxima")
+        }
+        kept.append({"row": table[-1], "state": state})
+    good = [fit for fit in kept if fit["row"]["converged"]]
+    best = min(good, key=lambda fit: fit["row"][criterion], default=kept[0])
+    vars(model).update(best["state"])
     model.selection_ = frame({name: [row[name] for row in table] for name in table[0]})
