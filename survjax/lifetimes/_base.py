@@ -13,12 +13,12 @@ from jax.typing import ArrayLike
 
 from survjax._core.numerics import bounded_exp, log1mexp_of_exp
 from survjax._core.pytree import data, pytree
+from survjax.lifetimes._derived.curves import Curves
 from survjax.lifetimes._derived.fitting_hints import FittingHints
 from survjax.lifetimes._derived.inverse import bracket, invert, search
 from survjax.lifetimes._derived.mean_life import mean_life
 from survjax.lifetimes._derived.one_function import log_integral, log_slope
 from survjax.lifetimes._limits import (
-    exp_to_infinity,
     inside_life,
     outside_life,
     outside_targets,
@@ -27,7 +27,7 @@ from survjax.lifetimes._limits import (
 )
 
 
-class Lifetime(FittingHints, ABC):
+class Lifetime(Curves, FittingHints, ABC):
     """A distribution of lifetimes, as a frozen pytree of unconstrained parameters.
 
     A new family is a `pytree` dataclass with two methods, `log_hazard` and `cumulative_hazard`,
@@ -132,48 +132,6 @@ class Lifetime(FittingHints, ABC):
         """The remaining life of a unit that has reached an age, itself a lifetime."""
         return Conditional(self, age)
 
-    def log_survival(self, t: ArrayLike) -> jax.Array:
-        """Log of P(T > t)."""
-        return -self.cumulative_hazard(t)
-
-    def log_density(self, t: ArrayLike) -> jax.Array:
-        """Log of the probability density f(t) = h(t) S(t)."""
-        # Nothing has failed by time zero, whatever the parameters: where the density begins at
-        # infinity, its derivatives must not multiply that by the zero slope of H. And where no unit
-        # is left none fails, however large the hazard.
-        t = jnp.asarray(t)
-        started, safe = inside_life(t)
-        ended = jnp.isposinf(t)
-        passed = jnp.where(started, self.cumulative_hazard(safe), 0.0)
-        none_left = jnp.isposinf(passed)
-        rate = self.log_hazard(jnp.where(ended, 1.0, t))
-        inside = jnp.where(none_left, 0.0, rate) - jnp.where(none_left, 0.0, passed)
-        value = jnp.where(none_left, -jnp.inf, inside)
-        return jnp.where(ended & ~jnp.isnan(value), -jnp.inf, value)
-
-    def hazard(self, t: ArrayLike) -> jax.Array:
-        """Hazard rate h(t), per unit of time: the rate of failure of units that reached t."""
-        return exp_to_infinity(self.log_hazard(t))
-
-    def survival(self, t: ArrayLike) -> jax.Array:
-        """P(T > t)."""
-        return jnp.exp(-self.cumulative_hazard(t))
-
-    def cdf(self, t: ArrayLike) -> jax.Array:
-        """P(T <= t), with full relative accuracy at early times."""
-        return -jnp.expm1(-self.cumulative_hazard(t))
-
-    def density(self, t: ArrayLike) -> jax.Array:
-        """Probability density f(t), per unit of time."""
-        return exp_to_infinity(self.log_density(t))
-
-    def quantile(self, q: ArrayLike) -> jax.Array:
-        """The time by which a share q of units has failed, 0 <= q <= 1; NaN for other q."""
-        q = jnp.asarray(q)
-        share = (q >= 0) & (q < 1)
-        life = self.inverse_cumulative_hazard(-jnp.log1p(-jnp.where(share, q, 0.5)))
-        return jnp.where(share | jnp.isnan(life), life, jnp.where(q == 1, jnp.inf, jnp.nan))
-
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         """The time at which H reaches a positive target, by a bracketed search in log time."""
         target = jnp.asarray(target)
@@ -258,9 +216,16 @@ class Conditional(Lifetime):
         moved, safe = inside_life(t)
         # At an infinite age the hazard is constant: its limit.
         constant = times_exp(safe, self.base.final_log_hazard())
-        increment = self._reached(lambda age: self.base.increment(age, safe), constant)
+        increment = self._reached(lambda age: self._gained(age, safe), constant)
         nothing = jnp.where(self._known_age(), 0.0, jnp.nan)
         return jnp.where(moved, increment, outside_life(t) + nothing)
+
+    def _gained(self, age: jax.Array, t: jax.Array) -> jax.Array:
+        """H(age + t) - H(age), of a new unit with what is before time zero."""
+        gained = self.base.increment(age, t)
+        if not self.base.fails_before_zero:
+            return gained
+        return jnp.where(age > 0, gained, self.base.cumulative_hazard(t))
 
     def _known_age(self) -> jax.Array:
         return jnp.asarray(self.age) >= 0
@@ -275,15 +240,24 @@ class Conditional(Lifetime):
         rough = self.base.rough_cumulative_hazard
         t = jnp.asarray(t)
         constant = times_exp(t, self.base.final_log_hazard())
-        return self._reached(lambda age: rough(age + t) - rough(age), constant)
+        return self._reached(
+            lambda age: rough(age + t) - jnp.where(age > 0, rough(age), 0.0), constant
+        )
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         target = jnp.asarray(target)
         inside, safe = inside_life(target)
         constant = times_exp(safe, -self.base.final_log_hazard())
-        life = self._reached(lambda age: self.base.inverse_increment(age, safe), constant)
+        life = self._reached(lambda age: self._length(age, safe), constant)
         nothing = jnp.where(self._known_age(), 0.0, jnp.nan)
         return jnp.where(inside, life, outside_targets(target) + nothing)
+
+    def _length(self, age: jax.Array, target: jax.Array) -> jax.Array:
+        """The time over which the hazard adds up to a target (`_gained`)."""
+        length = self.base.inverse_increment(age, target)
+        if not self.base.fails_before_zero:
+            return length
+        return jnp.where(age > 0, length, self.base.inverse_cumulative_hazard(target))
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         return self.base.inverse_increment(self.age + jnp.asarray(start), target)

@@ -74,7 +74,7 @@ class Mixture(Lifetime):
 
     def each(self, function: Callable[[Lifetime], jax.Array]) -> jax.Array:
         """Apply a function to every component; results are stacked on a leading axis K."""
-        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
+        stacks = self._stacks
         return jnp.concatenate([jax.vmap(function)(stack) for stack in stacks])
 
     def _log_weights_for(self, values: jax.Array) -> jax.Array:
@@ -92,7 +92,9 @@ class Mixture(Lifetime):
         # Far out, the component of the lightest tail is left: more so than any number tells.
         t = jnp.asarray(t, float)
         t = jnp.minimum(t, float(jnp.finfo(t.dtype).max) ** 0.8)
+        # Of a new unit nothing is known, though some may fail at time zero or before.
         alive = -self._hazards(t)
+        alive = jnp.where(t > 0, alive, jnp.where(jnp.isnan(t), jnp.nan, 0.0))
         alive = alive + self._log_weights_for(alive)
         # Subtract the largest before adding the log hazard: otherwise digits are lost in the tail.
         alive = alive - jnp.max(alive, axis=0)
@@ -173,7 +175,7 @@ class Mixture(Lifetime):
 
     def given(self, age: ArrayLike) -> Lifetime:
         age = jnp.asarray(age)
-        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
+        stacks = self._stacks
         aged = tuple(jax.vmap(lambda c: c.given(age))(stack) for stack in stacks)
         log_membership = self.log_membership(age)
         # Logits over a first component that has long died out would be huge and alike, and drown
@@ -214,22 +216,30 @@ class Mixture(Lifetime):
 
     def step_units(self) -> Lifetime:
         """Logits count as they are, components in their own units."""
-        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
+        stacks = self._stacks
         units = tuple(stack.step_units() for stack in stacks)
         whole = units if isinstance(self.components, tuple) else units[0]
         return Mixture(jnp.ones_like(jnp.asarray(self.logits)), whole)
 
     @property
+    def _stacks(self) -> tuple[Lifetime, ...]:
+        """The components by family."""
+        return self.components if isinstance(self.components, tuple) else (self.components,)
+
+    @property
     def fails_at_zero(self) -> bool:  # type: ignore[override]  # as one of the components does
-        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
-        return any(stack.fails_at_zero for stack in stacks)
+        return any(stack.fails_at_zero for stack in self._stacks)
+
+    @property
+    def fails_before_zero(self) -> bool:  # type: ignore[override]  # as one of the components does
+        return any(stack.fails_before_zero for stack in self._stacks)
 
     def kinds(self) -> tuple[str, ...]:
         count = jnp.shape(self.logits)[0] + 1
         return tuple(f"component_{k + 1}" for k in range(count))
 
     def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
-        stacks = self.components if isinstance(self.components, tuple) else (self.components,)
+        stacks = self._stacks
         return jnp.any(jnp.stack([stack.is_steeper(log_shape) for stack in stacks]))
 
     def mean(self) -> jax.Array:

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from mpmath import mp
 from scipy import stats
+from scipy.integrate import quad
 
 from survjax import LifetimeModel
 from survjax._core.precision import double_precision
-from survjax.lifetimes import Gumbel, Lifetime, Logistic, Normal
+from survjax.lifetimes import Gumbel, Lifetime, Logistic, Mixture, Normal
 from tests.lifetimes.exact import Exact, derivative_errors, worst_error
 
 
@@ -132,3 +133,32 @@ def test_fits_follow_the_unit_of_time_and_take_units_found_failed_at_birth(name)
         assert fit.converged_
         assert fit.log_likelihood_ == pytest.approx(fits[1.0].log_likelihood_, abs=1e-9)
         assert fit.parameters_[0] == pytest.approx(unit * location, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_curves_of_a_fit_are_those_of_its_law_and_a_unit_in_service_has_outlived_time_zero(name):
+    lives = np.abs(SCIPY[name](loc=9.0, scale=6.0).rvs(60, random_state=1)) + 0.01
+    model = LifetimeModel(name).fit(lives)
+    location, log_scale = model.parameters_
+    law = SCIPY[name](loc=location, scale=np.exp(log_scale))
+    t = np.array([0.5, 3.0, 9.0, 20.0])
+    np.testing.assert_allclose(model.survival(t), law.sf(t), rtol=1e-10)
+    np.testing.assert_allclose(model.density(t), law.pdf(t), rtol=1e-10)
+    np.testing.assert_allclose(model.quantile([0.5, 0.9]), law.ppf([0.5, 0.9]), rtol=1e-8)
+    assert model.quantile(0.5 * law.cdf(0.0)) == pytest.approx(0.0, abs=1e-200)
+    np.testing.assert_allclose(
+        model.survival(t, ages=2.0), law.sf(t + 2.0) / law.sf(2.0), rtol=1e-9
+    )
+    mean = quad(law.sf, 0.0, 150.0, epsabs=0.0, epsrel=1e-11)[0]
+    assert model.mean() == pytest.approx(mean, rel=1e-8)
+    later = quad(lambda s: law.sf(2.0 + s), 0.0, 150.0, epsabs=0.0, epsrel=1e-11)[0]
+    assert model.mean(ages=2.0) == pytest.approx(later / law.sf(2.0), rel=1e-8)
+
+
+@double_precision
+def test_a_mixture_with_mass_below_zero_has_the_survival_of_its_components():
+    both = Mixture(np.array([0.4]), Normal(np.array([3.0, 30.0]), np.log(np.array([4.0, 5.0]))))
+    t, weights = np.array([0.5, 3.0, 25.0]), np.asarray(both.weights)
+    exact = weights @ [stats.norm.sf(t, 3.0, 4.0), stats.norm.sf(t, 30.0, 5.0)]
+    np.testing.assert_allclose(both.given(0.0).survival(t), exact, rtol=1e-12)
+    np.testing.assert_allclose(both.given(0.0).quantile(1.0 - exact), t, rtol=1e-9)

@@ -22,6 +22,8 @@ class FittingHints:
     levels_off: ClassVar[bool] = False
     #: Whether units may fail at time zero, so that zeros among the failures are data.
     fails_at_zero: ClassVar[bool] = False
+    #: Whether some mass lies before time zero: a new unit may have failed already.
+    fails_before_zero: ClassVar[bool] = False
     #: Whether lives begin at a threshold that is fitted, beyond which no failure may lie.
     has_threshold: ClassVar[bool] = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,8 @@ class LocationScaleOnTime(Lifetime):
     A share of the units counts as failed at birth: what the distribution has below time zero. For
     t > 0 survival and density are those of the distribution on the whole line, so that a fit is
     the one that programs without that limit make; a unit that failed somewhere in (0, t] may have
-    failed at birth. Quantiles below that share are zero, and means are those of units that live.
+    failed at birth. Quantiles below that share are zero, and the mean counts its lives as zero. A
+    unit of age zero is a new one, which may be among them; one of any later age is not.
 
     A subclass has the parameters `location` and `log_scale` and declares its noise by the static
     methods below.
@@ -33,6 +34,8 @@ class LocationScaleOnTime(Lifetime):
 
     location: Any
     log_scale: Any
+
+    fails_before_zero: ClassVar[bool] = True
 
     @staticmethod
     @abstractmethod
@@ -108,6 +111,11 @@ class LocationScaleOnTime(Lifetime):
         inside = jnp.maximum(self.location + self.scale * z, 0.0)
         outside = jnp.where(target == 0, 0.0, jnp.where(target > 0, jnp.inf, jnp.nan))
         return jnp.where(positive, inside, outside)
+
+    def lived(self, age: ArrayLike) -> jax.Array:
+        """Share of units that has not failed before time zero, of new units; one of others."""
+        born = jnp.exp(-self.standard_cumulative_hazard(self._z(0.0)))
+        return jnp.where(jnp.asarray(age) > 0, 1.0, born)
 
     def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
         """The one whose first and last quantiles are those."""

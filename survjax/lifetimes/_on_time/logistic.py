@@ -92,4 +92,4 @@ class Logistic(LocationScaleOnTime):
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """-scale log F(z) / S(z), which is one scale far out."""
         z = self._z(age)
-        return self.scale * jnp.exp(_log_softplus(-z) + softplus(z))
+        return self.lived(age) * self.scale * jnp.exp(_log_softplus(-z) + softplus(z))

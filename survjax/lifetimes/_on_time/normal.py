@@ -93,4 +93,4 @@ class Normal(LocationScaleOnTime):
         for ratio in (706.0 / 74.0, 7.4, 5.0, 2.0):
             share = 1.0 - ratio * inverse**2 * share
         excess = jnp.where(far, inverse * share, jnp.exp(log_normal_hazard(near)) - near)
-        return self.scale * excess
+        return self.lived(age) * self.scale * excess
