@@ -211,8 +211,8 @@ MOST = {
     "imports of another package's private module": 0,
     "tests on a model's class": 13,
     "arithmetic on positions of parameters": 55,
-    "bare Any, percent of annotations": 19.3,
-    "lines of the package": 47500,
+    "bare Any, percent of annotations": 19.2,
+    "lines of the package": 47560,
 }
 
 
