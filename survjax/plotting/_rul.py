@@ -92,5 +92,6 @@ def plot_rul(
     # What some units never reach has no place in a picture.
     shown = table[["mean", "q50", "q10", "q90"]].to_numpy()
     most = table["q90"] if np.isfinite(table["q90"]).any() else shown
+    most = np.asarray(most, float)
     ax.set_ylim(0, 1.04 * float(np.max(most, where=np.isfinite(most), initial=0.0)) or 1.0)
     return finish(ax, 3)

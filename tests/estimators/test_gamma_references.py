@@ -46,8 +46,27 @@ def rows_of_case(name):
     return Observations.from_durations(table[column])
 
 
+COMPILE_LONG = {
+    ("heatexchanger", "generalized_gamma"),
+    ("diabetes_interval", "generalized_gamma"),
+    ("diabetes_interval", "gamma"),
+    ("power_transformer", "generalized_gamma"),
+}
+
+
 @needs_data
-@pytest.mark.parametrize("fit", FITS, ids=lambda f: f"{f['case']}-{f['family']}")
+@pytest.mark.parametrize(
+    "fit",
+    [
+        pytest.param(
+            fit,
+            id=f"{fit['case']}-{fit['family']}",
+            # Each of these compiles derivatives of intervals for ten seconds and more.
+            marks=[pytest.mark.slow] if (fit["case"], fit["family"]) in COMPILE_LONG else [],
+        )
+        for fit in FITS
+    ],
+)
 def test_fits_agree_with_the_references(fit):
     rows = rows_of_case(fit["case"])
     model = LifetimeModel(fit["family"]).fit(rows)

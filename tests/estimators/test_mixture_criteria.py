@@ -50,6 +50,7 @@ def test_icl_adds_twice_the_entropy_of_the_memberships():
     assert many.icl_ == pytest.approx(fitted.icl_, rel=1e-8)
 
 
+@pytest.mark.slow
 def test_icl_knows_intervals_and_late_entry():
     x, t, event = fleet()
     lower, upper = (

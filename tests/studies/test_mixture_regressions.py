@@ -22,6 +22,7 @@ def test_small_fleets_reach_the_best_maximum_known(seed):
     assert np.all(np.linalg.eigvalsh(model.covariance_) > 0)
 
 
+@pytest.mark.slow
 def test_a_maximum_that_is_singular_within_rounding_is_never_an_answer():
     given = problem(3, 3)
     model = MixtureRegression(3, on=given["on"])

@@ -33,13 +33,14 @@ class LifetimeResiduals:
         event_observed: Any = None,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
     ) -> pd.DataFrame:
         r"""Cox-Snell, martingale and deviance residuals of units.
 
         Parameters
         ----------
-        durations, event_observed, entry, sample_weight
+        durations, event_observed, entry, exit, sample_weight
             As in `fit`; `Observations` for intervals. None: the rows that were fitted, equal ones
             merged into one with their weight.
 
@@ -82,10 +83,10 @@ class LifetimeResiduals:
                 raise rows_needed("residuals without data")
             weight = rows.weight
         elif isinstance(durations, Observations):
-            rows = self._rows_of(durations, event_observed, entry, sample_weight)
+            rows = self._rows_of(durations, event_observed, entry, exit, sample_weight)
             weight = rows.weight
         else:
-            rows = self._rows_of(durations, event_observed, entry, None)
+            rows = self._rows_of(durations, event_observed, entry, exit, None)
             weight = check_weights(sample_weight, rows.n_rows)
         return residual_frame(self._residuals_of(rows), weight, durations)
 

@@ -28,6 +28,10 @@ class CoxPredictions(FittedCox, ParameterTable):
     is about the remaining life of units that still run at those ages.
     """
 
+    def _has_ratio(self) -> list[bool]:
+        """Every parameter is an effect."""
+        return [True] * len(self.parameter_names_)
+
     def predict(self, X: Any, offset: Any = None) -> np.ndarray:
         """Risk score of each unit: the log of its hazard over that where all columns are zero.
 

@@ -45,15 +45,14 @@ class ParameterTable:
             tests = {
                 "z": score,
                 "p_value": [_two_sided(s) for s in score],
-                "ratio": np.where(_has_ratio(self.parameter_names_), np.exp(estimate), np.nan),
+                "ratio": np.where(self._has_ratio(), np.exp(estimate), np.nan),
             }
             bounds = estimate - z * error, estimate + z * error
         return parameter_frame(self.parameter_names_, estimate, error, *bounds, "delta", tests)
 
-
-def _has_ratio(names: tuple[str, ...]) -> list[bool]:
-    """Which parameters are effects or logs: a location has no exponential that means anything."""
-    return [":" in name or name.startswith("log") for name in names]
+    def _has_ratio(self) -> list[bool]:
+        """Which are effects or logs: the exponential of a location means nothing."""
+        return [":" in name or name.startswith("log") for name in self.parameter_names_]
 
 
 def _two_sided(score: float) -> float:

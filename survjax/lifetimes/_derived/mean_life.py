@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from survjax._core.quadrature import HALF_LINE_NODES, HALF_LINE_WEIGHTS
+from survjax.lifetimes._derived.inverse import hazard_shape
 
 if TYPE_CHECKING:
     from survjax.lifetimes._base import Lifetime
@@ -26,6 +27,7 @@ def mean_life(rest: Lifetime, shape: tuple[int, ...], every: int = 1) -> jax.Arr
     # The median sets the scale; its derivative would cancel, so it is held. No later time is
     # looked at than one that nothing reaches: a hazard may overflow there, and its derivatives
     # with it. Both are found by one search.
+    shape = jnp.broadcast_shapes(shape, hazard_shape(rest))
     targets = jnp.array([math.log(2.0), LAST_HAZARD]).reshape(2, *(1,) * len(shape))
     times = rest.inverse_cumulative_hazard(jnp.broadcast_to(targets, (2, *shape)))
     scale, last = lax.stop_gradient(times)
