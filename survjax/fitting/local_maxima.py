@@ -225,6 +225,8 @@ class Maximizer:
         """Where the iterations from each start (B, p) end."""
         correction = self.nothing if correction is None else correction
         correction = dataclasses.replace(correction, free=self.template.held.free)
+        # What is held would stay wherever a start has it.
+        starts = self.template.held.placed(starts)
 
         def run(some: np.ndarray) -> dict[str, jax.Array]:
             found: dict[str, jax.Array] = maximize_from(

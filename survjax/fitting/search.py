@@ -113,6 +113,7 @@ class _Search:
         observed = observed_rows(self.small)
         if self.template.is_modified:
             points = starts_of_modified(self.template, self.rows, settings, search)
+            points = self.template.held.placed(points)
         elif k == 1:
             points = self._as_points(weibull_start(observed)[None])
         else:

@@ -11,6 +11,7 @@ from scipy import optimize, stats
 
 import survjax
 from survjax import LifetimeModel, NoFiniteMaximum, WeibullMixture, compare, weibayes
+from survjax.lifetimes import Cured, Weibull
 
 RNG = np.random.default_rng(1)
 LIVES = 5.0 * RNG.weibull(1.7, 60)
@@ -245,3 +246,25 @@ def test_a_lower_bound_holds_the_truth_as_often_as_it_says():
 def test_a_fit_without_failures_names_the_remedy():
     with pytest.raises(NoFiniteMaximum, match="weibayes gives a lower bound"):
         LifetimeModel("weibull", fixed={"shape": 2.0}).fit([3.0, 4.0], [0, 0])
+
+
+def test_a_share_that_is_known_is_held_from_every_start():
+    rng = np.random.default_rng(0)
+    life, end = 30.0 * rng.weibull(1.8, 200), rng.uniform(5.0, 60.0, 200)
+    durations, failed = np.minimum(life, end), life <= end
+    model = LifetimeModel(Cured(Weibull(0.0, 0.0), 0.0), fixed={"cured_share": 0.1})
+    model.fit(durations, failed)
+
+    def minus_log_likelihood(x):
+        base = stats.weibull_min(np.exp(x[1]), scale=np.exp(x[0]))
+        density = np.log(0.9) + base.logpdf(durations)
+        return -np.sum(np.where(failed, density, np.log(0.1 + 0.9 * base.sf(durations))))
+
+    best = optimize.minimize(minus_log_likelihood, [3.4, 0.5], method="Nelder-Mead", tol=1e-10)
+    assert model.log_likelihood_ == pytest.approx(-best.fun, abs=1e-8)
+    table = model.summary()
+    np.testing.assert_allclose(np.log(table["estimate"][["scale", "shape"]]), best.x, atol=1e-5)
+    assert table["estimate"]["cured_share"] == pytest.approx(0.1)
+    assert (table.loc["cured_share", ["lower", "upper"]] == table["estimate"]["cured_share"]).all()
+    between = LifetimeModel(Cured(Weibull(0.0, 0.0), 0.0), bounds={"cured_share": (0.05, 0.5)})
+    assert between.fit(durations, failed).summary()["estimate"]["cured_share"] >= 0.05

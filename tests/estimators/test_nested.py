@@ -128,3 +128,18 @@ def test_the_bootstrap_agrees_with_chi_squared_where_that_holds(capsys):
         )
     with pytest.raises(ValueError, match="at least 19"):
         likelihood_ratio_test(small, large, "bootstrap", n_replicates=3)
+
+
+def test_a_known_parameter_is_no_parameter_and_both_must_hold_it():
+    lives = 9.0 * np.random.default_rng(4).weibull(1.6, 80)
+    free = LifetimeModel("weibull").fit(lives)
+    known = LifetimeModel("weibull", fixed={"shape": 1.0}).fit(lives)
+    alone = LifetimeModel("exponential").fit(lives)
+    found, other = likelihood_ratio_test(known, free), likelihood_ratio_test(alone, free)
+    assert found.df == other.df == 1
+    assert found.statistic == pytest.approx(other.statistic, abs=1e-8)
+    with pytest.raises(ValueError, match="more parameters than smaller, got 1 and 1"):
+        likelihood_ratio_test(alone, known)
+    held = LifetimeModel("exponentiated_weibull", fixed={"power": 2.0}).fit(lives)
+    with pytest.raises(ValueError, match="smaller does not hold alike"):
+        likelihood_ratio_test(alone, held)

@@ -52,7 +52,8 @@ class ParameterTable:
 
     def _has_ratio(self) -> list[bool]:
         """Which are effects or logs: the exponential of a location means nothing."""
-        return [":" in name or name.startswith("log") for name in self.parameter_names_]
+        own = [name.rpartition(".")[2] for name in self.parameter_names_]
+        return [":" in name or name.startswith("log") for name in own]
 
 
 def _two_sided(score: float) -> float:
