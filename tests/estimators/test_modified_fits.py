@@ -101,6 +101,10 @@ def test_zeros_and_what_comes_later_are_two_likelihoods():
     assert model.survival(0.0) == pytest.approx(375 / 400) and model.quantile(0.01) == 0.0
     mean = model.score(durations, failed)
     assert mean * 400 == pytest.approx(model.log_likelihood_, rel=1e-10)
+    residuals = model.residuals(durations, failed)
+    assert np.isfinite(residuals[["cox_snell", "martingale", "deviance"]]).all(axis=None)
+    assert residuals["cox_snell_upper"][0] == pytest.approx(-np.log(375 / 400))
+    assert residuals["martingale"].sum() == pytest.approx(0.0, abs=1e-6)
     with pytest.raises(ValueError, match="ZeroInflated"):
         LifetimeModel(Cured(ONE, 0.0)).fit(durations, failed)
     with pytest.raises(ValueError, match="no chance"):

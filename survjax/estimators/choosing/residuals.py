@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_weights
 from survjax.data.observations import Observations
+from survjax.data.recording import failed_at_zero
 from survjax.estimators.frames import frame
 from survjax.likelihood.rows import contributions
 from survjax.prediction.residuals import Residuals, passed, still_running
@@ -92,7 +94,13 @@ class LifetimeResiduals:
 
     def _residuals_of(self, rows: Observations) -> Residuals:
         """Residuals of checked rows."""
-        return residuals_of(rows, lambda running: contributions(self.lifetime_, running))
+        found = residuals_of(rows, lambda running: contributions(self.lifetime_, running))
+        at_zero = failed_at_zero(rows)
+        if not at_zero.any():
+            return found
+        # What time zero itself takes is passed at once, by those that fail there.
+        passed_at_zero = float(self.lifetime_.cumulative_hazard(0.0))
+        return dataclasses.replace(found, upper=np.where(at_zero, passed_at_zero, found.upper))
 
     def _residual_table(self) -> pd.DataFrame:
         """What the picture of residuals shows unasked."""
