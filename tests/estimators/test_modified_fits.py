@@ -105,6 +105,8 @@ def test_zeros_and_what_comes_later_are_two_likelihoods():
     assert np.isfinite(residuals[["cox_snell", "martingale", "deviance"]]).all(axis=None)
     assert residuals["cox_snell_upper"][0] == pytest.approx(-np.log(375 / 400))
     assert residuals["martingale"].sum() == pytest.approx(0.0, abs=1e-6)
+    with pytest.raises(ValueError, match="failed at time zero"):
+        model.goodness_of_fit(19)
     with pytest.raises(ValueError, match="ZeroInflated"):
         LifetimeModel(Cured(ONE, 0.0)).fit(durations, failed)
     with pytest.raises(ValueError, match="no chance"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax.data.recording import failed_at_zero
 from survjax.uncertainty.delta import rows_needed
 from survjax.uncertainty.parametric.replicates import Progress, Truth
 
@@ -19,6 +20,11 @@ def truth_of(model: Any, what: str) -> Truth:
         raise ValueError(
             f"{what} needs a fit that is an interior maximum, and certificate_ says: "
             f"{model.certificate_.status}"
+        )
+    if failed_at_zero(model._rows).any():
+        raise ValueError(
+            f"{what} draws lives that end at a time of their own, and some units failed at time "
+            "zero: fit those that lived apart"
         )
     settings = model._settings()
     return Truth(model._template, model.parameters_, model._rows, settings, _recording(model))
