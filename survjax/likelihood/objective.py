@@ -100,5 +100,5 @@ def _parts(rows: Observations) -> Iterator[Observations]:
 @double_precision
 def _on_device(rows: Observations) -> Observations:
     """Copies: on a CPU a device array may otherwise be the caller's own memory."""
-    placed: Observations = jax.device_put(rows, may_alias=False)
+    placed: Observations = jax.device_put(jax.tree.map(np.array, rows))
     return placed

@@ -60,8 +60,8 @@ def test_the_fit_is_the_maximum_of_the_likelihood_written_out(name):
     np.testing.assert_allclose(np.sqrt(np.diag(model.covariance_)), errors[[2, 3, 0, 1]], rtol=1e-5)
     at = np.exp((x[:3] - center) @ theta[2:])
     with jax.enable_x64(True):
-        # Of assets that were alive when new: a Gumbel's time reaches below zero.
-        expected = np.exp(np.asarray(hazard(theta, 0.0 / at) - hazard(theta, 12.0 / at)))
+        # A Gumbel's time reaches below zero: a new asset may have failed already.
+        expected = np.exp(-np.asarray(hazard(theta, 12.0 / at)))
     found = model.predict_survival(x[:3], [12.0], level=None)
     np.testing.assert_allclose(found.iloc[:, 0], expected, rtol=1e-6)
 

@@ -192,7 +192,7 @@ class Likelihood:
 
 def _on_device(piece: Piece) -> Piece:
     """Copies: on a CPU a device array may otherwise be the caller's own memory."""
-    placed: Piece = jax.device_put(piece, may_alias=False)
+    placed: Piece = jax.device_put(jax.tree.map(np.array, piece))
     return placed
 
 
