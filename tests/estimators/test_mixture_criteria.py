@@ -134,6 +134,7 @@ def test_a_collapsed_component_is_called_that_and_not_climbed_to_the_end():
     assert np.log(60.0) < model.parameters_[-2:].max() < 15.0  # it would go on to 200
 
 
+@pytest.mark.slow
 def test_where_some_starts_collapse_an_interior_maximum_is_found_all_the_same():
     pumps = load_pumps()
     sites = ("Eastdock", "Marsh", "Quarry")

@@ -155,6 +155,7 @@ def test_curves_of_a_fit_are_those_of_its_law_and_a_unit_in_service_has_outlived
     assert model.mean(ages=2.0) == pytest.approx(later / law.sf(2.0), rel=1e-8)
 
 
+@pytest.mark.slow
 @double_precision
 def test_a_mixture_with_mass_below_zero_has_the_survival_of_its_components():
     both = Mixture(np.array([0.4]), Normal(np.array([3.0, 30.0]), np.log(np.array([4.0, 5.0]))))
