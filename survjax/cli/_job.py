@@ -52,19 +52,14 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
 
 def write(session: Session, model: Any, found: Remaining, draw: Callable[[Path], None]) -> int:
     """Write tables, the model and pictures, and move all into place: the command's code."""
-    folder = session.results.folder
-    assert folder is not None
-    try:
-        session.begin("writing")
+
+    def put(folder: Path) -> None:
         write_csv(folder / "rul.csv", found.columns())
         model.save(folder / "model.json")
         if session.arguments.pictures:
             draw(folder)
-        written = session.results.commit()
-    except OSError as error:
-        raise Refused(f"cannot write to --out: {error.strerror or error}") from None
-    names = ", ".join(path.name for path in written)
-    session.say(f"\nwritten to {session.results.target}:\n  {names}")
+
+    session.write(put)
     return DONE if model.converged_ else NOT_INTERIOR
 
 

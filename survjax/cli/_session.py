@@ -78,6 +78,19 @@ class Session:
                 print(f"survjax: {step}", file=sys.stderr, flush=True)
         self.tick()
 
+    def write(self, put: Callable[[Path], None]) -> None:
+        """Have results put into a folder, move them all into place, and say where they are."""
+        folder = self.results.folder
+        assert folder is not None
+        try:
+            self.begin("writing")
+            put(folder)
+            written = self.results.commit()
+        except OSError as error:
+            raise Refused(f"cannot write to --out: {error.strerror or error}") from None
+        names = ", ".join(path.name for path in written)
+        self.say(f"\nwritten to {self.results.target}:\n  {names}")
+
     def tick(self) -> None:
         """Show in a terminal what is being done, and for how long."""
         if not (self.live and self.step):

@@ -31,16 +31,7 @@ def finish(session: Session, units: Units, unit: str | None) -> int:
     found = _fit(session, units)
     for line in _summary(found):
         session.say(line)
-    folder = session.results.folder
-    assert folder is not None
-    try:
-        session.begin("writing")
-        _write(session, folder, found, unit)
-        written = session.results.commit()
-    except OSError as error:
-        raise Refused(f"cannot write to --out: {error.strerror or error}") from None
-    names = ", ".join(path.name for path in written)
-    session.say(f"\nwritten to {session.results.target}:\n  {names}")
+    session.write(lambda folder: _write(session, folder, found, unit))
     return DONE if found.models else NOT_INTERIOR
 
 
