@@ -231,7 +231,7 @@ class Mixture(Lifetime):
         return any(stack.fails_at_zero for stack in self._stacks)
 
     @property
-    def fails_before_zero(self) -> bool:  # type: ignore[override]  # as one of the components does
+    def fails_before_zero(self) -> bool:
         return any(stack.fails_before_zero for stack in self._stacks)
 
     def kinds(self) -> tuple[str, ...]:

@@ -22,10 +22,14 @@ class FittingHints:
     levels_off: ClassVar[bool] = False
     #: Whether units may fail at time zero, so that zeros among the failures are data.
     fails_at_zero: ClassVar[bool] = False
-    #: Whether some mass lies before time zero: a new unit may have failed already.
-    fails_before_zero: ClassVar[bool] = False
     #: Whether lives begin at a threshold that is fitted, beyond which no failure may lie.
     has_threshold: ClassVar[bool] = False
+
+    @property
+    def fails_before_zero(self) -> bool:
+        """Whether some mass lies before time zero, as the base's may: a new unit may be gone."""
+        base = getattr(self, "base", None)
+        return base is not None and bool(base.fails_before_zero)
 
     def with_quantiles(self, shares: Any, times: Any) -> Any:
         """The member of the family whose quantiles are nearest: where a fit begins.

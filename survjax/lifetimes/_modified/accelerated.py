@@ -43,10 +43,6 @@ class Accelerated(Lifetime):
         """The factor on time."""
         return jnp.exp(jnp.asarray(self.log_factor))
 
-    @property
-    def fails_before_zero(self) -> bool:  # type: ignore[override]  # as the base does
-        return bool(self.base.fails_before_zero)
-
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)
         started = (t >= 0) & (t < jnp.inf)

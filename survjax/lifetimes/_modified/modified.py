@@ -45,10 +45,6 @@ class Modified(Lifetime):
         return bool(self.base.fails_at_zero)
 
     @property
-    def fails_before_zero(self) -> bool:  # type: ignore[override]  # as the base does
-        return bool(self.base.fails_before_zero)
-
-    @property
     def has_threshold(self) -> bool:  # type: ignore[override]  # as the base does
         return bool(self.base.has_threshold)
 

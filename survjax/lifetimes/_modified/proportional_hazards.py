@@ -45,10 +45,6 @@ class ProportionalHazards(Lifetime):
         """The hazard ratio."""
         return jnp.exp(jnp.asarray(self.log_ratio))
 
-    @property
-    def fails_before_zero(self) -> bool:  # type: ignore[override]  # as the base does
-        return bool(self.base.fails_before_zero)
-
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         return jnp.asarray(self.log_ratio) + self.base.log_hazard(t)
 

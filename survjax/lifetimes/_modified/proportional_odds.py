@@ -69,10 +69,6 @@ class ProportionalOdds(Lifetime):
         # Of NaN it is NaN.
         return jnp.where(some, softplus(log_odds), hazard)
 
-    @property
-    def fails_before_zero(self) -> bool:  # type: ignore[override]  # as the base does
-        return bool(self.base.fails_before_zero)
-
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         return self.base.log_hazard(t) + self._log_ratio(self.base.cumulative_hazard(t))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,9 @@ class LocationScaleOnTime(Lifetime):
     location: Any
     log_scale: Any
 
-    fails_before_zero: ClassVar[bool] = True
+    @property
+    def fails_before_zero(self) -> bool:
+        return True
 
     @staticmethod
     @abstractmethod
