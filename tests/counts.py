@@ -169,18 +169,41 @@ def last_name(node: ast.AST) -> str:
 
 
 def arithmetic_on_positions(files: list[Source]) -> Iterator[str]:
-    """Places such as `2 * k`, `k - 1` and `3 * k - 1`, which say where a parameter stands."""
+    """Places such as `x[: 2 * k]`, `np.zeros(k - 1)`, `3 * k - 1` and `(x.size + 1) // 3`.
+
+    They say where a parameter stands, or how many there are. One component less, as a number of
+    components, says neither.
+    """
     for file in files:
+        inside = {
+            id(node) for whole in file.nodes for part in sized(whole) for node in ast.walk(part)
+        }
         for node in file.nodes:
-            if isinstance(node, ast.BinOp):
-                left, right = node.left, node.right
-                times = isinstance(node.op, ast.Mult) and (
-                    (whole(left, 2, 3) and counts_components(right))
-                    or (whole(right, 2, 3) and counts_components(left))
-                )
-                less = isinstance(node.op, ast.Sub) and whole(right, 1) and counts_components(left)
-                if times or less:
-                    yield file.at(node, ast.unparse(node))
+            if isinstance(node, ast.BinOp) and places(node, id(node) in inside):
+                yield file.at(node, ast.unparse(node))
+
+
+def sized(node: ast.AST) -> list[ast.expr]:
+    """What says a place or a size: the inside of a subscript, arguments of a function of NumPy."""
+    if isinstance(node, ast.Subscript):
+        return [node.slice]
+    if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("np.", "jnp.")):
+        return [*node.args, *(keyword.value for keyword in node.keywords)]
+    return []
+
+
+def places(node: ast.BinOp, is_size: bool) -> bool:
+    """Tell whether a sum, product or quotient says where a parameter stands."""
+    left, right = node.left, node.right
+    if isinstance(node.op, ast.Mult):
+        numbers = (2, 3) if is_size else (3,)
+        times = whole(left, *numbers) and counts_components(right)
+        return times or (whole(right, *numbers) and counts_components(left))
+    if isinstance(node.op, ast.FloorDiv):
+        more = isinstance(left, ast.BinOp) and isinstance(left.op, ast.Add)
+        return more and whole(left.right, 1) and whole(right, 3)
+    less = isinstance(node.op, ast.Sub) and whole(right, 1) and counts_components(left)
+    return less and is_size
 
 
 def whole(node: ast.expr, *values: int) -> bool:

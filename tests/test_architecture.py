@@ -209,10 +209,10 @@ MOST = {
     "functions over 60 lines": 0,
     "folders over 12 files": 0,
     "imports of another package's private module": 0,
-    "tests on a model's class": 13,
-    "arithmetic on positions of parameters": 55,
+    "tests on a model's class": 0,
+    "arithmetic on positions of parameters": 0,
     "bare Any, percent of annotations": 19.2,
-    "lines of the package": 47560,
+    "lines of the package": 47600,
 }
 
 
@@ -244,7 +244,8 @@ def test_the_counts_see_what_they_count(tmp_path):
         "def g(m, k):\n"
         "    match m:\n"
         "        case GammaForm(): return 3 * k - 1\n"
-        "    return isinstance(m, (int, GammaForm)) or type(m) is GammaForm or k * 2 or k - 1\n"
+        "    return isinstance(m, (int, GammaForm)) or type(m) is GammaForm or k - 1\n"
+        "n = x[: k * 2], np.zeros(k - 1), (x.size + 1) // 3\n"
     )
     for i in range(13):
         (tmp_path / "inner" / f"part_{i}.py").write_text("")
@@ -254,9 +255,9 @@ def test_the_counts_see_what_they_count(tmp_path):
         "folders over 12 files": 1,
         "imports of another package's private module": 1,
         "tests on a model's class": 3,
-        "arithmetic on positions of parameters": 3,
+        "arithmetic on positions of parameters": 4,
         "bare Any, percent of annotations": 33.3,
-        "lines of the package": 301 + 68,
+        "lines of the package": 301 + 69,
     }
 
 

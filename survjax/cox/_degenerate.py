@@ -77,7 +77,7 @@ def largest_at_risk(sets: RiskSets, values: Floats) -> Floats:
         np.maximum.at(table, sets.join[here], values[here])
         np.maximum.at(table, until[here] - 2**k, values[here])
         if k > 0:
-            half = 2 ** (k - 1)
+            half = 2**k // 2
             shifted = np.concatenate([np.full(min(half, table.size), -np.inf), table[:-half]])
             table = np.maximum(table, shifted[: table.size])
     return table

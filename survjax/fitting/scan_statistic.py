@@ -13,6 +13,7 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.starts import representative
+from survjax.likelihood.weibulls import weibull_parts, weibull_vector
 
 #: The log times of a Weibull of shape a have standard deviation 1.28 / a; a little less for runs.
 SPREAD = 1.25
@@ -128,10 +129,9 @@ def _runs(
 
 def _cumulative_hazard(x: np.ndarray, log_time: np.ndarray) -> np.ndarray:
     """H of a Weibull mixture at log times."""
-    k = (x.size + 1) // 3
-    logits = np.concatenate([[0.0], x[: k - 1]])
+    logits, log_scales, log_shapes = weibull_parts(x)
     log_weights = logits - np.logaddexp.reduce(logits)
-    z = np.exp(x[2 * k - 1 :, None]) * (log_time - x[k - 1 : 2 * k - 1, None])
+    z = np.exp(log_shapes[:, None]) * (log_time - log_scales[:, None])
     alive = log_weights[:, None] - np.exp(np.minimum(z, 300.0))
     return -np.logaddexp.reduce(alive, axis=0)
 
@@ -154,29 +154,22 @@ def _apart(
 
 def _with_component(x: np.ndarray, share: float, log_scale: float, shape: float) -> np.ndarray:
     """The mixture at x with one more component that takes a share of all units."""
-    k = (x.size + 1) // 3
     share = np.clip(share, 1e-4, 0.9)
-    logits = np.concatenate([[0.0], x[: k - 1]])
+    logits, log_scales, log_shapes = weibull_parts(x)
     log_weights = logits - np.logaddexp.reduce(logits) + np.log1p(-share)
-    return np.concatenate(
-        [
-            log_weights[1:] - log_weights[0],
-            [np.log(share) - log_weights[0]],
-            x[k - 1 : 2 * k - 1],
-            [log_scale],
-            x[2 * k - 1 :],
-            [np.log(shape)],
-        ]
+    return weibull_vector(
+        np.append(log_weights, np.log(share)),
+        np.append(log_scales, log_scale),
+        np.append(log_shapes, np.log(shape)),
     )
 
 
 def without_each(x: np.ndarray) -> np.ndarray:
     """The mixtures (K, 3K - 4) that are left of that at x when one component goes."""
-    k = (x.size + 1) // 3
-    logits = np.concatenate([[0.0], x[: k - 1]])
-    left = []
-    for kept in (np.delete(np.arange(k), gone) for gone in range(k)):
-        rest = logits[kept]
-        scales, shapes = x[k - 1 : 2 * k - 1][kept], x[2 * k - 1 :][kept]
-        left.append(np.concatenate([rest[1:] - rest[0], scales, shapes]))
-    return np.stack(left)
+    parts = weibull_parts(x)
+    return np.stack(
+        [
+            weibull_vector(*(np.delete(part, gone) for part in parts))
+            for gone in range(parts[0].size)
+        ]
+    )

@@ -27,7 +27,13 @@ from survjax.fitting.starts import different, expectation_maximization, guesses,
 from survjax.fitting.surrogate import maxima_on_all_rows
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.vector.template import Template
-from survjax.likelihood.weibulls import as_weibulls, starts_from_weibulls, weibull_template
+from survjax.likelihood.weibulls import (
+    as_weibulls,
+    starts_from_weibulls,
+    weibull_parts,
+    weibull_template,
+    weibull_vector,
+)
 
 #: How many different maxima go on from few rows to more, and from those to all.
 N_CANDIDATES, N_FINALISTS = 8, 3
@@ -265,12 +271,11 @@ class _Search:
 
 def _with_nothing(weibulls: np.ndarray) -> np.ndarray:
     """Mixtures of Weibulls (B, 3K - 4) with one more component, of no weight: (B, 3K - 1)."""
-    fewer = weibull_template((weibulls.shape[1] + 1) // 3)
-    more = weibull_template(fewer.n_components + 1)
-    x = np.zeros((len(weibulls), more.size))
-    x[:, more.logits[:-1]] = weibulls[:, fewer.logits]
-    x[:, more.logits[-1]] = -60.0
-    where, at = fewer.stacks[0].positions, more.stacks[0].positions
-    x[:, at[:, :-1]] = weibulls[:, where]
-    x[:, at[:, -1]] = weibulls[:, where[:, 0]]
+    logits, scales, shapes = weibull_parts(weibulls)
+    nothing = np.full((len(weibulls), 1), -60.0)
+    more = (
+        np.concatenate(pair, axis=1)
+        for pair in ((logits, nothing), (scales, scales[:, :1]), (shapes, shapes[:, :1]))
+    )
+    x: np.ndarray = weibull_vector(*more)
     return x

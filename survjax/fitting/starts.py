@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from survjax.data.observations import Observations
+from survjax.likelihood.weibulls import weibull_parts
 
 #: Euler's constant over the standard deviation pi / sqrt(6) of a log Weibull of shape one.
 SD_OF_LOG = 1.2825498301618641
@@ -97,9 +98,10 @@ def _blocks(share: np.ndarray, event: np.ndarray, cuts: np.ndarray) -> np.ndarra
 
 def _random_split(share: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     """Blocks between random quantiles, several for each component, that lean to one or another."""
-    table = rng.random((k, 2 * k + 1)) ** 4
+    n_cuts = 2 * k
+    table = rng.random((k, n_cuts + 1)) ** 4
     table /= table.sum(0)
-    return _softened(table)[:, np.sort(rng.random(2 * k)).searchsorted(share)]
+    return _softened(table)[:, np.sort(rng.random(n_cuts)).searchsorted(share)]
 
 
 def _softened(table: np.ndarray, by: float = 0.02) -> np.ndarray:
@@ -111,17 +113,18 @@ def _center(share: np.ndarray, event: np.ndarray, k: int, width: float) -> np.nd
     middle = np.abs(share - 0.5) < width / 2
     table = np.empty((k, share.size))
     table[0] = np.where(middle, 0.9, 0.1)
-    table[1:] = (1.0 - table[0]) / (k - 1)
+    others = table[1:]
+    others[:] = (1.0 - table[0]) / len(others)
     if k > 2:
         side = share > 0.5
         table[1] = (1.0 - table[0]) * np.where(side, 0.9, 0.1)
-        table[2:] = (1.0 - table[0] - table[1]) / (k - 2)
+        table[2:] = (1.0 - table[0] - table[1]) / len(table[2:])
     return table
 
 
 def _survivors(share: np.ndarray, event: np.ndarray, k: int) -> np.ndarray:
     """The last component takes what still runs."""
-    failed = _blocks(share, event, np.arange(1, k - 1)[None] / (k - 1))[0]
+    failed = _blocks(share, event, np.linspace(0.0, 1.0, k)[None, 1:-1])[0]
     return _softened(np.concatenate([failed * (event > 0), (event == 0)[None]]), 0.1)
 
 
@@ -264,13 +267,11 @@ def canonical(x: np.ndarray) -> np.ndarray:
 
     Log shares, log scales and log shapes; a logit of a share is compared as such.
     """
-    k = (x.shape[1] + 1) // 3
-    parts = np.zeros((len(x), 3, k))
-    parts[:, 0, 1:] = x[:, : k - 1]
-    parts[:, 0] -= np.logaddexp.reduce(parts[:, 0], axis=1)[:, None]
-    parts[:, 1:] = x[:, k - 1 :].reshape(-1, 2, k)
-    order = np.argsort(parts[:, 1] - 0.3665 / np.exp(parts[:, 2]), axis=1)
-    return parts[np.arange(len(x))[:, None], :, order].swapaxes(1, 2).reshape(len(x), -1)
+    logits, scales, shapes = weibull_parts(x)
+    log_weights = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
+    order = np.argsort(scales - 0.3665 / np.exp(shapes), axis=1)
+    parts = (np.take_along_axis(part, order, 1) for part in (log_weights, scales, shapes))
+    return np.concatenate(list(parts), axis=1)
 
 
 def different(starts: np.ndarray, reach: float = 0.25) -> np.ndarray:
@@ -279,11 +280,12 @@ def different(starts: np.ndarray, reach: float = 0.25) -> np.ndarray:
     Scales are compared in units of the component's own spread.
     """
     points = canonical(starts)
-    k = points.shape[1] // 3
-    gaps = np.abs(points[:, None] - points)
-    shapes = np.exp(points[:, 2 * k :])
-    gaps[:, :, k : 2 * k] *= np.maximum(shapes[:, None], shapes)
-    far = gaps.max(2) >= reach
+    logs, scales, log_shapes = np.split(points, 3, axis=1)
+    shapes = np.exp(log_shapes)
+    spread = np.maximum(shapes[:, None], shapes)
+    gaps = [np.abs(part[:, None] - part) for part in (logs, scales, log_shapes)]
+    gaps[1] *= spread
+    far = np.max(gaps, axis=(0, 3)) >= reach
     kept: list[int] = []
     for i, others in enumerate(far):
         if others[kept].all():

@@ -160,6 +160,13 @@ class Lifetime(Curves, FittingHints, ABC):
         """Mean remaining life of a unit that has reached an age: integral of S(age+s)/S(age)."""
         return mean_life(self.given(age), jnp.shape(age))
 
+    def lives_beyond(self, entry: ArrayLike, exposure: jax.Array, choice: jax.Array) -> jax.Array:
+        """Lives beyond `entry` (n,), from unit exponentials and uniforms (B, n).
+
+        The uniforms choose between components, where there are some.
+        """
+        return self.inverse_cumulative_hazard(self.cumulative_hazard(entry) + exposure)
+
     def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
         """Draw random lifetimes: H(T) is a unit exponential."""
         return self.inverse_cumulative_hazard(jax.random.exponential(key, shape, dtype=float))

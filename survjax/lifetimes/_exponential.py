@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +38,9 @@ class Exponential(LocationScale):
     """
 
     log_scale: jax.Array = parameter()
+
+    has_power_hazard: ClassVar[bool] = True
+    is_memoryless: ClassVar[bool] = True
 
     @classmethod
     def of(cls, scale: ArrayLike) -> Exponential:

@@ -49,6 +49,7 @@ class Mixture(Lifetime):
     components: Lifetime | tuple[Lifetime, ...]
 
     levels_off: ClassVar[bool] = True
+    is_mixture: ClassVar[bool] = True
 
     @classmethod
     def of(cls, weights: ArrayLike, components: Lifetime | tuple[Lifetime, ...]) -> Mixture:
@@ -237,6 +238,18 @@ class Mixture(Lifetime):
     def kinds(self) -> tuple[str, ...]:
         count = jnp.shape(self.logits)[0] + 1
         return tuple(f"component_{k + 1}" for k in range(count))
+
+    def plainest(self) -> Lifetime:
+        if jnp.shape(self.logits)[0] > 0 or isinstance(self.components, tuple):
+            return self
+        alone: Lifetime = jax.tree.map(lambda leaf: leaf[0], self.components)
+        return alone
+
+    def lives_beyond(self, entry: ArrayLike, exposure: jax.Array, choice: jax.Array) -> jax.Array:
+        lives = self.each(lambda part: part.lives_beyond(entry, exposure, choice))
+        share = jnp.cumsum(jnp.exp(self.log_membership(entry)), axis=0)
+        component = jnp.sum(choice[None] > share[:-1, None], axis=0)
+        return jnp.take_along_axis(lives, component[None], axis=0)[0]
 
     def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
         stacks = self._stacks

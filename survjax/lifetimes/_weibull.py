@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +55,8 @@ class Weibull(LocationScale):
 
     log_scale: jax.Array = parameter()
     log_shape: jax.Array = parameter()
+
+    has_power_hazard: ClassVar[bool] = True
 
     @classmethod
     def of(cls, scale: ArrayLike, shape: ArrayLike) -> Weibull:

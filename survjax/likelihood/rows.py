@@ -151,10 +151,11 @@ def _beside_cured(
 
 def _as_mixture(lifetime: Lifetime) -> Mixture | None:
     """The lifetime as a mixture, of itself alone perhaps; None where components are no stacks."""
-    if isinstance(lifetime, Mixture):
-        simple = jnp.ndim(lifetime.logits) == 1
-        simple = simple and all(only_parameters(stack) for stack in _stacks(lifetime))
-        return lifetime if simple else None
+    if lifetime.is_mixture:
+        mixture: Any = lifetime
+        simple = jnp.ndim(mixture.logits) == 1
+        simple = simple and all(only_parameters(stack) for stack in _stacks(mixture))
+        return mixture if simple else None
     alone = only_parameters(lifetime)
     alone = alone and all(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves(lifetime))
     if not alone:
@@ -226,7 +227,7 @@ def assemble(
     if k == 1:
         return gradient, hessian
     total = total * weights[..., 1:]
-    spread = total[..., :, None] * (np.eye(k - 1) - weights[..., None, 1:])
+    spread = total[..., :, None] * (np.eye(k)[1:, 1:] - weights[..., None, 1:])
     pad = [(0, 0)] * (weights.ndim - 1) + [(0, size - k)]
     return gradient - jnp.pad(total, pad), hessian - jnp.pad(spread, [*pad, (0, size - k)])
 

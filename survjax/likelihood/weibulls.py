@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.numerics import module_of
 from survjax.lifetimes import Cured, Mixture, Weibull
 from survjax.likelihood.vector.stacks import WEIBULL_SPREAD, matched
 from survjax.likelihood.vector.template import Template
@@ -23,12 +24,32 @@ def weibulls(n_components: int, cured: bool = False) -> Template:
     return Template(Cured(plain.lifetime, logit)) if cured else plain  # type: ignore[arg-type]
 
 
+def weibull_parts(x: Any, axis: int = -1) -> tuple[Any, Any, Any]:
+    """Logits over the first component, log scales and log shapes, K each along an axis.
+
+    Of vectors of a mixture of Weibulls, (..., 3K - 1), by NumPy or JAX.
+    """
+    xp = module_of(x)
+    first = xp.moveaxis(x, axis, 0)
+    # With the first one's logit, which is zero and no parameter, there are three of everything.
+    whole = xp.concatenate([xp.zeros_like(first[:1]), first])
+    logits, scales, shapes = xp.moveaxis(whole.reshape(3, -1, *first.shape[1:]), 1, axis)
+    return logits, scales, shapes
+
+
+def weibull_vector(logits: Any, log_scales: Any, log_shapes: Any) -> Any:
+    """The vectors (..., 3K - 1) of which these are the parts, (..., K) each."""
+    return module_of(logits).concatenate(
+        [logits[..., 1:] - logits[..., :1], log_scales, log_shapes], axis=-1
+    )
+
+
 def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights, scales and shapes (..., K) from unconstrained vectors (..., p)."""
-    template = weibull_template((x.shape[-1] + 1) // 3)
-    log_scale, log_shape = (x[..., where] for where in template.stacks[0].positions)
+    logits, log_scale, log_shape = weibull_parts(x)
+    log_weights = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
     with np.errstate(over="ignore"):  # an iteration that ran away is told by its faults
-        return np.exp(template.log_weights(x)), np.exp(log_scale), np.exp(log_shape)
+        return np.exp(log_weights), np.exp(log_scale), np.exp(log_shape)
 
 
 def as_weibulls(template: Template, x: np.ndarray) -> np.ndarray:
@@ -38,7 +59,7 @@ def as_weibulls(template: Template, x: np.ndarray) -> np.ndarray:
     y, log_weights = template.log_quantiles(x), template.log_weights(x)
     shape = WEIBULL_SPREAD / np.maximum(y[:, 2] - y[:, 0], 1e-300)
     log_scale = y[:, 1] - np.log(np.log(2.0)) / shape
-    return np.concatenate([log_weights[1:] - log_weights[0], log_scale, np.log(shape)])
+    return weibull_vector(log_weights, log_scale, np.log(shape))
 
 
 def from_weibulls(

@@ -19,6 +19,7 @@ from survjax.likelihood.regression.forms import weibull_mixture
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.regression.history_likelihood import mixture_terms
 from survjax.likelihood.row_derivatives import log_contributions
+from survjax.likelihood.weibulls import weibull_parts, weibull_template, weibull_vector
 from survjax.networks.batches import Table, UnitTable
 from survjax.networks.network import Dense, Network
 from survjax.networks.training import Trained, train
@@ -60,9 +61,11 @@ class MixtureNetwork:
         """Predictors (3K - 1,) of one row."""
         moved = self.inside.apply(parameters["inside"], x)
         eta = parameters["base"] + jnp.where(jnp.array(self.free), moved, 0.0)
-        k, bound = self.n_components, jnp.log(self.max_shape)
-        bounded = bound - jax.nn.softplus(BEND * (bound - eta[2 * k - 1 :])) / BEND
-        return eta.at[2 * k - 1 :].set(bounded)
+        logits, scales, shapes = weibull_parts(eta)
+        bound = jnp.log(self.max_shape)
+        return weibull_vector(
+            logits, scales, bound - jax.nn.softplus(BEND * (bound - shapes)) / BEND
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,7 +224,7 @@ def flat_members(parameters: Any) -> np.ndarray:
 
 def members_from_flat(network: MixtureNetwork, flat: np.ndarray, n_inputs: int) -> Any:
     """Parameters from what `flat_members` gave; ValueError where they do not fit the network."""
-    base = np.zeros(3 * network.n_components - 1)
+    base = np.zeros(weibull_template(network.n_components).size)
     shapes = jax.eval_shape(lambda k: network.init(k, n_inputs, base), jax.random.key(0))
     leaves, tree = jax.tree.flatten(shapes)
     sizes = [int(np.prod(leaf.shape)) for leaf in leaves]

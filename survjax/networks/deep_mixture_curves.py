@@ -21,6 +21,7 @@ from survjax.data.observations import Observations
 from survjax.lifetimes import Mixture, Weibull
 from survjax.likelihood.regression.forms import weibull_mixture
 from survjax.likelihood.row_derivatives import log_contributions
+from survjax.likelihood.weibulls import weibull_parts
 from survjax.networks.deep_mixture import MixtureNetwork
 from survjax.prediction.curves import SAME, link_value
 
@@ -69,10 +70,9 @@ def predictors_of_members(network: MixtureNetwork, parameters: Any, z: Any) -> A
 
 def pooled_mixture(network: MixtureNetwork, eta: Any) -> Mixture:
     """The average of the members' mixtures, a mixture of M K components: member by member."""
-    k, members = network.n_components, eta.shape[1]
-    log_weights = jax.nn.log_softmax(jnp.concatenate([0.0 * eta[:1], eta[: k - 1]]), axis=0)
-    flat = [jnp.swapaxes(part, 0, 1).reshape(members * k, -1) for part in
-            (log_weights, eta[k - 1 : 2 * k - 1], eta[2 * k - 1 :])]  # fmt: skip
+    logits, scales, shapes = weibull_parts(eta, axis=0)
+    parts = (jax.nn.log_softmax(logits, axis=0), scales, shapes)
+    flat = [jnp.swapaxes(part, 0, 1).reshape(-1, *part.shape[2:]) for part in parts]
     return Mixture(flat[0][1:] - flat[0][0], Weibull(flat[1], flat[2]))
 
 
@@ -231,9 +231,8 @@ def ensemble_memberships(
 
 @program(static_argnames=("network",))
 def _median_logs(network: MixtureNetwork, parameters: Any, z: Any) -> Any:
-    k = network.n_components
-    eta = predictors_of_members(network, parameters, z)
-    median = eta[k - 1 : 2 * k - 1] + jnp.log(jnp.log(2.0)) * jnp.exp(-eta[2 * k - 1 :])
+    _, scales, shapes = weibull_parts(predictors_of_members(network, parameters, z), axis=0)
+    median = scales + jnp.log(jnp.log(2.0)) * jnp.exp(-shapes)
     return jnp.mean(median, axis=2).T
 
 

@@ -25,7 +25,7 @@ def _curves(form: Form, eta: Any, edges: Any, age: Any) -> tuple[Any, Any]:
     length = jnp.diff(edges)
     lifetime = form.lifetime(eta)
     starts = edges[:-1] - edges[0] + age
-    if isinstance(lifetime, Mixture):
+    if lifetime.is_mixture:
         return mixture_curves(lifetime, starts, length)
     if form.stretches_time:
         # An age under today's covariates is the one at which the same exposure is used up.

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from survjax.likelihood.weibulls import natural_parameters
+from survjax.likelihood.weibulls import natural_parameters, weibull_vector
 
 #: The 95 % bounds of a quantity lie further away than these factors where the standard error of
 #: its logarithm exceeds log(factor) / 1.96: it is then undetermined, or known in size only.
@@ -60,9 +60,7 @@ def log_errors(x: np.ndarray, covariance: np.ndarray) -> LogErrors:
         shares = weights * np.exp(log_means - top)
         shares = shares / shares.sum()
         gradient = np.concatenate([shares[1:] - weights[1:], shares, shares * slopes])
-        each = np.zeros((k, x.size))
-        each[:, k - 1 : 2 * k - 1] = np.eye(k)
-        each[:, 2 * k - 1 :] = np.diag(slopes)
+        each = weibull_vector(np.zeros((k, k)), np.eye(k), np.diag(slopes))
         return LogErrors(
             component_means=np.exp(log_means),
             component_errors=_errors(each, covariance),

@@ -27,7 +27,7 @@ from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.fitting.coreset import condense, is_plain
 from survjax.fitting.local_maxima import Maximizer
-from survjax.lifetimes import Lifetime, Mixture, Weibull
+from survjax.lifetimes import Lifetime
 from survjax.likelihood.rows import derivatives, log_likelihood, padded
 from survjax.likelihood.vector.held import only_free
 from survjax.likelihood.vector.template import Template
@@ -163,10 +163,10 @@ def steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
     relative to the fitted shapes, where it and its slope are zero. The search has none: it may
     let go of an iteration that collapses, and a profile may not.
     """
-    amount = np.zeros(ravel_parameters(lifetime)[0].size)
-    if isinstance(lifetime, Mixture) and isinstance(lifetime.components, Weibull):
-        k = np.shape(lifetime.components.log_shape)[0]
-        amount[-k:] = (k > 1) / n_units
+    template = Template(lifetime)
+    amount = np.zeros(template.size)
+    if template.is_weibulls:
+        amount[template.log_shapes] = (template.n_components > 1) / n_units
     return amount
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.programs import program
 from survjax.data.observations import Observations
 from survjax.fitting.coreset import condense
-from survjax.lifetimes import Lifetime, Mixture
+from survjax.lifetimes import Lifetime
 from survjax.nonparametric import censoring_curve
 
 #: Replicates drawn, and fitted, side by side.
@@ -121,16 +120,7 @@ def whole_units(rows: Observations) -> Observations:
 @program
 def drawn_lives(lifetime: Lifetime, entry: Any, exposure: Any, choice: Any) -> jax.Array:
     """Lives beyond `entry` (n,) from unit exponentials (B, n); uniforms choose the component."""
-
-    def beyond(part: Lifetime) -> jax.Array:
-        return part.inverse_cumulative_hazard(part.cumulative_hazard(entry) + exposure)
-
-    if not isinstance(lifetime, Mixture):
-        return beyond(lifetime)
-    lives = lifetime.each(beyond)
-    share = jnp.cumsum(jnp.exp(lifetime.log_membership(entry)), axis=0)
-    component = jnp.sum(choice[None] > share[:-1, None], axis=0)
-    return jnp.take_along_axis(lives, component[None], axis=0)[0]
+    return lifetime.lives_beyond(entry, exposure, choice)
 
 
 def recorded(

@@ -13,6 +13,7 @@ from survjax.estimators.deep.training import check_settings
 from survjax.estimators.regression.saved import COLUMNS, restore_columns
 from survjax.estimators.saving.fields import Floats, Number, Table
 from survjax.estimators.saving.persistence import Persistent
+from survjax.likelihood.weibulls import weibull_template
 from survjax.networks.deep_mixture import flat_members, members_from_flat
 from survjax.networks.deep_mixture_curves import Ensemble
 
@@ -57,11 +58,12 @@ class SavedDeepMixture(Persistent):
         # Before anything of that size is made of them.
         k = self.n_components
         whole = isinstance(k, int) and not isinstance(k, bool)
-        if not whole or flat.shape[1] < 3 * k - 1 or len(flat) != self.n_members:
+        whole = whole and order.shape[1] == k and len(flat) == self.n_members
+        if not whole or flat.shape[1] < weibull_template(k).size:
             raise ValueError("_networks do not fit n_members and n_components")
         network, _ = check_settings(self)
         columns = restore_columns(self)
-        if order.shape[1] != k or np.any(np.sort(order, axis=1) != np.arange(k)):
+        if np.any(np.sort(order, axis=1) != np.arange(k)):
             raise ValueError("_order must put the components of each member in some order")
         parameters = members_from_flat(network, flat, self.n_features_in_)
         places = order.astype(int)

@@ -13,11 +13,12 @@ from survjax._core.validation import check_count, check_fraction, check_positive
 from survjax.data.content import content_ranks, group_ranks, runs
 from survjax.data.observations import Observations
 from survjax.estimators.frames import frame
-from survjax.estimators.lifetime.settings import PARTS, check_parts
+from survjax.estimators.lifetime.settings import check_parts, part_of
 from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.fitting.regression.starts import location_start
 from survjax.likelihood.regression.histories import Histories
+from survjax.likelihood.weibulls import weibull_parts, weibull_template, weibull_vector
 from survjax.networks.deep_mixture import MixtureNetwork, Training, pick
 from survjax.networks.network import make_network
 from survjax.networks.training import RATES, Trained, check_optimizer
@@ -42,10 +43,11 @@ def check_settings(model: Any) -> tuple[MixtureNetwork, Training]:
     if fraction is not None and not 0.0 < check_fraction(fraction, "validation_fraction") < 1.0:
         raise ValueError(f"validation_fraction must lie between 0 and 1, got {fraction!r}")
     bound = check_positive(model.max_shape, "max_shape")
-    counts = (k - 1, k, k)
-    free = tuple(part in model.on for part, n in zip(PARTS, counts, strict=True) for _ in range(n))
+    template = weibull_template(k)
+    names = (part_of(name) for name in template.names)
+    free = tuple(part in model.on for part in names)
     network = MixtureNetwork(
-        make_network(model.layers, model.activation, 3 * k - 1), k, free, bound
+        make_network(model.layers, model.activation, template.size), k, free, bound
     )
     optimizer, needs_rate = check_optimizer(
         model.optimizer, check_positive(model.weight_decay, "weight_decay", zero=True)
@@ -80,17 +82,14 @@ def plain_mixtures(rows: Observations, weight: np.ndarray, k: int) -> np.ndarray
         model._fit(rows, warn=False)
         found = nearby_maxima(model._template, model.parameters_, rows, weight, model._settings())
     except NoFiniteMaximum:
-        alike = np.concatenate([np.zeros(k - 1), np.full(k, log_scale), np.full(k, log_shape)])
+        alike = weibull_vector(np.zeros(k), np.full(k, log_scale), np.full(k, log_shape))
         found = np.tile(alike, (len(weight), 1))
     reach = 10.0 * np.exp(-min(log_shape, 0.0))
-    logits, scales, shapes = np.split(found, [k - 1, 2 * k - 1], axis=1)
-    return np.concatenate(
-        [
-            np.clip(logits, -3.0, 3.0),
-            np.clip(scales, log_scale - reach, log_scale + 5.0),
-            np.clip(shapes, np.log(0.3), np.log(15.0)),
-        ],
-        axis=1,
+    logits, scales, shapes = weibull_parts(found)
+    return weibull_vector(
+        np.clip(logits, -3.0, 3.0),
+        np.clip(scales, log_scale - reach, log_scale + 5.0),
+        np.clip(shapes, np.log(0.3), np.log(15.0)),
     )
 
 

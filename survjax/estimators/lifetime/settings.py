@@ -14,6 +14,11 @@ CRITERIA = ("bic", "aic", "icl")
 PARTS = ("weight", "scale", "shape")
 
 
+def part_of(name: str) -> str:
+    """Which of `PARTS` a parameter of a mixture is, by its name, such as `log_scale_1`."""
+    return name.split("_")[1]
+
+
 def check_parts(on: Any) -> None:
     """Accept a list of what depends on the covariates, or a mapping from it."""
     if isinstance(on, str) or not np.iterable(on) or any(part not in PARTS for part in on):

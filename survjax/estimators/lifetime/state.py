@@ -192,7 +192,7 @@ class MixtureState(FittedState):
 
     def _saved_template(self) -> Template:
         size = self.parameters_.size
-        n_components = (size + 1) // 3
+        n_components = sum("log_scale" in name for name in self.parameter_names_)
         template = weibulls(n_components, self.cured)
         if template.size != size:
             raise ValueError(f"parameters_ with {size} entries do not fit parameter_names_")

@@ -19,7 +19,7 @@ from survjax.estimators.unnamed_units import COUNTS
 from survjax.fitting.regression.starts import location_start
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
-from survjax.lifetimes import Exponential, Lifetime
+from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.columns import means
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, accelerated
 from survjax.likelihood.regression.histories import Histories
@@ -137,7 +137,7 @@ class AcceleratedLifetime(RegressionEstimator):
 
     @property
     def _rows_as_units(self) -> str:  # type: ignore[override]
-        if isinstance(self._stretched().template, Exponential):  # its hazards are proportional too
+        if self._stretched().template.is_memoryless:  # its hazards are proportional too
             return COUNTS
         return (
             "each is then taken to have lived under its own covariates from age zero on, so that "

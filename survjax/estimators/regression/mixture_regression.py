@@ -14,7 +14,7 @@ from survjax.estimators.assets.memberships import AssetMemberships
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.covariates import chosen_columns, column_names
 from survjax.estimators.lifetime.no_maximum import warn_undetermined
-from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts
+from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts, part_of
 from survjax.estimators.memberships import around, known_components
 from survjax.estimators.regression.answer import placed
 from survjax.estimators.regression.estimator import RegressionEstimator
@@ -231,7 +231,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
             if isinstance(self.on, dict):
                 chosen[part] = chosen_columns(self.on[part], names, f"on[{part!r}]")
         form = weibull_mixture(self.n_components)
-        return tuple(Predictor(name, (0, *chosen[_part_of(name)])) for name in form.names)
+        return tuple(Predictor(name, (0, *chosen[part_of(name)])) for name in form.names)
 
     def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
         words = []
@@ -277,7 +277,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         for item in layout:
             own = self._part(item.name)
             self.intercepts_[item.name] = own[0]
-            tables[_part_of(item.name)].append([own.get(j, 0.0) for j in range(1, p + 1)])
+            tables[part_of(item.name)].append([own.get(j, 0.0) for j in range(1, p + 1)])
         self.weight_coef_, self.scale_coef_, self.shape_coef_ = (
             np.array(tables[part]).reshape(-1, p) for part in PARTS
         )
@@ -290,8 +290,3 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         logits, errors = membership_logits(self._fitted, x, ages, failed)
         return logits, around(logits, errors, normal_quantile(level))
-
-
-def _part_of(name: str) -> str:
-    """Which of `PARTS` a predictor is, by its name, such as `log_scale_1`."""
-    return name.split("_")[1]

@@ -63,17 +63,22 @@ class _Problem:
         """Number of units."""
         return count(self.rows, self.histories)
 
+    @property
+    def _binding(self) -> Histories | None:
+        """The histories, where rows of one unit depend on each other."""
+        return self.histories if self.model._histories_bind else None
+
     @functools.cached_property
     def likelihood(self) -> Any:
         """The log-likelihood, unit by unit where rows of one depend on each other."""
         parts = self.form, self.layout
-        if self.histories is not None and self.model._histories_bind:
-            return HistoryLikelihood(*parts, self.histories, self.x, self.columns, self.component)
+        if (histories := self._binding) is not None:
+            return HistoryLikelihood(*parts, histories, self.x, self.columns, self.component)
         return likelihood_of(*parts, self.rows, self.x, self.columns, self.component)
 
     def score(self, theta: np.ndarray) -> float:
         """Mean log-likelihood per unit."""
-        if isinstance(self.likelihood, HistoryLikelihood):
+        if self._binding is not None:
             return self.likelihood.mean(theta)
         terms = log_likelihoods(self.form, self.layout, theta, self.rows, self.x, self.columns)
         return weighted_total(terms, self.rows.weight) / self.n_units

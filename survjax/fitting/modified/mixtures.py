@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,12 @@ from survjax.fitting.modified.curve import curve, starts_on_curve, without_zeros
 from survjax.fitting.settings import Settings
 from survjax.likelihood.vector.positions import short
 from survjax.likelihood.vector.template import Template
-from survjax.likelihood.weibulls import starts_from_weibulls, weibull_template
+from survjax.likelihood.weibulls import (
+    natural_parameters,
+    starts_from_weibulls,
+    weibull_template,
+    weibull_vector,
+)
 
 #: Maxima of plain mixtures, the highest first, that fits of a modified one begin at.
 N_MAXIMA = 4
@@ -66,30 +71,20 @@ def _guesses(lifetime: Any, shares: np.ndarray, times: np.ndarray) -> list[dict[
 
 def _point(template: Template, weibulls: np.ndarray, guess: dict[str, float]) -> np.ndarray:
     """The vector (p,) with components near those of a plain mixture, and guesses at the rest."""
-    x: np.ndarray = starts_from_weibulls(template, *_parts(weibulls))[0]
+    x: np.ndarray = starts_from_weibulls(template, *natural_parameters(weibulls))[0]
     for name, at in template.modifying.items():
         x[at] = guess[short(name)]
     return x
-
-
-def _parts(weibulls: np.ndarray) -> Iterator[np.ndarray]:
-    """Weights, scales and shapes (K,)."""
-    plain = weibull_template((weibulls.size + 1) // 3)
-    yield np.exp(plain.log_weights(weibulls))
-    yield from np.exp(weibulls[plain.stacks[0].positions])
 
 
 def _slowest_as_cured(
     weibulls: np.ndarray, guess: dict[str, float]
 ) -> tuple[np.ndarray, dict[str, float]]:
     """A mixture without its component of the longest median, whose weight is the cured share."""
-    plain = weibull_template((weibulls.size + 1) // 3)
+    parts = natural_parameters(weibulls)
+    plain = weibull_template(parts[0].size)
     slowest = int(np.argmax(plain.log_quantiles(weibulls)[:, 1]))
-    weights, *rest = (np.delete(part, slowest) for part in _parts(weibulls))
+    weights, scales, shapes = (np.delete(part, slowest) for part in parts)
     share = float(weights.sum())
-    fewer = weibull_template(weights.size)
-    x = np.zeros(fewer.size)
-    log_weights = np.log(weights)
-    x[fewer.logits] = log_weights[1:] - log_weights[0]
-    x[fewer.stacks[0].positions] = np.log(rest)
-    return x, {**guess, CURED: float(np.log1p(-share) - np.log(share))}
+    fewer: np.ndarray = weibull_vector(np.log(weights), np.log(scales), np.log(shapes))
+    return fewer, {**guess, CURED: float(np.log1p(-share) - np.log(share))}

@@ -100,7 +100,8 @@ class Starts:
         place = content_ranks([self.log_time, self.event, *self.wide.T])
         for j in range(n_starts):
             if j % 2:
-                part = np.searchsorted(np.sort(rng.uniform(0.1, 0.9, self.k - 1)), self._level(rng))
+                cuts = rng.uniform(0.1, 0.9, self.k - 1)
+                part = np.searchsorted(np.sort(cuts), self._level(rng))
                 tables.append(_softened(np.eye(self.k)[rng.permutation(self.k)][:, part], 0.1))
             else:
                 drawn = rng.integers(self.k, size=place.max() + 1)[place]

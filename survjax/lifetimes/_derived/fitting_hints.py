@@ -22,6 +22,14 @@ class FittingHints:
     levels_off: ClassVar[bool] = False
     #: Whether units may fail at time zero, so that zeros among the failures are data.
     fails_at_zero: ClassVar[bool] = False
+    #: Whether there are components, of which each unit belongs to one.
+    is_mixture: ClassVar[bool] = False
+    #: Whether log time is a location, `log_scale`, plus noise.
+    is_log_linear: ClassVar[bool] = False
+    #: Whether the cumulative hazard is a power of time.
+    has_power_hazard: ClassVar[bool] = False
+    #: Whether a unit does not age.
+    is_memoryless: ClassVar[bool] = False
     #: Whether lives begin at a threshold that is fitted, beyond which no failure may lie.
     has_threshold: ClassVar[bool] = False
 
@@ -76,6 +84,10 @@ class FittingHints:
     def nearby_limit(self) -> str:
         """What these parameters, which ran off, are on the way to; empty where nobody can say."""
         return ""
+
+    def plainest(self) -> Any:
+        """The lifetime, or the one component of a mixture that has no more."""
+        return self
 
     def with_hazard_ratio(self, log_ratio: Any) -> Any:
         """The member of the family whose hazard is a multiple of this one's; None without one."""

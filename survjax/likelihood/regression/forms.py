@@ -25,7 +25,7 @@ from survjax._core.pytree import (
     pytree,
     rebuilt,
 )
-from survjax.lifetimes import Accelerated, Lifetime, LocationScale, Mixture, ProportionalHazards
+from survjax.lifetimes import Accelerated, Lifetime, ProportionalHazards
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template
 
@@ -99,7 +99,8 @@ class Form:
     def base(self, eta: Sequence[Any]) -> Any:
         """What a modifier is applied to: the template with its own predictors."""
         base = self.template
-        return _plainest(base if self.held else rebuilt(base, _pieces(base, eta[1:])))
+        whole: Lifetime = base if self.held else rebuilt(base, _pieces(base, eta[1:]))
+        return whole.plainest()
 
     def has_family_of(self, other: Form) -> bool:
         """Whether the templates of two forms are of the same families."""
@@ -129,7 +130,7 @@ class Form:
     @property
     def is_log_linear(self) -> bool:
         """Whether log time is the first predictor plus noise, of a scale that is the second."""
-        return self.modifier is None and isinstance(self.template, LocationScale)
+        return self.modifier is None and self.template.is_log_linear
 
 
 def accelerated(family: Lifetime) -> Form:
@@ -139,7 +140,7 @@ def accelerated(family: Lifetime) -> Form:
     as it is.
     """
     names = parameter_names(family)
-    if isinstance(family, LocationScale):
+    if family.is_log_linear:
         return Form(family, names)
     return Form(family, ("log_factor", *names), Accelerated)
 
@@ -170,15 +171,3 @@ def _pieces(template: Lifetime, eta: Sequence[Any]) -> list[Any]:
             whole = jnp.stack(jnp.broadcast_arrays(*part)) if size else jnp.zeros(0)
             found.append(whole.reshape(*shape, *whole.shape[1:]))
     return found
-
-
-def _plainest(base: Lifetime) -> Lifetime:
-    """The one component of a mixture that has no more: its quantiles and mean are cheap."""
-    if (
-        isinstance(base, Mixture)
-        and jnp.shape(base.logits)[0] == 0
-        and not isinstance(base.components, tuple)
-    ):
-        alone: Lifetime = jax.tree.map(lambda leaf: leaf[0], base.components)
-        return alone
-    return base

@@ -21,7 +21,6 @@ import numpy as np
 from survjax._core.parallel import LIGHT, in_parts, one_thread_rows
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import expansion_index, with_truncation_rows
-from survjax.lifetimes import Exponential, Weibull
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout
 
@@ -56,7 +55,7 @@ class HazardMoments:
     @staticmethod
     def suits(form: Form, layout: Layout, rows: Observations) -> bool:
         """Whether a model and rows are of the kind that this serves."""
-        weibull = form.is_log_linear and isinstance(form.template, (Weibull, Exponential))
+        weibull = form.is_log_linear and form.template.has_power_hazard
         plain = rows.interval is None and rows.exit is None
         return weibull and plain and all(item.shared for item in layout[1:])
 

@@ -187,7 +187,7 @@ def mix(
     spread = once[1 : k * (size + 1)]
     hessian = once[where] * some[..., None] - spread[:, None] * spread[None]
     if k > 1:
-        of_weights = w[:, None] * w[None] - np.eye(k - 1)[..., None] * w[None]
-        hessian = hessian.at[: k - 1, : k - 1].add(of_weights)
-    score = spread.at[: k - 1].add(-w) if k > 1 else spread
+        of_weights = w[:, None] * w[None] - np.eye(len(w))[..., None] * w[None]
+        hessian = hessian.at[: len(w), : len(w)].add(of_weights)
+    score = spread.at[: len(w)].add(-w) if k > 1 else spread
     return log_total, score, hessian

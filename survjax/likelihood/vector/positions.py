@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from survjax._core.pytree import parameter_shapes, rebuilt
-from survjax.lifetimes import Lifetime, Mixture, Weibull
+from survjax.lifetimes import Lifetime
 from survjax.likelihood.vector.stacks import WEIBULL_SPREAD, Stack, log_quantiles
 
 
@@ -55,7 +55,7 @@ class Positions:
     @cached_property
     def is_mixture(self) -> bool:
         """Whether the lifetime has components, or what it wraps has."""
-        return isinstance(self._inner, Mixture)
+        return bool(self._inner.is_mixture)
 
     @property
     def _way(self) -> str:
@@ -130,7 +130,7 @@ class Positions:
     def is_weibulls(self) -> bool:
         """Whether the lifetime is a mixture of Weibulls, as those are that starts are made of."""
         alone = self.is_mixture and not self.is_modified and len(self.stacks) == 1
-        return alone and isinstance(self.stacks[0].lifetime, Weibull)
+        return alone and self.stacks[0].lifetime.has_power_hazard and self.log_shapes.size > 0
 
     @cached_property
     def log_shapes(self) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax.likelihood.weibulls import weibull_vector
 from survjax.plotting.data import failures
 
 
@@ -27,4 +28,4 @@ def _guess(model: Any, k: int) -> np.ndarray:
     center = np.average(log_time, weights=weights)
     spread = np.sqrt(np.average((log_time - center) ** 2, weights=weights))
     scales = center + spread * np.linspace(-0.5, 0.5, k)
-    return np.concatenate([np.zeros(k - 1), scales, np.zeros(k)])
+    return weibull_vector(np.zeros(k), scales, np.zeros(k))
