@@ -20,10 +20,11 @@ from survjax.estimators.messages import FitWarning as FitWarning
 from survjax.estimators.messages import NoFiniteMaximum as NoFiniteMaximum
 from survjax.estimators.pairwise_log_rank import pairwise_log_rank as pairwise_log_rank
 from survjax.estimators.regression.accelerated import AcceleratedLifetime as AcceleratedLifetime
-from survjax.estimators.regression.histories import history_rows as history_rows
 from survjax.estimators.regression.mixture_regression import MixtureRegression as MixtureRegression
 from survjax.estimators.regression.scaled_hazard import ScaledHazard as ScaledHazard
 from survjax.estimators.scorers import survival_scorer as survival_scorer
+from survjax.estimators.tables.dates import durations_from_dates as durations_from_dates
+from survjax.estimators.tables.histories import history_rows as history_rows
 from survjax.estimators.target import survival_target as survival_target
 from survjax.lifetimes import Accelerated as Accelerated
 from survjax.lifetimes import Competing as Competing

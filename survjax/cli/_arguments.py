@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from survjax import __version__
 from survjax.cli.comparison import arguments as comparison
+from survjax.cli.tables.arguments import add_dates
 
 EXIT_CODES = """exit codes:
   0    done
@@ -22,6 +23,7 @@ EXAMPLES = """examples:
   survjax fit meters.parquet --duration months --event failed --resolution 1 --components bic
   survjax fit rounds.csv --lower last_ok --upper found_failed --unit days
   survjax fit pumps.csv --duration age --event failed --covariates load,maker
+  survjax fit register.csv --start installed --end failed --as-of 2024-06-30 --per years
   survjax fit drives.csv --duration hours --cause mode --horizon 1000
 """
 
@@ -61,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_output(demo, "survjax-demo")
     fit = commands.add_parser(
         "fit",
-        help="fit the lifetimes in a CSV or Parquet file",
+        help="fit the lifetimes in a CSV, Parquet or Excel file",
         description=(
             "Fit a mixture of Weibulls to the rows of FILE, one row a unit, and write the\n"
             "remaining life of each unit still running (rul.csv), the fitted model\n"
@@ -71,7 +73,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=layout,
         allow_abbrev=False,
     )
-    fit.add_argument("file", metavar="FILE", help="CSV text or Parquet, with named columns")
+    fit.add_argument(
+        "file", metavar="FILE", help="CSV text, Parquet or an Excel workbook, with named columns"
+    )
     _add_columns(fit)
     _add_model(fit)
     _add_file(fit)
@@ -88,7 +92,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=layout,
         allow_abbrev=False,
     )
-    several.add_argument("file", metavar="FILE", help="CSV text or Parquet, with named columns")
+    several.add_argument(
+        "file", metavar="FILE", help="CSV text, Parquet or an Excel workbook, with named columns"
+    )
     _add_units(several)
     comparison.add_model(several)
     _add_rounding(several.add_argument_group("recording"))
@@ -100,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_units(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Say which column holds when units failed, and how they were observed."""
-    group = parser.add_argument_group("columns (--duration, or --lower and --upper, is required)")
+    group = parser.add_argument_group("columns (--duration, or two of ages or dates, are required)")
     add = group.add_argument
     add("--duration", metavar="COL", help="time to failure, or time survived so far")
     add(
@@ -115,6 +121,7 @@ def _add_units(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     add("--upper", metavar="COL", help="... and by this one; empty where it still runs")
     add("--entry", metavar="COL", help="age at which the unit came under observation")
     add("--weight", metavar="COL", help="how many units the row stands for")
+    add_dates(parser)
     return group
 
 

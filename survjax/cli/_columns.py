@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from survjax.cli._flags import FLAGS, WORDS
+from survjax.cli._flags import FLAGS, MISSING, WORDS
 from survjax.cli._reading import Table
 from survjax.cli._text import Refused, printable, quoted
-
-MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nat", "#n/a", "-", ".", "?"))
+from survjax.cli.tables.arguments import check_dates
+from survjax.cli.tables.dates import ages_from_dates
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,13 @@ class Units:
 def needed_columns(arguments: argparse.Namespace) -> dict[str, str]:
     """Role to column name, for the roles that were given."""
     bounds = [arguments.lower, arguments.upper]
-    if arguments.duration is None:
+    dated = check_dates(arguments)
+    if arguments.duration is None and not dated:
         if None in bounds:
-            raise Refused("name the columns: --duration COL, or --lower COL and --upper COL")
+            raise Refused(
+                "name the columns: --duration COL, or --start COL and --end COL with dates, or "
+                "--lower COL and --upper COL"
+            )
         if arguments.event is not None:
             raise Refused(
                 "--event goes with --duration: with --lower and --upper, an empty upper bound "
@@ -71,7 +75,10 @@ def needed_columns(arguments: argparse.Namespace) -> dict[str, str]:
         raise Refused("--cause says what ended a unit, or that it still runs: leave out --event")
     if arguments.failed_value and arguments.event is None:
         raise Refused("--failed-value goes with --event COL, whose value for a failure it is")
-    roles = ("duration", "event", "cause", "lower", "upper", "entry", "weight", "in_service", "id")
+    roles = (
+        "duration", "start", "end", "event", "cause", "lower", "upper", "entry", "weight",
+        "in_service", "id",
+    )  # fmt: skip
     found = {role: getattr(arguments, role) for role in roles}
     return {role: column for role, column in found.items() if column is not None}
 
@@ -80,7 +87,11 @@ def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespa
     """Check every needed cell, and return what they say."""
     check = Checker(table, roles, arguments.decimal)
     causes = check.causes() if "cause" in roles else None
-    if "duration" in roles:
+    entry = None
+    if "start" in roles:
+        lower, failed, entry = ages_from_dates(check, arguments, causes)
+        upper = np.where(failed, lower, np.inf)
+    elif "duration" in roles:
         lower = check.numbers("duration")
         failed = check.failed(arguments.failed_value)
         if causes is not None:
@@ -108,7 +119,8 @@ def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespa
             )
     # A failure that was not rounded up is later than its number, so entry may be that number.
     later = failed & (arguments.resolution is not None and arguments.rounding != "up")
-    entry = check.entry(np.where(failed, upper, lower), later) if "entry" in roles else None
+    if "entry" in roles:
+        entry = check.entry(np.where(failed, upper, lower), later, entry)
     weight = check.weight() if "weight" in roles else None
     running = ~failed
     if "in_service" in roles:
@@ -241,12 +253,15 @@ class Checker:
         )
         return found
 
-    def entry(self, age: np.ndarray, later: np.ndarray) -> np.ndarray:
+    def entry(
+        self, age: np.ndarray, later: np.ndarray, values: np.ndarray | None = None
+    ) -> np.ndarray:
         """Entry ages, below the ages they lead to; an empty cell is a unit watched from new.
 
-        Where the unit ended `later` than its age says, it may have entered at that age.
+        Where the unit ended `later` than its age says, it may have entered at that age. `values`
+        are those that dates gave.
         """
-        values = self.numbers("entry", missing=0.0)
+        values = self.numbers("entry", missing=0.0) if values is None else values
         self.rule("entry", values >= 0, "is negative, {cell},", "ages start at 0")
         early = (values < age) | ((values == age) & (later | (age == 0)))
         what = "is {cell}, not below the unit's age,"

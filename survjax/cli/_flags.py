@@ -9,6 +9,8 @@ import numpy as np
 
 from survjax.cli._text import printable
 
+#: What stands in cells without a value.
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nat", "#n/a", "-", ".", "?"))
 FLAGS = {"1": True, "0": False, "true": True, "false": False, "1.0": True, "0.0": False}
 #: Words that an event column may hold instead.
 WORDS = {"yes": True, "no": False, "y": True, "n": False}

@@ -11,7 +11,7 @@ import codecs
 import csv
 import difflib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from survjax.cli._flags import LeftOver, holds_flags
 from survjax.cli._text import Refused, printable, quoted
+from survjax.cli.tables.workbook import is_workbook, sheet_rows
 
 #: What other files begin with, and what to do with them.
 FOREIGN = {
@@ -26,8 +27,8 @@ FOREIGN = {
     b"BZh": "is compressed (bzip2): unpack it first",
     b"\xfd7zXZ": "is compressed (xz): unpack it first",
     b"(\xb5/\xfd": "is compressed (zstd): unpack it first",
-    b"PK\x03\x04": "is a zip archive or an Excel workbook: save the sheet as CSV first",
-    b"\xd0\xcf\x11\xe0": "is an Excel workbook: save the sheet as CSV first",
+    b"PK\x03\x04": "is a zip archive, or a damaged Excel workbook: save the sheet as CSV first",
+    b"\xd0\xcf\x11\xe0": "is an old Excel workbook (.xls): save it as .xlsx or CSV first",
     b"%PDF": "is a PDF document: a table in CSV or Parquet is needed",
 }
 SEPARATORS = ",;\t|"
@@ -64,10 +65,15 @@ def read_table(
     encoding: str = "utf-8",
     flags: bool = False,
 ) -> Table:
-    """Read the needed columns of a CSV or Parquet file; `flags` asks for names of flag columns."""
+    """Read the needed columns of a CSV or Parquet file, or of the first sheet of a workbook.
+
+    `flags` asks for the names of columns that hold flags.
+    """
     raw = _read_bytes(path)
     if raw.startswith(b"PAR1"):
         return _read_parquet(path, raw, needed, flags)
+    if is_workbook(raw):
+        return table_of(quoted(path), sheet_rows(quoted(path), raw), needed, flags)
     return _read_csv(path, _decode(path, raw, encoding), needed, separator, flags)
 
 
@@ -87,6 +93,8 @@ def _read_bytes(path: Path) -> bytes:
         raise Refused(f"{name} cannot be read: {words}") from None
     if not raw.strip():
         raise Refused(f"{name} is empty")
+    if is_workbook(raw):
+        return raw
     for beginning, advice in FOREIGN.items():
         if raw.startswith(beginning):
             raise Refused(f"{name} {advice}")
@@ -127,42 +135,48 @@ def _read_csv(
     name = quoted(path)
     separator, notes = (separator, ()) if separator else _find_separator(name, text, needed)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    lines = array.array("q")
     try:
-        header = _header(reader, name)
-        where = [_position(column, header, name) for column in needed]
-        cells: list[list[str]] = [[] for _ in needed]
-        width = len(header)
-        others = LeftOver(header, where if flags else range(width))
-        for row in reader:
-            if len(row) != width:
-                if not row:
-                    continue
-                if len(row) < width or any(row[width:]):
-                    raise Refused(
-                        f"{name} has {len(row)} cells in line {reader.line_num}, and {width} in "
-                        "its first line: correct that line (is the file cut off, or a cell with "
-                        "a separator not in quotes?)"
-                    )
-            for column, i in zip(cells, where, strict=True):
-                column.append(row[i])
-            if others.seen:
-                others.see(row)
-            lines.append(reader.line_num)
+        rows = ((reader.line_num, row) for row in reader)
+        return table_of(name, rows, needed, flags, notes)
     except csv.Error as error:
         raise Refused(f"{name} is not CSV in line {reader.line_num}: {error}") from None
+
+
+def table_of(
+    name: str,
+    rows: Iterator[tuple[int, list[str]]],
+    needed: Sequence[str],
+    flags: bool,
+    notes: tuple[str, ...] = (),
+) -> Table:
+    """The needed columns of lines of cells, each with its number; the first not blank has names."""
+    header = next((row for _, row in rows if any(cell.strip() for cell in row)), None)
+    if header is None:
+        raise Refused(f"{name} is empty")
+    lines = array.array("q")
+    where = [_position(column, header, name) for column in needed]
+    cells: list[list[str]] = [[] for _ in needed]
+    width = len(header)
+    others = LeftOver(header, where if flags else range(width))
+    for line, row in rows:
+        if len(row) != width:
+            if not row:
+                continue
+            if len(row) < width or any(row[width:]):
+                raise Refused(
+                    f"{name} has {len(row)} cells in line {line}, and {width} in "
+                    "its first line: correct that line (is the file cut off, or a cell with "
+                    "a separator not in quotes?)"
+                )
+        for column, i in zip(cells, where, strict=True):
+            column.append(row[i])
+        if others.seen:
+            others.see(row)
+        lines.append(line)
     if not lines:
         raise Refused(f"{name} has column names and no rows")
     columns = dict(zip(needed, cells, strict=True))
     return Table(columns, lambda row: f"line {lines[row]}", len(lines), notes, others.names())
-
-
-def _header(reader: Any, name: str) -> list[str]:
-    """The first line that is not blank: names of columns."""
-    header = next((row for row in reader if any(cell.strip() for cell in row)), None)
-    if header is None:
-        raise Refused(f"{name} is empty")
-    return header
 
 
 def _find_separator(name: str, text: str, needed: Sequence[str]) -> tuple[str, tuple[str, ...]]:
