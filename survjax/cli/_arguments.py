@@ -10,6 +10,7 @@ from survjax import __version__
 from survjax.cli.comparison import arguments as comparison
 from survjax.cli.tables.arguments import add_dates
 
+FILES = "CSV text, Parquet or an Excel workbook, with named columns"
 EXIT_CODES = """exit codes:
   0    done
   1    an error inside survjax
@@ -73,9 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=layout,
         allow_abbrev=False,
     )
-    fit.add_argument(
-        "file", metavar="FILE", help="CSV text, Parquet or an Excel workbook, with named columns"
-    )
+    fit.add_argument("file", metavar="FILE", help=FILES)
     _add_columns(fit)
     _add_model(fit)
     _add_file(fit)
@@ -92,9 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=layout,
         allow_abbrev=False,
     )
-    several.add_argument(
-        "file", metavar="FILE", help="CSV text, Parquet or an Excel workbook, with named columns"
-    )
+    several.add_argument("file", metavar="FILE", help=FILES)
     _add_units(several)
     comparison.add_model(several)
     _add_rounding(several.add_argument_group("recording"))

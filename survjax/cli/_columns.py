@@ -194,8 +194,8 @@ class Checker:
         self.fail(role, np.array(bad, int), "holds text, {cell},", advice)
         return values, empty
 
-    def flags(self, role: str) -> np.ndarray:
-        """A column of 1 and 0, or true and false."""
+    def flags(self, role: str, optional: np.ndarray | None = None) -> np.ndarray:
+        """A column of 1 and 0, or true and false; False for no value where it is `optional`."""
         cells = self.cells(role)
         if isinstance(cells, np.ndarray):
             empty = np.isnan(cells.astype(np.float64))
@@ -209,24 +209,30 @@ class Checker:
             values = np.array([bool(flag) for flag in read])
         meaning = "failed, 0 = not" if role == "event" else "still runs, 0 = not"
         advice = f"write 1 = {meaning} (or true, false, yes, no)"
+        if optional is not None:
+            empty, good = empty & ~optional, good | (empty & optional)
         self.fail(role, np.flatnonzero(empty), "has no value", advice)
         if role == "event":
             advice += ", or pass the word for a failure as --failed-value"
         self.fail(role, np.flatnonzero(~good), "holds {cell}", advice)
         return values
 
-    def failed(self, words: Sequence[str]) -> np.ndarray:
-        """Which units failed: those whose event is one of the words, if any; all without events."""
+    def failed(self, words: Sequence[str], optional: np.ndarray | None = None) -> np.ndarray:
+        """Which units failed: those whose event is one of the words, if any; all without events.
+
+        Where it is `optional`, no value means that the unit did not fail.
+        """
         if "event" not in self.roles:
             return np.ones(self.table.n_rows, bool)
         if not words:
-            return self.flags("event")
+            return self.flags("event", optional)
         cells = self.cells("event")
         if isinstance(cells, np.ndarray):
             cells = ["" if cell != cell else f"{cell:.15g}" for cell in cells.tolist()]
         cells = [cell.strip() for cell in cells]
         empty = np.array([cell.lower() in MISSING and cell not in words for cell in cells])
-        self.fail("event", np.flatnonzero(empty), "has no value", "fill or drop such rows")
+        optional = np.zeros(len(cells), bool) if optional is None else optional
+        self.rule("event", ~empty | optional, "has no value", "fill or drop such rows")
         there = Counter(cells)
         for word in words:
             if word not in there:

@@ -49,7 +49,7 @@ def _failed(
     """Which units failed, of those that have an end."""
     what = "is {cell} for a unit without an end"
     if "event" in check.roles:
-        failed = check.failed(words)
+        failed = check.failed(words, ~ended)
         check.rule("event", ended | ~failed, what, "fill in its end")
         return failed
     if causes is None:
