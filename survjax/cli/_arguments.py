@@ -153,6 +153,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     _add_rounding(group)
     add("--level", type=share, default=0.95, help="of confidence bounds (default: 0.95)")
     add("--horizon", metavar="TIME", type=positive, help="adds P(fails within TIME) to rul.csv")
+    add(
+        "--sort", choices=("file", "risk"), default="file",
+        help="order of rul.csv; its column rank has 1 for the unit at most risk, within the "
+        "horizon if there is one (default: file)",
+    )  # fmt: skip
 
 
 def _add_rounding(group: argparse._ArgumentGroup) -> None:
@@ -193,8 +198,8 @@ def _add_output(parser: argparse.ArgumentParser, folder: str) -> None:
     if folder != "survjax-compare":
         never = "; never with --covariates" if folder == "survjax-fit" else ""
         add(
-            "--animation", action=switch, default=True,
-            help=f"draw newton.gif too (default: yes{never})",
+            "--animation", action=switch, default=False,
+            help=f"draw how the fit was found: history.png and newton.gif (default: no{never})",
         )  # fmt: skip
     add("--progress", action=switch, help="say what is going on (default: in a terminal)")
     add("--debug", action="store_true", help="show the traceback of an error inside survjax")

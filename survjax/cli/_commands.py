@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from survjax.cli._columns import Checker, Units, check_units, needed_columns
-from survjax.cli._covariates import named_covariates, read_covariates
 from survjax.cli._flags import all_failed
 from survjax.cli._reading import read_table
 from survjax.cli._session import Session
 from survjax.cli._text import Refused
+from survjax.cli.covariates.columns import named_covariates, read_covariates
 
 #: The truth behind the shipped pumps: weights, scales in years, shapes.
 PUMPS = ((0.22, 0.78), (1.8, 17.0), (1.3, 4.2))
@@ -43,9 +43,9 @@ def fit(session: Session) -> int:
     session.results.open()
     session.begin("loading JAX")
     if covariates is not None:
-        from survjax.cli import _regression_job
+        from survjax.cli.covariates import job as covariates_job
 
-        return _regression_job.finish(session, units, covariates, arguments.unit)
+        return covariates_job.finish(session, units, covariates, arguments.unit)
     if units.causes is not None:
         from survjax.cli.causes import job
 

@@ -33,9 +33,13 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
     arguments = session.arguments
     session.begin("fitting")
     model, single = _fit(session, units)
-    for line in (*components(model, unit), *comparison(model, single), *verdict(model)):
+    for line in (
+        *components(model, unit, arguments.level),
+        *comparison(model, single),
+        *verdict(model),
+    ):
         session.say(line)
-    if arguments.pictures:
+    if arguments.pictures and arguments.animation:
         _prepare(model)
     session.begin("computing remaining lives")
     found = Remaining(
@@ -54,6 +58,7 @@ def write(session: Session, model: Any, found: Remaining, draw: Callable[[Path],
     """Write tables, the model and pictures, and move all into place: the command's code."""
 
     def put(folder: Path) -> None:
+        found.sort = getattr(session.arguments, "sort", found.sort)
         write_csv(folder / "rul.csv", found.columns())
         model.save(folder / "model.json")
         if session.arguments.pictures:
@@ -110,7 +115,7 @@ def _draw(
     unit: str | None,
     truth: Any,
 ) -> None:
-    """Write survival.png, paper.png, hazard.png, rul.png, history.png and newton.gif."""
+    """Write survival.png, paper.png, hazard.png and rul.png; if asked how the fit was found too."""
     other = single if model.weights_.size > 1 else None
     level = session.arguments.level
     common = {"level": level, "compare": other, "unit": unit}
@@ -120,8 +125,9 @@ def _draw(
         "paper": lambda: plot_paper(model, **common),
         "hazard": lambda: plot_hazard(model, **common),
         "rul": lambda: plot_rul(model, level=level, unit=unit, **rul),
-        "history": lambda: plot_history(model, from_guess=True),
     }
+    if session.arguments.animation:
+        jobs["history"] = lambda: plot_history(model, from_guess=True)
     for name, job in jobs.items():
         session.begin(f"drawing {name}.png")
         save(job(), folder / f"{name}.png")

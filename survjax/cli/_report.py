@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,20 +34,63 @@ def between(lower: float, upper: float) -> str:
     return "none" if np.isnan(lower) or np.isnan(upper) else f"{plain(lower)} to {plain(upper)}"
 
 
-def components(model: Any, unit: str | None) -> Iterator[str]:
-    """The fitted components."""
+def components(model: Any, unit: str | None, level: float) -> Iterator[str]:
+    """The fitted components, and what follows for all units, with bounds."""
     yield (
         f"{title_of(model)}: log-likelihood {model.log_likelihood_:.3f}, BIC {model.bic_:.2f}, "
         f"{plain(model.n_units_, 6)} units, {plain(model.n_events_, 6)} failures"
     )
+    found = model.summary(level) if model.converged_ else None
     medians = model.scales_ * np.log(2.0) ** (1.0 / model.shapes_)
-    rows = [
-        [str(k + 1), f"{100 * model.weights_[k]:.1f}%", f"{model.shapes_[k]:.3f}",
-         plain(model.scales_[k], 5), plain(medians[k], 5)]
-        for k in range(model.weights_.size)
-    ]  # fmt: skip
     of = f" ({printable(unit, 20)})" if unit else ""
-    yield from table(["component", "share", "shape", f"scale{of}", f"median{of}"], rows)
+    rows = [
+        [
+            str(k + 1),
+            *_with_bounds(found, f"weight_{k + 1}", model.weights_[k], percent),
+            *_with_bounds(found, f"shape_{k + 1}", model.shapes_[k]),
+            *_with_bounds(found, f"scale_{k + 1}", model.scales_[k]),
+            plain(medians[k]),
+        ]
+        for k in range(model.weights_.size)
+    ]
+    bounds = f"{100 * level:g}% bounds"
+    head = ["component", "share", bounds, "shape", bounds, f"scale{of}", bounds, "half fail by"]
+    yield from table(head, rows)
+    if found is not None:
+        yield from fleet(found, of, bounds)
+
+
+#: What is said of all units: the row of the summary, and what it is.
+FLEET = (
+    ("mean", "mean life"),
+    ("q10", "B10 life: 10% fail by"),
+    ("q50", "median life: half fail by"),
+)
+
+
+def fleet(summary: Any, of: str, bounds: str) -> Iterator[str]:
+    """Mean, B10 and median life of a new unit, with bounds."""
+    rows = []
+    for name, what in FLEET:
+        value, low, high = summary.loc[name, ["estimate", "lower", "upper"]]
+        rows.append([what, plain(value), between(low, high)])
+    yield from table([f"a new unit{of}", "", bounds], rows)
+
+
+def percent(value: float) -> str:
+    """A share in percent."""
+    return f"{100 * value:.1f}%"
+
+
+def _with_bounds(
+    summary: Any, name: str, value: float, written: Callable[[float], str] = plain
+) -> list[str]:
+    """A parameter and its bounds, which the one weight of a single component has not."""
+    if summary is None or name not in summary.index:
+        return [written(value), "none" if summary is None else ""]
+    low, high = summary.loc[name, ["lower", "upper"]]
+    known = not (np.isnan(low) or np.isnan(high))
+    return [written(value), f"{written(low)} to {written(high)}" if known else "none"]
 
 
 def comparison(model: Any, single: Any) -> Iterator[str]:
@@ -75,8 +118,11 @@ def choice(criterion: str, tried: Iterable[tuple[int, float, bool]]) -> str:
 def verdict(model: Any) -> Iterator[str]:
     """What the answer stands on."""
     found = model.certificate_
-    agree = f"{found.n_agreeing} of {found.n_starts} starts agree"
-    yield f"{found.status}; {agree}" if found.n_starts > 1 else found.status
+    means = ""
+    if found.status == "interior maximum":
+        means = ": every small change of a parameter fits worse"
+    agree = f"; {found.n_agreeing} of {found.n_starts} searches ended there"
+    yield f"{found.status}{means}{agree if found.n_starts > 1 else ''}"
 
 
 class Remaining:
@@ -84,6 +130,9 @@ class Remaining:
 
     All ages are predicted in one call, which is compiled once.
     """
+
+    #: The order of rul.csv: that of the file, or of risk.
+    sort = "file"
 
     def __init__(
         self,
@@ -123,27 +172,40 @@ class Remaining:
         numbers = {"age": [repr(float(age)) for age in self.ages]}
         for name, values in self.columns_of.items():
             numbers[name] = [f"{x:.9g}" if x == x else "" for x in values.tolist()]
+        first = self.order()
+        rank = np.empty(first.size, int)
+        rank[first] = np.arange(1, first.size + 1)
+        numbers["rank"] = [str(place) for place in rank.tolist()]
         title = self.title
         while title in numbers:
             title += "_id"
-        return {title: escaped_column(self.names), **numbers}
+        columns = {title: escaped_column(self.names), **numbers}
+        if self.sort == "file":
+            return columns
+        return {name: [cells[i] for i in first] for name, cells in columns.items()}
+
+    def order(self) -> np.ndarray:
+        """The units, those at most risk first: within the horizon, or by mean remaining life."""
+        if "failure_probability" in self.columns_of:
+            return np.argsort(-self.columns_of["failure_probability"], kind="stable")
+        return np.argsort(self.columns_of["mean"], kind="stable")
 
     def lines(self, unit: str | None) -> Iterator[str]:
-        """The shortest mean remaining lives."""
+        """The units at most risk."""
         n = self.ages.size
         if n == 0:
             yield "no unit is still running: rul.csv has no rows"
             return
         of = f", {printable(unit, 20)}" if unit else ""
         count = self._count(n)
-        which = f"; the {SHOWN} shortest:" if n > SHOWN else ":"
+        most = "shortest" if self.horizon is None else "most at risk"
+        which = f"; the {SHOWN} {most}:" if n > SHOWN else ":"
         yield f"remaining life of {count} still running{of}{which}"
         low, high = f"{100 * self.level:g}% bounds", "10% fail by"
         head = ["unit", "age", "mean", low, high, "50% by", "90% by"]
         if self.horizon is not None:
             head.append(f"P(fails in {plain(self.horizon, 6)})")
-        order = np.argsort(self.columns_of["mean"], kind="stable")[:SHOWN]
-        yield from table(head, [self._row(i, len(head)) for i in order])
+        yield from table(head, [self._row(i, len(head)) for i in self.order()[:SHOWN]])
 
     def _count(self, n: int) -> str:
         """How many units run; rows stand for other numbers of them where they have weights."""

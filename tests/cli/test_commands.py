@@ -37,7 +37,7 @@ def demo(tmp_path_factory):
 
     out, said = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
     with contextlib.redirect_stdout(said):
-        code = main(["demo", "--out", str(out)])
+        code = main(["demo", "--animation", "--out", str(out)])
     return out, code, said.getvalue()
 
 
@@ -52,8 +52,9 @@ def test_the_demo_prints_the_fit_the_comparison_and_remaining_lives(demo):
     assert "2 Weibull components: log-likelihood -796.289, BIC 1623.92" in said
     assert "one Weibull: log-likelihood -895.938" in said
     assert "180.5 worse: one Weibull misses this fleet" in said
-    assert "interior maximum" in said
-    assert "remaining life of 264 units still running, years; the 5 shortest:" in said
+    assert "interior maximum: every small change of a parameter fits worse" in said
+    assert "B10 life: 10% fail by" in said
+    assert "remaining life of 264 units still running, years; the 5 most at risk:" in said
     shown = [line for line in said.splitlines() if not line.startswith("written to")]
     assert max(map(len, shown)) <= 100
 
@@ -101,6 +102,30 @@ def test_the_demos_fleet_as_a_file_gives_the_demos_fit(demo, table, tmp_path, ca
     said = capsys.readouterr()
     assert said.err == ""
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"rul.csv", "model.json"}
+
+
+def test_lives_are_ranked_and_sorted_by_risk_on_request(table, tmp_path, capsys):
+    options = (*PUMPS, "--in-service", "in_service", "--components", "1", "--sort", "risk")
+    assert fit(table, tmp_path / "mean", *options) == 0
+    found = pd.read_csv(tmp_path / "mean" / "rul.csv")
+    assert found["rank"].tolist() == list(range(1, len(found) + 1))
+    assert found["mean"].is_monotonic_increasing
+    assert fit(table, tmp_path / "soon", *options[:-2], "--horizon", "2") == 0
+    other = pd.read_csv(tmp_path / "soon" / "rul.csv")
+    assert not other["rank"].is_monotonic_increasing
+    assert other.sort_values("rank")["failure_probability"].is_monotonic_decreasing
+    said = capsys.readouterr().out
+    assert "the 5 shortest:" in said and "the 5 most at risk:" in said
+
+
+def test_the_table_has_the_bounds_of_the_summary(demo):
+    out, _, said = demo
+    summary = survjax.load(out / "model.json").summary()
+    line = next(line for line in said.splitlines() if line.startswith("  B10 life"))
+    words = [f"{summary.loc['q10', end]:.4g}" for end in ("estimate", "lower", "upper")]
+    assert line.split()[-4:] == [words[0], words[1], "to", words[2]]
+    first = next(line for line in said.splitlines() if line.startswith("  1 "))
+    assert f"{summary.loc['shape_1', 'lower']:.4g} to" in first
 
 
 def test_without_in_service_every_censored_unit_gets_a_row(table, tmp_path, pumps):

@@ -11,8 +11,8 @@ import survjax
 from survjax.cli import main
 from survjax.cli._arguments import build_parser
 from survjax.cli._columns import Checker, needed_columns
-from survjax.cli._covariates import MOST_LEVELS, named_covariates, read_covariates
 from survjax.cli._reading import read_table
+from survjax.cli.covariates.columns import MOST_LEVELS, named_covariates, read_covariates
 from survjax.datasets import load_pumps
 
 GOOD = "unit,age,failed,load,maker,hot\n" + "".join(
@@ -164,6 +164,10 @@ def test_effects_remaining_lives_model_and_pictures_are_written(pumps, tmp_path,
     assert main(["fit", pumps, *PUMPS, *options]) == 0
     said = capsys.readouterr()
     assert "column 'maker' holds text, 2 values" in said.err
+    plainer = survjax.WeibullMixture(1)
+    table = load_pumps()
+    plainer.fit(table["age"], table["failed"], entry=table["entry"])
+    assert f"without the covariates: BIC {plainer.bic_:.2f}, " in said.out
     assert "1 Weibull with covariates" in said.out and "factors on life" in said.out
     assert max(map(len, said.out.replace(str(out), "").splitlines())) <= 100
     names = {path.name for path in out.iterdir()}
@@ -194,10 +198,10 @@ def test_no_running_unit_leaves_a_table_of_no_rows(file, tmp_path, capsys):
 
 
 def test_the_values_of_a_text_share_a_picture(file, tmp_path, monkeypatch):
-    from survjax.cli import _regression_job
+    from survjax.cli.covariates import job as covariates_job
 
-    seen, draw = [], _regression_job.save
-    monkeypatch.setattr(_regression_job, "save", lambda ax, path: seen.append(ax) or draw(ax, path))
+    seen, draw = [], covariates_job.save
+    monkeypatch.setattr(covariates_job, "save", lambda ax, path: seen.append(ax) or draw(ax, path))
     names = [f"L{i}" for i in range(6)]
     rng = np.random.default_rng(0)
     kind, lives = np.arange(120) % 6, rng.weibull(2.0, 120)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -12,13 +11,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from survjax import AcceleratedLifetime, MixtureRegression, NoFiniteMaximum, survival_target
+from survjax import (
+    AcceleratedLifetime,
+    MixtureRegression,
+    NoFiniteMaximum,
+    WeibullMixture,
+    survival_target,
+)
 from survjax.cli._columns import Units
-from survjax.cli._covariates import Covariates, refusal_of_fit
 from survjax.cli._job import note_width, write
-from survjax.cli._report import QUANTILES, Remaining, between, choice, table
+from survjax.cli._report import QUANTILES, Remaining
 from survjax.cli._session import Session, in_words_of_options
-from survjax.cli._text import Refused, plain, printable, quoted
+from survjax.cli._text import Refused, printable
+from survjax.cli.covariates.columns import Covariates, refusal_of_fit
+from survjax.cli.covariates.words import (
+    counted,
+    effects,
+    in_plain_words,
+    predictors,
+    summary,
+    value_of,
+    words_of,
+    worth,
+)
 from survjax.data.recording import recording_intervals
 from survjax.plotting import plot_effects, plot_partial_survival, save
 from survjax.plotting.style import finish as put_legend
@@ -37,7 +52,12 @@ def finish(session: Session, units: Units, covariates: Covariates, unit: str | N
     X = pd.DataFrame(covariates.values, columns=covariates.names)
     session.begin("fitting")
     model, tried = _fit(session, units, X)
-    for line in (*_summary(model, tried, arguments.components), *_effects(model, arguments.level)):
+    plainer = _without_covariates(session, units, getattr(model, "n_components", 1))
+    for line in (
+        *summary(model, tried, arguments.components),
+        *worth(model, plainer),
+        *effects(model, arguments.level),
+    ):
         session.say(line)
     session.begin("computing remaining lives")
     found = RemainingWithCovariates(model, units, X, arguments.level, arguments.horizon)
@@ -83,11 +103,6 @@ def _note_ties(session: Session, units: Units) -> None:
         )
 
 
-def counted(n: int, what: str) -> str:
-    """One thing or several."""
-    return f"{n} {what}{'' if n == 1 else 's'}"
-
-
 def _lives(session: Session, units: Units) -> np.ndarray:
     """Lives as they were written; where they were rounded, what failures stand for."""
     arguments = session.arguments
@@ -122,72 +137,21 @@ def _tried(session: Session, X: pd.DataFrame, y: Any, limits: Any) -> Iterator[t
         least = value if model.converged_ else np.inf
 
 
-def value_of(model: Any, criterion: int | str) -> float:
-    """A criterion of a fit; one component has no memberships that ICL could add to BIC."""
-    return float(getattr(model, f"{criterion}_", model.bic_))
-
-
-def _summary(model: Any, tried: dict[int, Any], asked: int | str) -> Iterator[str]:
-    """What was fitted, and how it compares."""
-    k = getattr(model, "n_components", 1)
-    what = "1 Weibull" if k == 1 else f"{k} Weibull components"
-    yield (
-        f"{what} with covariates: log-likelihood {model.log_likelihood_:.3f}, "
-        f"BIC {model.bic_:.2f}, {plain(model.n_units_, 6)} units, "
-        f"{plain(model.n_events_, 6)} failures"
-    )
-    if isinstance(asked, str):
-        values = ((k, value_of(one, asked), one.converged_) for k, one in tried.items())
-        yield choice(asked, values)
-    yield in_plain_words(model, model.certificate_.status)
-
-
-def _effects(model: Any, level: float) -> Iterator[str]:
-    """A table of factors for each thing that covariates change."""
-    found = model.summary(level)
-    for name in predictors(model):
-        yield ""
-        yield f"factors on {words_of(name)}, per unit of each covariate:"
-        rows = found[[str(label).startswith(f"{name}:") for label in found.index]]
-        body = [
-            [printable(label.split(":", 1)[1], 30), plain(row.ratio),
-             between(np.exp(row.lower), np.exp(row.upper)),
-             "" if np.isnan(row.p_value) else f"{row.p_value:.2g}"]
-            for label, row in zip(rows.index, rows.itertuples(), strict=True)
-            if label != f"{name}:intercept"
-        ]  # fmt: skip
-        yield from table(["covariate", "factor", f"{100 * level:g}% bounds", "p"], body)
-
-
-def predictors(model: Any) -> list[str]:
-    """What covariates change, scales first."""
-    names = dict.fromkeys(str(f).split(":")[0] for f in model.parameter_names_ if ":" in str(f))
-    return sorted(names, key=lambda name: not name.startswith("log_scale"))
-
-
-def words_of(predictor: str) -> str:
-    """What a predictor is, for people."""
-    kind, _, number = predictor.rpartition("_")
-    if predictor == "log_scale":
-        return "life"
-    if kind == "log_scale":
-        return f"the lives of component {number}"
-    return f"the odds of component {number} over component 1"
-
-
-def in_plain_words(model: Any, text: str) -> str:
-    """Messages name parameters; here they are what people see in the tables."""
-    for parameter in sorted(model.parameter_names_, key=len, reverse=True):
-        name, _, column = str(parameter).partition(":")
-        if not column:
-            number = name.removeprefix("log_shape").lstrip("_")
-            words = f"the shape of component {number}" if number else "the shape"
-        elif column == "intercept":
-            words = f"{words_of(name)} where all covariates are 0"
-        else:
-            words = f"the effect of {quoted(column)} on {words_of(name)}"
-        text = re.sub(rf"{re.escape(parameter)}(?= open|\))", lambda _, w=words: w, text)  # type: ignore[misc]
-    return text.replace(", or set penalty > 0", "")
+def _without_covariates(session: Session, units: Units, k: int) -> WeibullMixture | None:
+    """The same lifetimes fitted without covariates; None where that has no maximum."""
+    lower, upper = units.lower, units.upper
+    arguments = session.arguments
+    if arguments.resolution is not None:
+        how = arguments.resolution, arguments.rounding
+        lower, upper = recording_intervals(lower, np.isfinite(upper), *how)
+    model = WeibullMixture(k)
+    try:
+        model.fit_interval(lower, upper, entry=units.entry, sample_weight=units.weight)
+    except ValueError:
+        return None
+    finally:
+        session.caught.clear()
+    return model if model.converged_ else None
 
 
 class RemainingWithCovariates(Remaining):

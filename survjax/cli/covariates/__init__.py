@@ -1,0 +1,1 @@
+"""`survjax fit --covariates`: columns of covariates, their effects, and what they are worth."""
