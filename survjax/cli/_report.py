@@ -54,7 +54,7 @@ def components(model: Any, unit: str | None, level: float) -> Iterator[str]:
         for k in range(model.weights_.size)
     ]
     bounds = f"{100 * level:g}% bounds"
-    head = ["component", "share", bounds, "shape", bounds, f"scale{of}", bounds, "half fail by"]
+    head = ["component", "share", bounds, "shape", bounds, f"scale{of}", bounds, "median"]
     yield from table(head, rows)
     if found is not None:
         yield from fleet(found, of, bounds)
