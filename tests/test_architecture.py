@@ -49,7 +49,7 @@ ALLOWED = {
     "jaxlib": MATHEMATICS | {"baselines"},
     "optax": {"optimize", "networks", "baselines"},
     "sklearn": BORDER - {"plotting"},
-    "pandas": BORDER,
+    "pandas": BORDER | {"nonparametric"},  # to_frame() of a curve
     "narwhals": BORDER | {"data"},  # Observations.from_frame takes any frame
     "matplotlib": {"plotting"},
     "PIL": {"plotting"},
@@ -212,7 +212,7 @@ MOST = {
     "tests on a model's class": 0,
     "arithmetic on positions of parameters": 0,
     "bare Any, percent of annotations": 19.2,
-    "lines of the package": 47600,
+    "lines of the package": 48400,
 }
 
 

@@ -151,7 +151,7 @@ def aalen_johansen(
     placed = place(rows, rows.event_observed)
     events = placed.failing(code, len(labels) + 1)[1:]
     table = RiskTable(placed.times, events.sum(axis=0), placed.left()[0], placed.end)
-    survival = survival_curve(table, level, transform)
+    survival = survival_curve(table, level, transform, rows.watched())
     warn_of_late_entries(rows, survival)
     z = normal_quantile(level)
     curves: dict[Hashable, StepCurve] = {}
@@ -171,6 +171,7 @@ def aalen_johansen(
             initial=0.0,
             end=table.end,
             complete=survival.complete,
+            watched=survival.watched,
         )
     return CumulativeIncidence(curves, survival)
 

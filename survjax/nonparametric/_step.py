@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax.nonparametric.rows import Floats, nearest_equal
+from survjax.nonparametric.rows import Floats, Watched, nearest_equal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["StepCurve"]
 
@@ -65,6 +68,8 @@ class StepCurve:
         inf, is for a curve that is known at all times.
     complete : bool
         Whether the curve keeps its last value beyond ``end``.
+    watched : Watched, optional
+        When units were under observation, for ``number_at_risk``.
 
     Examples
     --------
@@ -90,6 +95,7 @@ class StepCurve:
     log_likelihood: float | None = None
     end: float = np.inf
     complete: bool = False
+    watched: Watched | None = None
 
     def __repr__(self) -> str:
         if self.times.size == 0:
@@ -125,7 +131,64 @@ class StepCurve:
         """Return times, equal to one of the curve's own where only rounding sets them apart."""
         return nearest_equal(np.array([self.end]), nearest_equal(self.times, t))
 
-    def plot(self, ax: Any = None, *, unit: str | None = None, label: str | None = None) -> Any:
+    def number_at_risk(self, t: ArrayLike) -> Floats:
+        """Return the weight at risk just before any times t: under observation and not failed.
+
+        NaN of a curve that does not know when units were under observation.
+
+        Examples
+        --------
+        >>> from survjax.nonparametric import kaplan_meier
+        >>> kaplan_meier([6, 7, 10, 15], [True, False, True, True]).number_at_risk([0, 8]).tolist()
+        [4.0, 2.0]
+        """
+        wanted = np.asarray(t, dtype=np.float64)
+        if self.watched is None:
+            return np.full(wanted.shape, np.nan)[()]
+        return self.watched.at_risk(wanted.ravel()).reshape(wanted.shape)[()]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the steps as a DataFrame, a row a time.
+
+        Returns
+        -------
+        DataFrame
+            `value`, `lower`, `upper`, `standard_error`, `at_risk` and `events`, with `time` as
+            index; the first row is the start, at time 0.
+
+        Examples
+        --------
+        >>> from survjax.nonparametric import kaplan_meier
+        >>> kaplan_meier([3, 5, 5, 8], [1, 1, 0, 1]).to_frame()[["value", "at_risk", "events"]]
+              value  at_risk  events
+        time
+        0.0    1.00      4.0     0.0
+        3.0    0.75      4.0     1.0
+        5.0    0.50      3.0     1.0
+        8.0    0.00      1.0     1.0
+        """
+        import pandas as pd  # deferred: curves need no frames
+
+        first = {
+            "value": self.initial, "lower": self.initial, "upper": self.initial,
+            "standard_error": 0.0, "at_risk": self.number_at_risk(0.0), "events": 0.0,
+        }  # fmt: skip
+        later = {
+            "value": self.values, "lower": self.lower, "upper": self.upper,
+            "standard_error": np.sqrt(self.variance), "at_risk": self.at_risk,
+            "events": self.events,
+        }  # fmt: skip
+        index = pd.Index(np.append(0.0, self.times), name="time")
+        return pd.DataFrame({k: np.append(first[k], later[k]) for k in first}, index=index)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        unit: str | None = None,
+        label: str | None = None,
+        at_risk: bool = False,
+    ) -> Any:
         """Draw the curve with its bounds, up to the end of follow-up.
 
         Parameters
@@ -136,6 +199,9 @@ class StepCurve:
             Unit of time, for the label of the axis.
         label : str, optional
             Name of the curve, for the legend.
+        at_risk : bool, default False
+            Whether to write how many units are at risk below the axis. For several groups see
+            `survjax.plotting.plot_steps`.
 
         Returns
         -------
@@ -143,7 +209,7 @@ class StepCurve:
         """
         from survjax.plotting import plot_steps
 
-        return plot_steps(self, ax, unit=unit, label=label)
+        return plot_steps(self, ax, unit=unit, label=label, at_risk=at_risk)
 
     @property
     def jumps(self) -> Floats:

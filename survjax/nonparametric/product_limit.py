@@ -18,7 +18,7 @@ from survjax.nonparametric.risk_table import (
     censoring_table,
     risk_table,
 )
-from survjax.nonparametric.rows import Floats, Lives, check_lives
+from survjax.nonparametric.rows import Floats, Lives, Watched, check_lives
 
 __all__ = [
     "censoring_curve",
@@ -92,7 +92,7 @@ def kaplan_meier(
     ([3.0, 5.0, 8.0], [0.75, 0.5, 0.0])
     """
     rows = check_lives(durations, event_observed, entry, sample_weight)
-    curve = survival_curve(risk_table(rows), level, transform)
+    curve = survival_curve(risk_table(rows), level, transform, rows.watched())
     warn_of_late_entries(rows, curve)
     return curve
 
@@ -144,8 +144,9 @@ def nelson_aalen(
     else:
         raise ValueError(f'transform must be "log" or "plain", got {transform!r}.')
     return StepCurve(
-        times, values, lower, upper, at_risk, failing, variance, initial=0.0, end=table.end
-    )
+        times, values, lower, upper, at_risk, failing, variance, initial=0.0, end=table.end,
+        watched=rows.watched(),
+    )  # fmt: skip
 
 
 def censoring_curve(
@@ -182,7 +183,9 @@ def censoring_curve(
     return survival_curve(censoring_table(rows), level, transform)
 
 
-def survival_curve(table: RiskTable, level: float, transform: str) -> StepCurve:
+def survival_curve(
+    table: RiskTable, level: float, transform: str, watched: Watched | None = None
+) -> StepCurve:
     """Multiply up the conditional survivals; bounds are computed when they are asked for."""
     at_risk = table.at_risk
     values = table.left / at_risk
@@ -200,6 +203,7 @@ def survival_curve(table: RiskTable, level: float, transform: str) -> StepCurve:
         variance=later.variance,
         end=table.end,
         complete=bool(table.left.min(initial=np.inf) == 0),
+        watched=watched,
     )
 
 

@@ -79,6 +79,34 @@ class Lives:
     entry: Floats | None
     weight: Floats | None
 
+    def watched(self) -> Watched:
+        """When units were under observation, as copies."""
+        entry, weight = self.entry, self.weight
+        return Watched(
+            np.array(self.durations),
+            None if entry is None else np.array(entry),
+            None if weight is None else np.array(weight),
+        )
+
+
+@dataclass(frozen=True)
+class Watched:
+    """When each unit was under observation, and its weight."""
+
+    until: Floats
+    entry: Floats | None
+    weight: Floats | None
+
+    def at_risk(self, t: Floats) -> Floats:
+        """Weight at risk just before each time t (m,): entry < t <= duration; at 0 all from new."""
+        found = np.empty(t.size)
+        for i, time in enumerate(t):
+            there = self.until >= time
+            if self.entry is not None:
+                there &= (self.entry < time) | (self.entry <= 0)
+            found[i] = there.sum() if self.weight is None else self.weight[there].sum()
+        return found
+
 
 def check_lives(
     durations: ArrayLike,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,29 +10,32 @@ from matplotlib.axes import Axes
 
 from survjax.nonparametric import StepCurve
 from survjax.plotting.data import check_fitted, drawn_steps, grid, incidence_steps, longest
-from survjax.plotting.style import COMPONENTS, MODEL, finish, start
+from survjax.plotting.style import COMPONENTS, GRAY, MODEL, finish, start
 
 
 def plot_steps(
-    curve: StepCurve,
+    curve: StepCurve | Mapping[Hashable, StepCurve],
     ax: Axes | None = None,
     *,
     unit: str | None = None,
     label: str | None = None,
+    at_risk: bool = False,
 ) -> Axes:
-    """Draw a step curve with its pointwise bounds, up to the end of follow-up.
+    """Draw a step curve, or those of several groups, with pointwise bounds up to their ends.
 
     Parameters
     ----------
-    curve : StepCurve
-        Such as `kaplan_meier` returns. Where a step is known only to lie in an interval, as in
-        Turnbull's estimate, a slope crosses the interval.
+    curve : StepCurve or mapping
+        Such as `kaplan_meier` returns; or the names of groups with the curve of each. Where a step
+        is known only to lie in an interval, as in Turnbull's estimate, a slope crosses it.
     ax : matplotlib Axes, optional
         Where to draw, over what is there; None makes a figure.
     unit : str, optional
         Unit of time, for the label.
     label : str, optional
-        Name of the curve, for the legend.
+        Name of a single curve, for the legend.
+    at_risk : bool, default False
+        Whether to write below the axis how many units each curve has at risk, at the marked times.
 
     Returns
     -------
@@ -44,9 +48,63 @@ def plot_steps(
     >>> ax = plot_steps(kaplan_meier([2, 3, 5, 7], [1, 1, 0, 1]), unit="years")
     >>> ax.get_xlabel(), ax.get_title(loc="left")
     ('age (years)', 'Survival')
+
+    Two groups, with the numbers at risk:
+
+    >>> groups = {
+    ...     "pumps": kaplan_meier([2, 3, 5, 7], [1, 1, 0, 1]),
+    ...     "fans": kaplan_meier([1, 4, 6, 6], [1, 1, 1, 0]),
+    ... }
+    >>> ax = plot_steps(groups, unit="years", at_risk=True)
     """
-    if not isinstance(curve, StepCurve):
-        raise TypeError(f"curve must be a StepCurve, got {type(curve).__name__}")
+    groups = curve if isinstance(curve, Mapping) else {label: curve}
+    for one in groups.values():
+        if not isinstance(one, StepCurve):
+            raise TypeError(f"curve must be a StepCurve, got {type(one).__name__}")
+    if not groups:
+        raise ValueError("there is no curve to draw: the mapping of groups is empty")
+    colors, fresh = [], ax is None
+    for name, one in groups.items():
+        ax = _draw_steps(one, ax, unit, None if name is None else str(name))
+        colors.append(ax.get_lines()[-1].get_color())
+    assert ax is not None
+    if fresh:  # the first one's limits are not those of all
+        ends = [float(np.max(line.get_xdata())) for line in ax.get_lines()]
+        ax.set_xlim(0, 1.03 * max(ends) or None)
+    if at_risk:
+        _write_at_risk(ax, groups, colors)
+    return ax
+
+
+def _write_at_risk(ax: Axes, groups: Mapping[Any, StepCurve], colors: Sequence[Any]) -> None:
+    """Numbers at risk below the marked times, a line a curve in its color; they name it too."""
+    unknown = [str(name) for name, curve in groups.items() if curve.watched is None]
+    if unknown:
+        raise ValueError(
+            "numbers at risk are known of Kaplan-Meier, Nelson-Aalen and Aalen-Johansen curves "
+            f"only, not of {unknown[0] if unknown[0] != 'None' else 'this one'}: leave out at_risk"
+        )
+    low, high = ax.get_xlim()
+    ticks = np.array([tick for tick in ax.get_xticks() if low <= tick <= high])
+    if legend := ax.get_legend():
+        legend.remove()
+    line: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    first: dict[str, Any] = {"annotation_clip": False, "va": "top", "fontsize": "small"}
+    ax.annotate("at risk", (low, 0.0), (0, -34), ha="left", color=GRAY, **line, **first)
+    for row, (color, (name, curve)) in enumerate(zip(colors, groups.items(), strict=True)):
+        down = -48 - 14 * row
+        if name is not None:
+            ax.annotate(
+                f"{name} ", (low, 0.0), (-24, down), ha="right", color=color, parse_math=False,
+                **line, **first,
+            )  # fmt: skip
+        for tick, number in zip(ticks, curve.number_at_risk(ticks), strict=True):
+            words = f"{number:,.6g}" if number < 1e6 else f"{number:,.0f}"
+            ax.annotate(words, (tick, 0.0), (0, down), ha="center", color=color, **line, **first)
+
+
+def _draw_steps(curve: StepCurve, ax: Axes | None, unit: str | None, label: str | None) -> Axes:
+    """One curve and its band."""
     fresh, survival = ax is None, curve.initial == 1
     # A curve from 0 up is a share of failures or a cumulative hazard: its holder knows which.
     title, height = ("Survival", "share still running") if survival else ("Steps", "value")

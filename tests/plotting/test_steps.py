@@ -46,3 +46,46 @@ def test_a_curve_is_not_called_unfitted():
         plot_hazard(kaplan_meier([2, 3]))
     with pytest.raises(TypeError, match="curve must be a StepCurve, got ndarray"):
         plot_steps(np.ones(3))
+
+
+def test_groups_share_axes_and_show_how_many_are_at_risk():
+    groups = {
+        "new": kaplan_meier([2, 3, 5, 7], [1, 1, 0, 1]),
+        "old": kaplan_meier([1, 4, 6, 20], [1, 1, 1, 0], entry=[0, 0, 3, 0]),
+    }
+    ax = plot_steps(groups, unit="years", at_risk=True)
+    assert ax.get_xlim()[1] > 20 and ax.get_legend() is None
+    words = [text.get_text() for text in ax.texts]
+    ticks = [tick for tick in ax.get_xticks() if 0 <= tick <= ax.get_xlim()[1]]
+    assert words[0] == "at risk" and words[1] == "new "
+    shown = [float(word) for word in words[2 : 2 + len(ticks)]]
+    assert shown == groups["new"].number_at_risk(ticks).tolist()
+    assert words[2 + len(ticks)] == "old "
+
+
+def test_numbers_at_risk_are_counts_of_units_under_observation():
+    rng = np.random.default_rng(3)
+    entry, weight = np.maximum(rng.random(200) - 0.5, 0.0), rng.integers(0, 4, 200)
+    duration = entry + rng.random(200)
+    curve = kaplan_meier(duration, rng.random(200) < 0.5, entry=entry, sample_weight=weight)
+    t = np.append(np.linspace(0.1, 1.4, 7), curve.times[5])
+    expected = [np.sum(weight[(entry < x) & (duration >= x)]) for x in t]
+    np.testing.assert_array_equal(curve.number_at_risk(t), expected)
+    np.testing.assert_array_equal(curve.number_at_risk(curve.times), curve.at_risk)
+    duration[:] = 0.0  # the curve has a copy
+    np.testing.assert_array_equal(curve.number_at_risk(t), expected)
+
+
+def test_a_curve_that_does_not_know_them_says_so():
+    curve = turnbull([1, 2, 4], [2, 5, 6])
+    assert np.isnan(curve.number_at_risk(1.0))
+    with pytest.raises(ValueError, match="numbers at risk are known of Kaplan-Meier"):
+        curve.plot(at_risk=True)
+
+
+def test_a_frame_has_a_row_for_each_step():
+    curve = kaplan_meier([3, 5, 5, 8], [1, 1, 0, 1])
+    frame = curve.to_frame()
+    assert frame.index.tolist() == [0.0, 3.0, 5.0, 8.0]
+    np.testing.assert_array_equal(frame["value"], curve(frame.index))
+    np.testing.assert_array_equal(frame["upper"].to_numpy()[1:], curve.upper)
