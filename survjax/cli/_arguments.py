@@ -195,6 +195,7 @@ def _add_output(parser: argparse.ArgumentParser, folder: str) -> None:
     if folder != "survjax-demo":
         add("--unit", metavar="WORD", help="unit of time, for the labels of pictures")
     add("--pictures", action=switch, default=True, help="draw pictures (default: yes)")
+    add("--format", choices=("png", "svg"), default="png", help="of the pictures (default: png)")
     if folder != "survjax-compare":
         never = "; never with --covariates" if folder == "survjax-fit" else ""
         add(

@@ -129,8 +129,8 @@ def _draw(
     if session.arguments.animation:
         jobs["history"] = lambda: plot_history(model, from_guess=True)
     for name, job in jobs.items():
-        session.begin(f"drawing {name}.png")
-        save(job(), folder / f"{name}.png")
+        session.begin(f"drawing {name}")
+        save(job(), folder / f"{name}.{session.arguments.format}")
     if session.arguments.animation:
         session.begin("drawing newton.gif")
         animate_fit(model, folder / "newton.gif", truth=truth, unit=unit)

@@ -22,7 +22,7 @@ COMPONENTS = (ORANGE, GREEN, PURPLE, SKY, VERMILION)
 #: The data and the model, in every picture.
 DATA, MODEL, OTHER = BLACK, BLUE, VERMILION
 #: Width and height in inches, and dots per inch of saved pictures.
-SIZE, DPI = (6.4, 4.4), 130
+SIZE, DPI = (6.4, 4.4), 200
 
 
 class Picture(Axes):
@@ -114,7 +114,7 @@ def save(ax: Axes, path: str | Path, *, dpi: float = DPI) -> Path:
         As a plot function returned it.
     path : path
         Ends in .png, .svg, .pdf or what else matplotlib writes.
-    dpi : float, default 130
+    dpi : float, default 200
         Dots per inch, for formats made of dots.
 
     Returns

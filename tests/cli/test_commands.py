@@ -242,3 +242,14 @@ def test_the_file_to_fit_is_never_overwritten(file, tmp_path, capsys):
     assert "is the file to fit" in capsys.readouterr().err
     assert (tmp_path / "rul.csv").read_text() == "age\n2\n3\n5\n"
     assert [path.name for path in tmp_path.iterdir()] == ["rul.csv"]
+
+
+def test_pictures_may_be_drawings(file, tmp_path):
+    ages = "\n".join(f"{age},{age % 3 > 0:d}" for age in range(3, 40))
+    path, out = file(f"age,failed\n{ages}\n"), tmp_path / "out"
+    options = ("--duration", "age", "--event", "failed", "--components", "1", "--format", "svg")
+    assert main(["fit", path, *options, "--out", str(out)]) == 0
+    assert {p.name for p in out.glob("*.svg")} == {
+        "hazard.svg", "paper.svg", "rul.svg", "survival.svg",
+    }  # fmt: skip
+    assert "<svg" in (out / "rul.svg").read_text()

@@ -123,6 +123,6 @@ def _draw(
         "rul": lambda: plot_rul(model, level=level, unit=unit, **rul),
     }
     for name, job in jobs.items():
-        session.begin(f"drawing {name}.png")
-        save(job(), folder / f"{name}.png")
+        session.begin(f"drawing {name}")
+        save(job(), folder / f"{name}.{session.arguments.format}")
     session.pass_on_warnings()

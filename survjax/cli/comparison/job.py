@@ -120,8 +120,8 @@ def _write(session: Session, folder: Path, found: Comparison, unit: str | None) 
     found.best.save(folder / "model.json")
     if session.arguments.pictures:
         for name, draw in (("comparison", plot_comparison), ("paper", _paper)):
-            session.begin(f"drawing {name}.png")
-            save(draw(found, unit=unit), folder / f"{name}.png")
+            session.begin(f"drawing {name}")
+            save(draw(found, unit=unit), folder / f"{name}.{session.arguments.format}")
         session.pass_on_warnings()
 
 

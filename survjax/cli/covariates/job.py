@@ -189,19 +189,19 @@ def _draw(
     every = predictors(model)
     for name in every:
         short = "" if name == "log_scale" else f"_{name.split('_', 1)[1]}"
-        session.begin(f"drawing effects{short}.png")
+        session.begin(f"drawing effects{short}")
         ax = plot_effects(model, predictor=name, level=level)
         ax.set_title(f"Effects on {words_of(name)}", loc="left")
         ax.set_xlabel("factor per unit of the covariate")
-        save(ax, folder / f"effects{short}.png")
+        save(ax, folder / f"effects{short}.{session.arguments.format}")
     times = np.linspace(0.0, longest, 120)
     contrasts = islice(_contrasts(model, X, covariates), DRAWN)
     for i, (names, rows, values, levels) in enumerate(contrasts, start=1):
-        session.begin(f"drawing partial_{i}.png")
+        session.begin(f"drawing partial_{i}")
         ax = plot_partial_survival(model, rows, names, values, times, level=level, unit=unit)
         if levels:
             _name_levels(ax, *levels)
-        save(ax, folder / f"partial_{i}.png")
+        save(ax, folder / f"partial_{i}.{session.arguments.format}")
     session.pass_on_warnings()
 
 

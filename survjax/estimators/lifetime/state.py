@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -189,6 +189,11 @@ class MixtureState(FittedState):
         template, x = self._template, self.parameters_
         self.weights_, self.scales_, self.shapes_ = natural_parameters(x[template.unmodified])
         self.cured_share_ = float(1.0 - template.at(x).share_inside())
+
+    def _in_words(self) -> Iterator[str]:
+        shares = " and ".join(f"{100 * share:.1f}%" for share in self.weights_)
+        k = self.weights_.size
+        yield "1 component" if k == 1 else f"{k} components, with {shares} of the units"
 
     def _saved_template(self) -> Template:
         size = self.parameters_.size

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -65,7 +65,12 @@ class Persistent:
         if not hasattr(self, "log_likelihood_"):
             return repr(self)
         counts = f"{self.n_units_:,.10g} units, {self.n_events_:,.10g} failures"
-        return f"{self!r}\n{counts}\nlog-likelihood {self.log_likelihood_:.8g}"
+        end = f"log-likelihood {self.log_likelihood_:.8g}"
+        return "\n".join([repr(self), *self._in_words(), counts, end])
+
+    def _in_words(self) -> Iterator[str]:
+        """What was fitted, a line each, for `print`."""
+        yield from ()
 
     def _rebuild(self) -> None:
         """Set what follows from the saved attributes; raise ValueError if they disagree."""
