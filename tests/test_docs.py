@@ -10,6 +10,7 @@ PAGES = [
     "README.md",
     "docs/index.md",
     "docs/getting-started.md",
+    "docs/cookbook.md",
     "docs/how-to-choose.md",
     "docs/competing.md",
     "docs/modifiers.md",

@@ -12,7 +12,7 @@ from sklearn.base import RegressorMixin
 from sklearn.exceptions import DataConversionWarning
 
 from survjax._core.callers import users_level
-from survjax._core.validation import as_floats, check_events, check_length, missing
+from survjax._core.validation import as_column, as_floats, check_events, check_length, missing
 from survjax.data.event_names import is_event_column
 from survjax.data.observations import Observations
 from survjax.estimators.covariates import check_covariates, repeated
@@ -65,18 +65,20 @@ class SurvivalTarget(NamedTuple):
 
 
 def survival_target(lower: Any, upper: Any) -> np.ndarray:
-    """Make a target of failures known by intervals, for `fit(X, y)` and cross-validation.
+    """Make a target for `fit(X, y)` and cross-validation, of intervals or of durations and events.
 
     Parameters
     ----------
     lower, upper : array-like of shape (n,)
         Each unit failed in (lower, upper]. lower == upper is an exact failure, upper = inf a
-        unit still running, lower = 0 one found failed at its first inspection.
+        unit still running, lower = 0 one found failed at its first inspection. Or durations and
+        booleans: whether each unit failed at its duration, or still ran.
 
     Returns
     -------
     structured array of shape (n,)
-        With fields `lower` and `upper`; it is indexed and split like any other target.
+        With fields `lower` and `upper`, or `duration` and `failed`; it is indexed and split like
+        any other target.
 
     Examples
     --------
@@ -84,8 +86,15 @@ def survival_target(lower: Any, upper: Any) -> np.ndarray:
     >>> y = survival_target([3.0, 0.0, 5.0], [4.0, 2.0, float("inf")])
     >>> y["upper"]
     array([ 4.,  2., inf])
+    >>> survival_target([3.0, 5.0], [True, False])["failed"]
+    array([ True, False])
     """
     low = as_floats(lower, "lower")
+    if as_column(upper, "upper").dtype.kind == "b":
+        failed = check_events(np.asarray(upper), low.shape[0], "upper")
+        pairs = np.empty(low.shape[0], dtype=[("duration", np.float64), ("failed", bool)])
+        pairs["duration"], pairs["failed"] = low, failed
+        return pairs
     high = as_floats(upper, "upper")
     check_length(high, low.shape[0], "upper")
     target = np.empty(low.shape[0], dtype=[("lower", np.float64), ("upper", np.float64)])

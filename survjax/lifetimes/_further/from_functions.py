@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -89,7 +90,9 @@ def _class(
     called = [getattr(function, "__qualname__", "<unnamed>") for function in given]
     members: dict[str, Any] = {name: parameter() for name in names}
     members["__annotations__"] = dict.fromkeys(names, "ArrayLike")
-    members["__module__"] = getattr(given[0], "__module__", __name__)
+    module = getattr(given[0], "__module__", __name__)
+    # Code that is run by `exec` may be of no module that there is.
+    members["__module__"] = module if module in sys.modules else __name__
     members["__doc__"] = f"Lifetimes of {' and '.join(called)}."
     members["__reduce__"] = lambda self: (
         _remade,
