@@ -241,3 +241,13 @@ def test_a_unit_of_time_however_far_leaves_no_intercept_open(fleet, unit):
     assert far.converged_
     np.testing.assert_allclose(far.coef_, plain.coef_, rtol=1e-6)
     assert far.intercept_ - plain.intercept_ == pytest.approx(np.log(unit), rel=1e-9)
+
+
+def test_durations_and_booleans_make_the_target_of_pairs():
+    rng = np.random.default_rng(5)
+    x, t, failed = rng.normal(size=(60, 1)), rng.weibull(2.0, 60), rng.random(60) < 0.7
+    pairs = AcceleratedLifetime().fit(x, np.column_stack([t, failed]))
+    named = AcceleratedLifetime().fit(x, survival_target(t, failed))
+    np.testing.assert_array_equal(pairs.summary()["estimate"], named.summary()["estimate"])
+    with pytest.raises(ValueError, match="upper must have one entry"):
+        survival_target(t, failed[:5])
