@@ -49,7 +49,7 @@ def test_the_readme_shows_the_two_commands_that_the_checks_run(repository):
 
 def test_files_named_in_the_readme_exist(repository):
     text = (repository / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"`((?:docs|datasets|tests|notebooks)/[\w./-]*)`", text)
+    named = re.findall(r"\]\((?!https:)([\w./-]+)\)", text)
     assert named and [name for name in named if not (repository / name).exists()] == []
 
 
@@ -60,3 +60,11 @@ def test_the_readme_counts_the_pumps_right(repository):
     text = " ".join((repository / "README.md").read_text(encoding="utf-8").split())
     assert f"A fleet of {len(pumps)} pumps" in text
     assert f"{pumps['failed'].sum()} failed, {pumps['in_service'].sum()} still run" in text
+
+
+def test_the_readme_shows_what_its_example_prints(repository, capsys):
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"^```text\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL).group(1)
+    for block in python_blocks(text):
+        exec(compile(block, "README.md", "exec"), {"__name__": "example"})
+    assert capsys.readouterr().out.split() == shown.split()
