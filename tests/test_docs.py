@@ -6,6 +6,8 @@ import warnings
 import matplotlib.pyplot as plt
 import pytest
 
+from tests import help_pages
+
 PAGES = [
     "README.md",
     "docs/index.md",
@@ -68,3 +70,9 @@ def test_the_readme_shows_what_its_example_prints(repository, capsys):
     for block in python_blocks(text):
         exec(compile(block, "README.md", "exec"), {"__name__": "example"})
     assert capsys.readouterr().out.split() == shown.split()
+
+
+def test_the_page_of_the_command_line_shows_its_help(repository):
+    text = (repository / "docs/command-line.md").read_text(encoding="utf-8")
+    assert len(help_pages.PLACE.findall(text)) == 4
+    assert help_pages.page_with_help(text) == text, "run python -m tests.help_pages"
