@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike
 
 from survjax.plotting.data import check_fitted
 from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
@@ -168,7 +169,7 @@ def plot_asset_rul(
     times: Any,
     ax: Axes | None = None,
     *,
-    ages: Any = None,
+    ages: ArrayLike | None = None,
     truth: Any = None,
     level: float = 0.9,
     unit: str | None = None,

@@ -64,7 +64,7 @@ def _evaluate(
     columns: Any,
     t: Any,
     x: Any,
-    ages: Any,
+    ages: jax.Array,
     *,
     layout: Layout,
     curve: str,
@@ -211,7 +211,7 @@ def prediction_interval(
 
 @program(static_argnames=("layout",))
 def _memberships(
-    form: Any, theta: Any, columns: Any, x: Any, ages: Any, failed: Any, *, layout: Layout
+    form: Any, theta: Any, columns: Any, x: Any, ages: jax.Array, failed: Any, *, layout: Layout
 ) -> Any:
     def block(part: Any) -> Any:
         x, ages, failed = part

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
@@ -244,7 +245,7 @@ class LifetimeEstimator(
 
     @double_precision
     def membership(
-        self, ages: Any, event_observed: Any = None, level: float | None = 0.95
+        self, ages: ArrayLike, event_observed: Any = None, level: float | None = 0.95
     ) -> pd.DataFrame:
         """P(unit belongs to each component), given what is known of it.
 
