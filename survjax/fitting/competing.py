@@ -41,7 +41,7 @@ def _maximize(lifetime: Competing, starts: Any, given: CauseData, limits: Limits
     """Newton's iterations from each start (S, p) on all rows."""
     vector, unravel = ravel_parameters(lifetime)
 
-    def metric(x: Any) -> Any:
+    def metric(x: jax.Array) -> Any:
         return ravel_parameters(unravel(x).step_units())[0]
 
     return newton_from(

@@ -77,7 +77,7 @@ def pooled_mixture(network: MixtureNetwork, eta: Any) -> Mixture:
 
 
 @program(static_argnames=("network",))
-def _predictors_of(network: MixtureNetwork, parameters: Any, columns: Any, x: Any) -> Any:
+def _predictors_of(network: MixtureNetwork, parameters: Any, columns: Any, x: jax.Array) -> Any:
     """Predictors of blocks of assets: (blocks, Q, M, UNITS)."""
     return lax.map(
         lambda x: predictors_of_members(network, parameters, (x - columns[0]) / columns[1]), x
@@ -188,7 +188,12 @@ def spread_of_members(own: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 @program(static_argnames=("network",))
 def _memberships(
-    network: MixtureNetwork, parameters: Any, columns: Any, x: Any, ages: jax.Array, failed: Any
+    network: MixtureNetwork,
+    parameters: Any,
+    columns: Any,
+    x: jax.Array,
+    ages: jax.Array,
+    failed: Any,
 ) -> Any:
     def block(part: Any) -> Any:
         x, ages, failed = part
@@ -244,7 +249,7 @@ def component_order(network: MixtureNetwork, parameters: Any, z: np.ndarray) -> 
 
 
 @program(static_argnames=("network",))
-def _terms(network: MixtureNetwork, parameters: Any, columns: Any, rows: Any, x: Any) -> Any:
+def _terms(network: MixtureNetwork, parameters: Any, columns: Any, rows: Any, x: jax.Array) -> Any:
     def block(part: Any) -> Any:
         rows, x = part
         eta = predictors_of_members(network, parameters, (x - columns[0]) / columns[1])

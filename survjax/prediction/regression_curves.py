@@ -63,7 +63,7 @@ def _evaluate(
     covariance: Any,
     columns: Any,
     t: Any,
-    x: Any,
+    x: jax.Array,
     ages: jax.Array,
     *,
     layout: Layout,
@@ -211,7 +211,14 @@ def prediction_interval(
 
 @program(static_argnames=("layout",))
 def _memberships(
-    form: Any, theta: Any, columns: Any, x: Any, ages: jax.Array, failed: Any, *, layout: Layout
+    form: Any,
+    theta: Any,
+    columns: Any,
+    x: jax.Array,
+    ages: jax.Array,
+    failed: Any,
+    *,
+    layout: Layout,
 ) -> Any:
     def block(part: Any) -> Any:
         x, ages, failed = part

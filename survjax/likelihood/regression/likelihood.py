@@ -217,7 +217,7 @@ def _values(
     form: Form,
     theta: Any,
     rows: Observations,
-    x: Any,
+    x: jax.Array,
     columns: Any,
     *,
     layout: Layout,
