@@ -7,6 +7,7 @@ from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
@@ -35,7 +36,7 @@ class SurvivalScorer(BaseEstimator):
         self,
         measure: str = "concordance",
         *,
-        times: Any = None,
+        times: ArrayLike | None = None,
         weighting: str = "harrell",
         level: float = 0.9,
         censoring_at: str = "before",

@@ -55,7 +55,7 @@ def _maximize(lifetime: Competing, starts: Any, given: CauseData, limits: Limits
 
 
 @program
-def _log_hazards(lifetime: Competing, times: Any) -> Any:
+def _log_hazards(lifetime: Competing, times: jax.Array) -> Any:
     return lifetime.each(lambda cause: cause.log_hazard(times))
 
 

@@ -100,7 +100,7 @@ def plot_partial_survival(
     X: Any,
     column: Any,
     values: Any,
-    times: Any,
+    times: ArrayLike,
     ax: Axes | None = None,
     *,
     age: float = 0.0,
@@ -166,7 +166,7 @@ def plot_partial_survival(
 def plot_asset_rul(
     model: Any,
     X: Any,
-    times: Any,
+    times: ArrayLike,
     ax: Axes | None = None,
     *,
     ages: ArrayLike | None = None,

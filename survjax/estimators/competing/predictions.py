@@ -94,7 +94,7 @@ class FittedCauses(FittedLifetime, CausesState):
         return self._alone(cause).cumulative_hazard(t, ages=ages)
 
     def cumulative_incidence(
-        self, times: Any, cause: Hashable, level: float | None = 0.95
+        self, times: ArrayLike, cause: Hashable, level: float | None = 0.95
     ) -> pd.DataFrame | Any:
         r"""P(a new unit has ended of a cause by each time), with bounds.
 
