@@ -92,7 +92,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         self.ridge = ridge
         self.classifier = classifier
 
-    def fit(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: ArrayLike, *, entry: Any = None, sample_weight: Any = None) -> Self:
         """Fit to lifetimes with covariates, some of them still running.
 
         Parameters
@@ -145,7 +145,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         return self
 
     def _checked(
-        self, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True
+        self, X: Any, y: ArrayLike, entry: Any, sample_weight: Any, reset: bool = True
     ) -> tuple[np.ndarray, ...]:
         """Covariates, durations, events, entries and weights of one length."""
         x = check_covariates(self, X, reset=reset)
@@ -285,7 +285,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         table.insert(0, "mean", self.predict(X, ages))
         return table
 
-    def score(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: ArrayLike, *, entry: Any = None, sample_weight: Any = None) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         check_is_fitted(self)
         x, durations, event, begun, weight = self._checked(X, y, entry, sample_weight, reset=False)

@@ -47,7 +47,7 @@ class SurvivalScorer(BaseEstimator):
         self.level = level
         self.censoring_at = censoring_at
 
-    def __call__(self, estimator: Any, X: Any, y: Any, **weights: Any) -> float:
+    def __call__(self, estimator: Any, X: Any, y: ArrayLike, **weights: Any) -> float:
         """Score as scikit-learn's searches ask for it."""
         return self.score(estimator, X, y, **weights)
 
@@ -55,7 +55,7 @@ class SurvivalScorer(BaseEstimator):
         self,
         estimator: Any,
         X: Any,
-        y: Any,
+        y: ArrayLike,
         *,
         sample_weight: Any = None,
         entry: Any = None,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import narwhals.stable.v1 as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.exceptions import DataConversionWarning
 
@@ -93,7 +94,7 @@ def survival_target(lower: Any, upper: Any) -> np.ndarray:
     return target
 
 
-def check_survival_y(y: Any) -> SurvivalTarget:
+def check_survival_y(y: ArrayLike) -> SurvivalTarget:
     """Read durations, (duration, event) pairs, a structured array or frame, or intervals.
 
     Parameters
@@ -228,7 +229,13 @@ def warn_of_events_in_x(names: Any, x: np.ndarray, target: SurvivalTarget) -> No
 
 
 def checked_rows(
-    model: Any, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True, **rounding: Any
+    model: Any,
+    X: Any,
+    y: ArrayLike,
+    entry: Any,
+    sample_weight: Any,
+    reset: bool = True,
+    **rounding: Any,
 ) -> tuple[Observations, np.ndarray]:
     """Rows and covariates of one length; with `reset` the model takes their number and names.
 
