@@ -58,7 +58,7 @@ class SurvivalScorer(BaseEstimator):
         y: ArrayLike,
         *,
         sample_weight: Any = None,
-        entry: Any = None,
+        entry: ArrayLike | None = None,
     ) -> float:
         """Judge a fitted estimator on units held out; higher is better.
 

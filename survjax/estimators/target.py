@@ -53,7 +53,11 @@ class SurvivalTarget(NamedTuple):
     events_given: bool = True
 
     def observations(
-        self, entry: Any = None, sample_weight: Any = None, exit: Any = None, **rounding: Any
+        self,
+        entry: ArrayLike | None = None,
+        sample_weight: Any = None,
+        exit: Any = None,
+        **rounding: Any,
     ) -> Observations:
         """Rows for the likelihood; every value is checked.
 
@@ -232,7 +236,7 @@ def checked_rows(
     model: Any,
     X: Any,
     y: ArrayLike,
-    entry: Any,
+    entry: ArrayLike,
     sample_weight: Any,
     reset: bool = True,
     **rounding: Any,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax.estimators.frames import frame
@@ -82,7 +83,7 @@ def compare(
     durations: Any,
     event_observed: Any = None,
     *,
-    entry: Any = None,
+    entry: ArrayLike | None = None,
     exit: Any = None,
     sample_weight: Any = None,
     criterion: str = "aic",

@@ -153,7 +153,7 @@ class LifetimeEstimator(
         lower: Any,
         upper: Any,
         *,
-        entry: Any = None,
+        entry: ArrayLike | None = None,
         exit: Any = None,
         sample_weight: Any = None,
     ) -> Self:

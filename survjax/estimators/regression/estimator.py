@@ -130,7 +130,7 @@ class RegressionEstimator(
         self,
         X: Any,
         y: ArrayLike,
-        entry: Any,
+        entry: ArrayLike,
         exit: Any,
         sample_weight: Any,
         unit: Any,
