@@ -145,7 +145,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         return self
 
     def _checked(
-        self, X: Any, y: ArrayLike, entry: ArrayLike, sample_weight: Any, reset: bool = True
+        self, X: Any, y: ArrayLike, entry: ArrayLike, sample_weight: ArrayLike, reset: bool = True
     ) -> tuple[np.ndarray, ...]:
         """Covariates, durations, events, entries and weights of one length."""
         x = check_covariates(self, X, reset=reset)

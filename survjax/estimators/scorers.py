@@ -57,7 +57,7 @@ class SurvivalScorer(BaseEstimator):
         X: Any,
         y: ArrayLike,
         *,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         entry: ArrayLike | None = None,
     ) -> float:
         """Judge a fitted estimator on units held out; higher is better.

@@ -55,7 +55,7 @@ class SurvivalTarget(NamedTuple):
     def observations(
         self,
         entry: ArrayLike | None = None,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         exit: Any = None,
         **rounding: Any,
     ) -> Observations:

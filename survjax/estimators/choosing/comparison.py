@@ -85,7 +85,7 @@ def compare(
     *,
     entry: ArrayLike | None = None,
     exit: Any = None,
-    sample_weight: Any = None,
+    sample_weight: ArrayLike | None = None,
     criterion: str = "aic",
 ) -> Comparison:
     r"""Fit several lifetimes to the same units, and say which describes them best.

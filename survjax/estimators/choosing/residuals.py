@@ -37,7 +37,7 @@ class LifetimeResiduals:
         *,
         entry: ArrayLike | None = None,
         exit: Any = None,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
     ) -> pd.DataFrame:
         r"""Cox-Snell, martingale and deviance residuals of units.
 

@@ -155,7 +155,7 @@ class LifetimeEstimator(
         *,
         entry: ArrayLike | None = None,
         exit: Any = None,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit to bounds: each unit failed in (lower, upper].
 

@@ -59,7 +59,7 @@ def weibayes(
     *,
     shape: float,
     entry: ArrayLike | None = None,
-    sample_weight: Any = None,
+    sample_weight: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Weibayes:
     r"""The scale of a Weibull whose shape is known, with a one-sided lower bound.

@@ -132,7 +132,7 @@ class RegressionEstimator(
         y: ArrayLike,
         entry: ArrayLike,
         exit: Any,
-        sample_weight: Any,
+        sample_weight: ArrayLike,
         unit: Any,
         offset: Any,
     ) -> tuple[Observations, np.ndarray]:
