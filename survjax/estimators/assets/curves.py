@@ -32,7 +32,7 @@ class AssetCurves:
         given = 0.0 if ages is None else ages
         return x, check_per_unit(given, x.shape[0], "ages", zero=True)
 
-    def _with_offset(self, x: np.ndarray, offset: Any) -> np.ndarray:
+    def _with_offset(self, x: np.ndarray, offset: ArrayLike) -> np.ndarray:
         """Covariates with a checked offset as their last column, if one is given."""
         if offset is None:
             return x

@@ -131,7 +131,7 @@ class FittedCox:
         return curves[None] if self._cox.strata == (None,) else curves
 
 
-def offsets(offset: Any, n: int) -> np.ndarray:
+def offsets(offset: ArrayLike, n: int) -> np.ndarray:
     """Known parts of n log hazards; zeros by default."""
     return np.zeros(n) if offset is None else check_offset(offset, n)
 

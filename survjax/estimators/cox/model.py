@@ -151,7 +151,7 @@ class CoxPH(
         strata: Any = None,
         cluster: Any = None,
         unit: Any = None,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
 

@@ -189,7 +189,13 @@ class AcceleratedLifetime(RegressionEstimator):
 
     @double_precision
     def effective_ages(
-        self, X: Any, durations: Any, *, unit: Any, entry: ArrayLike, offset: Any = None
+        self,
+        X: Any,
+        durations: Any,
+        *,
+        unit: Any,
+        entry: ArrayLike,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Age of each unit under its present covariates that has used as much of its life.
 

@@ -134,7 +134,7 @@ class RegressionEstimator(
         exit: Any,
         sample_weight: ArrayLike,
         unit: Any,
-        offset: Any,
+        offset: ArrayLike,
     ) -> tuple[Observations, np.ndarray]:
         """Rows and covariates with their offset, once all that `fit` was given is checked."""
         self._check_parameters()
