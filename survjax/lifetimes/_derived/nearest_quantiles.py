@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from survjax.lifetimes._base import Lifetime
 
 
-def nearest_quantiles(lifetime: Lifetime, shares: Any, times: jax.Array) -> Lifetime:
+def nearest_quantiles(lifetime: Lifetime, shares: jax.Array, times: jax.Array) -> Lifetime:
     """`Lifetime.with_quantiles` by least squares, for any family.
 
     In log H(times), from the lifetime's parameters, or from the best of those that other units of
