@@ -84,7 +84,7 @@ def compare(
     event_observed: Any = None,
     *,
     entry: ArrayLike | None = None,
-    exit: Any = None,
+    exit: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     criterion: str = "aic",
 ) -> Comparison:

@@ -36,7 +36,7 @@ class LifetimeResiduals:
         event_observed: Any = None,
         *,
         entry: ArrayLike | None = None,
-        exit: Any = None,
+        exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> pd.DataFrame:
         r"""Cox-Snell, martingale and deviance residuals of units.

@@ -154,7 +154,7 @@ class LifetimeEstimator(
         upper: Any,
         *,
         entry: ArrayLike | None = None,
-        exit: Any = None,
+        exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit to bounds: each unit failed in (lower, upper].
