@@ -77,7 +77,9 @@ def pooled_mixture(network: MixtureNetwork, eta: Any) -> Mixture:
 
 
 @program(static_argnames=("network",))
-def _predictors_of(network: MixtureNetwork, parameters: Any, columns: Any, x: jax.Array) -> Any:
+def _predictors_of(
+    network: MixtureNetwork, parameters: Any, columns: jax.Array, x: jax.Array
+) -> Any:
     """Predictors of blocks of assets: (blocks, Q, M, UNITS)."""
     return lax.map(
         lambda x: predictors_of_members(network, parameters, (x - columns[0]) / columns[1]), x
@@ -190,7 +192,7 @@ def spread_of_members(own: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _memberships(
     network: MixtureNetwork,
     parameters: Any,
-    columns: Any,
+    columns: jax.Array,
     x: jax.Array,
     ages: jax.Array,
     failed: Any,
@@ -249,7 +251,9 @@ def component_order(network: MixtureNetwork, parameters: Any, z: np.ndarray) -> 
 
 
 @program(static_argnames=("network",))
-def _terms(network: MixtureNetwork, parameters: Any, columns: Any, rows: Any, x: jax.Array) -> Any:
+def _terms(
+    network: MixtureNetwork, parameters: Any, columns: jax.Array, rows: Any, x: jax.Array
+) -> Any:
     def block(part: Any) -> Any:
         rows, x = part
         eta = predictors_of_members(network, parameters, (x - columns[0]) / columns[1])

@@ -27,7 +27,7 @@ from survjax.prediction.paths import mixture_curves
 
 
 @program(static_argnames=("network",))
-def _terms(network: MixtureNetwork, parameters: Any, columns: Any, piece: Any) -> Any:
+def _terms(network: MixtureNetwork, parameters: Any, columns: jax.Array, piece: Any) -> Any:
     eta = predictors_of_members(network, parameters, (piece["x"] - columns[0]) / columns[1])
     known = {name: piece[name] for name in ("unit", "start", "stop", "event", "first")}
     return mixture_terms(pooled_mixture(network, eta), known)
@@ -45,7 +45,7 @@ def ensemble_history_terms(ensemble: Ensemble, rows: Histories, x: np.ndarray) -
 
 @program(static_argnames=("network",))
 def _along(
-    network: MixtureNetwork, parameters: Any, columns: Any, x: jax.Array, edges: Any, age: Any
+    network: MixtureNetwork, parameters: Any, columns: jax.Array, x: jax.Array, edges: Any, age: Any
 ) -> Any:
     length = jnp.diff(edges)
     starts = edges[:-1] - edges[0] + age

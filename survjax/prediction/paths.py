@@ -62,7 +62,14 @@ def mixture_curves(mixture: Mixture, starts: Any, length: Any) -> tuple[Any, Any
 
 @program(static_argnames=("layout",))
 def _along(
-    form: Form, theta: Any, columns: Any, x: jax.Array, edges: Any, age: Any, *, layout: Layout
+    form: Form,
+    theta: Any,
+    columns: jax.Array,
+    x: jax.Array,
+    edges: Any,
+    age: Any,
+    *,
+    layout: Layout,
 ) -> Any:
     def curves(theta: Any, x: jax.Array) -> Any:
         eta = predictors(layout, theta, (x - columns[0]) / columns[1])

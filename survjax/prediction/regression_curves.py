@@ -61,7 +61,7 @@ def _evaluate(
     form: Form,
     theta: Any,
     covariance: Any,
-    columns: Any,
+    columns: jax.Array,
     t: Any,
     x: jax.Array,
     ages: jax.Array,
@@ -155,7 +155,7 @@ def _predictive(
     form: Form,
     theta: Any,
     covariance: Any,
-    columns: Any,
+    columns: jax.Array,
     units: Any,
     share: Any,
     table: Any,
@@ -213,7 +213,7 @@ def prediction_interval(
 def _memberships(
     form: Any,
     theta: Any,
-    columns: Any,
+    columns: jax.Array,
     x: jax.Array,
     ages: jax.Array,
     failed: Any,
@@ -241,7 +241,7 @@ def memberships(
 
 @program(static_argnames=("layout",))
 def _membership_logits(
-    form: Any, theta: Any, covariance: Any, columns: Any, units: Any, *, layout: Layout
+    form: Any, theta: Any, covariance: Any, columns: jax.Array, units: Any, *, layout: Layout
 ) -> Any:
     def block(part: Any) -> Any:
         x, ages, failed = part

@@ -73,7 +73,7 @@ def derivatives_of(
 
 @program(static_argnames=("layout",))
 def _derivatives(
-    form: Form, theta: Any, piece: Piece, columns: Any, *, layout: Layout
+    form: Form, theta: Any, piece: Piece, columns: jax.Array, *, layout: Layout
 ) -> tuple[Any, Any, Any]:
     return derivatives_of(form, layout, theta, piece, columns)
 
@@ -218,7 +218,7 @@ def _values(
     theta: Any,
     rows: Observations,
     x: jax.Array,
-    columns: Any,
+    columns: jax.Array,
     *,
     layout: Layout,
     of: Callable[..., Any],
