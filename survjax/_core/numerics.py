@@ -21,7 +21,7 @@ def largest_exponent(z: jax.Array) -> float:
     return MAX_EXPONENT if jnp.finfo(z.dtype).bits == 64 else MAX_EXPONENT / 8.0
 
 
-def module_of(x: Any) -> Any:
+def module_of(x: jax.Array) -> Any:
     """NumPy for its own arrays, JAX for all others: a loop on the host compiles nothing."""
     return np if isinstance(x, np.ndarray) else jnp
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -91,7 +92,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         self.ridge = ridge
         self.classifier = classifier
 
-    def fit(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: ArrayLike, *, entry: Any = None, sample_weight: Any = None) -> Self:
         """Fit to lifetimes with covariates, some of them still running.
 
         Parameters
@@ -144,7 +145,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         return self
 
     def _checked(
-        self, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True
+        self, X: Any, y: ArrayLike, entry: ArrayLike, sample_weight: ArrayLike, reset: bool = True
     ) -> tuple[np.ndarray, ...]:
         """Covariates, durations, events, entries and weights of one length."""
         x = check_covariates(self, X, reset=reset)
@@ -191,7 +192,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
             chance = self.classifier_.predict_proba(table)[:, 1]
         return PiecewiseHazard.of(self.edges_, chance.reshape(n, n_periods))
 
-    def _assets(self, X: Any, ages: Any) -> tuple[PiecewiseHazard, np.ndarray]:
+    def _assets(self, X: Any, ages: ArrayLike) -> tuple[PiecewiseHazard, np.ndarray]:
         """Lives, and one age for each."""
         check_is_fitted(self)
         x = check_covariates(self, X, reset=False)
@@ -202,7 +203,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
             raise ValueError(f"ages must have one entry for each of the {len(x)} rows of X")
         return self._lives(x), found
 
-    def predict(self, X: Any, ages: Any = None) -> np.ndarray:
+    def predict(self, X: Any, ages: ArrayLike | None = None) -> np.ndarray:
         """Mean life of each asset, or mean remaining life at `ages`.
 
         Parameters
@@ -220,7 +221,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         lives, ages = self._assets(X, ages)
         return lives.mean_after(ages)
 
-    def predict_survival(self, X: Any, times: Any, ages: Any = None) -> pd.DataFrame:
+    def predict_survival(self, X: Any, times: Any, ages: ArrayLike | None = None) -> pd.DataFrame:
         """Chance of each asset to run on, at each of several times.
 
         Parameters
@@ -243,7 +244,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         return frame(dict(zip(t.tolist(), chance.T, strict=True)), like=X)
 
     def predict_quantile(
-        self, X: Any, quantiles: Any = (0.1, 0.5, 0.9), ages: Any = None
+        self, X: Any, quantiles: Any = (0.1, 0.5, 0.9), ages: ArrayLike | None = None
     ) -> pd.DataFrame:
         """Times by which given shares of assets like each have failed.
 
@@ -266,7 +267,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         return frame(dict(zip(names, times.T, strict=True)), like=X)
 
     def predict_rul(
-        self, X: Any, ages: Any = None, quantiles: Any = (0.1, 0.5, 0.9)
+        self, X: Any, ages: ArrayLike | None = None, quantiles: Any = (0.1, 0.5, 0.9)
     ) -> pd.DataFrame:
         """Remaining useful life of each asset: its mean and quantiles.
 
@@ -284,7 +285,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         table.insert(0, "mean", self.predict(X, ages))
         return table
 
-    def score(self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: ArrayLike, *, entry: Any = None, sample_weight: Any = None) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         check_is_fitted(self)
         x, durations, event, begun, weight = self._checked(X, y, entry, sample_weight, reset=False)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 
@@ -119,7 +120,7 @@ def two(eta: Any, y: Any) -> dict[str, Any]:
     }
 
 
-def several(eta: Any, y: Any) -> dict[str, Any]:
+def several(eta: Any, y: ArrayLike) -> dict[str, Any]:
     """What is measured of one row of several classes, from its K - 1 coordinates."""
     logits = contrasts(eta.shape[0] + 1) @ eta
     shares = jax.nn.softmax(logits)

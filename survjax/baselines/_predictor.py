@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from numpy.typing import ArrayLike
 
 from survjax._core.numerics import bucket_size
 from survjax._core.programs import program
@@ -23,17 +24,17 @@ from survjax.optimize import Solution, gradient_descent, newton, optax_minimize
 Loss = Callable[[Any, Any], Any]
 
 
-def squared(eta: Any, y: Any) -> Any:
+def squared(eta: Any, y: ArrayLike) -> Any:
     """Half the squared residual: a Gaussian's negative log-likelihood in units of sigma."""
     return 0.5 * (y - eta[0]) ** 2
 
 
-def binary(eta: Any, y: Any) -> Any:
+def binary(eta: Any, y: ArrayLike) -> Any:
     """Cross-entropy from the logit, finite for every finite logit."""
     return jax.nn.softplus(eta[0]) - y * eta[0]
 
 
-def multinomial(eta: Any, y: Any) -> Any:
+def multinomial(eta: Any, y: ArrayLike) -> Any:
     """Cross-entropy of K classes from K - 1 free coordinates of logits that sum to zero."""
     logits = contrasts(eta.shape[0] + 1) @ eta
     chosen = jnp.arange(logits.shape[0]) == y
@@ -109,7 +110,7 @@ def products(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, Any
 def _row_derivatives(loss: Loss) -> Callable[..., Any]:
     """Loss, its slopes (k, rows) and its curvatures (k, k, rows) in the predictors of each row."""
 
-    def one(eta: Any, y: Any) -> tuple[Any, Any, Any]:
+    def one(eta: Any, y: ArrayLike) -> tuple[Any, Any, Any]:
         return loss(eta, y), jax.grad(loss)(eta, y), jax.hessian(loss)(eta, y)
 
     return jax.vmap(one, in_axes=(1, 0), out_axes=(0, 1, 2))

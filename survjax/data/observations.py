@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.pytree import data, pytree
 from survjax._core.validation import (
@@ -76,7 +77,7 @@ class Observations:
         *,
         entry: Any = None,
         exit: Any = None,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         resolution: float | str | None = None,
         rounding: str = "up",
         zeros: bool = False,
@@ -139,7 +140,7 @@ class Observations:
         *,
         entry: Any = None,
         exit: Any = None,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         zeros: bool = False,
     ) -> Observations:
         """Build rows from bounds: the unit failed in (lower, upper].

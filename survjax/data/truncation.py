@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_length, check_rows, check_times
 
 
 def check_truncation(
-    entry: Any, exit: Any, seen: np.ndarray, last: np.ndarray, ends: np.ndarray
+    entry: ArrayLike, exit: Any, seen: np.ndarray, last: np.ndarray, ends: np.ndarray
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Check that each unit was under observation at its time.
 

@@ -7,6 +7,7 @@ from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
@@ -35,7 +36,7 @@ class SurvivalScorer(BaseEstimator):
         self,
         measure: str = "concordance",
         *,
-        times: Any = None,
+        times: ArrayLike | None = None,
         weighting: str = "harrell",
         level: float = 0.9,
         censoring_at: str = "before",
@@ -46,7 +47,7 @@ class SurvivalScorer(BaseEstimator):
         self.level = level
         self.censoring_at = censoring_at
 
-    def __call__(self, estimator: Any, X: Any, y: Any, **weights: Any) -> float:
+    def __call__(self, estimator: Any, X: Any, y: ArrayLike, **weights: Any) -> float:
         """Score as scikit-learn's searches ask for it."""
         return self.score(estimator, X, y, **weights)
 
@@ -54,10 +55,10 @@ class SurvivalScorer(BaseEstimator):
         self,
         estimator: Any,
         X: Any,
-        y: Any,
+        y: ArrayLike,
         *,
-        sample_weight: Any = None,
-        entry: Any = None,
+        sample_weight: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
     ) -> float:
         """Judge a fitted estimator on units held out; higher is better.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import narwhals.stable.v1 as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.exceptions import DataConversionWarning
 
@@ -52,7 +53,11 @@ class SurvivalTarget(NamedTuple):
     events_given: bool = True
 
     def observations(
-        self, entry: Any = None, sample_weight: Any = None, exit: Any = None, **rounding: Any
+        self,
+        entry: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        exit: Any = None,
+        **rounding: Any,
     ) -> Observations:
         """Rows for the likelihood; every value is checked.
 
@@ -102,7 +107,7 @@ def survival_target(lower: Any, upper: Any) -> np.ndarray:
     return target
 
 
-def check_survival_y(y: Any) -> SurvivalTarget:
+def check_survival_y(y: ArrayLike) -> SurvivalTarget:
     """Read durations, (duration, event) pairs, a structured array or frame, or intervals.
 
     Parameters
@@ -237,7 +242,13 @@ def warn_of_events_in_x(names: Any, x: np.ndarray, target: SurvivalTarget) -> No
 
 
 def checked_rows(
-    model: Any, X: Any, y: Any, entry: Any, sample_weight: Any, reset: bool = True, **rounding: Any
+    model: Any,
+    X: Any,
+    y: ArrayLike,
+    entry: ArrayLike,
+    sample_weight: Any,
+    reset: bool = True,
+    **rounding: Any,
 ) -> tuple[Observations, np.ndarray]:
     """Rows and covariates of one length; with `reset` the model takes their number and names.
 

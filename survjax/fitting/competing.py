@@ -41,7 +41,7 @@ def _maximize(lifetime: Competing, starts: Any, given: CauseData, limits: Limits
     """Newton's iterations from each start (S, p) on all rows."""
     vector, unravel = ravel_parameters(lifetime)
 
-    def metric(x: Any) -> Any:
+    def metric(x: jax.Array) -> Any:
         return ravel_parameters(unravel(x).step_units())[0]
 
     return newton_from(
@@ -55,7 +55,7 @@ def _maximize(lifetime: Competing, starts: Any, given: CauseData, limits: Limits
 
 
 @program
-def _log_hazards(lifetime: Competing, times: Any) -> Any:
+def _log_hazards(lifetime: Competing, times: jax.Array) -> Any:
     return lifetime.each(lambda cause: cause.log_hazard(times))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -100,7 +99,7 @@ class Competing(Lifetime):
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         return self.given(start).inverse_cumulative_hazard(target)
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """Causes that differ in how steep they are, with about these quantiles together.
 
         Causes that are alike stand at a saddle of the likelihood, where no cause is known.

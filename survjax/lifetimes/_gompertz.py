@@ -159,7 +159,7 @@ class Gompertz(Lifetime):
         mean = Lifetime.residual_mean(lasting, age)
         return jnp.where(self.growth < 0, jnp.inf, mean)
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """The one whose first and last quantiles are those."""
         hazard, t = -np.log1p(-np.asarray(shares, float)), np.asarray(times, float)
         goal, ratio = np.log(hazard[-1] / hazard[0]), t[0] / t[-1]

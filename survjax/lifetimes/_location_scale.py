@@ -61,7 +61,7 @@ class LocationScale(Lifetime):
         first_order = cls.standard_log_hazard(z) + jnp.log(width)
         return jnp.where(some, jnp.log(jnp.where(some, difference, 1.0)), first_order)
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         z, y = type(self).standard_quantile(np.asarray(shares)), np.log(times)
         family: Any = self
         if not hasattr(self, "log_shape"):

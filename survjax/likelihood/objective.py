@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ Derivatives = tuple[float, np.ndarray, np.ndarray]
 
 
 @program
-def _packed(lifetime: Lifetime, x: Any, rows: Observations) -> jax.Array:
+def _packed(lifetime: Lifetime, x: jax.Array, rows: Observations) -> jax.Array:
     """Value, gradient and Hessian at x (p,) in one vector."""
     value, gradient, hessian = derivatives(ravel_parameters(lifetime)[1](x), rows)
     return jnp.concatenate([value[None], gradient, hessian.ravel()])

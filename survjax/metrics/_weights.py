@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -91,7 +89,7 @@ def on_durations(rows: Rows, times: Floats) -> Floats:
 
 def inverse_weights(
     curve: StepCurve,
-    times: Any,
+    times: ArrayLike,
     needed: np.ndarray,
     at: str,
     advice: str = "evaluate at earlier times",

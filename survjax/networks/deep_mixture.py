@@ -57,7 +57,7 @@ class MixtureNetwork:
             inside = (*inside[:-1], jax.tree.map(lambda a: QUIET * a, inside[-1]))
         return {"base": jnp.asarray(base, float), "inside": inside}
 
-    def apply(self, parameters: Any, x: Any) -> Any:
+    def apply(self, parameters: Any, x: jax.Array) -> Any:
         """Predictors (3K - 1,) of one row."""
         moved = self.inside.apply(parameters["inside"], x)
         eta = parameters["base"] + jnp.where(jnp.array(self.free), moved, 0.0)

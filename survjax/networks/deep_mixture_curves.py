@@ -77,14 +77,16 @@ def pooled_mixture(network: MixtureNetwork, eta: Any) -> Mixture:
 
 
 @program(static_argnames=("network",))
-def _predictors_of(network: MixtureNetwork, parameters: Any, columns: Any, x: Any) -> Any:
+def _predictors_of(
+    network: MixtureNetwork, parameters: Any, columns: jax.Array, x: jax.Array
+) -> Any:
     """Predictors of blocks of assets: (blocks, Q, M, UNITS)."""
     return lax.map(
         lambda x: predictors_of_members(network, parameters, (x - columns[0]) / columns[1]), x
     )
 
 
-def _means(network: MixtureNetwork, eta: Any, ages: Any) -> tuple[Any, Any]:
+def _means(network: MixtureNetwork, eta: Any, ages: jax.Array) -> tuple[Any, Any]:
     """Logs of the mean remaining life under the average (n,), and under each member (M, n).
 
     Both average the components' own, by how likely each is for a survivor.
@@ -99,11 +101,11 @@ def _means(network: MixtureNetwork, eta: Any, ages: Any) -> tuple[Any, Any]:
 
 @program(static_argnames=("network", "curve", "errors"))
 def _evaluate(
-    network: MixtureNetwork, eta: Any, t: Any, ages: Any, *, curve: str, errors: bool
+    network: MixtureNetwork, eta: Any, t: Any, ages: jax.Array, *, curve: str, errors: bool
 ) -> Any:
     """A curve of blocks of assets under the average, and squared deviations of the members."""
 
-    def both(eta: Any, t: Any, ages: Any) -> tuple[Any, Any]:
+    def both(eta: Any, t: Any, ages: jax.Array) -> tuple[Any, Any]:
         if curve == "mean":
             return _means(network, eta, ages)
         value = link_value(pooled_mixture(network, eta).given(ages), curve, t)
@@ -188,7 +190,12 @@ def spread_of_members(own: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 @program(static_argnames=("network",))
 def _memberships(
-    network: MixtureNetwork, parameters: Any, columns: Any, x: Any, ages: Any, failed: Any
+    network: MixtureNetwork,
+    parameters: Any,
+    columns: jax.Array,
+    x: jax.Array,
+    ages: jax.Array,
+    failed: Any,
 ) -> Any:
     def block(part: Any) -> Any:
         x, ages, failed = part
@@ -244,7 +251,9 @@ def component_order(network: MixtureNetwork, parameters: Any, z: np.ndarray) -> 
 
 
 @program(static_argnames=("network",))
-def _terms(network: MixtureNetwork, parameters: Any, columns: Any, rows: Any, x: Any) -> Any:
+def _terms(
+    network: MixtureNetwork, parameters: Any, columns: jax.Array, rows: Any, x: jax.Array
+) -> Any:
     def block(part: Any) -> Any:
         rows, x = part
         eta = predictors_of_members(network, parameters, (x - columns[0]) / columns[1])

@@ -27,7 +27,7 @@ from survjax.prediction.paths import mixture_curves
 
 
 @program(static_argnames=("network",))
-def _terms(network: MixtureNetwork, parameters: Any, columns: Any, piece: Any) -> Any:
+def _terms(network: MixtureNetwork, parameters: Any, columns: jax.Array, piece: Any) -> Any:
     eta = predictors_of_members(network, parameters, (piece["x"] - columns[0]) / columns[1])
     known = {name: piece[name] for name in ("unit", "start", "stop", "event", "first")}
     return mixture_terms(pooled_mixture(network, eta), known)
@@ -45,15 +45,15 @@ def ensemble_history_terms(ensemble: Ensemble, rows: Histories, x: np.ndarray) -
 
 @program(static_argnames=("network",))
 def _along(
-    network: MixtureNetwork, parameters: Any, columns: Any, x: Any, edges: Any, age: Any
+    network: MixtureNetwork, parameters: Any, columns: jax.Array, x: jax.Array, edges: Any, age: Any
 ) -> Any:
     length = jnp.diff(edges)
     starts = edges[:-1] - edges[0] + age
 
-    def eta_of(x: Any) -> Any:
+    def eta_of(x: jax.Array) -> Any:
         return predictors_of_members(network, parameters, (x - columns[0]) / columns[1])
 
-    def average(x: Any) -> Any:
+    def average(x: jax.Array) -> Any:
         return jnp.append(*mixture_curves(pooled_mixture(network, eta_of(x)), starts, length))
 
     def member(eta: Any) -> Any:

@@ -40,13 +40,13 @@ class Dense:
             layers.append((weights, bias))
         return tuple(layers)
 
-    def apply(self, parameters: Any, x: Any) -> Any:
+    def apply(self, parameters: Any, x: jax.Array) -> Any:
         """Outputs (k,) for one row x (p,)."""
         weights, bias = parameters[-1]
         hidden = self.hidden(parameters, x)
         return weights @ (hidden[-1] if hidden else x) + bias
 
-    def hidden(self, parameters: Any, x: Any) -> list[Any]:
+    def hidden(self, parameters: Any, x: jax.Array) -> list[Any]:
         """Activations of each hidden layer for one row."""
         found = []
         for weights, bias in parameters[:-1]:
@@ -65,11 +65,11 @@ class Linen:
         """Let the module draw its own variables."""
         return self.module.init(key, jnp.zeros(n_inputs))
 
-    def apply(self, parameters: Any, x: Any) -> Any:
+    def apply(self, parameters: Any, x: jax.Array) -> Any:
         """Outputs (k,) for one row x (p,)."""
         return jnp.atleast_1d(self.module.apply(parameters, x))
 
-    def hidden(self, parameters: Any, x: Any) -> list[Any]:
+    def hidden(self, parameters: Any, x: jax.Array) -> list[Any]:
         """What each submodule returned, in the order of their names."""
         kept = self.module.apply(parameters, x, capture_intermediates=True)[1]["intermediates"]
         own = {name: value for name, value in kept.items() if name != "__call__"}
@@ -88,7 +88,7 @@ class Nnx:
 
         return nnx.to_pure_dict(nnx.state(self.build(rngs=nnx.Rngs(key))))
 
-    def apply(self, parameters: Any, x: Any) -> Any:
+    def apply(self, parameters: Any, x: jax.Array) -> Any:
         """Outputs (k,) for one row x (p,)."""
         from flax import nnx
 
@@ -96,7 +96,7 @@ class Nnx:
         nnx.replace_by_pure_dict(state, parameters)
         return jnp.atleast_1d(nnx.merge(graph, state)(x))
 
-    def hidden(self, parameters: Any, x: Any) -> list[Any]:
+    def hidden(self, parameters: Any, x: jax.Array) -> list[Any]:
         """Not offered: an nnx module does not say which of its values are activations."""
         raise ValueError("hidden activations of an nnx module are its own to give, not survjax's")
 

@@ -242,5 +242,5 @@ def by_rows(function: Callable[..., Any], network: Any, parameters: Any, X: np.n
 
 
 @program(static_argnums=(0, 1))
-def _by_rows(function: Any, network: Any, parameters: Any, x: Any) -> Any:
+def _by_rows(function: Any, network: Any, parameters: Any, x: jax.Array) -> Any:
     return jax.vmap(lambda row: function(network, parameters, row))(x)

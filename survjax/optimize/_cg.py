@@ -83,7 +83,7 @@ def cg_step(
 
 
 def _steihaug(
-    product: Callable[[Any], Any], x: Any, gradient: Any, radius: Any, decrement: Any
+    product: Callable[[Any], Any], x: jax.Array, gradient: Any, radius: Any, decrement: Any
 ) -> tuple[Any, Any, Any, Any]:
     """Minimize the quadratic model inside the trust region (Steihaug 1983).
 
@@ -148,7 +148,7 @@ def _steihaug(
     return point, -(gradient @ point + 0.5 * point @ h_point), decrement, solved
 
 
-def _columns(product: Callable[[Any], Any], x: Any, needed: Any) -> Any:
+def _columns(product: Callable[[Any], Any], x: jax.Array, needed: Any) -> Any:
     """Form the Hessian column by column, or zeros where it is not needed."""
     zeros = jnp.zeros((x.size, x.size), x.dtype)
 

@@ -65,7 +65,7 @@ def iterate(
 def _iterate(g: Any, x0: Any, n: int, args: Any, state_ndim: int) -> jax.Array:
     _check_map(g, x0, args, state_ndim)
 
-    def step(x: Any) -> Any:
+    def step(x: jax.Array) -> Any:
         return g(x, *args)
 
     for _ in range(x0.ndim - state_ndim):
@@ -113,7 +113,7 @@ def orbit(
 
 
 @program(static_argnums=(0, 3, 4), draft=False)
-def _orbit(g: Any, x: Any, a: Any, burn_in: int, keep: int) -> jax.Array:
+def _orbit(g: Any, x: jax.Array, a: Any, burn_in: int, keep: int) -> jax.Array:
     x, a = jnp.broadcast_arrays(x, a)
     x, step = x.astype(jnp.result_type(x, a)), g
     for _ in range(x.ndim):
@@ -175,22 +175,22 @@ def _fixed_point(
     _check_map(g, x0, args, state_ndim)
     tol = jnp.maximum(tol, 4 * jnp.finfo(x0.dtype).eps)
 
-    def residual(x: Any) -> Any:
+    def residual(x: jax.Array) -> Any:
         return g(x, *args) - x
 
-    def next_point(x: Any, rest: Any) -> Any:
+    def next_point(x: jax.Array, rest: Any) -> Any:
         if method == "iterate":
             return x + rest
         slope = jax.jacfwd(residual)(x).reshape(x.size, x.size)
         return x - jnp.linalg.solve(slope, rest.ravel()).reshape(x.shape)
 
-    def one(x: Any) -> Solution:
+    def one(x: jax.Array) -> Solution:
         def body(carry: Any) -> Any:
             x, rest, n_iter, _ = carry
             x = next_point(x, rest)
             return (x, *judged(x, n_iter + 1))
 
-        def judged(x: Any, n_iter: Any) -> Any:
+        def judged(x: jax.Array, n_iter: Any) -> Any:
             rest = residual(x)
             close = jnp.max(jnp.abs(rest)) <= tol * (1 + jnp.max(jnp.abs(x)))
             code = jnp.where(n_iter >= max_iter, int(ResultCode.MAX_ITERATIONS), 0)

@@ -41,7 +41,7 @@ class NewtonState:
     code: Any = data()
 
 
-def init(x: Any, max_step: float = jnp.inf) -> NewtonState:
+def init(x: jax.Array, max_step: float = jnp.inf) -> NewtonState:
     """Begin at x (p,): nothing is known yet, and x itself is the first point to try.
 
     With an array of NumPy the whole iteration is NumPy's.
@@ -114,7 +114,7 @@ def verdict(
     value: Any,
     accept: Any,
     step: Any,
-    x: Any,
+    x: jax.Array,
     decrement: Any,
     convex: Any,
     n_iter: Any,

@@ -88,13 +88,13 @@ def gradient_descent(
     if learning_rate is None:
         inner = jnp.ones((), x.dtype)
 
-        def update(gradient: Any, value: Any, x: Any, length: Any) -> tuple[Any, Any]:
+        def update(gradient: Any, value: Any, x: jax.Array, length: Any) -> tuple[Any, Any]:
             length = _backtrack(flat, gradient, value, x, 2 * length)
             return -length * gradient, length
     else:
         inner = None
 
-        def update(gradient: Any, value: Any, x: Any, length: Any) -> tuple[Any, Any]:
+        def update(gradient: Any, value: Any, x: jax.Array, length: Any) -> tuple[Any, Any]:
             return -learning_rate * gradient, length
 
     return _descend(flat, x, unravel, update, inner, tol, max_iter, keep_path)
@@ -142,7 +142,7 @@ def optax_minimize(
     def flat(v: jax.Array) -> jax.Array:
         return fun(unravel(v), *args)
 
-    def update(gradient: Any, value: Any, x: Any, inner: Any) -> tuple[Any, Any]:
+    def update(gradient: Any, value: Any, x: jax.Array, inner: Any) -> tuple[Any, Any]:
         # The optimizer sees the user's structure: masks and labels are by leaf.
         updates, inner = apply_optimizer(
             optimizer, unravel(gradient), inner, unravel(x), value, lambda p: fun(p, *args)
@@ -164,7 +164,7 @@ def apply_optimizer(
     return optimizer.update(gradient, inner, parameters)
 
 
-def _backtrack(flat: Any, gradient: Any, value: Any, x: Any, length: Any) -> Any:
+def _backtrack(flat: Any, gradient: Any, value: Any, x: jax.Array, length: Any) -> Any:
     """Halve a step until the function falls by Armijo's share, or rounding hides the fall."""
     square = gradient @ gradient
 
@@ -175,13 +175,13 @@ def _backtrack(flat: Any, gradient: Any, value: Any, x: Any, length: Any) -> Any
     return lax.while_loop(too_long, lambda length: 0.5 * length, length)
 
 
-def _too_short(x: Any, step: Any) -> Any:
+def _too_short(x: jax.Array, step: Any) -> Any:
     """Whether a step is lost in the rounding of x."""
     eps = jnp.finfo(x.dtype).eps
     return jnp.linalg.norm(step) <= 8 * eps * (1 + jnp.linalg.norm(x))
 
 
-def _flat(x: Any, value: Any, norm: Any) -> Any:
+def _flat(x: jax.Array, value: Any, norm: Any) -> Any:
     """Whether the gradient is as small as rounding lets it be (Dennis and Schnabel 1983, 7.2)."""
     root = jnp.sqrt(jnp.finfo(x.dtype).eps)
     return norm * (1 + jnp.linalg.norm(x)) <= root * jnp.maximum(jnp.abs(value), 1.0)
@@ -189,7 +189,7 @@ def _flat(x: Any, value: Any, norm: Any) -> Any:
 
 def _descend(
     flat: Callable[[Any], Any],
-    x: Any,
+    x: jax.Array,
     unravel: Callable[[Any], Any],
     update: Callable[..., tuple[Any, Any]],
     inner: Any,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from numpy.typing import ArrayLike
 
 from survjax.plotting.data import check_fitted
 from survjax.plotting.style import BLACK, BLUE, COMPONENTS, GRAY, MODEL, OTHER, finish, start
@@ -110,7 +111,7 @@ def plot_decision_regions(
     return finish(ax, 4)
 
 
-def draw_regions(ax: Axes, model: Any, points: np.ndarray, y: Any, resolution: int) -> None:
+def draw_regions(ax: Axes, model: Any, points: np.ndarray, y: ArrayLike, resolution: int) -> None:
     """Draw probabilities, boundary and points on given axes."""
     sides, grid = _grid(points, resolution)
     shares = model.predict_proba(grid)

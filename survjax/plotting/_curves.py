@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from survjax.nonparametric import StepCurve
 from survjax.plotting._steps import plot_steps
@@ -29,7 +30,7 @@ def plot_survival(
     model: Any,
     ax: Axes | None = None,
     *,
-    times: Any = None,
+    times: ArrayLike | None = None,
     level: float = 0.95,
     compare: Any = None,
     unit: str | None = None,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike
 
 from survjax.plotting.data import check_fitted
 from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
@@ -99,7 +100,7 @@ def plot_partial_survival(
     X: Any,
     column: Any,
     values: Any,
-    times: Any,
+    times: ArrayLike,
     ax: Axes | None = None,
     *,
     age: float = 0.0,
@@ -165,10 +166,10 @@ def plot_partial_survival(
 def plot_asset_rul(
     model: Any,
     X: Any,
-    times: Any,
+    times: ArrayLike,
     ax: Axes | None = None,
     *,
-    ages: Any = None,
+    ages: ArrayLike | None = None,
     truth: Any = None,
     level: float = 0.9,
     unit: str | None = None,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from survjax.plotting.data import check_fitted, grid
 from survjax.plotting.style import DATA, GRAY, MODEL, OTHER, fill, finish, start
@@ -18,7 +19,7 @@ def plot_rul(
     model: Any,
     ax: Axes | None = None,
     *,
-    ages: Any = None,
+    ages: ArrayLike | None = None,
     table: Any = None,
     level: float = 0.95,
     running: Any = None,

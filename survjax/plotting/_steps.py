@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from survjax.nonparametric import StepCurve
 from survjax.plotting.data import check_fitted, drawn_steps, grid, incidence_steps, longest
@@ -127,7 +128,7 @@ def plot_incidence(
     model: Any,
     ax: Axes | None = None,
     *,
-    times: Any = None,
+    times: ArrayLike | None = None,
     level: float = 0.95,
     unit: str | None = None,
 ) -> Axes:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax.estimators.lifetime.predictions import check_level
@@ -84,7 +85,7 @@ def failures(model: Any) -> tuple[np.ndarray, np.ndarray]:
     return times[seen], rows.weight[seen]
 
 
-def grid(model: Any, times: Any = None) -> np.ndarray:
+def grid(model: Any, times: ArrayLike | None = None) -> np.ndarray:
     """Times of a picture: the given ones, or even steps from (nearly) zero to the last time."""
     if times is not None:
         times = np.asarray(times, float)

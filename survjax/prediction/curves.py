@@ -66,7 +66,7 @@ def _standard_error(covariance: jax.Array, slope: jax.Array) -> jax.Array:
 
 @program(static_argnames=("curve", "errors"))
 def _evaluate(
-    lifetime: Lifetime, covariance: Any, t: Any, ages: Any, *, curve: str, errors: bool
+    lifetime: Lifetime, covariance: Any, t: Any, ages: jax.Array, *, curve: str, errors: bool
 ) -> tuple[jax.Array, jax.Array]:
     """Safe values and standard errors of a curve, each (blocks, units)."""
     vector, unravel = ravel_parameters(lifetime)
@@ -96,7 +96,7 @@ def evaluate(
     covariance: np.ndarray | None,
     curves: tuple[str, ...],
     t: Any,
-    ages: Any,
+    ages: jax.Array,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Safe values and standard errors of curves of the remaining life at ages.
 

@@ -62,7 +62,12 @@ def _evaluate(
 
 @double_precision
 def compute_curve(
-    lifetime: Lifetime, times: Any, curve: str, *, jacobian: bool = False, hessian: bool = False
+    lifetime: Lifetime,
+    times: jax.Array,
+    curve: str,
+    *,
+    jacobian: bool = False,
+    hessian: bool = False,
 ) -> Derivatives:
     """Evaluate a curve of a lifetime and its derivatives with respect to the parameters.
 
@@ -103,7 +108,7 @@ def compute_curve(
 
 
 def compute_hazard(
-    lifetime: Lifetime, times: Any, *, jacobian: bool = False, hessian: bool = False
+    lifetime: Lifetime, times: jax.Array, *, jacobian: bool = False, hessian: bool = False
 ) -> Derivatives:
     """Hazard rates of a lifetime, with exact derivatives in its parameters.
 

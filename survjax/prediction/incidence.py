@@ -27,7 +27,7 @@ SHORTEST, LONGEST = -690.0, 690.0
 
 
 @program
-def _slopes(lifetime: Competing, which: Any, t: Any, ages: Any) -> jax.Array:
+def _slopes(lifetime: Competing, which: Any, t: Any, ages: jax.Array) -> jax.Array:
     """Slopes (p, n) in the parameters of log h_k - H, k the one of `which` (K,) that is one."""
     vector, unravel = ravel_parameters(lifetime)
     per_unit = jax.vmap(unravel, in_axes=1, out_axes=-1)

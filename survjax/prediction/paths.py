@@ -62,9 +62,16 @@ def mixture_curves(mixture: Mixture, starts: Any, length: Any) -> tuple[Any, Any
 
 @program(static_argnames=("layout",))
 def _along(
-    form: Form, theta: Any, columns: Any, x: Any, edges: Any, age: Any, *, layout: Layout
+    form: Form,
+    theta: Any,
+    columns: jax.Array,
+    x: jax.Array,
+    edges: Any,
+    age: Any,
+    *,
+    layout: Layout,
 ) -> Any:
-    def curves(theta: Any, x: Any) -> Any:
+    def curves(theta: Any, x: jax.Array) -> Any:
         eta = predictors(layout, theta, (x - columns[0]) / columns[1])
         eta = tuple(jnp.broadcast_to(e, x.shape[:1]) for e in eta)
         hazard, mean = _curves(form, eta, edges, age)

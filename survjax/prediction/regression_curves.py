@@ -61,10 +61,10 @@ def _evaluate(
     form: Form,
     theta: Any,
     covariance: Any,
-    columns: Any,
+    columns: jax.Array,
     t: Any,
-    x: Any,
-    ages: Any,
+    x: jax.Array,
+    ages: jax.Array,
     *,
     layout: Layout,
     curve: str,
@@ -155,7 +155,7 @@ def _predictive(
     form: Form,
     theta: Any,
     covariance: Any,
-    columns: Any,
+    columns: jax.Array,
     units: Any,
     share: Any,
     table: Any,
@@ -211,7 +211,14 @@ def prediction_interval(
 
 @program(static_argnames=("layout",))
 def _memberships(
-    form: Any, theta: Any, columns: Any, x: Any, ages: Any, failed: Any, *, layout: Layout
+    form: Any,
+    theta: Any,
+    columns: jax.Array,
+    x: jax.Array,
+    ages: jax.Array,
+    failed: Any,
+    *,
+    layout: Layout,
 ) -> Any:
     def block(part: Any) -> Any:
         x, ages, failed = part
@@ -234,7 +241,7 @@ def memberships(
 
 @program(static_argnames=("layout",))
 def _membership_logits(
-    form: Any, theta: Any, covariance: Any, columns: Any, units: Any, *, layout: Layout
+    form: Any, theta: Any, covariance: Any, columns: jax.Array, units: Any, *, layout: Layout
 ) -> Any:
     def block(part: Any) -> Any:
         x, ages, failed = part

@@ -19,7 +19,9 @@ from survjax.prediction.predictive import centers, reach
 
 
 @program
-def _solve(lifetime: Lifetime, covariance: Any, ages: Any, share: Any, table: Any) -> jax.Array:
+def _solve(
+    lifetime: Lifetime, covariance: Any, ages: jax.Array, share: Any, table: Any
+) -> jax.Array:
     """Remaining life at which the predictive failed share reaches `share`, for blocks of ages."""
     vector, unravel = ravel_parameters(lifetime)
     per_unit = jax.vmap(unravel, in_axes=1, out_axes=-1)

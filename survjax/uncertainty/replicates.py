@@ -118,7 +118,7 @@ def whole_units(rows: Observations) -> Observations:
 
 
 @program
-def drawn_lives(lifetime: Lifetime, entry: Any, exposure: Any, choice: Any) -> jax.Array:
+def drawn_lives(lifetime: Lifetime, entry: jax.Array, exposure: Any, choice: Any) -> jax.Array:
     """Lives beyond `entry` (n,) from unit exponentials (B, n); uniforms choose the component."""
     return lifetime.lives_beyond(entry, exposure, choice)
 

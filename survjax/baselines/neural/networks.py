@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
@@ -235,18 +236,18 @@ def _class_loss(n_classes: int) -> Callable[..., Any]:
 def _class_summary(n_classes: int) -> Callable[..., Any]:
     loss, rest = (binary, two) if n_classes == 2 else (multinomial, several)
 
-    def summary(outputs: Any, y: Any) -> dict[str, Any]:
+    def summary(outputs: Any, y: ArrayLike) -> dict[str, Any]:
         eta = _coordinates(outputs, n_classes)
         return {"objective": loss(eta, y), **rest(eta, y)}
 
     return summary
 
 
-def _number_loss(outputs: Any, y: Any) -> Any:
+def _number_loss(outputs: Any, y: ArrayLike) -> Any:
     if outputs.shape != (1,):
         raise ValueError(f"the module must put out one number for one row, got {outputs.shape}")
     return squared(outputs, y)
 
 
-def _number_summary(outputs: Any, y: Any) -> dict[str, Any]:
+def _number_summary(outputs: Any, y: ArrayLike) -> dict[str, Any]:
     return {"objective": jnp.square(y - outputs[0])}

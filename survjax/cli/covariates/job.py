@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from survjax import (
     AcceleratedLifetime,
@@ -114,7 +115,9 @@ def _lives(session: Session, units: Units) -> np.ndarray:
     return survival_target(lower, upper)
 
 
-def _tried(session: Session, X: pd.DataFrame, y: Any, limits: Any) -> Iterator[tuple[int, Any]]:
+def _tried(
+    session: Session, X: pd.DataFrame, y: ArrayLike, limits: Any
+) -> Iterator[tuple[int, Any]]:
     """The fit of the number asked for; or of each, as long as more components are better."""
     asked = session.arguments.components
     least = np.inf

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.validation import check_offset, check_per_unit
@@ -24,14 +25,14 @@ class AssetCurves:
     def _check_fitted(self) -> None:
         check_is_fitted(self)
 
-    def _assets(self, X: Any, ages: Any, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def _assets(self, X: Any, ages: ArrayLike, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Checked covariates (and the offset as a last column), and one age for each asset."""
         self._check_fitted()
         x = self._with_offset(check_covariates(self, X, reset=False), offset)
         given = 0.0 if ages is None else ages
         return x, check_per_unit(given, x.shape[0], "ages", zero=True)
 
-    def _with_offset(self, x: np.ndarray, offset: Any) -> np.ndarray:
+    def _with_offset(self, x: np.ndarray, offset: ArrayLike) -> np.ndarray:
         """Covariates with a checked offset as their last column, if one is given."""
         if offset is None:
             return x

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_failed
@@ -32,7 +33,11 @@ class AssetMemberships(AssetCurves):
 
     @double_precision
     def membership(
-        self, X: Any, ages: Any = None, event_observed: Any = None, level: float | None = 0.95
+        self,
+        X: Any,
+        ages: ArrayLike | None = None,
+        event_observed: Any = None,
+        level: float | None = 0.95,
     ) -> pd.DataFrame:
         """P(asset belongs to each component), given what is known of it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import (
@@ -31,7 +32,7 @@ class AssetPredictions(AssetCurves):
     """
 
     @double_precision
-    def predict(self, X: Any, ages: Any = None, offset: Any = None) -> np.ndarray:
+    def predict(self, X: Any, ages: ArrayLike | None = None, offset: Any = None) -> np.ndarray:
         """Mean life of each asset, or mean remaining life at `ages`.
 
         Parameters
@@ -57,7 +58,7 @@ class AssetPredictions(AssetCurves):
         self,
         X: Any,
         times: Any,
-        ages: Any = None,
+        ages: ArrayLike | None = None,
         level: float | None = 0.95,
         offset: Any = None,
     ) -> pd.DataFrame:
@@ -99,7 +100,7 @@ class AssetPredictions(AssetCurves):
         self,
         X: Any,
         quantiles: Any = (0.1, 0.5, 0.9),
-        ages: Any = None,
+        ages: ArrayLike | None = None,
         level: float = 0.95,
         offset: Any = None,
     ) -> pd.DataFrame:
@@ -123,7 +124,7 @@ class AssetPredictions(AssetCurves):
     def predict_rul(
         self,
         X: Any,
-        ages: Any = None,
+        ages: ArrayLike | None = None,
         quantiles: Any = (0.1, 0.5, 0.9),
         level: float = 0.95,
         offset: Any = None,
@@ -152,7 +153,7 @@ class AssetPredictions(AssetCurves):
         return self._rul(X, ages, quantiles, level, offset, mean=True)
 
     def _rul(
-        self, X: Any, ages: Any, quantiles: Any, level: float, offset: Any, mean: bool
+        self, X: Any, ages: ArrayLike, quantiles: Any, level: float, offset: Any, mean: bool
     ) -> pd.DataFrame:
         x, ages = self._assets(X, ages, offset)
         check_level(level)
@@ -172,7 +173,7 @@ class AssetPredictions(AssetCurves):
 
     @double_precision
     def predict_interval(
-        self, X: Any, ages: Any = None, level: float = 0.95, offset: Any = None
+        self, X: Any, ages: ArrayLike | None = None, level: float = 0.95, offset: Any = None
     ) -> pd.DataFrame:
         """Where the realized (remaining) life of each asset will fall.
 
@@ -195,7 +196,13 @@ class AssetPredictions(AssetCurves):
 
     @double_precision
     def sample(
-        self, X: Any, n: int = 1, *, ages: Any = None, offset: Any = None, random_state: Any = None
+        self,
+        X: Any,
+        n: int = 1,
+        *,
+        ages: ArrayLike | None = None,
+        offset: Any = None,
+        random_state: Any = None,
     ) -> np.ndarray:
         """Draw random (remaining) lives of each asset, as the fit has them.
 
@@ -228,7 +235,7 @@ class AssetPredictions(AssetCurves):
     def failure_probability(
         self,
         X: Any,
-        ages: Any = None,
+        ages: ArrayLike | None = None,
         horizon: Any = 1.0,
         level: float = 0.95,
         offset: Any = None,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax.estimators.frames import frame
@@ -82,9 +83,9 @@ def compare(
     durations: Any,
     event_observed: Any = None,
     *,
-    entry: Any = None,
-    exit: Any = None,
-    sample_weight: Any = None,
+    entry: ArrayLike | None = None,
+    exit: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
     criterion: str = "aic",
 ) -> Comparison:
     r"""Fit several lifetimes to the same units, and say which describes them best.

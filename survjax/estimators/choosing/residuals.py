@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_weights
@@ -34,9 +35,9 @@ class LifetimeResiduals:
         durations: Any = None,
         event_observed: Any = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> pd.DataFrame:
         r"""Cox-Snell, martingale and deviance residuals of units.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax.estimators.competing.state import CausesState
@@ -33,7 +34,7 @@ class CausesIntervals(CausesState):
         method: str = "auto",
         *,
         cause: Hashable = None,
-        ages: Any = None,
+        ages: ArrayLike | None = None,
     ) -> tuple[Any, Any]:
         """Confidence bounds of a curve, or of the parameters of one cause.
 

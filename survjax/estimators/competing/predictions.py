@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import (
@@ -49,7 +50,7 @@ class FittedCauses(FittedLifetime, CausesState):
         """A cause as if no other were at work."""
         return self._models[self._template.labels[self._number(cause)]]
 
-    def hazard(self, t: Any, cause: Hashable = None, *, ages: Any = None) -> Any:
+    def hazard(self, t: Any, cause: Hashable = None, *, ages: ArrayLike | None = None) -> Any:
         """Rate at which running units end at t (or at ages + t), of one cause or of any.
 
         Parameters
@@ -70,7 +71,9 @@ class FittedCauses(FittedLifetime, CausesState):
             return super().hazard(t, ages=ages)
         return self._alone(cause).hazard(t, ages=ages)
 
-    def cumulative_hazard(self, t: Any, cause: Hashable = None, *, ages: Any = None) -> Any:
+    def cumulative_hazard(
+        self, t: Any, cause: Hashable = None, *, ages: ArrayLike | None = None
+    ) -> Any:
         """Hazard of one cause, or of all, integrated over (0, t) or over (ages, ages + t).
 
         Parameters
@@ -91,7 +94,7 @@ class FittedCauses(FittedLifetime, CausesState):
         return self._alone(cause).cumulative_hazard(t, ages=ages)
 
     def cumulative_incidence(
-        self, times: Any, cause: Hashable, level: float | None = 0.95
+        self, times: ArrayLike, cause: Hashable, level: float | None = 0.95
     ) -> pd.DataFrame | Any:
         r"""P(a new unit has ended of a cause by each time), with bounds.
 
@@ -153,7 +156,9 @@ class FittedCauses(FittedLifetime, CausesState):
         return share[back], lower[back], upper[back]
 
     @double_precision
-    def probability_of(self, cause: Hashable, ages: Any = 0.0, level: float = 0.95) -> pd.DataFrame:
+    def probability_of(
+        self, cause: Hashable, ages: ArrayLike = 0.0, level: float = 0.95
+    ) -> pd.DataFrame:
         """P(the cause is what ends a unit, sooner or later, given that it reached its age).
 
         Parameters
@@ -177,7 +182,7 @@ class FittedCauses(FittedLifetime, CausesState):
 
     @double_precision
     def failure_probability(
-        self, ages: Any, horizon: Any = 1.0, level: float = 0.95, *, cause: Hashable = None
+        self, ages: ArrayLike, horizon: Any = 1.0, level: float = 0.95, *, cause: Hashable = None
     ) -> pd.DataFrame:
         """P(a unit ends within the horizon, given that it reached its age), with bounds.
 
@@ -208,7 +213,7 @@ class FittedCauses(FittedLifetime, CausesState):
 
     def predict_rul(
         self,
-        ages: Any,
+        ages: ArrayLike,
         quantiles: Any = (0.1, 0.5, 0.9),
         level: float = 0.95,
         *,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.callers import users_level
@@ -75,7 +76,7 @@ class FittedCox:
             risk += coefficient * column
         return risk
 
-    def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _units(self, X: Any, ages: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""
         self._check_fitted()
         x = check_covariates(self, X, reset=False)
@@ -130,7 +131,7 @@ class FittedCox:
         return curves[None] if self._cox.strata == (None,) else curves
 
 
-def offsets(offset: Any, n: int) -> np.ndarray:
+def offsets(offset: ArrayLike, n: int) -> np.ndarray:
     """Known parts of n log hazards; zeros by default."""
     return np.zeros(n) if offset is None else check_offset(offset, n)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from survjax._core.validation import (
@@ -143,14 +144,14 @@ class CoxPH(
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: ArrayLike,
         *,
         entry: Any = None,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         strata: Any = None,
         cluster: Any = None,
         unit: Any = None,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
 
@@ -237,7 +238,7 @@ class CoxPH(
         check_positive(self.tol, "tol")
         check_count(self.max_iter, "max_iter")
 
-    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, SurvivalTarget]:
+    def _checked(self, X: Any, y: ArrayLike, reset: bool) -> tuple[np.ndarray, SurvivalTarget]:
         """Covariates and a right-censored target of one length."""
         x = check_covariates(self, X, reset=reset)
         target = check_survival_y(y)
@@ -255,10 +256,10 @@ class CoxPH(
     def score(
         self,
         X: Any,
-        y: Any,
+        y: ArrayLike,
         *,
         entry: Any = None,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         strata: Any = None,
         unit: Any = None,
         offset: Any = None,

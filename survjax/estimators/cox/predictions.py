@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from survjax._core.validation import check_per_unit, check_shares, check_times
@@ -55,7 +56,7 @@ class CoxPredictions(FittedCox, ParameterTable):
         self,
         X: Any,
         times: Any,
-        ages: Any = None,
+        ages: ArrayLike | None = None,
         level: float | None = 0.95,
         strata: Any = None,
         offset: Any = None,
@@ -103,7 +104,7 @@ class CoxPredictions(FittedCox, ParameterTable):
         self,
         X: Any,
         quantiles: Any = (0.1, 0.5, 0.9),
-        ages: Any = None,
+        ages: ArrayLike | None = None,
         level: float = 0.95,
         strata: Any = None,
         offset: Any = None,
@@ -144,7 +145,7 @@ class CoxPredictions(FittedCox, ParameterTable):
     def predict_rul(
         self,
         X: Any,
-        ages: Any = None,
+        ages: ArrayLike | None = None,
         quantiles: Any = (0.1, 0.5, 0.9),
         level: float = 0.95,
         strata: Any = None,
@@ -189,7 +190,7 @@ class CoxPredictions(FittedCox, ParameterTable):
     def failure_probability(
         self,
         X: Any,
-        ages: Any = None,
+        ages: ArrayLike | None = None,
         horizon: Any = 1.0,
         level: float = 0.95,
         strata: Any = None,

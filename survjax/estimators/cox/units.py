@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_length
 from survjax.data.observations import Observations
@@ -14,7 +15,9 @@ from survjax.estimators.unnamed_units import warn_of_unnamed_units
 from survjax.likelihood.regression.histories import Histories
 
 
-def cox_histories(unit: Any, target: SurvivalTarget, entry: Any, weight: np.ndarray) -> Histories:
+def cox_histories(
+    unit: Any, target: SurvivalTarget, entry: ArrayLike, weight: np.ndarray
+) -> Histories:
     """Rows by unit, checked; a unit may be out of sight for a while."""
     stop = target.durations
     start, _ = check_truncation(entry, None, stop, stop, target.event)
@@ -23,7 +26,12 @@ def cox_histories(unit: Any, target: SurvivalTarget, entry: Any, weight: np.ndar
 
 
 def units_of_cox(
-    unit: Any, target: SurvivalTarget, entry: Any, weight: np.ndarray, cluster: Any, robust: bool
+    unit: Any,
+    target: SurvivalTarget,
+    entry: ArrayLike,
+    weight: np.ndarray,
+    cluster: Any,
+    robust: bool,
 ) -> tuple[Histories, dict[str, Any]]:
     """Rows by unit, and the `cluster` or `unit` labels of robust errors, if there are any.
 
@@ -44,7 +52,9 @@ def units_of_cox(
     return histories, {"cluster": cluster}
 
 
-def warn_of_rows_as_units(target: SurvivalTarget, x: np.ndarray, entry: Any, robust: bool) -> None:
+def warn_of_rows_as_units(
+    target: SurvivalTarget, x: np.ndarray, entry: ArrayLike, robust: bool
+) -> None:
     """Warn where rows look like histories, and the sandwich or a penalty takes them for units."""
     if entry is None:
         return

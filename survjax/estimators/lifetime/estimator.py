@@ -7,6 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
@@ -152,9 +153,9 @@ class LifetimeEstimator(
         lower: Any,
         upper: Any,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit to bounds: each unit failed in (lower, upper].
 
@@ -244,7 +245,7 @@ class LifetimeEstimator(
 
     @double_precision
     def membership(
-        self, ages: Any, event_observed: Any = None, level: float | None = 0.95
+        self, ages: ArrayLike, event_observed: Any = None, level: float | None = 0.95
     ) -> pd.DataFrame:
         """P(unit belongs to each component), given what is known of it.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
@@ -54,7 +55,7 @@ class Intervals(FittedState):
         level: float = 0.95,
         method: str = "auto",
         *,
-        ages: Any = None,
+        ages: ArrayLike | None = None,
     ) -> tuple[Any, Any]:
         """Confidence bounds of a curve, or of the components' parameters.
 

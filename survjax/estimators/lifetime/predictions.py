@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import (
@@ -58,7 +59,7 @@ class FittedLifetime:
             raise NotFittedError(f"this {name} is not fitted yet: call fit first")
 
     def _arguments(
-        self, curve: str, t: Any, ages: Any
+        self, curve: str, t: Any, ages: ArrayLike
     ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
         """Checked times and ages of a curve, flat, and the shape that the answer should have."""
         self._check_fitted()
@@ -83,46 +84,46 @@ class FittedLifetime:
         return t.ravel(), ages.ravel(), t.shape
 
     @double_precision
-    def _curve(self, curve: str, t: Any, ages: Any) -> Any:
+    def _curve(self, curve: str, t: Any, ages: ArrayLike) -> Any:
         t, ages, shape = self._arguments(curve, t, ages)
         values, _ = evaluate(self.lifetime_, None, (curve,), t[None], ages)
         return _shaped(response_value(curve, values[0]), shape)
 
-    def survival(self, t: Any, *, ages: Any = None) -> Any:
+    def survival(self, t: Any, *, ages: ArrayLike | None = None) -> Any:
         """P(T > t), or the chance to run t longer having reached `ages`."""
         return self._curve("survival", t, ages)
 
-    def hazard(self, t: Any, *, ages: Any = None) -> Any:
+    def hazard(self, t: Any, *, ages: ArrayLike | None = None) -> Any:
         """Hazard rate at t (or at ages + t), per unit of time."""
         return self._curve("hazard", t, ages)
 
-    def cumulative_hazard(self, t: Any, *, ages: Any = None) -> Any:
+    def cumulative_hazard(self, t: Any, *, ages: ArrayLike | None = None) -> Any:
         """Hazard integrated over (0, t), or over (ages, ages + t)."""
         return self._curve("cumulative_hazard", t, ages)
 
-    def density(self, t: Any, *, ages: Any = None) -> Any:
+    def density(self, t: Any, *, ages: ArrayLike | None = None) -> Any:
         """Probability density of the (remaining) life at t, per unit of time."""
         return self._curve("density", t, ages)
 
-    def quantile(self, q: Any, *, ages: Any = None) -> Any:
+    def quantile(self, q: Any, *, ages: ArrayLike | None = None) -> Any:
         """The (remaining) life by which a share q of the units has failed, 0 <= q < 1."""
         return self._curve("quantile", q, ages)
 
     @double_precision
-    def mean(self, *, ages: Any = None) -> Any:
+    def mean(self, *, ages: ArrayLike | None = None) -> Any:
         """Mean life, or mean remaining life at `ages`."""
         ages = np.zeros(()) if ages is None else _array(ages, "ages")
         check_times(ages.ravel(), "ages", zero=True)
         return self._curve("mean", np.zeros(ages.shape), ages)
 
-    def predict(self, ages: Any) -> np.ndarray:
+    def predict(self, ages: ArrayLike) -> np.ndarray:
         """Mean remaining life of units that have reached `ages`, shape (n,)."""
         self._check_fitted()
         return np.atleast_1d(self.mean(ages=_array(ages, "ages")))
 
     @double_precision
     def predict_rul(
-        self, ages: Any, quantiles: Any = (0.1, 0.5, 0.9), level: float = 0.95
+        self, ages: ArrayLike, quantiles: Any = (0.1, 0.5, 0.9), level: float = 0.95
     ) -> pd.DataFrame:
         """Remaining useful life of units still running, with confidence bounds.
 
@@ -161,7 +162,7 @@ class FittedLifetime:
         return frame(columns, like=given)
 
     @double_precision
-    def predict_interval(self, ages: Any, level: float = 0.95) -> pd.DataFrame:
+    def predict_interval(self, ages: ArrayLike, level: float = 0.95) -> pd.DataFrame:
         """Where the realized remaining life of each unit will fall.
 
         Parameters
@@ -187,7 +188,7 @@ class FittedLifetime:
 
     @double_precision
     def failure_probability(
-        self, ages: Any, horizon: Any = 1.0, level: float = 0.95
+        self, ages: ArrayLike, horizon: Any = 1.0, level: float = 0.95
     ) -> pd.DataFrame:
         """P(a unit fails within the horizon, given that it reached its age), with bounds.
 

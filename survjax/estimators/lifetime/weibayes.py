@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_positive
 from survjax.data.observations import Observations
@@ -57,8 +58,8 @@ def weibayes(
     event_observed: Any = None,
     *,
     shape: float,
-    entry: Any = None,
-    sample_weight: Any = None,
+    entry: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Weibayes:
     r"""The scale of a Weibull whose shape is known, with a one-sided lower bound.

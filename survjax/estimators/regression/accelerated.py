@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.pytree import ravel_parameters
@@ -188,7 +189,13 @@ class AcceleratedLifetime(RegressionEstimator):
 
     @double_precision
     def effective_ages(
-        self, X: Any, durations: Any, *, unit: Any, entry: Any, offset: Any = None
+        self,
+        X: Any,
+        durations: Any,
+        *,
+        unit: Any,
+        entry: ArrayLike,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Age of each unit under its present covariates that has used as much of its life.
 

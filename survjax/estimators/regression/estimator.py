@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from survjax._core.precision import double_precision
@@ -68,7 +69,7 @@ class RegressionEstimator(
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: ArrayLike,
         *,
         entry: Any = None,
         exit: Any = None,
@@ -126,7 +127,14 @@ class RegressionEstimator(
         return self
 
     def _prepared(
-        self, X: Any, y: Any, entry: Any, exit: Any, sample_weight: Any, unit: Any, offset: Any
+        self,
+        X: Any,
+        y: ArrayLike,
+        entry: ArrayLike,
+        exit: ArrayLike,
+        sample_weight: ArrayLike,
+        unit: Any,
+        offset: ArrayLike,
     ) -> tuple[Observations, np.ndarray]:
         """Rows and covariates with their offset, once all that `fit` was given is checked."""
         self._check_parameters()
@@ -224,10 +232,10 @@ class RegressionEstimator(
     def score(
         self,
         X: Any,
-        y: Any,
+        y: ArrayLike,
         *,
         entry: Any = None,
-        exit: Any = None,
+        exit: ArrayLike | None = None,
         sample_weight: Any = None,
         unit: Any = None,
         offset: Any = None,

@@ -6,6 +6,7 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
@@ -51,7 +52,7 @@ class RegressionIntervals(AssetCurves):
         level: float = 0.95,
         method: str = "auto",
         *,
-        ages: Any = None,
+        ages: ArrayLike | None = None,
         offset: Any = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Confidence bounds of the parameters, or of a curve of each asset.

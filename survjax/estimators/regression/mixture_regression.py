@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_positive, random_generator
@@ -132,7 +133,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: ArrayLike,
         *,
         entry: Any = None,
         exit: Any = None,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_weights
@@ -45,7 +46,7 @@ class RegressionResiduals:
         entry: Any = None,
         sample_weight: Any = None,
         unit: Any = None,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Cox-Snell, martingale and deviance residuals of units.
 

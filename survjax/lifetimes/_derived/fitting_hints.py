@@ -39,7 +39,7 @@ class FittingHints:
         base = getattr(self, "base", None)
         return base is not None and bool(base.fails_before_zero)
 
-    def with_quantiles(self, shares: Any, times: Any) -> Any:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Any:
         """The member of the family whose quantiles are nearest: where a fit begins.
 
         Parameters
@@ -57,7 +57,7 @@ class FittingHints:
         family: Any = self
         return nearest_quantiles(family, shares, times)
 
-    def starts(self, shares: Any, times: Any) -> tuple[Any, ...]:
+    def starts(self, shares: jax.Array, times: jax.Array) -> tuple[Any, ...]:
         """Members with about these quantiles, from which the highest maximum is reached."""
         return (self.with_quantiles(shares, times),)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from survjax.lifetimes._base import Lifetime
 
 
-def nearest_quantiles(lifetime: Lifetime, shares: Any, times: Any) -> Lifetime:
+def nearest_quantiles(lifetime: Lifetime, shares: jax.Array, times: jax.Array) -> Lifetime:
     """`Lifetime.with_quantiles` by least squares, for any family.
 
     In log H(times), from the lifetime's parameters, or from the best of those that other units of
@@ -44,7 +44,7 @@ def _nearest(lifetime: Lifetime, starts: jax.Array, goal: jax.Array, at: jax.Arr
     return newton(distance, best, tol=1e-3, max_iter=50, max_step=2.0).parameters
 
 
-def _unit_changes(lifetime: Lifetime, times: Any) -> np.ndarray:
+def _unit_changes(lifetime: Lifetime, times: jax.Array) -> np.ndarray:
     """What other units of time, and signs, may add to the parameters: (m, p)."""
     change = float(np.log(np.median(times)))
     signs: list[np.ndarray] = []

@@ -126,7 +126,7 @@ class BirnbaumSaunders(Lifetime):
         """scale (1 + alpha^2 / 2)."""
         return self.scale * (1.0 + 0.5 * self.alpha**2)
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """The median of the nearest, and the spread between its first and last quantile."""
         z = np.array([NormalDist().inv_cdf(float(q)) for q in np.ravel(shares)])
         y = np.log(np.asarray(times, float))

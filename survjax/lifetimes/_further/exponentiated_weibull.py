@@ -200,7 +200,7 @@ class ExponentiatedWeibull(Lifetime):
         z = jnp.where(usable, jnp.log(jnp.where(usable, far, 1.0)), z)
         return jnp.where(inside, jnp.exp(self.log_scale + z / self.shape), outside_targets(target))
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """The Weibull with the first and last of those quantiles."""
         z, y = np.log(-np.log1p(-np.asarray(shares, float))), np.log(np.asarray(times, float))
         slope = (z[-1] - z[0]) / max(float(y[-1] - y[0]), 1e-9)

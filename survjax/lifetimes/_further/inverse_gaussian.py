@@ -229,7 +229,7 @@ class InverseGaussian(Lifetime):
         rest = mean * jnp.exp(log_reached - log_passage_survival(a, width)) - safe
         return jnp.where(positive, rest, mean)
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """Mean and variation of the lognormal with the first and last of those quantiles."""
         z = np.array([NormalDist().inv_cdf(float(q)) for q in np.ravel(shares)])
         y = np.log(np.asarray(times, float))

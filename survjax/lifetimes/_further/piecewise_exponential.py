@@ -72,7 +72,7 @@ class PiecewiseExponential(Lifetime):
         return cls.of(np.ones(at.size + 1), at)
 
     @classmethod
-    def for_failures(cls, times: Any, weights: Any) -> PiecewiseExponential:
+    def for_failures(cls, times: jax.Array, weights: Any) -> PiecewiseExponential:
         """One to be fitted, with cuts at failure times that share the failures out evenly.
 
         Parameters
@@ -156,7 +156,7 @@ class PiecewiseExponential(Lifetime):
         lost = jnp.where(last, 1.0, -jnp.expm1(-passed))
         return jnp.sum(jnp.exp(-before) * lost / rate, axis=0)
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """Rates that add up to the hazards, at the cuts, of a Weibull with those quantiles."""
         z, y = np.log(-np.log1p(-np.asarray(shares, float))), np.log(np.asarray(times, float))
         slope = (z[-1] - z[0]) / max(float(y[-1] - y[0]), 1e-9)

@@ -93,7 +93,7 @@ class RoystonParmar(Lifetime):
 
     @classmethod
     def for_failures(
-        cls, times: Any, weights: Any, n_inner: int | None = None, scale: str = "hazard"
+        cls, times: jax.Array, weights: Any, n_inner: int | None = None, scale: str = "hazard"
     ) -> RoystonParmar:
         """One to be fitted, with the outer knots at the first and the last failure.
 
@@ -172,7 +172,7 @@ class RoystonParmar(Lifetime):
         gained = jnp.where(begun, jnp.where(rises, later, -jnp.inf), whole)
         return jnp.where(some, gained, jnp.where(length > 0, jnp.inf, -jnp.inf))
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """The straight line through the first and the last of the quantiles."""
         z, y = self._noise.standard_quantile(np.asarray(shares, float)), np.log(times)
         center, reach = _span(np.log(np.asarray(self.knots, float)))

@@ -73,7 +73,7 @@ class Gamma(LogGamma):
         """Shape times scale."""
         return jnp.exp(self.log_scale + jnp.asarray(self.log_shape))
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """The one with about the same first and last quantile."""
         y = np.log(np.asarray(times, float))
         low, high = -14.0, 40.0

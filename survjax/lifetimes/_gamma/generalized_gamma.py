@@ -76,11 +76,11 @@ class GeneralizedGamma(LogGamma):
     def _standard(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         return jnp.asarray(self.log_scale), jnp.asarray(self.log_shape), jnp.asarray(self.q)
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """The lognormal with about these quantiles."""
         return self._member(shares, times, 0.0)
 
-    def starts(self, shares: Any, times: Any) -> tuple[Lifetime, ...]:
+    def starts(self, shares: jax.Array, times: jax.Array) -> tuple[Lifetime, ...]:
         """Likelihoods are flat along q, and may have several maxima: members of several q."""
         return tuple(self._member(shares, times, q) for q in STARTS)
 
@@ -88,7 +88,7 @@ class GeneralizedGamma(LogGamma):
         """As q grows and shape / q stays; mirrored, as q falls."""
         return POWER_FUNCTION, PARETO
 
-    def _member(self, shares: Any, times: Any, q: float) -> GeneralizedGamma:
+    def _member(self, shares: jax.Array, times: jax.Array, q: float) -> GeneralizedGamma:
         w, y = standard_quantile(shares, q), np.log(np.asarray(times, float))
         slope = (w[-1] - w[0]) / max(float(y[-1] - y[0]), 1e-9)
         found: Any = (np.mean(y - w / slope), np.log(slope), np.asarray(q))

@@ -119,7 +119,7 @@ class LocationScaleOnTime(Lifetime):
         born = jnp.exp(-self.standard_cumulative_hazard(self._z(0.0)))
         return jnp.where(jnp.asarray(age) > 0, 1.0, born)
 
-    def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
+    def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """The one whose first and last quantiles are those."""
         z = self.standard_quantile_on_time(np.asarray(shares, float))
         t = np.asarray(times, float)

@@ -28,7 +28,7 @@ ROWS = 16384
 
 @program(static_argnames=("layout", "order"))
 def _of_piece(
-    form: Form, theta: Any, piece: dict[str, Any], columns: Any, *, layout: Layout, order: int
+    form: Form, theta: Any, piece: dict[str, Any], columns: jax.Array, *, layout: Layout, order: int
 ) -> Any:
     def value(theta: Any) -> Any:
         terms = unit_terms(form, layout, theta, piece, columns)
@@ -46,12 +46,14 @@ def _of_piece(
 
 
 @program(static_argnames=("layout",))
-def _shares_of_piece(form: Form, theta: Any, piece: Any, columns: Any, *, layout: Layout) -> Any:
+def _shares_of_piece(
+    form: Form, theta: Any, piece: Any, columns: jax.Array, *, layout: Layout
+) -> Any:
     eta = predictors(layout, theta, (piece["x"] - columns[0]) / columns[1])
     return jax.nn.softmax(joint_terms(_mixture(form, eta, piece), piece)[0], axis=0)
 
 
-def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: Any) -> Any:
+def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: jax.Array) -> Any:
     """Log-likelihood of each unit, given that it had reached its first row's start: (U,)."""
     z = (piece["x"] - columns[0]) / columns[1]
     eta = predictors(layout, theta, z)

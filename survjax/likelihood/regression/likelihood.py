@@ -73,7 +73,7 @@ def derivatives_of(
 
 @program(static_argnames=("layout",))
 def _derivatives(
-    form: Form, theta: Any, piece: Piece, columns: Any, *, layout: Layout
+    form: Form, theta: Any, piece: Piece, columns: jax.Array, *, layout: Layout
 ) -> tuple[Any, Any, Any]:
     return derivatives_of(form, layout, theta, piece, columns)
 
@@ -217,8 +217,8 @@ def _values(
     form: Form,
     theta: Any,
     rows: Observations,
-    x: Any,
-    columns: Any,
+    x: jax.Array,
+    columns: jax.Array,
     *,
     layout: Layout,
     of: Callable[..., Any],

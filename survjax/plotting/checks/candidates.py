@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from survjax.plotting.data import drawn_steps, grid, longest, steps, survival_of
 from survjax.plotting.style import COMPONENTS, DATA, MODEL, finish, start
@@ -19,7 +20,7 @@ def plot_comparison(
     ax: Axes | None = None,
     *,
     names: Any = None,
-    times: Any = None,
+    times: ArrayLike | None = None,
     unit: str | None = None,
 ) -> Axes:
     """Draw the survival of the candidates of a comparison over the steps of the data.
