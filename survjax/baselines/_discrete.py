@@ -192,7 +192,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
             chance = self.classifier_.predict_proba(table)[:, 1]
         return PiecewiseHazard.of(self.edges_, chance.reshape(n, n_periods))
 
-    def _assets(self, X: Any, ages: ArrayLike) -> tuple[PiecewiseHazard, np.ndarray]:
+    def _assets(self, X: Any, ages: Any) -> tuple[PiecewiseHazard, np.ndarray]:
         """Lives, and one age for each."""
         check_is_fitted(self)
         x = check_covariates(self, X, reset=False)

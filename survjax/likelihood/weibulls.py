@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 
 from survjax._core.numerics import module_of
@@ -25,7 +24,7 @@ def weibulls(n_components: int, cured: bool = False) -> Template:
     return Template(Cured(plain.lifetime, logit)) if cured else plain  # type: ignore[arg-type]
 
 
-def weibull_parts(x: jax.Array, axis: int = -1) -> tuple[Any, Any, Any]:
+def weibull_parts(x: Any, axis: int = -1) -> tuple[Any, Any, Any]:
     """Logits over the first component, log scales and log shapes, K each along an axis.
 
     Of vectors of a mixture of Weibulls, (..., 3K - 1), by NumPy or JAX.

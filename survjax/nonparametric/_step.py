@@ -169,7 +169,7 @@ class StepCurve:
         """
         import pandas as pd  # deferred: curves need no frames
 
-        first = {
+        first: dict[str, Any] = {
             "value": self.initial, "lower": self.initial, "upper": self.initial,
             "standard_error": 0.0, "at_risk": self.number_at_risk(0.0), "events": 0.0,
         }  # fmt: skip

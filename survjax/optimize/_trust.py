@@ -41,7 +41,7 @@ class NewtonState:
     code: Any = data()
 
 
-def init(x: jax.Array, max_step: float = jnp.inf) -> NewtonState:
+def init(x: Any, max_step: float = jnp.inf) -> NewtonState:
     """Begin at x (p,): nothing is known yet, and x itself is the first point to try.
 
     With an array of NumPy the whole iteration is NumPy's.

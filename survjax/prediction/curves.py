@@ -96,7 +96,7 @@ def evaluate(
     covariance: np.ndarray | None,
     curves: tuple[str, ...],
     t: Any,
-    ages: jax.Array,
+    ages: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Safe values and standard errors of curves of the remaining life at ages.
 

@@ -19,7 +19,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from survjax._core.normal import normal_cdf
@@ -110,7 +109,7 @@ def bounded(
     maxima: Maxima | None,
     curves: tuple[str, ...],
     t: Any,
-    ages: jax.Array,
+    ages: Any,
     level: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Curves of the remaining life at ages with bounds, over all maxima.

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from survjax.cli._columns import MISSING, Checker
-from survjax.cli._flags import FLAGS
+from survjax.cli._columns import Checker
+from survjax.cli._flags import FLAGS, MISSING
 from survjax.cli._text import Refused, printable, quoted
 
 #: Text with more different values than this is no group that an effect can be fitted to.

@@ -25,7 +25,7 @@ class AssetCurves:
     def _check_fitted(self) -> None:
         check_is_fitted(self)
 
-    def _assets(self, X: Any, ages: ArrayLike, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def _assets(self, X: Any, ages: Any, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Checked covariates (and the offset as a last column), and one age for each asset."""
         self._check_fitted()
         x = self._with_offset(check_covariates(self, X, reset=False), offset)

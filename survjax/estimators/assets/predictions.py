@@ -153,7 +153,7 @@ class AssetPredictions(AssetCurves):
         return self._rul(X, ages, quantiles, level, offset, mean=True)
 
     def _rul(
-        self, X: Any, ages: ArrayLike, quantiles: Any, level: float, offset: Any, mean: bool
+        self, X: Any, ages: Any, quantiles: Any, level: float, offset: Any, mean: bool
     ) -> pd.DataFrame:
         x, ages = self._assets(X, ages, offset)
         check_level(level)

@@ -76,7 +76,7 @@ class FittedCox:
             risk += coefficient * column
         return risk
 
-    def _units(self, X: Any, ages: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""
         self._check_fitted()
         x = check_covariates(self, X, reset=False)

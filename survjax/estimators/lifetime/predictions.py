@@ -84,7 +84,7 @@ class FittedLifetime:
         return t.ravel(), ages.ravel(), t.shape
 
     @double_precision
-    def _curve(self, curve: str, t: Any, ages: ArrayLike) -> Any:
+    def _curve(self, curve: str, t: Any, ages: Any) -> Any:
         t, ages, shape = self._arguments(curve, t, ages)
         values, _ = evaluate(self.lifetime_, None, (curve,), t[None], ages)
         return _shaped(response_value(curve, values[0]), shape)

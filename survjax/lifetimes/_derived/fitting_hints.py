@@ -57,7 +57,7 @@ class FittingHints:
         family: Any = self
         return nearest_quantiles(family, shares, times)
 
-    def starts(self, shares: jax.Array, times: jax.Array) -> tuple[Any, ...]:
+    def starts(self, shares: Any, times: Any) -> tuple[Any, ...]:
         """Members with about these quantiles, from which the highest maximum is reached."""
         return (self.with_quantiles(shares, times),)
 

@@ -80,7 +80,7 @@ class GeneralizedGamma(LogGamma):
         """The lognormal with about these quantiles."""
         return self._member(shares, times, 0.0)
 
-    def starts(self, shares: jax.Array, times: jax.Array) -> tuple[Lifetime, ...]:
+    def starts(self, shares: Any, times: jax.Array) -> tuple[Lifetime, ...]:
         """Likelihoods are flat along q, and may have several maxima: members of several q."""
         return tuple(self._member(shares, times, q) for q in STARTS)
 

@@ -75,7 +75,7 @@ class Modified(Lifetime):
         """Whether the own parameter has run so far that nothing is changed any more."""
         return False
 
-    def starts(self, shares: jax.Array, times: jax.Array) -> tuple[Any, ...]:
+    def starts(self, shares: Any, times: jax.Array) -> tuple[Any, ...]:
         """Members near a curve of failed shares, for each guess at what is changed.
 
         The curve begins with the share that failed at time zero, if any did (its time is 0), and

@@ -190,7 +190,7 @@ class Delayed(Shifted):
     def held_at(self, threshold: float) -> Any:
         return self
 
-    def starts(self, shares: jax.Array, times: Any) -> tuple[Any, ...]:
+    def starts(self, shares: Any, times: Any) -> tuple[Any, ...]:
         """The base's, on what is left of times beyond the threshold."""
         times = np.asarray(times, float) - float(np.asarray(self.threshold))
         later = times > 0
