@@ -21,6 +21,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", SETTINGS)
 def test_restarts_learn_the_hill_where_single_runs_do_not_always(optimizer):
     settings = {"optimizer": optimizer, "n_restarts": 5, **SETTINGS[optimizer]}

@@ -132,6 +132,7 @@ def test_more_components_are_tried_only_while_they_are_better(file, tmp_path, ca
     assert re.search(r"BIC by number of components: 1: [\d.]+, 2: (no maximum|[\d.]+)\n", said)
 
 
+@pytest.mark.slow
 def test_tied_failures_of_a_mixture_are_mentioned(file, tmp_path, capsys):
     table = rounded().query("age > 0")
     path = file(table.to_csv(index=False))

@@ -103,6 +103,7 @@ def test_a_truth_that_is_not_linear_is_found_better_than_by_mixture_regression()
     assert other[1] < 1.2 * max(other[0], other[2])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_and_another_does_not():
     x, y = curved(0)
     again = DeepWeibullMixture(2, layers=(16,), n_members=4, random_state=0).fit(x, y)

@@ -134,6 +134,7 @@ def test_two_kinds_are_found_from_inspections_left_censoring_and_late_entry():
     assert_is_a_maximum(WeibullMixture(2).fit(late, entry=entry), late, late, entry)
 
 
+@pytest.mark.slow
 def test_five_components_are_a_maximum_or_say_that_they_are_none():
     for n in (30, 300):
         durations = lives(n)

@@ -46,7 +46,9 @@ def test_deviance_residuals_are_those_of_survreg_with_the_other_sign(real_data):
     assert found["deviance"].pow(2).sum() == pytest.approx(308.809559170518, rel=1e-8)
 
 
-@pytest.mark.parametrize("family", ["weibull", "lognormal", "gamma", "gompertz"])
+@pytest.mark.parametrize(
+    "family", ["weibull", "lognormal", pytest.param("gamma", marks=pytest.mark.slow), "gompertz"]
+)
 def test_martingale_residuals_are_slopes_in_the_log_of_a_factor_on_the_hazard(family):
     model = LifetimeModel(family).fit(T, EVENT)
     found = model.residuals(SOME)

@@ -54,6 +54,13 @@ CASES = {
     "aged": (lambda: Conditional(Weibull.of(3.0, 2.0), 4.0), 8 / 9, np.inf),
     "aged mixture": (lambda: two_families().given(1.0), None, 1 / 3),
 }
+
+
+def some_slow(*names):
+    """The cases, of which some take long."""
+    return [pytest.param(c, marks=pytest.mark.slow) if c in names else c for c in CASES]
+
+
 CURVES = (
     "log_hazard",
     "hazard",
@@ -122,7 +129,7 @@ def aged(case):
     return jax.tree.map(np.asarray, found | {"mean": MEAN_AT_AGES(life, ages)})
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", some_slow("aged mixture", "mixture", "hazard ratio, lognormal"))
 def test_curves_at_the_ends_of_time_are_their_limits(case):
     found, _ = values(case)
     _, at_zero, at_end = CASES[case]
@@ -187,7 +194,7 @@ def test_slopes_are_never_nan_where_the_value_is_finite(case):
             assert not np.isnan(leaf[np.isfinite(table)]).any(), name
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", some_slow("hazard ratio, lognormal", "mixture of two families"))
 def test_the_life_that_is_left_has_limits_too(case):
     rest, last = aged(case), CASES[case][2]
     for name, table in rest.items():
