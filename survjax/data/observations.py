@@ -182,6 +182,7 @@ class Observations:
         weight: str | None = None,
         resolution: float | str | None = None,
         rounding: str = "up",
+        zeros: bool = False,
     ) -> Observations:
         """Build rows from named columns of a pandas, polars or arrow table.
 
@@ -195,7 +196,7 @@ class Observations:
             Columns for `from_intervals`, instead of duration and event.
         entry, exit, weight : str, optional
             Columns of truncation bounds and weights.
-        resolution, rounding
+        resolution, rounding, zeros
             As in `from_durations`.
 
         Warns
@@ -209,6 +210,7 @@ class Observations:
             "entry": column(entry),
             "exit": column(exit),
             "sample_weight": column(weight),
+            "zeros": zeros,
         }
         if duration is not None and lower is None and upper is None:
             if event is None:

@@ -150,16 +150,7 @@ def newton_from(
     and `lifetime_at` the lifetime by which it is seen whether no answer lies there.
     """
 
-    def objective(x: jax.Array) -> tuple[Any, Any, Any]:
-        value, gradient, hessian = corrected(likelihood(x), x, correction)
-        return -value, -gradient, -hessian
-
-    def abandon(x: jax.Array) -> jax.Array:
-        there = lifetime_at(x)
-        gone = there.is_steeper(limits.log_shape)
-        log_weights = getattr(there, "log_weights", None)
-        return gone if log_weights is None else gone | (log_weights.min() < limits.log_weight)
-
+    objective, abandon = minimized(likelihood, lifetime_at, limits, correction)
     end, path = multistart(
         objective,
         starts,
@@ -182,6 +173,27 @@ def newton_from(
         "path": path,
         "units": jax.vmap(metric)(end.x),
     }
+
+
+def minimized(
+    likelihood: Callable[[jax.Array], tuple[Any, Any, Any]],
+    lifetime_at: Callable[[jax.Array], Lifetime],
+    limits: Limits,
+    correction: Correction,
+) -> tuple[Callable[[jax.Array], tuple[Any, Any, Any]], Callable[[jax.Array], jax.Array]]:
+    """What Newton's iterations minimize, and where they give up."""
+
+    def objective(x: jax.Array) -> tuple[Any, Any, Any]:
+        value, gradient, hessian = corrected(likelihood(x), x, correction)
+        return -value, -gradient, -hessian
+
+    def abandon(x: jax.Array) -> jax.Array:
+        there = lifetime_at(x)
+        gone = there.is_steeper(limits.log_shape)
+        log_weights = getattr(there, "log_weights", None)
+        return gone if log_weights is None else gone | (log_weights.min() < limits.log_weight)
+
+    return objective, abandon
 
 
 def in_groups(

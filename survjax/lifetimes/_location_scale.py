@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,8 @@ class LocationScale(Lifetime):
 
     log_scale: Any
     log_shape: Any
+    #: A formula says where to begin, and takes many at once.
+    many_with_quantiles: ClassVar[bool] = True
 
     @staticmethod
     @abstractmethod
@@ -61,12 +63,14 @@ class LocationScale(Lifetime):
 
     def with_quantiles(self, shares: Any, times: Any) -> Lifetime:
         z, y = type(self).standard_quantile(np.asarray(shares)), np.log(times)
+        # Times (m, ...) are those of many members at once.
+        z = z.reshape(z.shape + (1,) * (y.ndim - 1))
         family: Any = self
         if not hasattr(self, "log_shape"):
-            fitted: Lifetime = dataclasses.replace(family, log_scale=np.mean(y - z))
+            fitted: Lifetime = dataclasses.replace(family, log_scale=np.mean(y - z, axis=0))
             return fitted
-        slope = (z[-1] - z[0]) / max(float(y[-1] - y[0]), 1e-9)
-        log_scale = np.mean(y - z / slope)
+        slope = (z[-1] - z[0]) / np.maximum(y[-1] - y[0], 1e-9)
+        log_scale = np.mean(y - z / slope, axis=0)
         fitted = dataclasses.replace(family, log_scale=log_scale, log_shape=np.log(slope))
         return fitted
 

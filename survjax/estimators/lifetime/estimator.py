@@ -75,6 +75,10 @@ class LifetimeEstimator(
         """Whether the lifetime gives failures at time zero a chance."""
         return False
 
+    def _template_for_groups(self) -> Template | None:
+        """The template of many fits side by side; None where each group must be fitted alone."""
+        return None
+
     @abstractmethod
     def _maximize(self, rows: Observations) -> None:
         """Find the answer on checked rows, and keep it (`_keep`)."""

@@ -179,6 +179,13 @@ class LifetimeModel(LifetimeEstimator):
             return Template(family.for_failures(*failure_times(rows)))
         return template_of(self.lifetime, more=tuple(families_for_failures()))
 
+    def _template_for_groups(self) -> Template | None:
+        if _is_for_failures(self.lifetime):
+            return None
+        template = self._held(template_of(self.lifetime))
+        alone = template.n_components == 1 and not template.is_modified
+        return template if alone else None
+
     def _saved_template(self) -> Template:
         return Template(self.lifetime_)
 

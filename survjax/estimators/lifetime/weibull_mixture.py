@@ -146,6 +146,11 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         else:
             self._fit_components(rows, self.n_components)
 
+    def _template_for_groups(self) -> Template | None:
+        if self.n_components != 1 or self.cured:
+            return None
+        return self._held(weibull_template(1))
+
     def _fit_components(self, rows: Observations, k: int) -> None:
         """Fit K components."""
         if k > rows.n_rows:

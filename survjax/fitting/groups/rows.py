@@ -1,0 +1,93 @@
+"""Rows of many groups side by side: buckets of groups of similar size, padded to one size."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from survjax._core.numerics import bucket_size
+from survjax.data.observations import Observations
+from survjax.data.truncation_rows import expansion_index, with_truncation_rows
+
+#: Groups of more rows than this are compressed one by one, as any large data are.
+MOST_ROWS = 2048
+#: The fewest rows that a group is filled up to.
+FEWEST_ROWS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupedRows:
+    """Rows sorted by group.
+
+    Attributes
+    ----------
+    rows : Observations
+        Of all groups, one after the other.
+    begins : array of shape (n_groups + 1,)
+        Where each begins, and the last one ends.
+    n_units, n_events : arrays of shape (n_groups,)
+        Units and failures of each.
+    source : Observations
+        The rows as they were given, also sorted by group, and where each group begins.
+    """
+
+    rows: Observations
+    begins: np.ndarray
+    n_units: np.ndarray
+    n_events: np.ndarray
+    source: tuple[Observations, np.ndarray]
+
+    @classmethod
+    def of(cls, rows: Observations, group: np.ndarray, n_groups: int) -> GroupedRows:
+        """Sort rows by the group (n,) of each, 0 to n_groups - 1, and add those of truncation."""
+        seen = rows.event if rows.interval is None else rows.event + rows.interval
+        if not rows.weight.all():
+            some = np.flatnonzero(rows.weight)
+            rows, group, seen = rows.take(some), group[some], seen[some]
+        n_units = np.bincount(group, rows.weight, n_groups)
+        n_events = np.bincount(group, rows.weight * seen, n_groups)
+        if (group[1:] < group[:-1]).any():
+            order = np.argsort(group, kind="stable")
+            rows, group = rows.take(order), group[order]
+        edges = np.arange(n_groups + 1)
+        source = rows, np.searchsorted(group, edges)
+        if rows.entry is None and rows.exit is None:
+            return cls(*source, n_units, n_events, source)
+        index = expansion_index(rows)
+        group = group[index]
+        order = np.argsort(group, kind="stable")
+        rows = with_truncation_rows(rows).take(order)
+        return cls(rows, np.searchsorted(group[order], edges), n_units, n_events, source)
+
+    def observed(self, i: int) -> Observations:
+        """The rows of one group, as they were given."""
+        rows, begins = self.source
+        return rows.take(slice(begins[i], begins[i + 1]))
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Rows of each group."""
+        return np.diff(self.begins)
+
+    def batch(self, which: np.ndarray, size: int) -> Observations:
+        """The rows of some groups (m, size), filled up with copies of no weight."""
+        count = self.sizes[which][:, None]
+        place = np.arange(size)
+        index = self.begins[which][:, None] + np.minimum(place, count - 1)
+        batch = self.rows.take(index)
+        return batch.reweighted(np.where(place < count, batch.weight, 0.0))
+
+    def buckets(self, chosen: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Sizes that groups are filled up to, and which of the chosen ones are of each."""
+        sizes = np.array([bucket(n) for n in range(MOST_ROWS + 1)])[self.sizes[chosen]]
+        for size in np.unique(sizes):
+            yield int(size), chosen[sizes == size]
+
+
+def bucket(n: int) -> int:
+    """The number of rows that n are filled up to."""
+    if n > 64:
+        return bucket_size(n)
+    return max(FEWEST_ROWS, 1 << (n - 1).bit_length()) if n > 0 else FEWEST_ROWS
