@@ -39,6 +39,9 @@ def faults(
     found: LocalMaximum, template: Template, rule: Interior, n_units: float
 ) -> tuple[str, ...]:
     """Why a point is not an interior maximum, the most telling reason first; empty if it is one."""
+    known = found.known.get((rule, n_units))
+    if known is not None:
+        return known
     units = None if found.units is None else found.units[None]
     each = violations(
         found.x[None],

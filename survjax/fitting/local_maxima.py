@@ -8,7 +8,7 @@ in groups of one size, so that a process compiles a program for each model and s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -55,6 +55,8 @@ class LocalMaximum:
         The points on the way.
     units : array of shape (p,)
         What the entries are multiplied by where their size is judged (`Lifetime.step_units`).
+    known : dict
+        What speaks against it, by a rule and a number of units, where that was looked at.
     """
 
     x: np.ndarray
@@ -68,10 +70,11 @@ class LocalMaximum:
     n_agreeing: int = 1
     path: np.ndarray | None = None
     units: np.ndarray | None = None
+    known: Mapping[Any, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def restricted(self, kept: np.ndarray) -> LocalMaximum:
         """The same maximum in some of its parameters."""
-        own = {"x": self.x[kept], "gradient": self.gradient[kept]}
+        own: dict[str, Any] = {"x": self.x[kept], "gradient": self.gradient[kept], "known": {}}
         if self.units is not None:
             own["units"] = self.units[kept]
         return dataclasses.replace(self, hessian=self.hessian[np.ix_(kept, kept)], **own)

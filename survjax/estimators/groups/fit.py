@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,7 +21,10 @@ from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.fitting.groups.maxima import maxima_of_groups
+from survjax.fitting.groups.requests import Steps
 from survjax.fitting.groups.rows import MOST_ROWS, GroupedRows
+from survjax.fitting.groups.together import together
+from survjax.fitting.local_maxima import LocalMaximum
 
 #: Hears how many groups are done, of how many.
 Progress = Callable[[int, int], None]
@@ -80,23 +84,40 @@ def _answers(model: LifetimeEstimator, groups: GroupedRows, progress: Progress) 
         found = maxima_of_groups(template, groups, np.flatnonzero(usual), model._settings())
         answers.put(found)
         done(found.which.size)
-    for i in np.flatnonzero(~answers.converged).tolist():
-        _fit_alone(model, groups.observed(i), i, answers)
+    left = np.flatnonzero(~answers.converged)
+    models = {}
+
+    def begun(i: int) -> Steps[None]:
+        models[i] = copied(model)
+        return _heard(models[i]._fit_steps(groups.observed(i)))
+
+    searches = (functools.partial(begun, i) for i in left.tolist())
+    for j, found in together(searches, model._settings().rule):
+        i = int(left[j])
+        own = models.pop(i)
+        if isinstance(found, NoFiniteMaximum):
+            answers.refuse(i, str(found))
+        elif isinstance(found, Exception):
+            raise found
+        else:
+            answers.put_alone(i, own, "; ".join(found))
         done(1)
     return answers
 
 
-def _fit_alone(model: LifetimeEstimator, rows: Observations, i: int, answers: Answers) -> None:
-    """The model's own fit of one group; what it warns of, or refuses, is its message."""
-    own = copied(model)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            own._fit(rows)
-        except NoFiniteMaximum as error:
-            answers.refuse(i, str(error))
-            return
-    answers.put_alone(i, own, "; ".join(str(each.message) for each in caught))
+def _heard(steps: Steps[None]) -> Steps[list[str]]:
+    """The steps of a fit, and what it warned of on the way."""
+    heard: list[str] = []
+    ends: list[LocalMaximum] | None = None
+    while True:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                request = next(steps) if ends is None else steps.send(ends)
+            except StopIteration:
+                return [*heard, *(str(each.message) for each in caught)]
+        heard += [str(each.message) for each in caught]
+        ends = yield request
 
 
 def copied(model: Any) -> Any:

@@ -27,6 +27,7 @@ from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Films
 from survjax.estimators.unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
 from survjax.fitting.coreset import is_plain
+from survjax.fitting.groups.requests import Steps, answered
 from survjax.fitting.interior import Interior
 from survjax.fitting.search import Maximum
 from survjax.fitting.settings import Settings
@@ -80,7 +81,7 @@ class LifetimeEstimator(
         return None
 
     @abstractmethod
-    def _maximize(self, rows: Observations) -> None:
+    def _maximize(self, rows: Observations) -> Steps[None]:
         """Find the answer on checked rows, and keep it (`_keep`)."""
 
     @double_precision
@@ -182,15 +183,19 @@ class LifetimeEstimator(
 
     def _fit(self, rows: Observations, warn: bool = True) -> Self:
         """Compress, find the maximum, and keep the answer with its certificate."""
+        answered(self._fit_steps(rows, warn))
+        return self
+
+    def _fit_steps(self, rows: Observations, warn: bool = True) -> Steps[None]:
+        """`_fit`, as what asks for local maxima."""
         self._check_parameters()
         rows = rows.without_padding()
         if rows.n_rows and has_ties(rows.lower):
             rows = rows.compressed()
         check_events_of(rows, self._fails_at_zero)
-        self._maximize(rows)
+        yield from self._maximize(rows)
         if warn:
             self._warn(rows)
-        return self
 
     def _keep(self, template: Template, rows: Observations, found: Maximum) -> None:
         """Set the fitted attributes, components in the order of their medians."""

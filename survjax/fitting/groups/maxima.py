@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
+from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.newton import Ends, maximize_runs
 from survjax.fitting.groups.rows import GroupedRows
 from survjax.fitting.groups.starts import starts_of_groups
@@ -36,7 +36,6 @@ def maxima_of_groups(
     groups: GroupedRows,
     chosen: np.ndarray,
     settings: Settings,
-    done: Callable[[int], None] = lambda n: None,
 ) -> GroupMaxima:
     """Interior maxima of a lifetime of one component on each of the chosen groups.
 
@@ -49,7 +48,14 @@ def maxima_of_groups(
         n_starts = starts.shape[1]
         runs = np.repeat(which, n_starts)
         flat = starts.reshape(-1, template.size)
-        ends = maximize_runs(template, groups, size, runs, flat, limits, done)
+        ends = maximize_runs(
+            template,
+            lambda some, runs=runs, size=size: groups.batch(runs[some], size),
+            size,
+            flat,
+            limits,
+            Correction.of(template),
+        )
         found.append(_best(template, groups, settings, runs, n_starts, ends))
     if not found:
         return GroupMaxima(np.empty(0, int), Ends.none(template.size))

@@ -20,7 +20,6 @@ from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction
-from survjax.fitting.groups.rows import GroupedRows
 from survjax.fitting.local_maxima import FIRST_STEP, MAX_STEP, Limits, minimized
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.rows import derivatives
@@ -115,28 +114,37 @@ def maximize_groups(
 
 def maximize_runs(
     template: Template,
-    groups: GroupedRows,
+    rows_of: Callable[[np.ndarray], Observations],
     size: int,
-    which: np.ndarray,
     starts: np.ndarray,
     limits: Limits,
-    done: Callable[[int], None] = lambda n: None,
+    correction: Correction,
 ) -> Ends:
-    """Newton's iterations from starts (m, p), each on the rows of its group `which` (m,).
+    """Newton's iterations from starts (m, p), each on rows of its own.
 
-    `size` is what the groups are filled up to; `done` hears how many runs have ended.
+    Parameters
+    ----------
+    template : Template
+    rows_of : callable
+        The rows (k, size) of k of the runs, by their numbers.
+    size : int
+        Rows of each run.
+    starts : array of shape (m, p)
+    limits : Limits
+        `log_weight` may differ between runs, (m,).
+    correction : Correction
+        The same for all runs.
     """
-    correction = Correction.of(template)
-    log_weight = np.broadcast_to(limits.log_weight, which.shape)
+    log_weight = np.broadcast_to(limits.log_weight, starts.shape[:1])
     state: Any = initial_states(starts, FIRST_STEP)
     units = np.ones_like(starts)
-    left = np.arange(which.size)
+    left = np.arange(len(starts))
 
     @double_precision
     def call(some: np.ndarray, pause: int) -> Any:
         own = dataclasses.replace(limits, log_weight=log_weight[some])
         own_state = jax.tree.map(lambda a: a[some], state)
-        batch = groups.batch(which[some], size)
+        batch = rows_of(some)
         found = maximize_groups(
             template.lifetime, own_state, batch, own, correction, np.int64(pause)
         )
@@ -147,9 +155,7 @@ def maximize_runs(
         with ThreadPoolExecutor(min(n_threads(), len(pieces)) or 1) as pool:
             for some, found in zip(pieces, pool.map(lambda s: call(s, pause), pieces), strict=True):
                 _put((state, units), some, found)
-        before = left.size
         left = left[state.code[left] == int(ResultCode.RUNNING)]
-        done(before - left.size)
         if not left.size:
             break
     return Ends(
