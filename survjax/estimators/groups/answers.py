@@ -30,6 +30,8 @@ class Answers:
         Whether it is an interior maximum.
     status, message : lists of str
         What each is, and how the iteration ended or why there is no answer.
+    own : GroupMaxima or None
+        The maxima that were found side by side.
     """
 
     template: Template | None
@@ -40,6 +42,7 @@ class Answers:
     converged: np.ndarray
     status: list[str]
     message: list[str]
+    own: GroupMaxima | None = None
 
     @classmethod
     def nothing(cls, n_groups: int, template: Template | None) -> Answers:
@@ -59,6 +62,7 @@ class Answers:
     def put(self, found: GroupMaxima) -> None:
         """Note the maxima of groups that were fitted side by side."""
         assert self.template is not None
+        self.own = found
         which, ends, free = found.which, found.ends, self.template.held.free
         self.x[which] = ends.x
         self.covariance[which] = np.linalg.inv(-ends.hessian) * np.outer(free, free)

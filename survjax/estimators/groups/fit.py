@@ -17,6 +17,7 @@ from survjax.data.tables import Columns
 from survjax.estimators.groups.answers import Answers
 from survjax.estimators.groups.fits import GroupFits
 from survjax.estimators.groups.keys import grouped, key_columns, key_names
+from survjax.estimators.groups.pooling import pooled_fits
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.estimators.messages import NoFiniteMaximum
@@ -63,8 +64,11 @@ def fit_groups(
         zeros=model._fails_at_zero,
     )  # fmt: skip
     groups = GroupedRows.of(rows, group, len(keys))
+    if pooling not in (None, "empirical-bayes"):
+        raise ValueError(f"pooling must be None or 'empirical-bayes', got {pooling!r}")
     answers = _answers(model, groups, _shown(progress))
-    return GroupFits(keys, copied(model), groups, answers, duration)
+    fits = GroupFits(keys, copied(model), groups, answers, duration)
+    return fits if pooling is None else pooled_fits(fits)
 
 
 def _answers(model: LifetimeEstimator, groups: GroupedRows, progress: Progress) -> Answers:

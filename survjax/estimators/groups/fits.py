@@ -16,6 +16,7 @@ from survjax.estimators.groups.keys import key_columns, places
 from survjax.estimators.groups.predictions import remaining_lives
 from survjax.estimators.groups.table import table_of
 from survjax.estimators.lifetime.predictions import check_level
+from survjax.fitting.groups.pooling import Pooled
 from survjax.fitting.groups.rows import GroupedRows
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ class GroupFits:
         groups: GroupedRows,
         answers: Answers,
         duration: str | None,
+        unpooled: GroupFits | None = None,
+        pooling: Pooled | None = None,
     ) -> None:
         self.keys = keys
         self.estimator = estimator
         self._groups, self._answers, self._duration = groups, answers, duration
         self._models: dict[int, Any] = {}
+        #: The same groups each by itself, and what pooling found; None without it.
+        self.unpooled, self.pooling = unpooled, pooling
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -62,6 +67,8 @@ class GroupFits:
     @double_precision
     def model(self, key: Any) -> Any:
         """The fitted estimator of one group, as if it had been fitted alone."""
+        if self.unpooled is not None:
+            return self.unpooled.model(key)
         i = self._place(key)
         if i in self._answers.alone:
             return self._answers.alone[i]

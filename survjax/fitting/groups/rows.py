@@ -81,7 +81,8 @@ class GroupedRows:
 
     def buckets(self, chosen: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Sizes that groups are filled up to, and which of the chosen ones are of each."""
-        sizes = np.array([bucket(n) for n in range(MOST_ROWS + 1)])[self.sizes[chosen]]
+        counts, place = np.unique(self.sizes[chosen], return_inverse=True)
+        sizes = np.array([bucket(int(n)) for n in counts], int)[place]
         for size in np.unique(sizes):
             yield int(size), chosen[sizes == size]
 
