@@ -127,7 +127,7 @@ def _units(units: np.ndarray | None, template: Template) -> np.ndarray:
 
 
 def unit_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The information (..., p, p) scaled to a unit diagonal, free of units, and the scales (..., p).
+    """The information (..., p, p) scaled to a unit diagonal, free of units; the scales (..., p).
 
     NaN where it has no positive diagonal, and so is not definite.
     """

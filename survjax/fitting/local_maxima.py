@@ -152,7 +152,6 @@ def newton_from(
     `likelihood` gives value, gradient and Hessian at a point, `metric` the units of its entries,
     and `lifetime_at` the lifetime by which it is seen whether no answer lies there.
     """
-
     objective, abandon = minimized(likelihood, lifetime_at, limits, correction)
     end, path = multistart(
         objective,

@@ -233,9 +233,7 @@ class _Search:
         best = yield from self._stand_in(best, objective)
         return Maximum(best, reasons, n_starts, 0, tuple(ranked), self.starts[best.start])
 
-    def _stand_in(
-        self, best: LocalMaximum, objective: Objective | None
-    ) -> Steps[LocalMaximum]:
+    def _stand_in(self, best: LocalMaximum, objective: Objective | None) -> Steps[LocalMaximum]:
         """The best point with a vanishing penalty on steep shapes (Chen, Tan and Zhang 2008).
 
         Where there is no interior maximum, a collapse on single times is no answer either. The

@@ -198,8 +198,9 @@ def weibull_fit(
     """Shapes and log scales (..., m) of Weibulls on rows that each hold in part, (..., m, n).
 
     Newton steps on the profile equation of the shape (Cohen 1965), which rises with it: the mean
-    of log t weighted by t^shape, less 1 / shape, is the failures' mean log t. `powers` (..., n, 3) are those of the centered log times. The scale follows from the last sums, moved along with the
-    shape by the first two cumulants.
+    of log t weighted by t^shape, less 1 / shape, is the failures' mean log t. `powers`
+    (..., n, 3) are those of the centered log times. The scale follows from the last sums, moved
+    along with the shape by the first two cumulants.
     """
     x, tiny = powers[..., 1], float(np.finfo(powers.dtype).tiny)
     top = x.max(axis=-1, keepdims=True)

@@ -70,7 +70,6 @@ def multistart(
     >>> [round(float(x), 3) for x in state.x[:, 0]]
     [-1.0, 1.0]
     """
-
     step = _stepper(derivatives, tol, max_iter, max_step, metric, abandon)
 
     def body(carry: tuple[NewtonState, Any]) -> tuple[NewtonState, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -87,3 +88,8 @@ class Answers:
     def side_by_side(self) -> np.ndarray:
         """Which groups have their parameters in the arrays."""
         return np.isfinite(self.x).all(axis=1) if self.x.size else np.zeros(len(self.x), bool)
+
+
+def unfitted(model: Any) -> Any:
+    """The same model without a fit; a random generator in it begins where the other's does."""
+    return type(model)(**copy.deepcopy(model.get_params()))

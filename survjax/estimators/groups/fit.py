@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import sys
 import warnings
@@ -14,7 +13,7 @@ import numpy as np
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.data.tables import Columns
-from survjax.estimators.groups.answers import Answers
+from survjax.estimators.groups.answers import Answers, unfitted
 from survjax.estimators.groups.fits import GroupFits
 from survjax.estimators.groups.keys import grouped, key_columns, key_names
 from survjax.estimators.groups.pooling import pooled_fits
@@ -47,7 +46,77 @@ def fit_groups(
     pooling: str | None = None,
     progress: bool = False,
 ) -> GroupFits:
-    """Fit one model to each group of a table."""
+    """Fit one model to each group of a table, all groups in a few runs of compiled programs.
+
+    Parameters
+    ----------
+    frame : table
+        One row a unit: of pandas, polars or pyarrow, or whatever streams Arrow data, such as a
+        query of DuckDB.
+    by : str or list of str
+        Columns that say the group of each row; none may be missing.
+    duration, event : str, optional
+        Columns of durations, in any one unit of time, and of events (1 where the failure was
+        seen), as for `WeibullMixture.fit`.
+    lower, upper : str, optional
+        Columns of bounds instead, as for `WeibullMixture.fit_interval`.
+    entry, exit, weight : str, optional
+        Columns of the ages at which units came under observation, of the latest ages at which
+        their failures would have been recorded, and of how many units each row stands for.
+    model : LifetimeModel or WeibullMixture, optional
+        What to fit, with all its options; one Weibull by default. `resolution="auto"` is read off
+        all groups together.
+    pooling : {None, "empirical-bayes"}
+        "empirical-bayes" lets groups borrow strength: their parameters are taken for draws from a
+        normal distribution, on their unbounded scales, that is fitted to all groups, and each is
+        drawn to its mean the more the less its own units say. Groups without failures have
+        estimates and bounds as well. For families of one component.
+    progress : bool, default False
+        Whether to say on stderr how many groups are done.
+
+    Returns
+    -------
+    GroupFits
+        A table with one row a group, remaining lives of units of all groups, and the model of each.
+
+    Raises
+    ------
+    ValueError
+        For columns that are missing or hold what is no lifetime; the same for a key that is missing
+        in some row. A group whose data admit no fit raises nothing: its row in the table says why.
+    NoFiniteMaximum
+        Where pooling is asked for and too few groups have a maximum to learn from.
+
+    Notes
+    -----
+    Each group's answer is the one that its own fit would find. Lifetimes of one component go side
+    by side from start to end: groups are filled up to few sizes with rows of no weight, Newton's
+    iterations of hundreds of them are one program, and those that are done leave it. Of mixtures,
+    of models that choose their number of components, and of groups without an interior maximum, the
+    search is the model's own, and what many of them ask Newton's method for at a time is answered
+    by one run. Groups of more than 2,048 rows are fitted one after the other.
+
+    Pooling is parametric empirical Bayes (Morris 1983; Efron 2010, chapter 1); what it does to
+    errors and bounds is measured in `docs/studies/pooling.md`.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from survjax import fit_groups
+    >>> rng = np.random.default_rng(0)
+    >>> fleet = pd.DataFrame({"site": np.repeat(["Aachen", "Brno", "Cork"], 40)})
+    >>> fleet["age"] = 30.0 * rng.weibull(2.0, 120)
+    >>> fleet["failed"] = fleet.index % 3 > 0
+    >>> fits = fit_groups(fleet, "site", duration="age", event="failed")
+    >>> fits.table[["n_events", "status"]]
+            n_events            status
+    site
+    Aachen      26.0  interior maximum
+    Brno        27.0  interior maximum
+    Cork        27.0  interior maximum
+    >>> list(fits.predict_rul(fleet[:2], age="age").columns[:3])
+    ['mean', 'mean_lower', 'mean_upper']
+    """
     model = LifetimeModel() if model is None else model
     if not isinstance(model, LifetimeEstimator):
         raise ValueError(
@@ -59,15 +128,24 @@ def fit_groups(
     column = Columns(frame)
     keys, group = grouped(key_columns(column, names), names)
     rows = Observations.from_frame(
-        column.table, duration=duration, event=event, lower=lower, upper=upper, entry=entry, exit=exit,
-        weight=weight, resolution=model.resolution if lower is None else None, rounding=model.rounding,
+        column.table,
+        duration=duration,
+        event=event,
+        lower=lower,
+        upper=upper,
+        entry=entry,
+        exit=exit,
+        weight=weight,
+        # Bounds say by themselves how wide they are.
+        resolution=None if duration is None else model.resolution,
+        rounding=model.rounding,
         zeros=model._fails_at_zero,
-    )  # fmt: skip
+    )
     groups = GroupedRows.of(rows, group, len(keys))
     if pooling not in (None, "empirical-bayes"):
         raise ValueError(f"pooling must be None or 'empirical-bayes', got {pooling!r}")
     answers = _answers(model, groups, _shown(progress))
-    fits = GroupFits(keys, copied(model), groups, answers, duration)
+    fits = GroupFits(keys, unfitted(model), groups, answers, duration)
     return fits if pooling is None else pooled_fits(fits)
 
 
@@ -85,14 +163,14 @@ def _answers(model: LifetimeEstimator, groups: GroupedRows, progress: Progress) 
 
     if template is not None:
         usual = (groups.n_events > 0) & (groups.sizes <= MOST_ROWS)
-        found = maxima_of_groups(template, groups, np.flatnonzero(usual), model._settings())
-        answers.put(found)
-        done(found.which.size)
+        maxima = maxima_of_groups(template, groups, np.flatnonzero(usual), model._settings())
+        answers.put(maxima)
+        done(maxima.which.size)
     left = np.flatnonzero(~answers.converged)
     models = {}
 
-    def begun(i: int) -> Steps[None]:
-        models[i] = copied(model)
+    def begun(i: int) -> Steps[list[str]]:
+        models[i] = unfitted(model)
         return _heard(models[i]._fit_steps(groups.observed(i)))
 
     searches = (functools.partial(begun, i) for i in left.tolist())
@@ -122,11 +200,6 @@ def _heard(steps: Steps[None]) -> Steps[list[str]]:
                 return [*heard, *(str(each.message) for each in caught)]
         heard += [str(each.message) for each in caught]
         ends = yield request
-
-
-def copied(model: Any) -> Any:
-    """The same model without a fit; a random generator in it begins where the other's does."""
-    return type(model)(**copy.deepcopy(model.get_params()))
 
 
 def _shown(progress: bool) -> Progress:

@@ -48,7 +48,9 @@ def remaining_lives(
             found[label][side] = response_value(curves[i], values[i])
             found[f"{label}_lower"][side], found[f"{label}_upper"][side] = low, high
     order = np.argsort(whose, kind="stable")
-    first, last = (np.searchsorted(whose[order], list(answers.alone), side=s) for s in ("left", "right"))
+    first, last = (
+        np.searchsorted(whose[order], list(answers.alone), side=s) for s in ("left", "right")
+    )
     for model, i, j in zip(answers.alone.values(), first, last, strict=True):
         if j > i:
             some = order[i:j]

@@ -60,8 +60,8 @@ def _parameters(answers: Answers, level: float, n: int) -> dict[str, np.ndarray]
             put(quantity.name, some, tuple(part[:, j] for part in parts))
     for i, model in answers.alone.items():
         own, x, covariance = model._template, model.parameters_, model.covariance_
-        ends = parameter_bounds(own, x, covariance, model._maxima, level)
-        found = np.stack([own.values(x), response_errors(own, x, covariance), *ends.T])
+        table = parameter_bounds(own, x, covariance, model._maxima, level)
+        found = np.stack([own.values(x), response_errors(own, x, covariance), *table.T])
         for j, quantity in enumerate(own.quantities):
             put(quantity.name, i, tuple(found[:, j]))
     return columns
@@ -72,4 +72,6 @@ def _lives(answers: Answers, level: float, n: int) -> dict[str, np.ndarray]:
     names, shares = list(LIVES), np.array(list(LIVES.values()))
     group = np.arange(n)
     found = remaining_lives(answers, group, np.zeros(n), shares, names, level, mean=False)
-    return {f"{name}{end}": found[f"{name}{end}"] for name in names for end in ENDS if end != "_error"}
+    return {
+        f"{name}{end}": found[f"{name}{end}"] for name in names for end in ENDS if end != "_error"
+    }

@@ -19,7 +19,7 @@ from survjax.estimators.choosing.residuals import LifetimeResiduals
 from survjax.estimators.lifetime.intervals import Intervals
 from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
 from survjax.estimators.lifetime.report import Report
-from survjax.estimators.lifetime.rows import check_events_of, counted
+from survjax.estimators.lifetime.rows import check_events_of, counted, described
 from survjax.estimators.lifetime.state import ordered
 from survjax.estimators.memberships import membership_table
 from survjax.estimators.messages import FitWarning
@@ -134,22 +134,9 @@ class LifetimeEstimator(
         self, durations: Any, event_observed: Any, entry: Any, exit: Any, sample_weight: Any
     ) -> Observations:
         """The rows that the arguments of `fit` and `score` describe."""
-        if isinstance(durations, Observations):
-            if any(given is not None for given in (event_observed, entry, exit, sample_weight)):
-                raise ValueError(
-                    "Observations hold events, entry, exit and weights: pass them alone"
-                )
-            return durations
-        return Observations.from_durations(
-            durations,
-            event_observed,
-            entry=entry,
-            exit=exit,
-            sample_weight=sample_weight,
-            resolution=self.resolution,
-            rounding=self.rounding,
-            zeros=self._fails_at_zero,
-        )
+        columns = durations, event_observed, entry, exit, sample_weight
+        options = {"resolution": self.resolution, "rounding": self.rounding}
+        return described(*columns, **options, zeros=self._fails_at_zero)
 
     @double_precision
     def fit_interval(

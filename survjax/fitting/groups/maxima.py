@@ -50,7 +50,7 @@ def maxima_of_groups(
         flat = starts.reshape(-1, template.size)
         ends = maximize_runs(
             template,
-            lambda some, runs=runs, size=size: groups.batch(runs[some], size),
+            groups.rows_of(runs, size),
             size,
             flat,
             limits,

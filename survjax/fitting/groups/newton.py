@@ -31,7 +31,7 @@ PAUSES = (6, 12, 24, 48, 2**30)
 #: Rows of a call, all its runs together: what is in between stays in cache.
 ROWS = 2**15
 #: Numbers of runs that a call is filled up to, so that few programs are compiled.
-RUNS = (1, 8, 64, 512, 4096)
+RUNS = (1, 16, 256, 4096)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +153,8 @@ def maximize_runs(
     for pause in PAUSES:
         pieces = _pieces(left, size)
         with ThreadPoolExecutor(min(n_threads(), len(pieces)) or 1) as pool:
-            for some, found in zip(pieces, pool.map(lambda s: call(s, pause), pieces), strict=True):
+            pauses = [pause] * len(pieces)
+            for some, found in zip(pieces, pool.map(call, pieces, pauses), strict=True):
                 _put((state, units), some, found)
         left = left[state.code[left] == int(ResultCode.RUNNING)]
         if not left.size:

@@ -166,7 +166,7 @@ def _modes(
         found.append(
             maximize_runs(
                 template,
-                lambda some, which=which, size=size: groups.batch(which[some], size),
+                groups.rows_of(which, size),
                 size,
                 x[which],
                 limits,
@@ -198,7 +198,6 @@ def _next_prior(prior: Prior, moments: _Moments) -> Prior:
     They lead to the groups' moments under the prior that is given. What they get wrong of one step
     from there is added to all, so that where nothing changes any more, nothing is wrong.
     """
-    p = prior.mean.size
     precision = np.linalg.inv(prior.covariance)
     root = np.linalg.cholesky(prior.covariance)
     # In units of the prior: skewed likelihoods may lead to a variance that is larger than its.

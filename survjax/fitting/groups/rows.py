@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from survjax.data.truncation_rows import expansion_index, with_truncation_rows
 
 #: Groups of more rows than this are compressed one by one, as any large data are.
 MOST_ROWS = 2048
+#: Sizes of few groups, and rows in all from which on groups of a size have one of their own.
+COARSE, WORTH_A_SIZE = (64, 256, 1024, 2048), 2**18
 #: The fewest rows that a group is filled up to.
 FEWEST_ROWS = 8
 
@@ -79,10 +81,17 @@ class GroupedRows:
         batch = self.rows.take(index)
         return batch.reweighted(np.where(place < count, batch.weight, 0.0))
 
+    def rows_of(self, which: np.ndarray, size: int) -> Callable[[np.ndarray], Observations]:
+        """What gives the rows of some of many runs, each on the group `which` (m,) says."""
+        return lambda some: self.batch(which[some], size)
+
     def buckets(self, chosen: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Sizes that groups are filled up to, and which of the chosen ones are of each."""
         counts, place = np.unique(self.sizes[chosen], return_inverse=True)
         sizes = np.array([bucket(int(n)) for n in counts], int)[place]
+        # To compile for one more size takes longer than it spares where groups are few.
+        few = np.bincount(sizes, minlength=1)[sizes] * sizes < WORTH_A_SIZE
+        sizes[few] = np.array([coarse_bucket(int(n)) for n in counts], int)[place][few]
         for size in np.unique(sizes):
             yield int(size), chosen[sizes == size]
 
@@ -92,3 +101,8 @@ def bucket(n: int) -> int:
     if n > 64:
         return bucket_size(n)
     return max(FEWEST_ROWS, 1 << (n - 1).bit_length()) if n > 0 else FEWEST_ROWS
+
+
+def coarse_bucket(n: int) -> int:
+    """The same for few groups, or for models that take long to compile."""
+    return next((size for size in COARSE if size >= n), bucket_size(n))

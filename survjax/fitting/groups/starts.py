@@ -9,7 +9,7 @@ from survjax.fitting.starts import SD_OF_LOG, powers_of, representative, weibull
 from survjax.likelihood.vector.stacks import matched_each
 from survjax.likelihood.vector.template import Template
 
-#: Turns of two Newton steps each, from the moments of log time to the Weibull of largest likelihood.
+#: Turns of two Newton steps, from the moments of log time to the Weibull of largest likelihood.
 TURNS = 3
 
 

@@ -13,9 +13,9 @@ from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.newton import Ends, maximize_runs
 from survjax.fitting.groups.requests import Request, Steps
-from survjax.fitting.groups.rows import MOST_ROWS, bucket
+from survjax.fitting.groups.rows import MOST_ROWS, coarse_bucket
 from survjax.fitting.interior import Interior, violations
-from survjax.fitting.local_maxima import Limits, LocalMaximum
+from survjax.fitting.local_maxima import LocalMaximum
 
 T = TypeVar("T")
 #: Searches that go on at a time.
@@ -88,7 +88,7 @@ def _kind(request: Request) -> Any:
         tuple(np.asarray(leaf).tobytes() for leaf in leaves),
         template.held.values.tobytes(),
         rows.interval is None,
-        bucket(rows.n_rows),
+        coarse_bucket(rows.n_rows),
         float(limits.tol),
         int(limits.max_iter),
         float(limits.log_shape),
@@ -98,7 +98,7 @@ def _kind(request: Request) -> Any:
 def _answered_together(requests: list[Request], rule: Interior) -> list[list[LocalMaximum]]:
     """The answers of requests of one kind."""
     first = requests[0]
-    template, size = first.maximizer.template, bucket(first.maximizer.rows.n_rows)
+    template, size = first.maximizer.template, coarse_bucket(first.maximizer.rows.n_rows)
     count = np.array([len(request.starts) for request in requests])
     whose = np.repeat(np.arange(len(requests)), count)
     starts = template.held.placed(np.concatenate([request.starts for request in requests]))

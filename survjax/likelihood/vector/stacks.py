@@ -85,12 +85,12 @@ def matched(stack: Stack, scale: float, shape: float) -> np.ndarray:
 def matched_each(stack: Stack, scales: np.ndarray, shapes: np.ndarray) -> np.ndarray:
     """Parameters (n, m, P) of `matched` for each of n Weibulls."""
     if not _guess(stack).many_with_quantiles:
-        return np.stack(
-            [matched(stack, *pair) for pair in zip(scales, shapes, strict=True)]
-        )
+        return np.stack([matched(stack, *pair) for pair in zip(scales, shapes, strict=True)])
     times = scales * (-np.log1p(-SHARES))[:, None] ** (1.0 / shapes)
     found = _guess(stack).with_quantiles(SHARES, times)
-    return np.stack([np.broadcast_to(v, scales.shape) for _, v in parameter_items(found)], -1)[:, None]
+    return np.stack([np.broadcast_to(v, scales.shape) for _, v in parameter_items(found)], -1)[
+        :, None
+    ]
 
 
 def _guess(stack: Stack) -> Any:
