@@ -231,10 +231,14 @@ def _next_prior(prior: Prior, moments: _Moments) -> Prior:
 
 
 def _change(before: Prior, after: Prior) -> float:
-    """How far two priors are apart, in their own units."""
+    """How far two priors are apart, in units of what bounds are made of where groups are alike.
+
+    A covariance that vanishes along a direction never stands still relative to itself.
+    """
+    unit = before.covariance + before.mean_covariance
     gap = after.mean - before.mean
-    moved = np.sqrt(gap @ np.linalg.solve(before.covariance, gap))
-    grown = np.abs(np.linalg.solve(before.covariance, after.covariance - before.covariance)).max()
+    moved = np.sqrt(gap @ np.linalg.solve(unit, gap))
+    grown = np.abs(np.linalg.solve(unit, after.covariance - before.covariance)).max()
     return float(max(moved, grown))
 
 
