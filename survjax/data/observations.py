@@ -206,12 +206,8 @@ class Observations:
             called like an event holds 0 and 1.
         """
         column = Columns(frame)
-        limits: dict[str, Any] = {
-            "entry": column(entry),
-            "exit": column(exit),
-            "sample_weight": column(weight),
-            "zeros": zeros,
-        }
+        limits: dict[str, Any] = {"entry": column(entry), "exit": column(exit), "zeros": zeros}
+        limits["sample_weight"] = column(weight)
         if duration is not None and lower is None and upper is None:
             if event is None:
                 ask_for_event(column, [duration, entry, exit, weight])

@@ -30,8 +30,6 @@ def fleet(n_groups=6, seed=0, sizes=(12, 25, 40)):
             "weight": 1.0 + group % 2 + np.arange(group.size) % 3,
             "low": low,
             "high": np.where(life <= end, low + 5.0, np.inf),
-                life <= end, np.floor(np.minimum(life, end) / 5.0) * 5.0 + 5.0, np.inf
-            ),
         }
     )
 

@@ -118,7 +118,7 @@ def fit_groups(
     ['mean', 'mean_lower', 'mean_upper']
     """
     model = LifetimeModel() if model is None else model
-    if not isinstance(model, LifetimeEstimator):
+    if not hasattr(model, "_template_for_groups"):
         raise ValueError(
             "model must be a LifetimeModel or a WeibullMixture, such as WeibullMixture(2), got "
             f"{type(model).__name__}: models with covariates take the group as a column"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
+from survjax._core.callers import users_level
 from survjax.estimators.groups.answers import Answers
 from survjax.estimators.groups.fits import GroupFits
-from survjax.estimators.messages import NoFiniteMaximum
+from survjax.estimators.messages import FitWarning, NoFiniteMaximum
 from survjax.fitting.groups.pooling import pooled
 
 
@@ -26,6 +29,13 @@ def pooled_fits(fits: GroupFits) -> GroupFits:
             f"pooling='empirical-bayes' learns from groups that have a maximum of their own what "
             f"groups have in common, and only {int(answers.converged.sum())} of {len(fits)} have "
             f"one: at least {template.size + 2} are needed"
+        )
+    if not found.settled:
+        warnings.warn(
+            "what the groups have in common did not settle: bounds of pooled groups are rough. "
+            "Leave out groups that are of another kind, or pool more of them",
+            FitWarning,
+            stacklevel=users_level(),
         )
     own = answers.converged
     shrunk = Answers(

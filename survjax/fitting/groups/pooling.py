@@ -24,36 +24,26 @@ import numpy as np
 from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.maxima import GroupMaxima
 from survjax.fitting.groups.newton import Ends, maximize_runs
+from survjax.fitting.groups.prior import (
+    LEAST,
+    Coordinates,
+    Moments,
+    Prior,
+    change_between,
+    extrapolated,
+    next_prior,
+)
 from survjax.fitting.groups.rows import GroupedRows
 from survjax.fitting.settings import Settings
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode
 
-#: Turns of moments and prior, of the EM algorithm in each, and the change at which either ends.
-TURNS, EM_STEPS, TOLERANCE = 50, 500, 1e-4
-#: A posterior variance below this, in units of the curvature, is none that the nodes can tell.
-LEAST = 0.05
+#: Turns of moments and prior, and the change at which they end.
+TURNS, TOLERANCE = 50, 1e-4
+#: Turns that the next prior is extrapolated from.
+MEMORY = 5
 #: Nodes along each direction, of up to two parameters and of more.
 NODES, FEWER_NODES = 5, 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Prior:
-    """The normal distribution that the parameters of the groups are drawn from.
-
-    Attributes
-    ----------
-    mean : array of shape (p,)
-        On the unbounded scales.
-    covariance : array of shape (p, p)
-        Between groups.
-    mean_covariance : array of shape (p, p)
-        How well the mean is known.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    mean_covariance: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +58,9 @@ class Pooled:
         How far each group was drawn to the mean: 0 where it stands by itself, 1 where it tells
         nothing.
     converged : array of shape (n_groups,)
+        Whether each mode was found.
+    settled : bool
+        Whether the prior stood still in the end.
     """
 
     prior: Prior
@@ -75,6 +68,7 @@ class Pooled:
     covariance: np.ndarray
     drawn: np.ndarray
     converged: np.ndarray
+    settled: bool
 
 
 def pooled(
@@ -93,22 +87,18 @@ def pooled(
     prior = Prior(np.median(own.ends.x, axis=0), spread, spread)
     x = np.repeat(prior.mean[None], n_groups, axis=0)
     x[own.which] = own.ends.x
+    coordinates, tried = Coordinates(prior), []
     for _ in range(TURNS):
         ends = _modes(template, groups, x, prior, settings)
         moments = _moments(template, groups, ends, prior, settings)
         x, before = ends.x, prior
-        prior = _next_prior(prior, moments)
-        if _change(before, prior) < TOLERANCE:
+        following = next_prior(before, moments)
+        change = change_between(before, following)
+        if change < TOLERANCE:
             break
-    return _posterior(ends, moments, before)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Moments:
-    """Posterior means (g, p) and covariances (g, p, p)."""
-
-    mean: np.ndarray
-    covariance: np.ndarray
+        tried.append((coordinates.of(before), coordinates.of(following)))
+        prior = coordinates.prior(extrapolated(tried[-MEMORY:]), following)
+    return _posterior(ends, moments, before, change < TOLERANCE)
 
 
 def _correction(template: Template, prior: Prior) -> Correction:
@@ -119,7 +109,7 @@ def _correction(template: Template, prior: Prior) -> Correction:
 
 def _moments(
     template: Template, groups: GroupedRows, ends: Ends, prior: Prior, settings: Settings
-) -> _Moments:
+) -> Moments:
     """Posterior moments around the modes, by a product of Gauss and Hermite's rules."""
     p = template.size
     points, weights = np.polynomial.hermite_e.hermegauss(NODES if p <= 2 else FEWER_NODES)
@@ -145,7 +135,7 @@ def _moments(
     center = np.where(known[:, None], center, 0.0)
     spread = np.where(known[:, None, None], spread, np.eye(p))
     mean = ends.x + (root @ center[..., None])[..., 0]
-    return _Moments(mean, root @ spread @ np.swapaxes(root, 1, 2))
+    return Moments(mean, root @ spread @ np.swapaxes(root, 1, 2))
 
 
 def _modes(
@@ -177,76 +167,11 @@ def _modes(
     return Ends.joined(found).take(np.argsort(np.concatenate(places)))
 
 
-def _em_step(prior: Prior, mean: np.ndarray, left: np.ndarray) -> Prior:
-    """The prior that follows from posterior means (g, p) and covariances (g, p, p) under one."""
-    precision = np.linalg.inv(prior.covariance)
-    drawn = left @ precision
-    share = np.eye(len(precision)) - drawn
-    # cov(m)^{-1} = sum of (A + J_g^{-1})^{-1} = sum of A^{-1} (1 - B_g).
-    mean_covariance = np.linalg.inv(precision @ share.sum(axis=0))
-    moved = mean_covariance @ precision @ np.sum(mean - prior.mean, axis=0)
-    gap = mean - prior.mean - share @ moved
-    spread = left + gap[:, :, None] * gap[:, None]
-    spread += share @ mean_covariance @ np.swapaxes(share, 1, 2)
-    covariance = spread.mean(axis=0)
-    return Prior(prior.mean + moved, 0.5 * (covariance + covariance.T), mean_covariance)
-
-
-def _next_prior(prior: Prior, moments: _Moments) -> Prior:
-    """The prior at which the EM algorithm would end, as far as normal likelihoods can tell.
-
-    They lead to the groups' moments under the prior that is given. What they get wrong of one step
-    from there is added to all, so that where nothing changes any more, nothing is wrong.
-    """
-    precision = np.linalg.inv(prior.covariance)
-    root = np.linalg.cholesky(prior.covariance)
-    # In units of the prior: skewed likelihoods may lead to a variance that is larger than its.
-    unit = np.linalg.inv(root) @ moments.covariance @ np.linalg.inv(root).T
-    values, vectors = np.linalg.eigh(unit)
-    values = np.maximum(1.0 / values - 1.0, LEAST)
-    unit = (vectors * values[:, None]) @ np.swapaxes(vectors, 1, 2)
-    information = np.linalg.inv(root).T @ unit @ np.linalg.inv(root)
-    weighted = ((information + precision) @ moments.mean[..., None])[..., 0]
-    weighted = weighted - precision @ prior.mean
-
-    def step(now: Prior) -> Prior:
-        inverse = np.linalg.inv(now.covariance)
-        left = np.linalg.inv(information + inverse)
-        mean = (left @ (weighted + inverse @ now.mean)[..., None])[..., 0]
-        return _em_step(now, mean, left)
-
-    exact, rough = _em_step(prior, moments.mean, moments.covariance), step(prior)
-    lacking = exact.mean - rough.mean, exact.covariance - rough.covariance
-    now = exact
-    for _ in range(EM_STEPS):
-        found = step(now)
-        covariance = found.covariance + lacking[1]
-        if not np.linalg.eigvalsh(np.linalg.solve(root, covariance) @ np.linalg.inv(root).T)[0] > 0:
-            return exact
-        found = Prior(found.mean + lacking[0], covariance, found.mean_covariance)
-        moved, now = _change(now, found), found
-        if moved < 0.1 * TOLERANCE:
-            break
-    return now
-
-
-def _change(before: Prior, after: Prior) -> float:
-    """How far two priors are apart, in units of what bounds are made of where groups are alike.
-
-    A covariance that vanishes along a direction never stands still relative to itself.
-    """
-    unit = before.covariance + before.mean_covariance
-    gap = after.mean - before.mean
-    moved = np.sqrt(gap @ np.linalg.solve(unit, gap))
-    grown = np.abs(np.linalg.solve(unit, after.covariance - before.covariance)).max()
-    return float(max(moved, grown))
-
-
-def _posterior(ends: Ends, moments: _Moments, prior: Prior) -> Pooled:
+def _posterior(ends: Ends, moments: Moments, prior: Prior, settled: bool) -> Pooled:
     """Means with their covariances, which know that the prior's mean is estimated."""
     precision = np.linalg.inv(prior.covariance)
     drawn = moments.covariance @ precision
     covariance = moments.covariance + drawn @ prior.mean_covariance @ np.swapaxes(drawn, 1, 2)
     share = np.clip(np.trace(drawn, axis1=1, axis2=2) / len(precision), 0.0, 1.0)
     arrived = (ends.code == int(ResultCode.CONVERGED)) | (ends.code == int(ResultCode.ROUNDING))
-    return Pooled(prior, moments.mean, covariance, share, arrived)
+    return Pooled(prior, moments.mean, covariance, share, arrived, settled)
