@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from survjax.fitting.corrections import Correction
-from survjax.fitting.groups.newton import Ends, maximize_runs
+from survjax.fitting.groups.newton import ROWS, Ends, maximize_runs
 from survjax.fitting.groups.rows import GroupedRows
 from survjax.fitting.groups.starts import starts_of_groups
 from survjax.fitting.interior import violations
@@ -44,7 +44,14 @@ def maxima_of_groups(
     limits = settings.limits(1, 1.0)
     found: list[tuple[np.ndarray, Ends]] = []
     for size, which in groups.buckets(chosen):
-        starts = starts_of_groups(template, groups.batch(which, size))
+        # Few groups at a time, so that what is in between stays in cache.
+        some = max(ROWS // size, 1)
+        starts = np.concatenate(
+            [
+                starts_of_groups(template, groups.batch(which[i : i + some], size))
+                for i in range(0, which.size, some)
+            ]
+        )
         n_starts = starts.shape[1]
         runs = np.repeat(which, n_starts)
         flat = starts.reshape(-1, template.size)

@@ -15,7 +15,7 @@ from survjax.data.truncation_rows import expansion_index, with_truncation_rows
 MOST_ROWS = 2048
 #: Sizes of few groups, and rows in all from which on groups of a size have one of their own.
 COARSE, WORTH_A_SIZE = (64, 256, 1024, 2048), 2**18
-#: The fewest rows that a group is filled up to.
+#: The fewest rows that a group is filled up to, and the steps up to 64.
 FEWEST_ROWS = 8
 
 
@@ -98,9 +98,7 @@ class GroupedRows:
 
 def bucket(n: int) -> int:
     """The number of rows that n are filled up to."""
-    if n > 64:
-        return bucket_size(n)
-    return max(FEWEST_ROWS, 1 << (n - 1).bit_length()) if n > 0 else FEWEST_ROWS
+    return bucket_size(n) if n > 64 else max(FEWEST_ROWS, -(-n // FEWEST_ROWS) * FEWEST_ROWS)
 
 
 def coarse_bucket(n: int) -> int:
