@@ -94,7 +94,7 @@ def fit_groups(
     iterations of hundreds of them are one program, and those that are done leave it. Of mixtures,
     of models that choose their number of components, and of groups without an interior maximum, the
     search is the model's own, and what many of them ask Newton's method for at a time is answered
-    by one run. Groups of more than 2,048 rows are fitted one after the other.
+    by one run. Groups of more than 2,048 rows are fitted by themselves.
 
     Pooling is parametric empirical Bayes (Morris 1983; Efron 2010, chapter 1); what it does to
     errors and bounds is measured in `docs/studies/pooling.md`.
