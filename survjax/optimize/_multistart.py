@@ -89,7 +89,20 @@ def multistart(
 
 
 def initial_states(starts: np.ndarray, radius: float = 1.0) -> NewtonState:
-    """Where minimizations stand that begin at each start (n, p), on the host: see `resume`."""
+    """Where minimizations stand that begin at each start, on the host: see `resume`.
+
+    Parameters
+    ----------
+    starts : array of shape (n, p)
+        Points to begin at.
+    radius : float, default 1.0
+        Length of the first step.
+
+    Returns
+    -------
+    NewtonState
+        With a leading axis of the starts.
+    """
     n, p = starts.shape
     one = init(np.zeros(p, starts.dtype), radius)
     each: NewtonState = jax.tree.map(lambda a: np.repeat(np.asarray(a)[None], n, axis=0), one)
