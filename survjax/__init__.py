@@ -43,6 +43,7 @@ _PUBLIC: dict[str, str] = {
     "interval_coverage": "survjax.metrics",
     "durations_from_dates": "survjax.estimators.tables.dates",
     "history_rows": "survjax.estimators.tables.histories",
+    "fit_groups": "survjax.estimators.groups.fit",
     "kaplan_meier": "survjax.nonparametric",
     "likelihood_ratio_test": "survjax.estimators.choosing.nested",
     "load": "survjax.estimators",

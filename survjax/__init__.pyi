@@ -15,6 +15,7 @@ from survjax.estimators.choosing.nested import likelihood_ratio_test as likeliho
 from survjax.estimators.competing.model import CompetingRisks as CompetingRisks
 from survjax.estimators.cox.model import CoxPH as CoxPH
 from survjax.estimators.deep.model import DeepWeibullMixture as DeepWeibullMixture
+from survjax.estimators.groups.fit import fit_groups as fit_groups
 from survjax.estimators.lifetime.weibayes import weibayes as weibayes
 from survjax.estimators.messages import FitWarning as FitWarning
 from survjax.estimators.messages import NoFiniteMaximum as NoFiniteMaximum

@@ -212,7 +212,7 @@ MOST = {
     "tests on a model's class": 0,
     "arithmetic on positions of parameters": 0,
     "bare Any, percent of annotations": 19.2,
-    "lines of the package": 48400,
+    "lines of the package": 51000,
 }
 
 

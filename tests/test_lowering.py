@@ -12,6 +12,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from jax import export
 
@@ -25,6 +26,7 @@ from survjax import (
     ScaledHazard,
     WeibullMixture,
     compute_hazard,
+    fit_groups,
 )
 from survjax._core.precision import double_precision
 from survjax._core.programs import Program, clear_programs
@@ -50,9 +52,11 @@ T = np.round(40 * RNG.weibull(2.0, 60) + 0.5, 1)
 EVENT = RNG.random(60) < 0.7
 X = RNG.normal(size=(60, 1))
 Y = np.column_stack([T, EVENT])
+FLEET = pd.DataFrame({"site": np.arange(60) % 3, "age": T, "failed": EVENT})
 #: What fits a model; of all others no more than the shapes of their results is needed.
 RUN = (
     "local_maxima.maximize_from",
+    "groups.newton.maximize_groups",
     "regression.maxima.maximize_regression_from",
     "objective._packed",
     "fitting.competing._maximize",
@@ -182,6 +186,7 @@ def calls():
         lambda: iterate(jnp.cos, 1.0, 3),
         lambda: orbit(jnp.multiply, 1.0, 0.5, 2, 2),
         lambda: fixed_point(jnp.cos, 1.0),
+        lambda: fit_groups(FLEET, "site", duration="age", event="failed").predict_rul(FLEET),
     )
 
 

@@ -183,6 +183,7 @@ class Observations:
         weight: str | None = None,
         resolution: float | str | None = None,
         rounding: str = "up",
+        zeros: bool = False,
     ) -> Observations:
         """Build rows from named columns of a pandas, polars or arrow table.
 
@@ -196,7 +197,7 @@ class Observations:
             Columns for `from_intervals`, instead of duration and event.
         entry, exit, weight : str, optional
             Columns of truncation bounds and weights.
-        resolution, rounding
+        resolution, rounding, zeros
             As in `from_durations`.
 
         Warns
@@ -206,11 +207,8 @@ class Observations:
             called like an event holds 0 and 1.
         """
         column = Columns(frame)
-        limits: dict[str, Any] = {
-            "entry": column(entry),
-            "exit": column(exit),
-            "sample_weight": column(weight),
-        }
+        limits: dict[str, Any] = {"entry": column(entry), "exit": column(exit), "zeros": zeros}
+        limits["sample_weight"] = column(weight)
         if duration is not None and lower is None and upper is None:
             if event is None:
                 ask_for_event(column, [duration, entry, exit, weight])

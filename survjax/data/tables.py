@@ -19,11 +19,10 @@ class Columns:
 
     def __init__(self, frame: Any) -> None:
         # Slow to load, and no fit of arrays needs it.
-        import narwhals.stable.v1 as nw
         from narwhals.exceptions import NarwhalsError
 
         try:
-            self.table = nw.from_native(frame, eager_only=True)
+            self.table = _read(frame)
             self.names = list(self.table.columns)
         except (TypeError, NarwhalsError) as error:
             words = f"got {type(frame).__name__}"
@@ -56,6 +55,24 @@ class Columns:
         if series.null_count():
             return np.asarray(series.to_list(), dtype=object)
         return series.to_numpy()
+
+
+def _read(frame: Any) -> Any:
+    """A table in memory; what only streams Arrow data, such as a query of DuckDB, becomes one."""
+    import narwhals.stable.v1 as nw
+
+    try:
+        return nw.from_native(frame, eager_only=True)
+    except TypeError:
+        if not hasattr(frame, "__arrow_c_stream__"):
+            raise
+        try:
+            import pyarrow
+        except ImportError:
+            pyarrow = None
+        if pyarrow is None:
+            raise
+    return nw.from_native(pyarrow.table(frame), eager_only=True)
 
 
 def ask_for_event(column: Columns, used: list[str | None]) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.lifetimes import Lifetime
 from survjax.likelihood.vector.stacks import single
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode
@@ -38,66 +39,114 @@ def faults(
     found: LocalMaximum, template: Template, rule: Interior, n_units: float
 ) -> tuple[str, ...]:
     """Why a point is not an interior maximum, the most telling reason first; empty if it is one."""
+    known = found.known.get((rule, n_units))
+    if known is not None:
+        return known
+    units = None if found.units is None else found.units[None]
+    each = violations(
+        found.x[None],
+        np.array([found.value]),
+        found.hessian[None],
+        np.array([found.code]),
+        units,
+        template,
+        rule,
+        np.array([n_units]),
+    )
+    return tuple(words for there, words in each if there[0])
+
+
+def violations(
+    x: np.ndarray,
+    value: np.ndarray,
+    hessian: np.ndarray,
+    code: np.ndarray,
+    units: np.ndarray | None,
+    template: Template,
+    rule: Interior,
+    n_units: np.ndarray,
+) -> list[tuple[np.ndarray, str]]:
+    """What may speak against points (m, p) as interior maxima, and for which (m,) it does.
+
+    `value` (m,), `hessian` (m, p, p) and `code` (m,) are those of iterations that ended there, and
+    `units` (m, p) what the entries are multiplied by where their size is judged.
+    """
     words = []
     if template.n_components > 1:
-        if template.shapes(found.x).max() > rule.max_shape:
-            words.append(f"a component collapses on one time (shape over {rule.max_shape:g})")
-        held = n_units * template.at(found.x).share_inside()
-        if np.exp(template.log_weights(found.x).min()) * held < rule.min_units:
-            words.append(f"a component holds fewer than {rule.min_units:g} expected units")
+        steep = template.shapes(x).max(axis=-1) > rule.max_shape
+        words.append((steep, f"a component collapses on one time (shape over {rule.max_shape:g})"))
+        held = n_units
+        if template.is_modified:
+            held = n_units * np.array([template.at(one).share_inside() for one in x])
+        light = np.exp(template.log_weights(x).min(axis=-1)) * held < rule.min_units
+        words.append((light, f"a component holds fewer than {rule.min_units:g} expected units"))
+    words += _improper(template, x)
+    scales = np.abs(x[:, template.log_scales]).max(axis=-1, initial=0.0)
+    words.append((scales > RANGE, "a scale leaves the range of numbers"))
+    smallest, errors = _errors(hessian, template.held.free)
+    errors = (errors * _units(units, template)).max(axis=-1, initial=0.0)
+    open_ = (smallest > 0) & (errors > OPEN)
+    words.append((open_, "the data leave a parameter open"))
+    arrived = (code == int(ResultCode.CONVERGED)) | (code == int(ResultCode.ROUNDING))
+    words.append((~arrived, "the iteration did not converge"))
+    words.append((arrived & ~np.isfinite(value), "the log-likelihood is not finite"))
+    words.append((~(smallest > 0), "the Hessian is not negative definite"))
+    singular = (smallest > 0) & (smallest < 1e-11) & ~open_
+    words.append((singular, "the Hessian is singular within rounding"))
+    return words
+
+
+def _improper(template: Template, x: np.ndarray) -> list[tuple[np.ndarray, str]]:
+    """Points (m, p) at which a component is no lifetime, as its family says."""
+    words = []
     for stack in template.stacks:
-        each = (single(stack, found.x[where]).improper() for where in stack.positions.T)
-        words += [word for word in each if word]
-    scales = found.x[template.log_scales]
-    if np.abs(scales).max(initial=0.0) > RANGE:
-        words.append("a scale leaves the range of numbers")
-    unit, scale = unit_information(-found.hessian)
+        if type(stack.lifetime).improper is Lifetime.improper:
+            continue
+        for where in stack.positions.T:
+            found = [single(stack, one[where]).improper() for one in x]
+            told = np.array(found)
+            words += [(told == word, word) for word in dict.fromkeys(found) if word]
+    return words
+
+
+def _errors(hessian: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest eigenvalues (m,) of scaled informations, and the standard errors (m, p)."""
+    unit, scale = unit_information(-hessian)
     values, vectors = _spectrum(unit)
-    smallest = float(values[0])
     # The pseudo-inverse's diagonal: directions lost in rounding say nothing.
-    told = values > 1e-15 * values[-1]
-    errors = scale * np.sqrt(np.sum(vectors[:, told] ** 2 / values[told], axis=1))
-    errors = errors * template.held.free
-    open_ = smallest > 0 and np.max(errors * _units(found, template)) > OPEN
-    if open_:
-        words.append("the data leave a parameter open")
-    if found.code not in (ResultCode.CONVERGED, ResultCode.ROUNDING):
-        words.append("the iteration did not converge")
-    elif not np.isfinite(found.value):
-        words.append("the log-likelihood is not finite")
-    if not smallest > 0:
-        words.append("the Hessian is not negative definite")
-    elif smallest < 1e-11 and not open_:
-        words.append("the Hessian is singular within rounding")
-    return tuple(words)
+    told = values > 1e-15 * values[:, -1:]
+    inverse = np.where(told, 1.0 / np.where(told, values, 1.0), 0.0)
+    errors = scale * np.sqrt(np.sum(vectors**2 * inverse[:, None], axis=-1))
+    return values[:, 0], errors * free
 
 
-def _units(found: LocalMaximum, template: Template) -> np.ndarray:
-    """What errors (p,) are multiplied by: logs count as they are, the rest in the model's units."""
+def _units(units: np.ndarray | None, template: Template) -> np.ndarray:
+    """What errors (m, p) are multiplied by: logs count as they are, the rest in their own units."""
     logs = np.array([name.startswith("log") for name in template.names])
-    return np.where(logs, 1.0, 1.0 if found.units is None else found.units)
+    return np.where(logs, 1.0, 1.0 if units is None else units)
 
 
 def unit_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The information scaled to a unit diagonal, free of units, and the scales (p,).
+    """The information (..., p, p) scaled to a unit diagonal, free of units; the scales (..., p).
 
     NaN where it has no positive diagonal, and so is not definite.
     """
-    diagonal = information.diagonal()
-    if not (np.isfinite(information).all() and (diagonal > 0).all()):
-        return np.full_like(information, np.nan), np.full_like(diagonal, np.nan)
-    scale = 1.0 / np.sqrt(diagonal)
+    diagonal = np.diagonal(information, axis1=-2, axis2=-1)
+    good = np.isfinite(information).all(axis=(-2, -1)) & (diagonal > 0).all(axis=-1)
+    scale = 1.0 / np.sqrt(np.where(good[..., None], diagonal, np.nan))
     with np.errstate(over="ignore"):
-        return information * scale[:, None] * scale, scale
+        return information * scale[..., :, None] * scale[..., None, :], scale
 
 
 def _spectrum(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of a scaled information; NaN where its entries tell it has none."""
+    """Eigenvalues and vectors of scaled informations; NaN where their entries tell of none."""
     # No entry of a definite matrix exceeds its diagonal: LAPACK may fail on such that do.
-    if not (np.abs(unit) < 2.0).all():
-        return np.full(len(unit), np.nan), np.full_like(unit, np.nan)
-    values, vectors = np.linalg.eigh(unit)
-    return values, vectors
+    good = (np.abs(unit) < 2.0).all(axis=(-2, -1))
+    safe = np.where(good[..., None, None], unit, np.eye(unit.shape[-1]))
+    values, vectors = np.linalg.eigh(safe)
+    return np.where(good[..., None], values, np.nan), np.where(
+        good[..., None, None], vectors, np.nan
+    )
 
 
 def smallest_eigenvalue(unit: np.ndarray) -> float:

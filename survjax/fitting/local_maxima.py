@@ -8,7 +8,7 @@ in groups of one size, so that a process compiles a program for each model and s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -55,6 +55,8 @@ class LocalMaximum:
         The points on the way.
     units : array of shape (p,)
         What the entries are multiplied by where their size is judged (`Lifetime.step_units`).
+    known : dict
+        What speaks against it, by a rule and a number of units, where that was looked at.
     """
 
     x: np.ndarray
@@ -68,10 +70,11 @@ class LocalMaximum:
     n_agreeing: int = 1
     path: np.ndarray | None = None
     units: np.ndarray | None = None
+    known: Mapping[Any, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def restricted(self, kept: np.ndarray) -> LocalMaximum:
         """The same maximum in some of its parameters."""
-        own = {"x": self.x[kept], "gradient": self.gradient[kept]}
+        own: dict[str, Any] = {"x": self.x[kept], "gradient": self.gradient[kept], "known": {}}
         if self.units is not None:
             own["units"] = self.units[kept]
         return dataclasses.replace(self, hessian=self.hessian[np.ix_(kept, kept)], **own)
@@ -149,17 +152,7 @@ def newton_from(
     `likelihood` gives value, gradient and Hessian at a point, `metric` the units of its entries,
     and `lifetime_at` the lifetime by which it is seen whether no answer lies there.
     """
-
-    def objective(x: jax.Array) -> tuple[Any, Any, Any]:
-        value, gradient, hessian = corrected(likelihood(x), x, correction)
-        return -value, -gradient, -hessian
-
-    def abandon(x: jax.Array) -> jax.Array:
-        there = lifetime_at(x)
-        gone = there.is_steeper(limits.log_shape)
-        log_weights = getattr(there, "log_weights", None)
-        return gone if log_weights is None else gone | (log_weights.min() < limits.log_weight)
-
+    objective, abandon = minimized(likelihood, lifetime_at, limits, correction)
     end, path = multistart(
         objective,
         starts,
@@ -182,6 +175,27 @@ def newton_from(
         "path": path,
         "units": jax.vmap(metric)(end.x),
     }
+
+
+def minimized(
+    likelihood: Callable[[jax.Array], tuple[Any, Any, Any]],
+    lifetime_at: Callable[[jax.Array], Lifetime],
+    limits: Limits,
+    correction: Correction,
+) -> tuple[Callable[[jax.Array], tuple[Any, Any, Any]], Callable[[jax.Array], jax.Array]]:
+    """What Newton's iterations minimize, and where they give up."""
+
+    def objective(x: jax.Array) -> tuple[Any, Any, Any]:
+        value, gradient, hessian = corrected(likelihood(x), x, correction)
+        return -value, -gradient, -hessian
+
+    def abandon(x: jax.Array) -> jax.Array:
+        there = lifetime_at(x)
+        gone = there.is_steeper(limits.log_shape)
+        log_weights = getattr(there, "log_weights", None)
+        return gone if log_weights is None else gone | (log_weights.min() < limits.log_weight)
+
+    return objective, abandon
 
 
 def in_groups(

@@ -16,6 +16,7 @@ from survjax.data.observations import Observations
 from survjax.data.truncation_rows import observed_rows, with_truncation_rows
 from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
 from survjax.fitting.corrections import Correction
+from survjax.fitting.groups.requests import Request, Steps, answered, values_at
 from survjax.fitting.interior import faults
 from survjax.fitting.local_maxima import ARRIVED, Limits, LocalMaximum, Maximizer
 from survjax.fitting.modified.curve import without_zeros
@@ -65,21 +66,26 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
     No penalty is added to the likelihood. Only where a mixture has no interior maximum does one
     choose what stands in.
     """
+    return answered(search_steps(template, rows, settings))
+
+
+def search_steps(template: Template, rows: Observations, settings: Settings) -> Steps[Maximum]:
+    """`search`, as what asks for local maxima on few rows."""
     rows = with_truncation_rows(rows)
     small, middle = coresets(rows)
     if template.n_components == 1:
         small = middle
     run = _Search(template, small, middle, settings, rows.n_units)
-    run.from_whole_sample()
+    yield from run.from_whole_sample()
     if template.n_components > 1 and not template.is_modified:
-        run.from_scan()
+        yield from run.from_scan()
     found = run.found
     if rows is not middle:
         finalists = run.ranking.candidates(found, N_FINALISTS, MARGIN + blur(middle))
         objective = Objective(template, rows)
         found = maxima_on_all_rows(objective, run.on_middle, finalists, run.limits, rows.n_units)
-        return run.summary(found, objective)
-    return run.summary(found, None)
+        return (yield from run.summary(found, objective))
+    return (yield from run.summary(found, None))
 
 
 def _beyond(ends: list[LocalMaximum]) -> np.ndarray:
@@ -113,7 +119,7 @@ class _Search:
         self.found: list[LocalMaximum] = []
         self.ranking = Ranking(template, settings.rule, n_units)
 
-    def from_whole_sample(self) -> None:
+    def from_whole_sample(self) -> Steps[None]:
         """From guesses at the whole sample, on few rows and then on these."""
         k, settings = self.template.n_components, self.settings
         observed = observed_rows(self.small)
@@ -129,18 +135,18 @@ class _Search:
             points = self._as_points(starts)
         self.starts.extend(points)
         if self.on_small is self.on_middle:
-            self.found = self.on_middle(points, self.limits)
+            self.found = yield Request(self.on_middle, points, self.limits)
             return
         # A maximum of condensed rows goes on with more, so it need not be exact.
         rough = dataclasses.replace(self.limits, tol=np.float64(ROUGH))
-        ends = self.on_small(points, rough)
+        ends = yield Request(self.on_small, points, rough)
         margin = MARGIN + blur(self.small)
         chosen = self.ranking.candidates(ends, N_CANDIDATES, margin, rough=True)
-        ends = self.on_middle(_beyond(chosen), self.limits)
+        ends = yield Request(self.on_middle, _beyond(chosen), self.limits)
         self.found += [end.continuing(chosen[end.start]) for end in ends]
         if not any(self.ranking.is_good(c) for c in self.found):
             # The few rows led all starts into a collapse.
-            self.found += self.on_middle(points, self.limits)
+            self.found += yield Request(self.on_middle, points, self.limits)
 
     def _as_points(self, weibulls: np.ndarray) -> np.ndarray:
         """Points of the template (B, p) with the quantiles of mixtures of Weibulls (B, 3K - 1)."""
@@ -159,15 +165,15 @@ class _Search:
             )
         return np.concatenate(found) if found else np.zeros((0, self.template.size))
 
-    def from_scan(self) -> None:
+    def from_scan(self) -> Steps[None]:
         """From mixtures of a component less, and one more on a crowd of failures."""
         good = [c for c in self.found if self.ranking.is_good(c)]
         top = max(good, key=lambda c: c.value, default=None)
-        bases = self._bases()
+        bases = yield from self._bases()
         # Each component of the best mixture may stand in the place of another crowd.
         left = without_each(as_weibulls(self.template, top.x)) if top is not None else bases[:0]
         every = np.concatenate([bases, left])
-        lost = self._lost(every, top)
+        lost = yield from self._lost(every, top)
         limit = np.repeat([SURE, LOST], [len(bases), len(left)])
         if not (lost < limit).any():
             return
@@ -180,26 +186,28 @@ class _Search:
         starts = self._as_points(np.concatenate(tables))
         best = -np.inf if top is None else top.value
         if len(starts):
-            starts = starts[self.on_middle.values(starts) > best - MARGIN]
+            values = yield from values_at(self.on_middle, starts)
+            starts = starts[values > best - MARGIN]
         if len(starts):
             first = len(self.starts)
             self.starts.extend(starts)
-            for end in self.on_middle(starts, self.limits):
+            ends = yield Request(self.on_middle, starts, self.limits)
+            for end in ends:
                 self.found.append(dataclasses.replace(end, start=end.start + first))
 
-    def _lost(self, bases: np.ndarray, top: LocalMaximum | None) -> np.ndarray:
+    def _lost(self, bases: np.ndarray, top: LocalMaximum | None) -> Steps[np.ndarray]:
         """Log-likelihood by which mixtures of a component less lie below the best maximum."""
         if top is None:
             return np.full(len(bases), -np.inf)
         if not len(bases):
             return np.zeros(0)
         points = [top.x[None], *(self._as_points(x[None]) for x in _with_nothing(bases))]
-        values = self.on_small.values(np.concatenate(points))
+        values = yield from values_at(self.on_small, np.concatenate(points))
         begins = np.cumsum([0, *(len(some) for some in points[:-1])])
         best = np.maximum.reduceat(values, begins)
         return best[0] - best[1:]
 
-    def _bases(self) -> np.ndarray:
+    def _bases(self) -> Steps[np.ndarray]:
         """Mixtures of Weibulls of a component less to add one to: the highest, and the broadest.
 
         One that owes its height to a crowd of its own leaves a part of the sample ill described.
@@ -207,7 +215,7 @@ class _Search:
         k = self.template.n_components
         if k == 2:
             return weibull_start(observed_rows(self.small))[None]
-        fewer = search(weibull_template(k - 1), self.rows, self.settings)
+        fewer = yield from search_steps(weibull_template(k - 1), self.rows, self.settings)
         template = weibull_template(k - 1)
         ends = [fewer.best, *fewer.others]
         rule = self.settings.rule
@@ -220,7 +228,7 @@ class _Search:
         ]
         return np.stack([c.x for c in chosen])
 
-    def summary(self, found: list[LocalMaximum], objective: Objective | None) -> Maximum:
+    def summary(self, found: list[LocalMaximum], objective: Objective | None) -> Steps[Maximum]:
         """The best of what was found, with what speaks for and against it."""
         ranked = [c for c, _ in self.ranking.distinct(found)]
         best, reasons = ranked[0], self.ranking.faults(ranked[0])
@@ -228,10 +236,10 @@ class _Search:
         if not reasons or self.template.n_components == 1:
             start = self.starts[best.start]
             return Maximum(best, reasons, n_starts, best.n_agreeing, tuple(ranked[1:]), start)
-        best = self._stand_in(best, objective)
+        best = yield from self._stand_in(best, objective)
         return Maximum(best, reasons, n_starts, 0, tuple(ranked), self.starts[best.start])
 
-    def _stand_in(self, best: LocalMaximum, objective: Objective | None) -> LocalMaximum:
+    def _stand_in(self, best: LocalMaximum, objective: Objective | None) -> Steps[LocalMaximum]:
         """The best point with a vanishing penalty on steep shapes (Chen, Tan and Zhang 2008).
 
         Where there is no interior maximum, a collapse on single times is no answer either. The
@@ -244,7 +252,8 @@ class _Search:
         correction.reference[where] = log_shape
         starts = np.stack(self.starts)
         starts[:, where] = np.minimum(starts[:, where], log_shape + 1.0)
-        ends = self.on_middle(starts, Limits.of(ROUGH, self.settings.max_iter), correction)
+        rough = Limits.of(ROUGH, self.settings.max_iter)
+        ends = yield Request(self.on_middle, starts, rough, correction)
         steep = np.array([self.template.shapes(c.x).max() for c in ends])
         value = np.array([c.value for c in ends])
         value = np.where(
@@ -253,7 +262,7 @@ class _Search:
         chosen = int(np.argmax(value))
         x = ends[chosen].x if np.isfinite(value.max()) else starts[0]
         if objective is None:
-            there = self.on_middle.at(x[None])[0]
+            there = (yield Request(self.on_middle, x[None], Limits.of(0.0, 0)))[0]
             exact = there.value, there.gradient, there.hessian
         else:
             exact = objective(x)

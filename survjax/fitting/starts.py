@@ -170,7 +170,7 @@ def expectation_maximization(
     tables, event, weight, x = (
         column.astype(np.float32) for column in (tables, event, weight, log_time - center)
     )
-    powers = _powers(x)
+    powers = powers_of(x)
     first = ((tables * (weight * (0.05 + event))).reshape(-1, n) @ powers).T
     mean = first[1] / first[0]
     spread = np.maximum(first[2] / first[0] - mean**2, 0.0)
@@ -198,23 +198,23 @@ def expectation_maximization(
 def weibull_fit(
     held: np.ndarray, event: np.ndarray, powers: np.ndarray, shape: np.ndarray, n_newton: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shapes and log scales (m,) of Weibulls on rows that each hold in part, (m, n).
+    """Shapes and log scales (..., m) of Weibulls on rows that each hold in part, (..., m, n).
 
     Newton steps on the profile equation of the shape (Cohen 1965), which rises with it: the mean
-    of log t weighted by t^shape, less 1 / shape, is the failures' mean log t. `powers` (n, 3)
-    are those of the centered log times. The scale follows from the last sums, moved along with the
-    shape by the first two cumulants.
+    of log t weighted by t^shape, less 1 / shape, is the failures' mean log t. `powers`
+    (..., n, 3) are those of the centered log times. The scale follows from the last sums, moved
+    along with the shape by the first two cumulants.
     """
-    x, tiny = powers[:, 1], float(np.finfo(powers.dtype).tiny)
-    top = x.max()
-    below = x - top
-    n_failed, sum_failed = (held @ (event[:, None] * powers[:, :2])).T
+    x, tiny = powers[..., 1], float(np.finfo(powers.dtype).tiny)
+    top = x.max(axis=-1, keepdims=True)
+    below = (x - top)[..., None, :]
+    n_failed, sum_failed = np.moveaxis(held @ (event[..., None] * powers[..., :2]), -1, 0)
     n_failed = n_failed + 1e-3
     target = sum_failed / n_failed
     for _ in range(n_newton):
-        power = np.exp(shape[:, None] * below)
+        power = np.exp(shape[..., None] * below)
         power *= held
-        total, once, twice = (power @ powers).T
+        total, once, twice = np.moveaxis(power @ powers, -1, 0)
         total = total + tiny
         mean, before = once / total, shape
         spread = np.maximum(twice / total - mean * mean, 0.0)
@@ -228,11 +228,11 @@ def weibull_fit(
     return shape, log_total / shape
 
 
-def _powers(x: np.ndarray) -> np.ndarray:
-    """Powers 0, 1 and 2 of x, as columns."""
-    powers = np.ones((x.size, 3), x.dtype)
-    powers[:, 1] = x
-    powers[:, 2] = x * x
+def powers_of(x: np.ndarray) -> np.ndarray:
+    """Powers 0, 1 and 2 of x (..., n), as columns."""
+    powers = np.ones((*x.shape, 3), x.dtype)
+    powers[..., 1] = x
+    powers[..., 2] = x * x
     return powers
 
 
@@ -252,7 +252,7 @@ def weibull_start(rows: Observations) -> np.ndarray:
     """Log scale and log shape of one Weibull; intervals stand at their middles."""
     log_time, event = representative(rows)
     center = rows.weight @ log_time / rows.n_units
-    powers = _powers(log_time - center)
+    powers = powers_of(log_time - center)
     shape, before = np.exp(moment_start(rows)[1:]), np.inf
     for _ in range(10):
         shape, log_scale = weibull_fit(rows.weight[None], event, powers, shape, 2)

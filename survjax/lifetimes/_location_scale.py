@@ -27,6 +27,8 @@ class LocationScale(Lifetime):
 
     log_scale: Any
     log_shape: Any
+    #: A formula says where to begin, and takes many at once.
+    many_with_quantiles: ClassVar[bool] = True
 
     is_log_linear: ClassVar[bool] = True
 
@@ -63,12 +65,14 @@ class LocationScale(Lifetime):
 
     def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         z, y = type(self).standard_quantile(np.asarray(shares)), np.log(times)
+        # Times (m, ...) are those of many members at once.
+        z = z.reshape(z.shape + (1,) * (y.ndim - 1))
         family: Any = self
         if not hasattr(self, "log_shape"):
-            fitted: Lifetime = dataclasses.replace(family, log_scale=np.mean(y - z))
+            fitted: Lifetime = dataclasses.replace(family, log_scale=np.mean(y - z, axis=0))
             return fitted
-        slope = (z[-1] - z[0]) / max(float(y[-1] - y[0]), 1e-9)
-        log_scale = np.mean(y - z / slope)
+        slope = (z[-1] - z[0]) / np.maximum(y[-1] - y[0], 1e-9)
+        log_scale = np.mean(y - z / slope, axis=0)
         fitted = dataclasses.replace(family, log_scale=log_scale, log_shape=np.log(slope))
         return fitted
 

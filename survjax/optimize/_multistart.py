@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from survjax.optimize._dense import advance
@@ -69,6 +70,103 @@ def multistart(
     >>> [round(float(x), 3) for x in state.x[:, 0]]
     [-1.0, 1.0]
     """
+    step = _stepper(derivatives, tol, max_iter, max_step, metric, abandon)
+
+    def body(carry: tuple[NewtonState, Any]) -> tuple[NewtonState, Any]:
+        state, path = step(carry[0]), carry[1]
+        if path is not None:
+            path = path.at[jnp.minimum(state.n_iter, path_length - 1)].set(state.x)
+        return state, path
+
+    def from_start(start: jax.Array) -> tuple[NewtonState, Any]:
+        first = init(start, radius)
+        path = jnp.zeros((path_length, start.size), start.dtype) if path_length else None
+        return lax.while_loop(
+            lambda carry: carry[0].code == int(ResultCode.RUNNING), body, (first, path)
+        )
+
+    return jax.vmap(from_start)(starts)
+
+
+def initial_states(starts: np.ndarray, radius: float = 1.0) -> NewtonState:
+    """Where minimizations stand that begin at each start, on the host: see `resume`.
+
+    Parameters
+    ----------
+    starts : array of shape (n, p)
+        Points to begin at.
+    radius : float, default 1.0
+        Length of the first step.
+
+    Returns
+    -------
+    NewtonState
+        With a leading axis of the starts.
+    """
+    n, p = starts.shape
+    one = init(np.zeros(p, starts.dtype), radius)
+    each: NewtonState = jax.tree.map(lambda a: np.repeat(np.asarray(a)[None], n, axis=0), one)
+    return dataclasses.replace(each, x=starts.copy(), trial=starts.copy())
+
+
+def resume(
+    derivatives: Callable[[jax.Array], tuple[Any, Any, Any]],
+    state: NewtonState,
+    *,
+    pause: Any,
+    tol: Any = 1e-9,
+    max_iter: Any = 100,
+    max_step: float = jnp.inf,
+    metric: Callable[[jax.Array], jax.Array] | None = None,
+    abandon: Callable[[jax.Array], jax.Array] | None = None,
+) -> NewtonState:
+    """Go on from where one minimization stands, until it ends or has taken `pause` steps.
+
+    Parameters
+    ----------
+    derivatives, tol, max_iter, max_step, metric, abandon
+        As for `multistart`.
+    state : NewtonState
+        One of `initial_states`, or what this function gave.
+    pause : int
+        Steps from the start after which to stop and give back what there is.
+
+    Notes
+    -----
+    Many functions run side by side under `vmap`, and no loop ends before its longest run does: what
+    is done by the pause can be taken out, so that it need not wait for the others.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, numpy as np
+    >>> from survjax.optimize import initial_states, resume
+    >>> def run(state, pause):  # minimize (x - 2)^2
+    ...     def function(x):
+    ...         return jnp.sum((x - 2.0) ** 2), 2.0 * (x - 2.0), 2.0 * jnp.eye(1)
+    ...     return jax.vmap(lambda one: resume(function, one, pause=pause, tol=1e-5))(state)
+    >>> state = run(initial_states(np.array([[0.0], [2.0]], np.float32)), 1)
+    >>> state.code.tolist()  # the second is done, the first still runs
+    [0, 1]
+    >>> run(state, 9).x.ravel().tolist()
+    [2.0, 2.0]
+    """
+    step = _stepper(derivatives, tol, max_iter, max_step, metric, abandon)
+
+    def goes_on(state: NewtonState) -> jax.Array:
+        return (state.code == int(ResultCode.RUNNING)) & (state.n_iter < pause)
+
+    return lax.while_loop(goes_on, step, state)
+
+
+def _stepper(
+    derivatives: Callable[[jax.Array], tuple[Any, Any, Any]],
+    tol: Any,
+    max_iter: Any,
+    max_step: float,
+    metric: Callable[[jax.Array], jax.Array] | None,
+    abandon: Callable[[jax.Array], jax.Array] | None,
+) -> Callable[[NewtonState], NewtonState]:
+    """One step of an iteration: derivatives at the trial point, and what follows from them."""
 
     def step(state: NewtonState) -> NewtonState:
         value, gradient, hessian = derivatives(state.trial)
@@ -88,17 +186,4 @@ def multistart(
         left = running & abandon(state.x)
         return dataclasses.replace(state, code=jnp.where(left, int(ResultCode.STALLED), state.code))
 
-    def body(carry: tuple[NewtonState, Any]) -> tuple[NewtonState, Any]:
-        state, path = step(carry[0]), carry[1]
-        if path is not None:
-            path = path.at[jnp.minimum(state.n_iter, path_length - 1)].set(state.x)
-        return state, path
-
-    def from_start(start: jax.Array) -> tuple[NewtonState, Any]:
-        first = init(start, radius)
-        path = jnp.zeros((path_length, start.size), start.dtype) if path_length else None
-        return lax.while_loop(
-            lambda carry: carry[0].code == int(ResultCode.RUNNING), body, (first, path)
-        )
-
-    return jax.vmap(from_start)(starts)
+    return step

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cached_property
 
 import numpy as np
 
@@ -28,12 +29,22 @@ SHARES = np.arange(1, 100) / 100.0
 
 @dataclasses.dataclass(frozen=True)
 class LogErrors:
-    """Component means (K,), and errors of logs: of these, of the mean, of percentiles (99,)."""
+    """Component means (K,), and errors of logs: of these, of the mean, of percentiles (99,).
+
+    `parameters` are weights, scales and shapes, with the `covariance` of the unconstrained ones.
+    """
 
     component_means: np.ndarray
     component_errors: np.ndarray
     mean_error: float
-    quantile_errors: np.ndarray
+    parameters: tuple[np.ndarray, np.ndarray, np.ndarray]
+    covariance: np.ndarray
+
+    @cached_property
+    def quantile_errors(self) -> np.ndarray:
+        """Those of the percentiles, which take longest: looked at only where they are needed."""
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return _errors(_quantile_slopes(*self.parameters), self.covariance)
 
     def undetermined(self) -> tuple[str, ...]:
         """Names of the means and percentiles whose bounds are more than 100-fold off."""
@@ -65,7 +76,8 @@ def log_errors(x: np.ndarray, covariance: np.ndarray) -> LogErrors:
             component_means=np.exp(log_means),
             component_errors=_errors(each, covariance),
             mean_error=float(_errors(gradient[None], covariance)[0]),
-            quantile_errors=_errors(_quantile_slopes(weights, scales, shapes), covariance),
+            parameters=(weights, scales, shapes),
+            covariance=covariance,
         )
 
 

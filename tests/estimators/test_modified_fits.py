@@ -198,7 +198,7 @@ def test_a_number_of_components_without_a_maximum_beside_a_cured_share_is_passed
     def none_of_one(rows, k):
         if k == 1:
             raise NoFiniteMaximum("of one")
-        fit_components(rows, k)
+        return fit_components(rows, k)
 
     monkeypatch.setattr(model, "_fit_components", none_of_one)
     with warnings.catch_warnings():

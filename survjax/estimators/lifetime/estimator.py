@@ -20,7 +20,7 @@ from survjax.estimators.choosing.residuals import LifetimeResiduals
 from survjax.estimators.lifetime.intervals import Intervals
 from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
 from survjax.estimators.lifetime.report import Report
-from survjax.estimators.lifetime.rows import check_events_of, counted
+from survjax.estimators.lifetime.rows import check_events_of, counted, described
 from survjax.estimators.lifetime.state import ordered
 from survjax.estimators.memberships import membership_table
 from survjax.estimators.messages import FitWarning
@@ -28,6 +28,7 @@ from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Films
 from survjax.estimators.unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
 from survjax.fitting.coreset import is_plain
+from survjax.fitting.groups.requests import Steps, answered
 from survjax.fitting.interior import Interior
 from survjax.fitting.search import Maximum
 from survjax.fitting.settings import Settings
@@ -76,8 +77,12 @@ class LifetimeEstimator(
         """Whether the lifetime gives failures at time zero a chance."""
         return False
 
+    def _template_for_groups(self) -> Template | None:
+        """The template of many fits side by side; None where each group must be fitted alone."""
+        return None
+
     @abstractmethod
-    def _maximize(self, rows: Observations) -> None:
+    def _maximize(self, rows: Observations) -> Steps[None]:
         """Find the answer on checked rows, and keep it (`_keep`)."""
 
     @double_precision
@@ -130,22 +135,9 @@ class LifetimeEstimator(
         self, durations: Any, event_observed: Any, entry: Any, exit: Any, sample_weight: Any
     ) -> Observations:
         """The rows that the arguments of `fit` and `score` describe."""
-        if isinstance(durations, Observations):
-            if any(given is not None for given in (event_observed, entry, exit, sample_weight)):
-                raise ValueError(
-                    "Observations hold events, entry, exit and weights: pass them alone"
-                )
-            return durations
-        return Observations.from_durations(
-            durations,
-            event_observed,
-            entry=entry,
-            exit=exit,
-            sample_weight=sample_weight,
-            resolution=self.resolution,
-            rounding=self.rounding,
-            zeros=self._fails_at_zero,
-        )
+        columns = durations, event_observed, entry, exit, sample_weight
+        options = {"resolution": self.resolution, "rounding": self.rounding}
+        return described(*columns, **options, zeros=self._fails_at_zero)
 
     @double_precision
     def fit_interval(
@@ -179,15 +171,19 @@ class LifetimeEstimator(
 
     def _fit(self, rows: Observations, warn: bool = True) -> Self:
         """Compress, find the maximum, and keep the answer with its certificate."""
+        answered(self._fit_steps(rows, warn))
+        return self
+
+    def _fit_steps(self, rows: Observations, warn: bool = True) -> Steps[None]:
+        """`_fit`, as what asks for local maxima."""
         self._check_parameters()
         rows = rows.without_padding()
         if rows.n_rows and has_ties(rows.lower):
             rows = rows.compressed()
         check_events_of(rows, self._fails_at_zero)
-        self._maximize(rows)
+        yield from self._maximize(rows)
         if warn:
             self._warn(rows)
-        return self
 
     def _keep(self, template: Template, rows: Observations, found: Maximum) -> None:
         """Set the fitted attributes, components in the order of their medians."""

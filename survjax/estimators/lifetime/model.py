@@ -20,7 +20,8 @@ from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
 from survjax.estimators.saving.kinds import Distribution
-from survjax.fitting.edges.bounds import search_between_bounds
+from survjax.fitting.edges.bounds import steps_between_bounds
+from survjax.fitting.groups.requests import Steps
 from survjax.fitting.modified.threshold import AtFirstFailure, at_first_failure
 from survjax.fitting.search import search
 from survjax.fitting.starts import failure_times
@@ -153,10 +154,10 @@ class LifetimeModel(LifetimeEstimator):
     def _fails_at_zero(self) -> bool:
         return isinstance(self.lifetime, Lifetime) and bool(self.lifetime.fails_at_zero)
 
-    def _maximize(self, rows: Observations) -> None:
+    def _maximize(self, rows: Observations) -> Steps[None]:
         template = self._template_for(rows)
         template = self._held(template)
-        template, found = search_between_bounds(template, rows, self._settings())
+        template, found = yield from steps_between_bounds(template, rows, self._settings())
         self._at_border = None
         if found.faults and template.n_components == 1 and not template.held.is_any:
             self._at_border = at_first_failure(template, rows, self._settings(), search)
@@ -178,6 +179,13 @@ class LifetimeModel(LifetimeEstimator):
             family = families_for_failures()[str(self.lifetime)]
             return Template(family.for_failures(*failure_times(rows)))
         return template_of(self.lifetime, more=tuple(families_for_failures()))
+
+    def _template_for_groups(self) -> Template | None:
+        if _is_for_failures(self.lifetime):
+            return None
+        template = self._held(template_of(self.lifetime))
+        alone = template.n_components == 1 and not template.is_modified
+        return template if alone else None
 
     def _saved_template(self) -> Template:
         return Template(self.lifetime_)

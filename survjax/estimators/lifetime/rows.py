@@ -36,3 +36,20 @@ def counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
     events = check_events(event_observed, array.shape[0])
     table = tabulate(array, events)
     return (durations, event_observed, None) if table is None else table
+
+
+def described(
+    durations: Any,
+    event_observed: Any,
+    entry: Any,
+    exit: Any,
+    sample_weight: Any,
+    **options: Any,
+) -> Observations:
+    """The rows that columns describe, or that are given as such; options of `from_durations`."""
+    columns = {"entry": entry, "exit": exit, "sample_weight": sample_weight}
+    if isinstance(durations, Observations):
+        if event_observed is not None or any(given is not None for given in columns.values()):
+            raise ValueError("Observations hold events, entry, exit and weights: pass them alone")
+        return durations
+    return Observations.from_durations(durations, event_observed, **columns, **options)

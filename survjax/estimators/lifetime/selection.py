@@ -7,6 +7,7 @@ from typing import Any
 from survjax.data.observations import Observations
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import NoFiniteMaximum
+from survjax.fitting.groups.requests import Steps
 from survjax.likelihood.rows import membership_entropy
 
 #: What a number of components shows that has no maximum.
@@ -16,7 +17,7 @@ NO_MAXIMUM = {
 }
 
 
-def select(model: Any, rows: Observations) -> None:
+def select(model: Any, rows: Observations) -> Steps[None]:
     """Fit 1 to `max_components` components and keep the best by the model's criterion.
 
     More components than different rows are not tried.
@@ -31,7 +32,7 @@ def select(model: Any, rows: Observations) -> None:
     kept: list[dict[str, Any]] = []
     for k in range(1, most + 1):
         try:
-            model._fit_components(rows, k)
+            yield from model._fit_components(rows, k)
         except NoFiniteMaximum:
             if not model.cured or (k == most and not kept):
                 raise

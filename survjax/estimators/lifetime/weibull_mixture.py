@@ -14,7 +14,8 @@ from survjax.estimators.lifetime.selection import select
 from survjax.estimators.lifetime.settings import check_settings
 from survjax.estimators.lifetime.state import MixtureState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause, shape_direction
-from survjax.fitting.edges.bounds import search_between_bounds
+from survjax.fitting.edges.bounds import steps_between_bounds
+from survjax.fitting.groups.requests import Steps
 from survjax.fitting.search import Maximum
 from survjax.likelihood.vector.held import Bounds, Fixed
 from survjax.likelihood.vector.template import Template
@@ -140,38 +141,44 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
     def _has_components(self) -> bool:
         return self.n_components != 1
 
-    def _maximize(self, rows: Observations) -> None:
+    def _maximize(self, rows: Observations) -> Steps[None]:
         if isinstance(self.n_components, str):
-            select(self, rows)
+            yield from select(self, rows)
         else:
-            self._fit_components(rows, self.n_components)
+            yield from self._fit_components(rows, self.n_components)
 
-    def _fit_components(self, rows: Observations, k: int) -> None:
+    def _template_for_groups(self) -> Template | None:
+        if self.n_components != 1 or self.cured:
+            return None
+        return self._held(weibull_template(1))
+
+    def _fit_components(self, rows: Observations, k: int) -> Steps[None]:
         """Fit K components."""
         if k > rows.n_rows:
-            self._single(rows)  # data that admit no single Weibull deserve to hear that instead
+            # Data that admit no single Weibull deserve to hear that instead.
+            yield from self._single(rows)
             raise NoFiniteMaximum(
                 f"{k} components cannot be told apart by {rows.n_rows} different rows: ask for "
                 "far fewer, or for n_components='bic'"
             )
         if k == 1 and not self.cured:
-            template, found = self._single(rows)
+            template, found = yield from self._single(rows)
         else:
             template = self._held(weibulls(k, self.cured))
-            template, found = search_between_bounds(template, rows, self._settings())
+            template, found = yield from steps_between_bounds(template, rows, self._settings())
             if found.faults:
                 # Data that admit no single Weibull deserve to hear that instead.
-                self._single(rows)
+                yield from self._single(rows)
             if found.faults and (at_its_base(template, found) or template.n_components == 1):
                 raise no_finite_maximum(template, rows, found, self._settings())
         self._keep(template, rows, found)
 
-    def _single(self, rows: Observations) -> tuple[Template, Maximum]:
+    def _single(self, rows: Observations) -> Steps[tuple[Template, Maximum]]:
         """The single Weibull's maximum: data without one admit no mixture either."""
         template = weibull_template(1)
         if self.n_components == 1 or isinstance(self.n_components, str):
             template = self._held(template)
-        template, found = search_between_bounds(template, rows, self._settings())
+        template, found = yield from steps_between_bounds(template, rows, self._settings())
         if found.faults:
             log_shape = float(found.best.x[template.log_shapes][0])
             raise NoFiniteMaximum(

@@ -10,17 +10,18 @@ from __future__ import annotations
 import numpy as np
 
 from survjax.data.observations import Observations
-from survjax.fitting.search import Maximum, search
+from survjax.fitting.groups.requests import Steps
+from survjax.fitting.search import Maximum, search_steps
 from survjax.fitting.settings import Settings
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.vector.template import Template
 
 
-def search_between_bounds(
+def steps_between_bounds(
     template: Template, rows: Observations, settings: Settings
-) -> tuple[Template, Maximum]:
+) -> Steps[tuple[Template, Maximum]]:
     """The maximum within a template's bounds, and the template that holds what is at any."""
-    found = search(template, rows, settings)
+    found = yield from search_steps(template, rows, settings)
     if not template.held.is_bounded:
         return template, found
     released: set[int] = set()
@@ -40,7 +41,7 @@ def search_between_bounds(
             positions = np.array([i for i in held.at_bounds if i not in inward], int)
             values = x[positions]
         template = template.holding(held.at(positions, values))
-        found = search(template, rows, settings)
+        found = yield from search_steps(template, rows, settings)
 
 
 def _inward(template: Template, rows: Observations, x: np.ndarray) -> list[int]:

@@ -148,14 +148,17 @@ class Positions:
         return np.concatenate(found) if found else np.empty(0, int)
 
     def shapes(self, x: np.ndarray) -> np.ndarray:
-        """How steep each component is (K,): the shape of a Weibull with the same spread."""
+        """How steep each component is (..., K): the shape of a Weibull with the same spread."""
         found = []
         for stack in self.stacks:
             if "log_shape" in stack.names and hasattr(stack.lifetime, "standard_quantile"):
                 where = stack.positions[stack.names.index("log_shape")]
-                found.append(np.exp(np.minimum(x[where], 700.0)))
+                found.append(np.exp(np.minimum(x[..., where], 700.0)))
             else:
-                rows = [log_quantiles(stack, x[p]) for p in stack.positions.T]
-                spread = np.array([row[2] - row[0] for row in rows])
-                found.append(WEIBULL_SPREAD / np.maximum(spread, 1e-300))
-        return np.concatenate(found)
+                flat = x.reshape(-1, x.shape[-1])
+                rows = np.array(
+                    [[log_quantiles(stack, one[p]) for p in stack.positions.T] for one in flat]
+                )
+                spread = np.maximum(rows[..., 2] - rows[..., 0], 1e-300)
+                found.append((WEIBULL_SPREAD / spread).reshape(*x.shape[:-1], -1))
+        return np.concatenate(found, axis=-1)

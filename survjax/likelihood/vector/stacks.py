@@ -76,14 +76,30 @@ def log_quantiles(stack: Stack, values: np.ndarray) -> np.ndarray:
 def matched(stack: Stack, scale: float, shape: float) -> np.ndarray:
     """Parameters (m, P) that a component with the quantiles of a Weibull may begin at."""
     times = scale * (-np.log1p(-SHARES)) ** (1.0 / shape)
+    found = _guess(stack).starts(SHARES, times)
+    return np.stack(
+        [np.concatenate([np.ravel(v) for _, v in parameter_items(one)]) for one in found]
+    )
+
+
+def matched_each(stack: Stack, scales: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+    """Parameters (n, m, P) of `matched` for each of n Weibulls."""
+    if not _guess(stack).many_with_quantiles:
+        return np.stack([matched(stack, *pair) for pair in zip(scales, shapes, strict=True)])
+    times = scales * (-np.log1p(-SHARES))[:, None] ** (1.0 / shapes)
+    found = _guess(stack).with_quantiles(SHARES, times)
+    return np.stack([np.broadcast_to(v, scales.shape) for _, v in parameter_items(found)], -1)[
+        :, None
+    ]
+
+
+def _guess(stack: Stack) -> Any:
+    """A component with the parameters that the template has."""
     first = [
         np.ravel(value if stack.is_alone else np.asarray(value)[0])
         for _, value in parameter_items(stack.lifetime)
     ]
-    found = single(stack, np.concatenate(first)).starts(SHARES, times)
-    return np.stack(
-        [np.concatenate([np.ravel(v) for _, v in parameter_items(one)]) for one in found]
-    )
+    return single(stack, np.concatenate(first))
 
 
 def logit_derivatives(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

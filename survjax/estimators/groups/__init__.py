@@ -1,0 +1,1 @@
+"""Many fleets at once: a fit for each group of a table."""

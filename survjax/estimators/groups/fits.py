@@ -1,0 +1,190 @@
+"""The fits of many groups: a table, predictions for units of all of them, and each by itself."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from survjax._core.precision import double_precision
+from survjax._core.validation import check_shares, check_times
+from survjax.data.tables import Columns
+from survjax.estimators.frames import frame as make_frame
+from survjax.estimators.groups.answers import Answers, unfitted
+from survjax.estimators.groups.keys import key_columns, places
+from survjax.estimators.groups.predictions import remaining_lives
+from survjax.estimators.groups.table import table_of
+from survjax.estimators.lifetime.predictions import check_level
+from survjax.fitting.groups.pooling import Pooled
+from survjax.fitting.groups.rows import GroupedRows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class GroupFits:
+    """Fits of one model to many groups, as `survjax.fit_groups` returns them.
+
+    Attributes
+    ----------
+    keys : pandas.Index
+        The groups, sorted where their keys can be compared; a MultiIndex of several columns.
+    estimator : LifetimeModel or WeibullMixture
+        The model, without a fit.
+    unpooled : GroupFits or None
+        The same groups each by itself, where these are pooled.
+    pooling : Pooled or None
+        The distribution of the groups' parameters, and how far each was drawn to its mean.
+    """
+
+    def __init__(
+        self,
+        keys: pd.Index,
+        estimator: Any,
+        groups: GroupedRows,
+        answers: Answers,
+        duration: str | None,
+        unpooled: GroupFits | None = None,
+        pooling: Pooled | None = None,
+    ) -> None:
+        self.keys, self.estimator = keys, estimator
+        self.unpooled, self.pooling = unpooled, pooling
+        self._groups, self._answers, self._duration = groups, answers, duration
+        self._models: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __repr__(self) -> str:
+        own = self if self.unpooled is None else self.unpooled
+        good = int(own._answers.converged.sum())
+        units, failures = self._groups.n_units.sum(), self._groups.n_events.sum()
+        pooled = "" if self.unpooled is None else ", pooled"
+        return (
+            f"<GroupFits by {', '.join(map(str, self._names))}: {len(self):,} groups of "
+            f"{units:,.10g} units, {failures:,.10g} failures; {self.estimator!r}{pooled}; "
+            f"{good:,} with an interior maximum>"
+        )
+
+    @property
+    def _names(self) -> list[str]:
+        return list(self.keys.names)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """`summary` with bounds of 95 %."""
+        return self.summary()
+
+    @double_precision
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """One row a group: counts, parameters, life, and what kind of answer it is.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the bounds.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by `keys`: `n_units`, `n_events`; each parameter with `_error`, `_lower` and
+            `_upper` (`scale, scale_error, scale_lower, ...`); `q10` and `q50`, the ages by which a
+            tenth and half of the units have failed, with bounds; `log_likelihood`; `converged`,
+            `status` and `message`. All bounds are by the delta method on unbounded scales, over all
+            maxima that count. Of a group without an answer the numbers are NaN, and `message` says
+            why. Where groups are pooled, `message` says whether a group has a maximum of its own,
+            and `drawn` how far it was drawn to the mean of all: 0 not at all, 1 all the way.
+        """
+        found = table_of(self.keys, self._groups, self._answers, check_level(level))
+        if self.pooling is not None:
+            found.insert(found.columns.get_loc("converged"), "drawn", self.pooling.drawn)
+            found = found.drop(columns="log_likelihood")
+        return found
+
+    @double_precision
+    def model(self, key: Any) -> Any:
+        """The fitted estimator of one group, as if it had been fitted alone.
+
+        Parameters
+        ----------
+        key : object
+            One of `keys`; a tuple where there are several columns.
+
+        Returns
+        -------
+        LifetimeModel or WeibullMixture
+            Of the group's own units; no pooling.
+
+        Raises
+        ------
+        NoFiniteMaximum
+            Where the group's data admit none.
+        """
+        if self.unpooled is not None:
+            return self.unpooled.model(key)
+        i = self._place(key)
+        if i not in self._models:
+            found = self._answers.alone.get(i)
+            if found is None:
+                found = unfitted(self.estimator)._fit(self._groups.observed(i))
+            self._models[i] = found
+        return self._models[i]
+
+    def _place(self, key: Any) -> int:
+        """Which group a key is."""
+        try:
+            place = self.keys.get_loc(key)
+        except (KeyError, TypeError):
+            place = None
+        if not isinstance(place, (int, np.integer)):
+            raise KeyError(f"no group {key!r}: `keys` lists the {len(self)} that there are")
+        return int(place)
+
+    @double_precision
+    def predict_rul(
+        self,
+        frame: Any,
+        age: str | None = None,
+        quantiles: Any = (0.1, 0.5, 0.9),
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Remaining useful life of units of all groups, with confidence bounds.
+
+        Parameters
+        ----------
+        frame : table
+            One row a unit that still runs, with the columns of the keys.
+        age : str, optional
+            The column of the ages that units have reached; that of the durations by default.
+        quantiles, level
+            As for `WeibullMixture.predict_rul`.
+
+        Returns
+        -------
+        DataFrame
+            One row a unit, with the caller's index: `mean, mean_lower, mean_upper, q10, ...`; NaN
+            for units of groups that have no answer.
+
+        Raises
+        ------
+        ValueError
+            For groups that were not among those that were fitted.
+        """
+        name = age if age is not None else self._duration
+        if name is None:
+            raise ValueError("age must name the column of the ages that units have reached")
+        column = Columns(frame)
+        where = places(self.keys, key_columns(column, self._names), self._names)
+        ages = check_times(column(name), name, zero=True)
+        q, names = check_shares(quantiles)
+        found = remaining_lives(self._answers, where, ages, q, names, check_level(level))
+        return make_frame(found, like=frame)
+
+    def plot(
+        self, quantity: str = "q50", *, most: int = 40, unit: str | None = None, ax: Any = None
+    ) -> Any:
+        """Draw a number of each group with its bounds: see `survjax.plotting.plot_ranking`."""
+        from survjax.plotting import plot_ranking
+
+        return plot_ranking(self, quantity, most=most, unit=unit, ax=ax)

@@ -1,0 +1,93 @@
+"""The groups of a table: which rows belong together, by one column or several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from survjax._core.validation import missing
+from survjax.data.tables import Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Unknown groups that an error names.
+LISTED = 5
+
+
+def key_names(by: Any) -> list[str]:
+    """The columns of the keys as a list."""
+    names = [by] if isinstance(by, str) else list(by)
+    if not names:
+        raise ValueError("by must name at least one column")
+    if len(set(names)) < len(names):
+        raise ValueError(f"by names a column twice: {names}")
+    return names
+
+
+def key_columns(column: Columns, names: list[str]) -> list[np.ndarray]:
+    """The columns of the keys, none of whose entries may be missing."""
+    found = []
+    for name in names:
+        values = column(name)
+        assert values is not None
+        gone = missing(values)
+        if gone.any():
+            row = int(np.flatnonzero(gone)[0])
+            raise ValueError(
+                f"{name} must say the group of every row, got {int(gone.sum())} without one, the "
+                f"first in row {row}: drop these rows or give them a group"
+            )
+        found.append(values)
+    return found
+
+
+def grouped(columns: list[np.ndarray], names: list[str]) -> tuple[pd.Index, np.ndarray]:
+    """The distinct keys, in rising order where they have one, and the group of each row (n,)."""
+    import pandas as pd
+
+    found = [_factorized(values) for values in columns]
+    code = found[0][0]
+    for more, levels in found[1:]:
+        code = code * len(levels) + more
+    if len(found) == 1:
+        keys: pd.Index = pd.Index(found[0][1], name=names[0])
+        return keys, code
+    used, code = np.unique(code, return_inverse=True)
+    parts = []
+    for _, levels in reversed(found):
+        used, place = np.divmod(used, len(levels))
+        parts.append(pd.Index(levels).take(place))
+    return pd.MultiIndex.from_arrays(parts[::-1], names=names), code
+
+
+def _factorized(values: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Codes of one column and its distinct entries, sorted where they can be compared."""
+    import pandas as pd
+
+    try:
+        codes, levels = pd.factorize(values, sort=True)
+    except TypeError:
+        codes, levels = pd.factorize(values)
+    return codes.astype(np.int64, copy=False), levels
+
+
+def places(keys: pd.Index, columns: list[np.ndarray], names: list[str]) -> np.ndarray:
+    """The group (n,) of each row among known ones, or one error that names those that are not."""
+    import pandas as pd
+
+    asked, code = grouped(columns, names)
+    if isinstance(keys, pd.MultiIndex) and len(asked):
+        place = keys.get_indexer(pd.MultiIndex.from_tuples(list(asked), names=names))
+    else:
+        place = keys.get_indexer(asked)
+    unknown = np.flatnonzero(place < 0)
+    if unknown.size:
+        listed = ", ".join(repr(asked[i]) for i in unknown[:LISTED])
+        more = ", ..." if unknown.size > LISTED else ""
+        raise ValueError(
+            f"{unknown.size} of {len(asked)} groups were not among those that were fitted: "
+            f"{listed}{more}. Drop their rows, or fit again with them"
+        )
+    return np.asarray(place)[code]

@@ -1,0 +1,1 @@
+"""Many sets of rows at once, each with a maximum of its own."""

@@ -1,0 +1,182 @@
+"""Newton's iterations of many groups side by side: one program for a number of rows and of runs.
+
+Runs that are done leave at pauses, and the others move together, so that a few that take long do
+not keep all others waiting.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+
+from survjax._core.parallel import n_threads
+from survjax._core.precision import double_precision
+from survjax._core.programs import program
+from survjax._core.pytree import ravel_parameters
+from survjax.data.observations import Observations
+from survjax.fitting.corrections import Correction
+from survjax.fitting.local_maxima import FIRST_STEP, MAX_STEP, Limits, minimized
+from survjax.lifetimes import Lifetime
+from survjax.likelihood.rows import derivatives
+from survjax.likelihood.vector.template import Template
+from survjax.optimize import ResultCode, initial_states, resume
+
+#: Steps after which runs that are done are taken out; at the last, all are.
+PAUSES = (6, 12, 24, 48, 2**30)
+#: Rows of a call, all its runs together: what is in between stays in cache.
+ROWS = 2**15
+#: Numbers of runs that a call is filled up to, so that few programs are compiled.
+RUNS = (1, 16, 256, 4096)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ends:
+    """Where iterations ended; all arrays have a leading axis of the runs.
+
+    Attributes
+    ----------
+    x, gradient, hessian : arrays of shape (m, p), (m, p), (m, p, p)
+        The log-likelihood's, with its `value` (m,).
+    decrement, n_iter, code : arrays of shape (m,)
+        As of a `LocalMaximum`.
+    units : array of shape (m, p)
+        What the entries are multiplied by where their size is judged.
+    """
+
+    x: np.ndarray
+    value: np.ndarray
+    gradient: np.ndarray
+    hessian: np.ndarray
+    decrement: np.ndarray
+    n_iter: np.ndarray
+    code: np.ndarray
+    units: np.ndarray
+
+    def take(self, which: Any) -> Ends:
+        """Some of them."""
+        return Ends(**{f.name: getattr(self, f.name)[which] for f in dataclasses.fields(self)})
+
+    @classmethod
+    def none(cls, p: int) -> Ends:
+        """Of no run."""
+        row, whole = np.empty((0, p)), np.empty(0, int)
+        return cls(row, row[:, 0], row, np.empty((0, p, p)), row[:, 0], whole, whole, row)
+
+    @classmethod
+    def joined(cls, parts: list[Ends]) -> Ends:
+        """Those of several, one after the other."""
+        names = [f.name for f in dataclasses.fields(cls)]
+        return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
+
+@program(draft=False)
+def maximize_groups(
+    lifetime: Lifetime,
+    state: Any,
+    rows: Observations,
+    limits: Limits,
+    correction: Correction,
+    pause: Any,
+) -> Any:
+    """Go on with Newton's iterations, each on rows of its own (m, n), up to a pause.
+
+    Of the limits, `log_weight` has one entry for each run.
+    """
+    _, unravel = ravel_parameters(lifetime)
+
+    def metric(x: jax.Array) -> jax.Array:
+        return ravel_parameters(unravel(x).step_units())[0]
+
+    def one(state: Any, rows: Observations, log_weight: Any) -> Any:
+        own = dataclasses.replace(limits, log_weight=log_weight)
+        objective, abandon = minimized(
+            lambda x: derivatives(unravel(x), rows), unravel, own, correction
+        )
+        return resume(
+            objective,
+            state,
+            pause=pause,
+            tol=limits.tol,
+            max_iter=limits.max_iter,
+            max_step=MAX_STEP,
+            metric=metric,
+            abandon=abandon,
+        )
+
+    state = jax.vmap(one)(state, rows, limits.log_weight)
+    return state, jax.vmap(metric)(state.x)
+
+
+def maximize_runs(
+    template: Template,
+    rows_of: Callable[[np.ndarray], Observations],
+    size: int,
+    starts: np.ndarray,
+    limits: Limits,
+    correction: Correction,
+) -> Ends:
+    """Newton's iterations from starts (m, p), each on rows of its own.
+
+    Parameters
+    ----------
+    template : Template
+    rows_of : callable
+        The rows (k, size) of k of the runs, by their numbers.
+    size : int
+        Rows of each run.
+    starts : array of shape (m, p)
+    limits : Limits
+        `log_weight` may differ between runs, (m,).
+    correction : Correction
+        The same for all runs.
+    """
+    log_weight = np.broadcast_to(limits.log_weight, starts.shape[:1])
+    state: Any = initial_states(starts, FIRST_STEP)
+    units = np.ones_like(starts)
+    left = np.arange(len(starts))
+
+    @double_precision
+    def call(some: np.ndarray, pause: int) -> Any:
+        own = dataclasses.replace(limits, log_weight=log_weight[some])
+        own_state = jax.tree.map(lambda a: a[some], state)
+        batch = rows_of(some)
+        found = maximize_groups(
+            template.lifetime, own_state, batch, own, correction, np.int64(pause)
+        )
+        return jax.tree.map(np.asarray, found)
+
+    for pause in PAUSES:
+        pieces = _pieces(left, size)
+        with ThreadPoolExecutor(min(n_threads(), len(pieces)) or 1) as pool:
+            pauses = [pause] * len(pieces)
+            for some, found in zip(pieces, pool.map(call, pieces, pauses), strict=True):
+                _put((state, units), some, found)
+        left = left[state.code[left] == int(ResultCode.RUNNING)]
+        if not left.size:
+            break
+    return Ends(
+        state.x, -state.value, -state.gradient, -state.hessian,
+        state.decrement, state.n_iter, state.code, units,
+    )  # fmt: skip
+
+
+def _put(state: Any, some: np.ndarray, found: Any) -> None:
+    """Write what a call found into the state of all; its last runs may be copies."""
+    for whole, part in zip(jax.tree.leaves(state), jax.tree.leaves(found), strict=True):
+        whole[some] = part
+
+
+def _pieces(left: np.ndarray, size: int) -> list[np.ndarray]:
+    """Runs in calls of a few sizes, each filled up with copies of its last run."""
+    most = max(run for run in RUNS if run == 1 or run * size <= ROWS)
+    pieces = [left[i : i + most] for i in range(0, left.size, most)]
+    sizes = [next(run for run in RUNS if run >= piece.size) for piece in pieces]
+    return [
+        np.concatenate([piece, np.repeat(piece[-1:], n - piece.size)])
+        for piece, n in zip(pieces, sizes, strict=True)
+    ]
