@@ -23,6 +23,7 @@ from survjax.lifetimes import Exponential, Lifetime
 from survjax.likelihood.regression.columns import means
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, accelerated
 from survjax.likelihood.regression.histories import Histories
+from survjax.likelihood.vector.held import Bounds, Fixed
 from survjax.likelihood.vector.template import Template
 from survjax.nonparametric.group_tests import label
 
@@ -59,6 +60,15 @@ class AcceleratedLifetime(RegressionEstimator):
         Newton decrement at which to stop: the distance left, in standard errors.
     max_iter : int, default 100
         Newton iterations.
+    fixed : dict, optional
+        Values of effects and parameters that are known, by their names in `summary()` and in the
+        units of X: `{"log_scale:load": -0.5}`. A parameter that all assets share goes by its name
+        on the response scale too: `{"shape": 1.0}`. They have standard errors of zero, bounds that
+        say "fixed", and count in no criterion; a penalty leaves them as they are.
+    bounds : dict, optional
+        Pairs (low, high) between which they must lie, None for no bound:
+        `{"log_scale:load": (None, 0.0)}`. What ends at a bound is named in `certificate_` and
+        `summary()`, and counts as fixed in errors and bounds.
 
     Attributes
     ----------
@@ -79,6 +89,8 @@ class AcceleratedLifetime(RegressionEstimator):
         `summary()` is their table.
     log_likelihood_, aic_, bic_ : float
         At the optimum; BIC counts units.
+    n_free_ : int
+        Parameters that AIC and BIC count: all that are not fixed.
     penalty_, penalty_path_ : float, DataFrame
         The penalty used, and what was compared (`penalty, score, error`, coefficients) by "cv".
     n_iter_, converged_, certificate_
@@ -115,6 +127,8 @@ class AcceleratedLifetime(RegressionEstimator):
         unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.family = family
         self.shape_on = shape_on
@@ -123,6 +137,8 @@ class AcceleratedLifetime(RegressionEstimator):
         self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
+        self.fixed = fixed
+        self.bounds = bounds
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

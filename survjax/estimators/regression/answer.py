@@ -9,8 +9,9 @@ import numpy as np
 
 from survjax._core.callers import users_level
 from survjax.data.observations import Observations
-from survjax.estimators.certificate import certify_regression
+from survjax.estimators.certificate import Certificate, certify_regression
 from survjax.estimators.covariates import column_names, outlying_words
+from survjax.estimators.effects.held import HeldEffects
 from survjax.estimators.messages import (
     ENDLESS_LIVES,
     FitWarning,
@@ -23,16 +24,19 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import faults, intercepts_of, open_parameters, step_units
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, without_offset
+from survjax.likelihood.vector.held import Held
 from survjax.optimize import ResultCode
 from survjax.prediction.regression_curves import FittedForm
 
 
-class RegressionAnswer(ParameterTable, SavedRegression):
+class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
     """Fitted attributes of a regression, which may have faults and names of its own."""
 
     #: Smallest eigenvalue of a proper maximum's information (`fitting.regression.faults`).
     _least_eigenvalue = 1e-13
 
+    converged_: bool
+    certificate_: Certificate
     penalty_: float
     l1_ratio: float
     max_iter: int
@@ -49,10 +53,12 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         x: np.ndarray,
         theta: np.ndarray | None = None,
         n_units: float | None = None,
+        held: Held | None = None,
     ) -> None:
         """Set the fitted attributes, on the scale of the columns as given.
 
-        `theta` holds all parameters, where some were not free in the last iteration.
+        `theta` holds all parameters, where some were not free in the last iteration; `held` says
+        which the user does not let move.
         """
         for name in ("_training", "bootstrap_"):
             self.__dict__.pop(name, None)
@@ -63,6 +69,7 @@ class RegressionAnswer(ParameterTable, SavedRegression):
             # A lasso's bounds are those of the columns that it kept.
             kept = np.flatnonzero(found.x != 0)
         some = found.restricted(kept)
+        held = Held.nothing(p) if held is None else held
         improper = _improper(form, layout, full)
         words = improper or self._model_faults(layout, found)
         words = words or faults(some, self._least_eigenvalue)
@@ -70,11 +77,12 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         if not words and theta is None:
             inside = np.zeros((p, p))
             inside[np.ix_(kept, kept)] = np.linalg.inv(-some.hessian)
+            inside *= np.outer(held.free, held.free)
         self._set(form, layout, columns, full, inside)
         self.log_likelihood_ = found.value
         self.n_units_, self.n_events_ = n_units or rows.n_units, rows.n_events
-        self.aic_ = 2.0 * p - 2.0 * found.value
-        self.bic_ = p * np.log(self.n_units_) - 2.0 * found.value
+        self.aic_ = 2.0 * self.n_free_ - 2.0 * found.value
+        self.bic_ = self.n_free_ * np.log(self.n_units_) - 2.0 * found.value
         self.n_iter_ = max(found.n_iter, 1)
         if not words or "singular" in words[0]:
             intercepts = intercepts_of(layout)[: found.x.size]
@@ -83,7 +91,8 @@ class RegressionAnswer(ParameterTable, SavedRegression):
             names = [self.parameter_names_[i] for i in open_]
             words = tuple(f"the data leave {name} open" for name in names) or words
         self.converged_ = not words
-        self.certificate_ = certify_regression(some, words, rows.n_units)
+        at_bounds = tuple(self.parameter_names_[i] for i in held.at_bounds)
+        self.certificate_ = certify_regression(some, words, rows.n_units, at_bounds)
         if words:
             far = outlying_words(x[:, : self.n_features_in_], column_names(self))
             advice = "" if improper else f" {self._advice(found, rows)}"
@@ -124,12 +133,9 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         change = to_natural(layout, columns)
         self.parameters_ = change @ theta
         self.covariance_ = change @ inside @ change.T
-        names = ["intercept", *column_names(self)]
-        self.parameter_names_ = tuple(
-            item.name if item.shared else f"{item.name}:{names[j]}"
-            for item in layout
-            for j in item.columns
-        )
+        self.parameter_names_ = self._names(layout)
+        self._held = self._held_in(layout, columns).from_vector(theta)
+        self.n_free_ = self._held.n_counted
         self._derive(layout)
 
     def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, weibull_mixture
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.rows import entropy
+from survjax.likelihood.vector.held import Bounds, Fixed, Held
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters
 from survjax.prediction.regression_curves import membership_logits, memberships
@@ -62,6 +63,9 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         As in `AcceleratedLifetime`.
     random_state : int, default 0
         Seeds the starts.
+    fixed, bounds
+        As in `AcceleratedLifetime`: `{"shape": 1.0}` of all components, `{"shape_1": 1.0}` of one.
+        Components of which different things are known keep their numbers.
 
     Attributes
     ----------
@@ -114,6 +118,8 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         tol: float = 1e-9,
         max_iter: int = 200,
         random_state: int = 0,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.n_components = n_components
         self.on = on
@@ -126,6 +132,8 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
+        self.fixed = fixed
+        self.bounds = bounds
 
     @double_precision
     @all_or_nothing
@@ -169,15 +177,22 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         n_units = count(rows, histories)
         form, layout = weibull_mixture(self.n_components), self._layout(x.shape[1])
         columns = self._columns(x, row_weights(rows, histories))
-        penalty = self._penalty(layout, n_units)
-        run = MixtureSearch(
-            form, layout, columns, rows, x, known, histories, penalty, self._settings()
-        )
-        found = run.answer(in_order=known is None)
-        shares, weight = run.likelihood.memberships(found.x)
+        penalty, held = self._penalty(layout, n_units), self._held_in(layout, columns)
+        columns = self._columns_for(held, layout, columns, movable=True)
+        given = form, layout, columns, rows, x, known, histories, penalty, self._settings()
+
+        def maximum(held: Held) -> LocalMaximum:
+            return MixtureSearch(*given, held).answer(in_order=known is None)
+
+        likelihood = MixtureSearch(*given).likelihood
+        ridge = None if penalty is None else penalty.ridge
+        held, found = self._between_bounds(held, maximum, lambda: likelihood, ridge)
+        shares, weight = likelihood.memberships(found.x)
         self._units = shares @ weight
-        self._keep(form, layout, columns, found, rows, x, n_units=n_units)
-        self._training = Training(form, layout, columns, rows, x, histories, known, penalty)
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units, held=held)
+        self._training = Training(
+            form, layout, columns, rows, x, histories, known, penalty, held=held
+        )
         self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
         if self.converged_:
             self._warn_undetermined(rows)

@@ -24,6 +24,7 @@ from survjax.likelihood.regression.columns import Columns, means
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, scaled
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.regression.likelihood import Likelihood, log_likelihoods, weighted_total
+from survjax.likelihood.vector.held import Bounds, Fixed
 from survjax.uncertainty.regression import Training
 from survjax.uncertainty.two_stage import known_base_covariance, stacked_covariance
 
@@ -49,8 +50,8 @@ class ScaledHazard(RegressionEstimator):
         Measure covariates from their means, so that the base is the hazard of the average
         asset. False measures from zero. With one Weibull both are the same model; a mixture
         times a constant is not a mixture, so there they differ.
-    penalty, l1_ratio, unpenalized, tol, max_iter
-        As in `AcceleratedLifetime`; a lasso needs the joint fit.
+    penalty, l1_ratio, unpenalized, tol, max_iter, fixed, bounds
+        As in `AcceleratedLifetime`; a lasso, and what is held, need the joint fit.
 
     Attributes
     ----------
@@ -96,6 +97,8 @@ class ScaledHazard(RegressionEstimator):
         unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.baseline = baseline
         self.joint = joint
@@ -105,6 +108,8 @@ class ScaledHazard(RegressionEstimator):
         self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
+        self.fixed = fixed
+        self.bounds = bounds
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -112,6 +117,8 @@ class ScaledHazard(RegressionEstimator):
         check_flag(self.center, "center")
         if not self.joint and self.l1_ratio > 0 and self.penalty != 0:
             raise ValueError("l1_ratio > 0 needs joint=True: two steps have no bounds for a lasso")
+        if not self.joint and not (self.fixed is None and self.bounds is None):
+            raise ValueError("fixed and bounds need joint=True: two steps move all parameters")
         if isinstance(self.baseline, str):
             check_family(self.baseline, "baseline")
             return
@@ -233,7 +240,7 @@ class ScaledHazard(RegressionEstimator):
         """The maximum in the effects and an intercept, the first of the layout, given the base."""
         start = np.zeros(len(layout[0].columns))
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
-        return fit(scaled(base, held=True), layout[:1], rows, x, columns, start, **settings)[0]
+        return fit(scaled(base, held=True), layout[:1], rows, x, columns, start, **settings)
 
     def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
         words = super()._model_faults(layout, found)

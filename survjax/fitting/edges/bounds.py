@@ -7,46 +7,70 @@ Nocedal and Wright 2006, section 16.5). At the end the slope at each bound point
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.search import Maximum, search
 from survjax.fitting.settings import Settings
 from survjax.likelihood.objective import Objective
+from survjax.likelihood.vector.held import Held
 from survjax.likelihood.vector.template import Template
 
+T = TypeVar("T")
 
-def search_between_bounds(
-    template: Template, rows: Observations, settings: Settings
-) -> tuple[Template, Maximum]:
-    """The maximum within a template's bounds, and the template that holds what is at any."""
-    found = search(template, rows, settings)
-    if not template.held.is_bounded:
-        return template, found
+
+def between_bounds(
+    held: Held,
+    maximum: Callable[[Held], tuple[np.ndarray, T]],
+    slope: Callable[[np.ndarray], np.ndarray],
+) -> tuple[Held, T]:
+    """The maximum within bounds, and what it holds at any.
+
+    Parameters
+    ----------
+    held : Held
+        What is fixed, and the bounds.
+    maximum : callable
+        From what is held to the maximum over the others: a vector (p,), and all that belongs to it.
+    slope : callable
+        The gradient (p,) at a vector, with nothing held.
+    """
+    x, found = maximum(held)
     released: set[int] = set()
-    while True:
-        held = template.held
-        x = held.placed(found.best.x)
+    while held.is_bounded:
+        x = held.placed(x)
         beyond = np.flatnonzero((x < held.low) | (x > held.high))
         if beyond.size:
             ends = np.where(x < held.low, held.low, held.high)
             positions = np.concatenate([held.at_bounds, beyond])
             values = np.concatenate([x[held.at_bounds], ends[beyond]])
         else:
-            inward = set(_inward(template, rows, x)) - released
+            inward = set(held.inward(x, slope(x)) if held.at_bounds.size else []) - released
             if not inward:
-                return template, found
+                break
             released |= inward
             positions = np.array([i for i in held.at_bounds if i not in inward], int)
             values = x[positions]
-        template = template.holding(held.at(positions, values))
-        found = search(template, rows, settings)
+        held = held.at(positions, values)
+        x, found = maximum(held)
+    return held, found
 
 
-def _inward(template: Template, rows: Observations, x: np.ndarray) -> list[int]:
-    """Those at a bound along which the likelihood rises away from it."""
-    held = template.held
-    everything = template.holding(held.at(np.empty(0, int), np.empty(0)))
-    slope = Objective(everything, rows)(x)[1]
-    at_low = x == held.low
-    return [int(i) for i in held.at_bounds if (slope[i] > 0 if at_low[i] else slope[i] < 0)]
+def search_between_bounds(
+    template: Template, rows: Observations, settings: Settings
+) -> tuple[Template, Maximum]:
+    """The maximum within a template's bounds, and the template that holds what is at any."""
+
+    def maximum(held: Held) -> tuple[np.ndarray, Maximum]:
+        found = search(template.holding(held), rows, settings)
+        return found.best.x, found
+
+    def slope(x: np.ndarray) -> np.ndarray:
+        free = template.held.at(np.empty(0, int), np.empty(0))
+        return np.asarray(Objective(template.holding(free), rows)(x)[1])
+
+    held, found = between_bounds(template.held, maximum, slope)
+    return template.holding(held), found

@@ -12,6 +12,7 @@ from survjax.data.content import content_ranks
 from survjax.data.observations import Observations
 from survjax.fitting.starts import SD_OF_LOG, guesses, representative
 from survjax.likelihood.regression.forms import Layout
+from survjax.likelihood.vector.held import Held
 
 #: EM steps from each table.
 N_STEPS = 5
@@ -50,6 +51,17 @@ class Parts:
         self.scales, self.shapes = those("log_scale", 1), those("log_shape", 1)
         #: Positions of the intercepts, which are a mixture without covariates.
         self.intercepts = ends - [len(item.columns) for item in layout]
+
+    def tells_apart(self, held: Held) -> bool:
+        """Whether components are held in different ways."""
+        kinds = (self.scales, self.shapes)
+        alike = all(len({at.size for at, _ in kind}) == 1 for kind in kinds)
+        weights = any(
+            np.any(held.fixed[at] | np.isfinite(held.low[at]) | np.isfinite(held.high[at]))
+            for at, _ in self.weights
+        )
+        apart = [held.tells_apart(np.array([at for at, _ in kind]).T) for kind in kinds if alike]
+        return weights or not alike or any(apart)
 
     def predictors(self, theta: np.ndarray, wide: np.ndarray) -> tuple[np.ndarray, ...]:
         """Log weights, log scales and log shapes (K, n) of rows with columns [1, z]."""
