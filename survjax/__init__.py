@@ -30,6 +30,7 @@ _PUBLIC: dict[str, str] = {
     "Observations": "survjax.data.observations",
     "ProportionalHazards": "survjax.lifetimes",
     "ScaledHazard": "survjax.estimators.regression.scaled_hazard",
+    "ScaledOdds": "survjax.estimators.odds.scaled_odds",
     "Weibull": "survjax.lifetimes",
     "WeibullMixture": "survjax.estimators",
     "aalen_johansen": "survjax.nonparametric",

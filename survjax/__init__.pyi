@@ -18,6 +18,7 @@ from survjax.estimators.deep.model import DeepWeibullMixture as DeepWeibullMixtu
 from survjax.estimators.lifetime.weibayes import weibayes as weibayes
 from survjax.estimators.messages import FitWarning as FitWarning
 from survjax.estimators.messages import NoFiniteMaximum as NoFiniteMaximum
+from survjax.estimators.odds.scaled_odds import ScaledOdds as ScaledOdds
 from survjax.estimators.pairwise_log_rank import pairwise_log_rank as pairwise_log_rank
 from survjax.estimators.regression.accelerated import AcceleratedLifetime as AcceleratedLifetime
 from survjax.estimators.regression.histories import history_rows as history_rows

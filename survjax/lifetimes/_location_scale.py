@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,8 @@ class LocationScale(Lifetime):
 
     log_scale: Any
     log_shape: Any
+
+    scale_first: ClassVar[bool] = True
 
     @staticmethod
     @abstractmethod

@@ -87,5 +87,5 @@ class HeldEffects:
     def _inside_bounds(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds (p,) of the parameters that are inside of the user's."""
         unit = np.diag(to_natural(self._fitted.layout, self._fitted.columns))
-        ends = self._held.low * unit, self._held.high * unit
-        return np.fmin(np.fmax(low, ends[0]), ends[1]), np.fmin(np.fmax(high, ends[0]), ends[1])
+        least, most = self._held.low * unit, self._held.high * unit
+        return np.clip(low, least, most), np.clip(high, least, most)

@@ -24,6 +24,7 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import faults, intercepts_of, open_parameters, step_units
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, without_offset
+from survjax.likelihood.regression.likelihood import predictors
 from survjax.likelihood.vector.held import Held
 from survjax.optimize import ResultCode
 from survjax.prediction.regression_curves import FittedForm
@@ -70,7 +71,7 @@ class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
             kept = np.flatnonzero(found.x != 0)
         some = found.restricted(kept)
         held = Held.nothing(p) if held is None else held
-        improper = _improper(form, layout, full)
+        improper = _improper(form, layout, full) or _left_behind(form, layout, full, x, columns)
         words = improper or self._model_faults(layout, found)
         words = words or faults(some, self._least_eigenvalue)
         inside = np.full((p, p), np.nan)
@@ -165,6 +166,28 @@ def placed(layout: Layout) -> Iterator[tuple[Predictor, slice]]:
         end = start + len(item.columns)
         yield item, slice(start, end)
         start = end
+
+
+def _left_behind(
+    form: Form, layout: Layout, theta: np.ndarray, x: np.ndarray, columns: Columns
+) -> tuple[str, ...]:
+    """What of a modified lifetime the covariates leave of no use for any row, if anything."""
+    own = [q for q, name in enumerate(form.names) if name.rpartition(".")[2].startswith("logit_")]
+    if not (own and form.template.inner()[0]) or form.held:
+        return ()
+    z = (x - columns.center) / columns.scale
+    eta = [np.broadcast_to(part, len(x)) for part in predictors(layout, theta, z)]
+    # Where the last of the shares is largest.
+    row = int(np.argmax(eta[own[-1]]))
+    there = form.lifetime([np.asarray(part)[row] for part in eta])
+    base = there if form.modifier is None else there.base
+    near = base.nearby_base()
+    if near is None:
+        return ()
+    return (
+        f"the share of {type(base).__name__} runs to none for every row, and the likelihood to "
+        f"that of {type(near).__name__} alone: fit that family",
+    )
 
 
 def _improper(form: Form, layout: Layout, x: np.ndarray) -> tuple[str, ...]:

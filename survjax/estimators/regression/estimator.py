@@ -22,7 +22,7 @@ from survjax.estimators.regression.residuals import RegressionResiduals
 from survjax.estimators.target import SurvivalRegressor, check_failures, checked_rows
 from survjax.estimators.unnamed_units import warn_of_unnamed_units
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.regression.fit import fit, likelihood_of, maximize
+from survjax.fitting.regression.fit import fit, fit_from, likelihood_of, maximize
 from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, collinear
 from survjax.likelihood.regression.forms import Form, Layout
@@ -56,7 +56,7 @@ class RegressionEstimator(
     tol: float
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
-        """The form, its layout, and where to begin (standardized coefficients)."""
+        """The form, its layout, and one or more points to begin at (standardized coefficients)."""
         raise NotImplementedError
 
     def _check_parameters(self) -> None:
@@ -154,7 +154,7 @@ class RegressionEstimator(
         `histories` say which rows are of one unit, where they add up all the same.
         """
         self._check_data(rows, x)
-        form, layout, start = self._model(rows, x)
+        form, layout, starts = self._model(rows, x)
         columns, n_units = self._columns(x, row_weights(rows, histories)), count(rows, histories)
         penalty = self._penalty(layout, n_units)
         held = self._held_in(layout, columns)
@@ -162,7 +162,11 @@ class RegressionEstimator(
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         held, found = self._between_bounds(
             held,
-            lambda held: fit(form, layout, rows, x, columns, start, held=held, **settings),
+            lambda held: fit_from(
+                starts,
+                layout,
+                lambda start: fit(form, layout, rows, x, columns, start, held=held, **settings),
+            ),
             lambda: likelihood_of(form, layout, rows, x, columns),
             None if penalty is None else penalty.ridge,
         )
@@ -174,7 +178,7 @@ class RegressionEstimator(
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         """As `_fit_rows`, for units with several rows that depend on each other."""
         self._check_data(rows, x)
-        form, layout, start = self._model(rows, x)
+        form, layout, starts = self._model(rows, x)
         columns = self._columns(x, histories.row_weight)
         penalty = self._penalty(layout, histories.n_units)
         held = self._held_in(layout, columns)
@@ -183,7 +187,9 @@ class RegressionEstimator(
 
         def maximum(held: Held) -> LocalMaximum:
             rough: dict[str, Any] = {"penalty": penalty, "tol": 1e-3, "held": held}
-            near = fit(form, layout, rows, x, columns, start, **rough)
+            near = fit_from(
+                starts, layout, lambda start: fit(form, layout, rows, x, columns, start, **rough)
+            )
             pull = None if penalty is None else penalty.on(held.free)
             return maximize(holding(likelihood, held), near.x, self.tol, self.max_iter, pull)
 

@@ -39,6 +39,7 @@ CLASSES: dict[str, str] = {
     "WeibullMixture": "survjax.estimators.lifetime.weibull_mixture",
     "AcceleratedLifetime": "survjax.estimators.regression.accelerated",
     "ScaledHazard": "survjax.estimators.regression.scaled_hazard",
+    "ScaledOdds": "survjax.estimators.odds.scaled_odds",
     "MixtureRegression": "survjax.estimators.regression.mixture_regression",
     "DeepWeibullMixture": "survjax.estimators.deep.model",
     "CoxPH": "survjax.estimators.cox.model",

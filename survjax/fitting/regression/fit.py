@@ -23,7 +23,7 @@ from survjax.fitting.regression.starts import START_ROWS, sloped_start
 from survjax.fitting.surrogate import maximize_on_all_rows
 from survjax.likelihood.objective import Derivatives
 from survjax.likelihood.regression.columns import Columns, sample_rows
-from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.forms import Form, Layout, Predictor
 from survjax.likelihood.regression.hazard_moments import HazardMoments
 from survjax.likelihood.regression.held import holding
 from survjax.likelihood.regression.likelihood import Likelihood
@@ -211,7 +211,7 @@ def fit(
     plain, many, helped = held.placed(start), rows.n_rows > 4 * START_ROWS, None
     likelihood = likelihood_of(form, layout, rows, x, columns, component, held)
     start, penalty = plain, None if penalty is None else penalty.on(held.free)
-    if penalty is None and form.is_log_linear:
+    if penalty is None and form.is_log_linear and _is_full(layout[0], columns):
         start = held.placed(sloped_start(rows, x, columns, start, layout[0].offset))
     if many:
         some, z, known = few_of(rows, x, component, middle_size(rows))
@@ -231,6 +231,26 @@ def fit(
         if other.code in ARRIVED or not found.value >= other.value:
             found = other
     return found
+
+
+def fit_from(
+    starts: np.ndarray, layout: Layout, run: Callable[[np.ndarray], LocalMaximum]
+) -> LocalMaximum:
+    """The first proper maximum from several starts (S, P), or the highest point."""
+    ends = []
+    for start in np.atleast_2d(starts):
+        end = run(start)
+        if not faults(end):
+            units = np.ones(end.x.size)
+            if not open_parameters(end, intercepts_of(layout), units).size:
+                return end
+        ends.append(end)
+    return max(ends, key=lambda end: np.nan_to_num(end.value, nan=-np.inf))
+
+
+def _is_full(item: Predictor, columns: Columns) -> bool:
+    """Whether all columns move a predictor."""
+    return len(item.columns) + item.offset == columns.scale.size + 1
 
 
 def middle_size(rows: Observations) -> int:

@@ -25,7 +25,14 @@ from survjax._core.pytree import (
     pytree,
     rebuilt,
 )
-from survjax.lifetimes import Accelerated, Lifetime, LocationScale, Mixture, ProportionalHazards
+from survjax.lifetimes import (
+    Accelerated,
+    Lifetime,
+    LocationScale,
+    Mixture,
+    ProportionalHazards,
+    ProportionalOdds,
+)
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template
 
@@ -80,7 +87,8 @@ class Form:
     names : tuple of str
         Names of the Q predictors: that of the modifier, if any, and of each parameter.
     modifier : type, optional
-        `Accelerated` or `ProportionalHazards`: what the first predictor does to the template.
+        `Accelerated`, `ProportionalHazards` or `ProportionalOdds`: what the first predictor does to
+        the template.
     held : bool
         Whether the template's parameters are no predictors, but stay as they are.
     """
@@ -117,9 +125,24 @@ class Form:
         return Template(self.template).n_components
 
     @property
+    def spoken(self) -> tuple[tuple[str, ...], ...]:
+        """By what names people may call each predictor: its own on the response scale, its group's.
+
+        That of a modifier goes without its link: `factor`, `ratio`, `odds_ratio`.
+        """
+        found: list[tuple[str, ...]] = []
+        if self.modifier is not None:
+            found.append((self.names[0].removeprefix("log_"),))
+        if not self.held:
+            found += Template(self.template).spoken
+        return tuple(found)
+
+    @property
     def stretches_time(self) -> bool:
         """Whether covariates stretch the time of one lifetime: ages then count as used-up life."""
-        return self.modifier is Accelerated or self.is_log_linear
+        if self.modifier is None:
+            return self.template.scale_first
+        return bool(self.modifier is Accelerated)
 
     @property
     def scales_hazard(self) -> bool:
@@ -135,19 +158,23 @@ class Form:
 def accelerated(family: Lifetime) -> Form:
     """Covariates stretch the time of a lifetime.
 
-    Of families of location and scale the log scale is the first predictor; any other is stretched
-    as it is.
+    Of families of location and scale, beside a cured share too, the log scale is the first
+    predictor; any other is stretched as it is.
     """
-    names = parameter_names(family)
-    if isinstance(family, LocationScale):
-        return Form(family, names)
-    return Form(family, ("log_factor", *names), Accelerated)
+    if family.scale_first:
+        return Form(family, Template(family).names)
+    return Form(family, ("log_factor", *parameter_names(family)), Accelerated)
 
 
 def scaled(base: Lifetime, held: bool = False) -> Form:
     """A base hazard times exp(log_ratio); the base's parameters are predictors unless held."""
     names = () if held else parameter_names(base)
     return Form(base, ("log_ratio", *names), ProportionalHazards, held)
+
+
+def odds(base: Lifetime) -> Form:
+    """A base whose odds of failure are multiplied by exp(log_odds_ratio)."""
+    return Form(base, ("log_odds_ratio", *parameter_names(base)), ProportionalOdds)
 
 
 def weibull_mixture(n_components: int) -> Form:

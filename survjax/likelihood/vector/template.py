@@ -84,6 +84,13 @@ class Template(Orders):
             *(q.name for q in self.quantities[self._n_weights :]),
         )
 
+    @cached_property
+    def spoken(self) -> tuple[tuple[str, ...], ...]:
+        """By what names people may call each entry: its own, its group's; logits are of weights."""
+        rest = self.quantities[self._n_weights :]
+        weights = ((name, "weight") for name in self.names[: self.logits.size])
+        return (*weights, *(tuple(dict.fromkeys((q.name, q.group))) for q in rest))
+
     def group(self, name: str) -> np.ndarray | None:
         """Which quantities a name such as `weights`, `scale` or `shape_2` stands for."""
         found = [
