@@ -245,7 +245,7 @@ def _membership_logits(
             return jnp.sum(logit), logit
 
         eta, found = _eta(layout, theta, z), []
-        for k in range(form.n_components):
+        for k in range(form.n_kinds):
             (_, logit), slope = jax.value_and_grad(total, has_aux=True)(eta, k)
             found.append((logit, _error(layout, slope, z, covariance)))
         logits, errors = zip(*found, strict=True)
@@ -260,7 +260,7 @@ def membership_logits(
     """Logits of `memberships`, on which errors are symmetric, and their standard errors: (K, n)."""
     form: Any = fitted.form
     n = x.shape[0]
-    if form.n_components == 1:
+    if form.n_kinds == 1:
         return np.full((1, n), np.inf), np.zeros((1, n))
     columns = (fitted.columns.center, fitted.columns.scale)
     units = padded_blocks(x, UNITS), padded_blocks(ages, UNITS), padded_blocks(failed, UNITS)

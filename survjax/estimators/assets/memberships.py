@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 class AssetMemberships(AssetCurves):
     """`membership` of a mixture, which says how chances and their bounds are computed."""
 
+    def _kinds(self) -> tuple[str, ...]:
+        """Names of the kinds of units; none: they are numbered components."""
+        return ()
+
     def _memberships(self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
         """Chances (K, n) to belong to each component."""
         raise NotImplementedError
@@ -56,6 +60,7 @@ class AssetMemberships(AssetCurves):
         failed = check_failed(event_observed, ages)
         if level is None:
             found = self._memberships(x, ages, failed)
-            return frame({f"component_{k + 1}": row for k, row in enumerate(found)}, like=X)
+            names = self._kinds() or tuple(f"component_{k + 1}" for k in range(len(found)))
+            return frame(dict(zip(names, found, strict=True)), like=X)
         logits, bounds = self._membership_logits(x, ages, failed, check_level(level))
-        return membership_table(logits, bounds, X)
+        return membership_table(logits, bounds, X, self._kinds())

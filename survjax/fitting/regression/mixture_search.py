@@ -180,7 +180,7 @@ class MixtureSearch:
         if self._steepest(end) > np.log(rule.max_shape):
             return False
         shares, weight = self.stages[0].memberships(end.x)
-        return bool((shares @ weight).min() >= rule.min_units)
+        return bool((shares @ weight)[: self.template.n_components].min() >= rule.min_units)
 
     def _rank(self, end: LocalMaximum) -> tuple[float, bool, float]:
         """By value; iterations that were left come last, those that ran far off behind others."""

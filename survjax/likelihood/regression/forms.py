@@ -34,7 +34,7 @@ from survjax.lifetimes import (
     ProportionalOdds,
 )
 from survjax.likelihood.vector.template import Template
-from survjax.likelihood.weibulls import weibull_template
+from survjax.likelihood.weibulls import weibulls
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +125,11 @@ class Form:
         return Template(self.template).n_components
 
     @property
+    def n_kinds(self) -> int:
+        """How many kinds of units there are, those that never fail counted as one."""
+        return max(len(self.template.kinds()), 1)
+
+    @property
     def spoken(self) -> tuple[tuple[str, ...], ...]:
         """By what names people may call each predictor: its own on the response scale, its group's.
 
@@ -177,9 +182,12 @@ def odds(base: Lifetime) -> Form:
     return Form(base, ("log_odds_ratio", *parameter_names(base)), ProportionalOdds)
 
 
-def weibull_mixture(n_components: int) -> Form:
-    """K Weibulls: logits of the weights over the first one's, log scales, log shapes."""
-    template = weibull_template(n_components)
+def weibull_mixture(n_components: int, cured: bool = False) -> Form:
+    """K Weibulls, perhaps beside a share that never fails.
+
+    Logits of the weights over the first one's, log scales, log shapes, the logit of that share.
+    """
+    template = weibulls(n_components, cured)
     return Form(template.lifetime, template.names)
 
 
