@@ -7,7 +7,7 @@ Hessian minus one, so that whatever maximizes, or judges a maximum, leaves them 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -54,6 +54,16 @@ class Held:
         """All entries of a vector are free."""
         wide = np.full(size, np.inf)
         return cls(wide * np.nan, np.zeros(size, bool), -wide, wide)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Held]) -> Held:
+        """What is held of vectors end to end."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def part(self, own: slice) -> Held:
+        """What is held of a part of the vector."""
+        return Held(self.values[own], self.fixed[own], self.low[own], self.high[own])
 
     @property
     def free(self) -> np.ndarray:

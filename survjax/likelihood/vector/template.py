@@ -37,6 +37,11 @@ class Template(Orders):
         vars(found).pop("_is_ordered", None)
         return found
 
+    @property
+    def n_counted(self) -> int:
+        """Parameters that the data choose."""
+        return self.held.n_counted
+
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """What a summary lists, in the order of `link_values`: weights, then parameters."""
