@@ -14,6 +14,7 @@ _PUBLIC: dict[str, str] = {
     "Accelerated": "survjax.lifetimes",
     "AcceleratedLifetime": "survjax.estimators.regression.accelerated",
     "Competing": "survjax.lifetimes",
+    "CompetingRegression": "survjax.estimators.competing.regression",
     "CompetingRisks": "survjax.estimators.competing.model",
     "Conditional": "survjax.lifetimes",
     "CoxPH": "survjax.estimators.cox.model",

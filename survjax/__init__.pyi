@@ -13,6 +13,7 @@ from survjax.estimators import load as load
 from survjax.estimators.choosing.comparison import compare as compare
 from survjax.estimators.choosing.nested import likelihood_ratio_test as likelihood_ratio_test
 from survjax.estimators.competing.model import CompetingRisks as CompetingRisks
+from survjax.estimators.competing.regression import CompetingRegression as CompetingRegression
 from survjax.estimators.cox.model import CoxPH as CoxPH
 from survjax.estimators.deep.model import DeepWeibullMixture as DeepWeibullMixture
 from survjax.estimators.lifetime.weibayes import weibayes as weibayes

@@ -46,7 +46,7 @@ CLASSES: dict[str, str] = {
     "CompetingRisks": "survjax.estimators.competing.model",
 }
 #: Hyper-parameters that came after the first files were written.
-ADDED = {"unpenalized", "fixed", "bounds"}
+ADDED = {"unpenalized", "fixed", "bounds", "on", "cured", "shared"}
 _KEYS = ("format", "schema", "class", "version", "parameters", "fitted", "sha256")
 
 
