@@ -4,10 +4,10 @@ A fan under load x (0 is the rated load) would fail at age
 
     P(T > t) = exp(-(t / (9 exp(-0.5 x)))^3),    t in years.
 
-Of half of the fans the bearing can be heard before it fails: such a fan is removed on an alarm, when
-92 to 99 percent of its life is over. Whole stations are shut for maintenance at a constant rate of
-4 % a year, and their fans are replaced whatever their state. Fans were put into service evenly
-over 12 years, up to the day of the extract.
+Of half of the fans the bearing can be heard before it fails: such a fan is removed on an alarm,
+when 92 to 99 percent of its life is over. Whole stations are shut for maintenance at a constant
+rate of 4 % a year, and their fans are replaced whatever their state. Fans were put into service
+evenly over 12 years, up to the day of the extract.
 
 Run `python make_fans.py [FOLDER]`; the same bytes come out on every machine, because Python
 promises that `random.Random(seed).random()` never changes.

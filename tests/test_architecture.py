@@ -209,10 +209,10 @@ MOST = {
     "functions over 60 lines": 0,
     "folders over 12 files": 0,
     "imports of another package's private module": 0,
-    "tests on a model's class": 13,
+    "tests on a model's class": 11,
     "arithmetic on positions of parameters": 55,
     "bare Any, percent of annotations": 19.2,
-    "lines of the package": 47560,
+    "lines of the package": 49400,
 }
 
 

@@ -134,6 +134,15 @@ def test_predictions_are_those_of_the_units_own_lifetime(cured):
     assert np.all(np.isinf(table["mean"]))
 
 
+def test_the_chance_to_be_cured_grows_with_age(cured):
+    found = cured.membership(np.repeat(X[:1], 3, axis=0), [0.0, 0.5, 2.0])
+    logit = cured.parameters_[4] + cured.parameters_[5] * X[0, 1]
+    assert found["cured"].iloc[0] == pytest.approx(1.0 / (1.0 + np.exp(-logit)), rel=1e-10)
+    assert np.all(np.diff(found["cured"]) > 0) and np.all(found["cured_lower"] < found["cured"])
+    with pytest.raises(ValueError, match="of one kind"):
+        AcceleratedLifetime().fit(X, END).membership(X[:2], [1.0, 2.0])
+
+
 def test_a_share_that_runs_to_none_is_said():
     lives = np.exp(1 - 0.5 * X[:, 0]) * RNG.weibull(2.0, N)
     with pytest.warns(FitWarning, match="share of Cured runs to none for every row"):

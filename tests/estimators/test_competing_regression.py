@@ -32,15 +32,16 @@ def model():
     return CompetingRegression(causes).fit(X, AGE, CAUSE)
 
 
-def hazard_and_survival(model, x):
-    """The hazard of wear of a unit, and the survival of both causes."""
+def density_and_survival(model, x):
+    """The rate at which wear ends units with a covariate, and the survival of both causes."""
     q = model.models_["wear"].parameters_
     rate = np.exp(-model.models_["removal"].parameters_[0])
     shape, scale = np.exp(q[2]), np.exp(q[0] + q[1] * x)
-    return (
-        lambda t: shape / scale * (t / scale) ** (shape - 1.0),
-        lambda t: np.exp(-((t / scale) ** shape) - rate * t),
-    )
+
+    def alive(t):
+        return np.exp(-((t / scale) ** shape) - rate * t)
+
+    return lambda t: shape / scale * (t / scale) ** (shape - 1.0) * alive(t), alive
 
 
 def test_each_cause_is_its_own_fit(model):
@@ -56,8 +57,8 @@ def test_each_cause_is_its_own_fit(model):
 def test_chances_of_a_cause_are_the_integral(model):
     found = model.failure_probability(SOME, AGES, 2.0, cause="wear")
     for row, x, age in zip(found["failure_probability"], SOME[:, 0], AGES, strict=True):
-        hazard, alive = hazard_and_survival(model, x)
-        expected = integrate.quad(lambda t: hazard(t) * alive(t), age, age + 2.0)[0] / alive(age)
+        density, alive = density_and_survival(model, x)
+        expected = integrate.quad(density, age, age + 2.0)[0] / alive(age)
         assert row == pytest.approx(expected, rel=1e-9)
     other = model.failure_probability(SOME, AGES, 2.0, cause="removal")
     both = model.failure_probability(SOME, AGES, 2.0)
@@ -87,7 +88,7 @@ def test_remaining_life_is_until_any_cause(model):
     table = model.predict_rul(SOME, AGES)
     alone = model.models_["wear"].predict_rul(SOME, AGES)
     assert np.all(table["mean"] < alone["mean"])
-    hazard, alive = hazard_and_survival(model, SOME[0, 0])
+    alive = density_and_survival(model, SOME[0, 0])[1]
     mean = integrate.quad(alive, 1.0, 100.0)[0] / alive(1.0)
     assert table["mean"].iloc[0] == pytest.approx(mean, rel=1e-6)
 

@@ -12,6 +12,7 @@ from survjax._core.pytree import ravel_parameters
 from survjax._core.validation import check_length, check_offset, check_times
 from survjax.data.observations import Observations
 from survjax.data.truncation import check_truncation
+from survjax.estimators.assets.memberships import FormMemberships
 from survjax.estimators.covariates import check_covariates, column_names
 from survjax.estimators.effects.on import at_intercepts, check_on, layout_of
 from survjax.estimators.frames import frame
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class AcceleratedLifetime(RegressionEstimator):
+class AcceleratedLifetime(FormMemberships, RegressionEstimator):
     r"""Accelerated failure time: T = exp(x'b) T0, with T0 of one family.
 
     Parameters

@@ -10,12 +10,13 @@ import numpy as np
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_flag, check_positive, random_generator
 from survjax.data.observations import Observations
-from survjax.estimators.assets.memberships import AssetMemberships
+from survjax.estimators.assets.memberships import FormMemberships
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.covariates import chosen_columns, column_names
+from survjax.estimators.effects.mixture_faults import MixtureFaults
 from survjax.estimators.lifetime.no_maximum import warn_undetermined
 from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts
-from survjax.estimators.memberships import around, known_components
+from survjax.estimators.memberships import known_components
 from survjax.estimators.regression.answer import placed
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.regression.penalty_path import choose_penalty
@@ -33,12 +34,10 @@ from survjax.likelihood.rows import entropy
 from survjax.likelihood.vector.held import Bounds, Fixed, Held
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters
-from survjax.prediction.regression_curves import membership_logits, memberships
-from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.regression import Training
 
 
-class MixtureRegression(AssetMemberships, RegressionEstimator):
+class MixtureRegression(FormMemberships, MixtureFaults):
     r"""Mixture of Weibulls whose scales, weights or shapes depend on covariates.
 
     Parameters
@@ -224,9 +223,6 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         """What columns may move."""
         return (*PARTS, "cured_share") if self.cured else PARTS
 
-    def _kinds(self) -> tuple[str, ...]:
-        return tuple(self._fitted.form.template.kinds())
-
     def _check_parameters(self) -> None:
         super()._check_parameters()
         k = self.n_components
@@ -270,43 +266,6 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
             Predictor(name, (0, *chosen[part])) for name, part in _parts_of(self._mixture()).items()
         )
 
-    def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
-        words = []
-        for item, where in placed(layout):
-            steep = found.x[where.start] > np.log(self.max_shape)
-            if item.name.startswith("log_shape") and steep and self.n_components > 1:
-                words.append(f"a component collapses on one time ({item.name})")
-        words += super()._model_faults(layout, found)
-        if self._units.min() < self.min_component_weight:
-            words.append(f"a component holds only {self._units.min():.2g} units")
-        return tuple(words[:1])
-
-    def _advice(self, found: LocalMaximum, rows: Observations) -> str:
-        """Take fewer components, unless a column runs off in every component that it acts on."""
-        ended = super()._advice(found, rows)
-        if self.n_components == 1 or "raise max_iter" in ended:
-            return ended
-        fewer = (
-            f"The {self.n_components} components cannot all be told apart in these data: take "
-            f"fewer components (n_components={self.n_components - 1})"
-        )
-        columns = {
-            name.split(":")[1]
-            for name in self.parameter_names_
-            if ":" in name and not name.endswith(":intercept")
-        }
-        open_ = [word for word in self.certificate_.faults if word.startswith("the data leave")]
-        everywhere = [
-            column
-            for column in columns
-            if all(
-                any(name in word for word in open_)
-                for name in self.parameter_names_
-                if name.startswith("log_scale") and name.endswith(f":{column}")
-            )
-        ]
-        return self._drop_columns() if open_ and everywhere else fewer
-
     def _derive(self, layout: Layout) -> None:
         p = self.n_features_in_
         self.intercepts_ = {}
@@ -322,15 +281,6 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         self.__dict__.pop("cured_share_coef_", None)
         if self.cured:
             self.cured_share_coef_ = np.array(tables["cured_share"][0])
-
-    def _memberships(self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
-        return memberships(self._fitted, x, ages, failed)
-
-    def _membership_logits(
-        self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray, level: float
-    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        logits, errors = membership_logits(self._fitted, x, ages, failed)
-        return logits, around(logits, errors, normal_quantile(level))
 
 
 def _parts_of(form: Form) -> dict[str, str]:

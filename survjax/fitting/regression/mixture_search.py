@@ -62,7 +62,7 @@ class Judged(NamedTuple):
 
 
 class MixtureSearch:
-    """What a search has to do with: the data, few of them, and the rules.
+    """What a search has to do with.
 
     Parameters
     ----------
@@ -74,10 +74,8 @@ class MixtureSearch:
         Where rows of one unit depend on each other.
     penalty : Penalty, optional
         On the coefficients.
-    settings : Settings
-        Starts, the rule of an interior maximum, and when an iteration stops.
-    held : Held, optional
-        Coefficients that do not move.
+    settings, held
+        Starts, rules and limits; coefficients that do not move, if any.
     """
 
     def __init__(
@@ -128,13 +126,10 @@ class MixtureSearch:
         """Iterations from many starts, side by side on few rows where that can be."""
         if not self.side_by_side:
             return self._from_each(starts)
-        correction = Correction.none(self.parts.size)
+        correction = dataclasses.replace(Correction.none(self.parts.size), free=self.held.free)
         if self.penalty is not None:
             correction = dataclasses.replace(correction, hessian=-np.diag(self.penalty.ridge))
-        correction, starts = (
-            dataclasses.replace(correction, free=self.held.free),
-            self.held.placed(starts),
-        )
+        starts = self.held.placed(starts)
         curved = correction.hessian
         limits = self.limits
         if max_iter is not None:
@@ -152,9 +147,9 @@ class MixtureSearch:
             values = np.array([self.likelihood(start)[0] for start in starts])
             order = np.argsort(np.where(np.isfinite(values), -values, np.inf), kind="stable")
             starts = starts[order[:N_OF_HISTORIES]]
-        tol, most, lost = self.settings.tol, self.settings.max_iter, self._is_lost
-        run = holding(self.likelihood, self.held)
-        return [maximize(run, s, tol, most, self.penalty, lost=lost) for s in starts]
+        run = partial(maximize, holding(self.likelihood, self.held), lost=self._is_lost)
+        tol, most = self.settings.tol, self.settings.max_iter
+        return [run(s, tol, most, self.penalty) for s in starts]
 
     def _is_lost(self, theta: np.ndarray) -> bool:
         """Whether no answer lies near theta (P,): a component has collapsed, or effects run off."""
@@ -265,7 +260,7 @@ class MixtureSearch:
         tol, most, lost = self.settings.tol, self.settings.max_iter, self._is_lost
         few, middle, every = (cast(Likelihood, each) for each in self.stages)
         self.stages = [middle, every]
-        rough, whole = (holding(each, self.held) for each in (middle, every))
+        rough, whole = holding(middle, self.held), holding(every, self.held)
         ends = [
             maximize(rough, order(end.x), ROUGH, MOST_STEPS, self.penalty, lost=lost)
             for end in self._near(found, few)
