@@ -212,6 +212,14 @@ def test_scaled_odds_of_any_base_are_the_lifetime_of_each_row(tmp_path):
     assert survjax.load(tmp_path / "odds.json").summary().equals(model.summary())
 
 
+def test_scaled_odds_know_late_entry_and_right_truncation():
+    failed = END < 2.5
+    given = {"entry": 0.3 * END[failed], "exit": np.full(failed.sum(), 2.5)}
+    model = ScaledOdds().fit(X[failed], END[failed], **given)
+    other = AcceleratedLifetime("loglogistic").fit(X[failed], END[failed], **given)
+    assert model.log_likelihood_ == pytest.approx(other.log_likelihood_, rel=1e-10)
+
+
 def test_odds_are_of_whole_lives():
     with pytest.raises(ValueError, match="odds of failure are of whole lives"):
         ScaledOdds().fit(X, Y, unit=np.arange(N))
