@@ -13,12 +13,14 @@ from survjax.estimators import load as load
 from survjax.estimators.choosing.comparison import compare as compare
 from survjax.estimators.choosing.nested import likelihood_ratio_test as likelihood_ratio_test
 from survjax.estimators.competing.model import CompetingRisks as CompetingRisks
+from survjax.estimators.competing.regression import CompetingRegression as CompetingRegression
 from survjax.estimators.cox.model import CoxPH as CoxPH
 from survjax.estimators.deep.model import DeepWeibullMixture as DeepWeibullMixture
 from survjax.estimators.groups.fit import fit_groups as fit_groups
 from survjax.estimators.lifetime.weibayes import weibayes as weibayes
 from survjax.estimators.messages import FitWarning as FitWarning
 from survjax.estimators.messages import NoFiniteMaximum as NoFiniteMaximum
+from survjax.estimators.odds.scaled_odds import ScaledOdds as ScaledOdds
 from survjax.estimators.pairwise_log_rank import pairwise_log_rank as pairwise_log_rank
 from survjax.estimators.regression.accelerated import AcceleratedLifetime as AcceleratedLifetime
 from survjax.estimators.regression.mixture_regression import MixtureRegression as MixtureRegression

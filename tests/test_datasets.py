@@ -14,6 +14,7 @@ SHIPPED = {
     "pumps": datasets.load_pumps,
     "meters": datasets.load_meters,
     "devices": datasets.load_devices,
+    "fans": datasets.load_fans,
     "ball_bearings": datasets.load_ball_bearings,
     "leukemia": datasets.load_leukemia,
     "air_conditioning": datasets.load_air_conditioning,

@@ -19,6 +19,7 @@ from jax import export
 import survjax
 from survjax import (
     AcceleratedLifetime,
+    CompetingRegression,
     CompetingRisks,
     DeepWeibullMixture,
     MixtureRegression,
@@ -196,7 +197,10 @@ def several_causes():
     narrowed = [{"wear", "shock"} if c and i % 5 == 0 else c for i, c in enumerate(cause)]
     make = lambda: CompetingRisks({"wear": "weibull", "shock": "exponential"})  # noqa: E731
     known = make().fit(T, cause)
+    causes = {"wear": AcceleratedLifetime(), "shock": "exponential"}
+    moved = CompetingRegression(causes).fit(X, T, cause)
     return (
+        lambda: moved.failure_probability(X[:2], [3.0, 9.0], cause="wear"),
         lambda: make().fit(T, narrowed).score(T, narrowed),
         lambda: known.cumulative_incidence([3.0, 9.0], "wear"),
         lambda: known.failure_probability([3.0], 1.0, cause="wear"),

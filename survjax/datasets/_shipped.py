@@ -44,6 +44,30 @@ def load_pumps() -> pd.DataFrame:
     return _read("pumps")
 
 
+def load_fans() -> pd.DataFrame:
+    """Load a simulated fleet of fans that fail, or are taken out before they do.
+
+    Half of the fans can be heard before they fail, and are removed then; maintenance replaces
+    others whatever their state. Load shortens lives: Weibull(3, 9 exp(-load / 2) years).
+
+    Returns
+    -------
+    DataFrame of shape (500, 5)
+        `unit`; `load`, from -1 to 1; `age` in years, at its end or when last seen; `ended_by`,
+        "failure", "removal", "maintenance" or empty for a fan that still runs; `would_fail`, the
+        age at which it would have failed, which only a simulation knows.
+
+    Examples
+    --------
+    >>> from survjax.datasets import load_fans
+    >>> fans = load_fans()
+    >>> fans["ended_by"].value_counts().to_dict()
+    {'maintenance': 86, 'removal': 77, 'failure': 66}
+    """
+    fans = _read("fans")
+    return fans.assign(ended_by=fans["ended_by"].where(fans["ended_by"] != "", None))
+
+
 def load_meters() -> pd.DataFrame:
     """Load a simulated fleet of electricity meters, recorded in whole months.
 

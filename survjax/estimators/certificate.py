@@ -74,7 +74,12 @@ def certify(
     )
 
 
-def certify_regression(found: LocalMaximum, words: tuple[str, ...], n_units: float) -> Certificate:
+def certify_regression(
+    found: LocalMaximum,
+    words: tuple[str, ...],
+    n_units: float,
+    at_bounds: tuple[str, ...] = (),
+) -> Certificate:
     """The evidence on a maximum, as for every other fit."""
     information, smallest = -found.hessian, np.nan
     diagonal = np.diag(information)
@@ -83,4 +88,4 @@ def certify_regression(found: LocalMaximum, words: tuple[str, ...], n_units: flo
         smallest = float(np.linalg.eigvalsh(information * np.outer(unit, unit))[0])
     gradient = float(np.max(np.abs(found.gradient)) / n_units)
     message = MESSAGES[ResultCode(found.code)]
-    return Certificate(found.decrement, gradient, smallest, 1, 1, words, (), message)
+    return Certificate(found.decrement, gradient, smallest, 1, 1, words, (), message, at_bounds)

@@ -12,6 +12,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.numerics import bucket_size
@@ -19,6 +20,7 @@ from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction
+from survjax.fitting.edges.bounds import between_bounds
 from survjax.fitting.interior import faults
 from survjax.fitting.local_maxima import Limits, LocalMaximum, in_groups, newton_from
 from survjax.fitting.ranking import Ranking
@@ -27,6 +29,7 @@ from survjax.fitting.settings import ROUGH, Settings
 from survjax.lifetimes import Competing
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.competing import CauseData, cause_data, cause_derivatives
+from survjax.likelihood.vector.held import Held
 
 #: Rounds in which failures are shared out by the hazards of the last.
 ROUNDS = 3
@@ -37,20 +40,28 @@ STARTS = 3
 
 
 @program
-def _maximize(lifetime: Competing, starts: Any, given: CauseData, limits: Limits) -> Any:
-    """Newton's iterations from each start (S, p) on all rows."""
-    vector, unravel = ravel_parameters(lifetime)
+def _maximize(
+    lifetime: Competing,
+    merging: Any,
+    starts: Any,
+    given: CauseData,
+    limits: Limits,
+    correction: Correction,
+) -> Any:
+    """Newton's iterations from each start (S, q) on all rows; `merging` (p, q) makes the vector."""
+    _, unravel = ravel_parameters(lifetime)
+    count = jnp.sum(merging, axis=0)
 
-    def metric(x: jax.Array) -> Any:
-        return ravel_parameters(unravel(x).step_units())[0]
+    def metric(y: Any) -> Any:
+        units = ravel_parameters(unravel(merging @ y).step_units())[0]
+        return merging.T @ units / count
+
+    def likelihood(y: Any) -> Any:
+        value, gradient, hessian = cause_derivatives(unravel(merging @ y), given)
+        return value, merging.T @ gradient, merging.T @ hessian @ merging
 
     return newton_from(
-        starts,
-        lambda x: cause_derivatives(unravel(x), given),
-        metric,
-        unravel,
-        limits,
-        Correction.none(vector.size),
+        starts, likelihood, metric, lambda y: unravel(merging @ y), limits, correction
     )
 
 
@@ -139,12 +150,59 @@ def _ends(
 ) -> list[LocalMaximum]:
     """Where Newton's iterations from each start (S, p) end."""
     given = jax.device_put(cause_data(rows, allowed, template.at(near)))
+    merging = template.merging
+    back = merging.T / merging.sum(axis=0)[:, None]
+    correction = Correction.none(len(back))
+    correction = dataclasses.replace(correction, free=back @ template.held.free)
 
     def run(some: np.ndarray) -> dict[str, Any]:
-        found: dict[str, Any] = _maximize(template.lifetime, some, given, limits)
+        model = template.lifetime, merging
+        found: dict[str, Any] = _maximize(*model, some, given, limits, correction)
         return found
 
-    return in_groups(run, starts, STARTS)
+    ends = in_groups(run, template.held.placed(starts) @ back.T, STARTS)
+    return [_unmerged(end, merging, back) for end in ends]
+
+
+def _unmerged(end: LocalMaximum, merging: np.ndarray, back: np.ndarray) -> LocalMaximum:
+    """An end (q,) as one of the whole vector (p,).
+
+    Along differences of entries that are one parameter the Hessian is minus one.
+    """
+    apart = np.eye(len(merging)) - merging @ back
+    return dataclasses.replace(
+        end,
+        x=merging @ end.x,
+        gradient=back.T @ end.gradient,
+        hessian=back.T @ end.hessian @ back - apart,
+        path=None if end.path is None else end.path @ merging.T,
+        units=None if end.units is None else merging @ end.units,
+    )
+
+
+def slope_at(
+    template: CausesTemplate, rows: Observations, allowed: np.ndarray, x: np.ndarray
+) -> np.ndarray:
+    """The gradient (p,) at a vector, with nothing held; entries that are one share it."""
+    free = template.holding(template.held.at(np.empty(0, int), np.empty(0)))
+    limits = Limits.of(0.0, 0)
+    return np.asarray(_ends(free, rows, allowed, x[None], x, limits)[0].gradient)
+
+
+def search_causes(
+    template: CausesTemplate, rows: Observations, allowed: np.ndarray, settings: Settings
+) -> tuple[CausesTemplate, Maximum]:
+    """The highest maximum within the bounds of a template, and the template that holds it."""
+
+    def maximum(held: Held) -> tuple[np.ndarray, Maximum]:
+        found = search_together(template.holding(held), rows, allowed, settings)
+        return found.best.x, found
+
+    def slope(x: np.ndarray) -> np.ndarray:
+        return slope_at(template, rows, allowed, x)
+
+    held, found = between_bounds(template.held, maximum, slope)
+    return template.holding(held), found
 
 
 def joint_faults(

@@ -32,6 +32,8 @@ class LocationScale(Lifetime):
 
     is_log_linear: ClassVar[bool] = True
 
+    scale_first: ClassVar[bool] = True
+
     @staticmethod
     @abstractmethod
     def standard_log_hazard(z: jax.Array) -> jax.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Hashable, Sequence
 from functools import cached_property
@@ -9,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from survjax.lifetimes import Competing
+from survjax.likelihood.vector.held import Held
 from survjax.likelihood.vector.stacks import Quantity
 from survjax.likelihood.vector.template import Template
 
@@ -21,17 +23,72 @@ class CausesTemplate(Template):
     labels : sequence of length K
         Names of the causes.
     parts : sequence of Template
-        One for each cause.
+        One for each cause, with what it holds.
     """
 
     def __init__(self, labels: Sequence[Hashable], parts: Sequence[Template]) -> None:
-        super().__init__(Competing(tuple(part.lifetime for part in parts)))
+        lifetime = Competing(tuple(part.lifetime for part in parts))
+        super().__init__(lifetime, Held.joined([part.held for part in parts]))
+        #: A number for each entry of the vector, the same for entries that causes share.
+        self.groups_of_entries = np.arange(self.size)
         self.labels, self.parts = tuple(labels), tuple(parts)
         ends = np.cumsum([part.size for part in parts])
         #: Which entries of the vector are each cause's.
         self.slices = tuple(
             slice(int(end) - part.size, int(end)) for part, end in zip(parts, ends, strict=True)
         )
+
+    def sharing(self, groups: np.ndarray) -> CausesTemplate:
+        """The same with entries of one number (p,) as one parameter.
+
+        What is held of one of them is held of all.
+        """
+        found = copy.copy(self)
+        found.groups_of_entries = groups
+        values, fixed, low, high = (part.copy() for part in dataclasses.astuple(self.held))
+        for group in np.unique(groups):
+            own = groups == group
+            known = np.unique(values[own & fixed])
+            if known.size > 1 or low[own].max() > high[own].min():
+                names = ", ".join(np.array(self.names)[own])
+                raise ValueError(f"{names} are one parameter, and are held in different ways")
+            values[own], fixed[own] = (known[0] if known.size else np.nan), bool(known.size)
+            low[own], high[own] = low[own].max(), high[own].min()
+        return found.holding(Held(values, fixed, low, high))
+
+    def holding(self, held: Held) -> CausesTemplate:
+        """The same model with other parameters held."""
+        found = copy.copy(self)
+        found.held = held
+        pairs = zip(self.parts, self.slices, strict=True)
+        found.parts = tuple(part.holding(held.part(own)) for part, own in pairs)
+        return found
+
+    @property
+    def merging(self) -> np.ndarray:
+        """The matrix (p, q) from parameters, those that are shared once, to the vector."""
+        n = int(self.groups_of_entries.max()) + 1
+        return np.eye(n)[self.groups_of_entries]
+
+    @property
+    def n_counted(self) -> int:
+        """Parameters that the data choose, those that are shared counted once."""
+        return int(np.unique(self.groups_of_entries[~self.held.fixed]).size)
+
+    def clipped(self, table: np.ndarray) -> np.ndarray:
+        """Bounds (m, 2) of the quantities, inside of those that a user set on parameters."""
+        found, row = [], 0
+        for part in self.parts:
+            end = row + len(part.quantities)
+            found.append(part.clipped(table[row:end]))
+            row = end
+        return np.concatenate(found)
+
+    @cached_property
+    def read_names(self) -> tuple[str, ...]:
+        """Names of the entries as people read them, such as `wear.scale`."""
+        pairs = zip(self.labels, self.parts, strict=True)
+        return tuple(f"{label}.{name}" for label, part in pairs for name in part.read_names)
 
     def _named(self, name: str) -> np.ndarray:
         each = zip(self.parts, self.slices, strict=True)

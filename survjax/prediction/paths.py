@@ -10,7 +10,7 @@ import numpy as np
 
 from survjax._core.numerics import logsumexp
 from survjax._core.programs import program
-from survjax.lifetimes import Lifetime, Mixture
+from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.likelihood import predictors
 from survjax.prediction.regression_curves import FittedForm
@@ -25,7 +25,7 @@ def _curves(form: Form, eta: Any, edges: Any, age: Any) -> tuple[Any, Any]:
     length = jnp.diff(edges)
     lifetime = form.lifetime(eta)
     starts = edges[:-1] - edges[0] + age
-    if lifetime.is_mixture:
+    if form.modifier is None and not form.stretches_time:
         return mixture_curves(lifetime, starts, length)
     if form.stretches_time:
         # An age under today's covariates is the one at which the same exposure is used up.
@@ -49,13 +49,17 @@ def _along_one(lifetime: Lifetime, starts: Any, length: Any) -> tuple[Any, Any]:
     return before[1:], mean + jnp.exp(-before[-1]) * beyond
 
 
-def mixture_curves(mixture: Mixture, starts: Any, length: Any) -> tuple[Any, Any]:
+def mixture_curves(lifetime: Any, starts: Any, length: Any) -> tuple[Any, Any]:
     """Log cumulative hazard and log mean remaining life, of an asset of one hidden component.
 
     Which one it is follows from the covariates of the first stretch, and from the age reached.
+    Those that never fail are the last.
     """
-    member = mixture.log_membership(starts)[:, 0]
+    member, mixture = lifetime.log_membership(starts)[:, 0], lifetime.inner()[1]
     hazards, means = jax.vmap(lambda c: _along_one(c, starts, length))(mixture.components)
+    if member.shape[0] > means.shape[0]:
+        hazards = jnp.concatenate([hazards, jnp.zeros((1, hazards.shape[1]))])
+        means = jnp.append(means, jnp.inf)
     hazard = -logsumexp(member[:, None] - hazards)
     return jnp.log(hazard), jnp.log(jnp.sum(jnp.exp(member) * means))
 

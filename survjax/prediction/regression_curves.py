@@ -43,7 +43,7 @@ class FittedForm(NamedTuple):
         return self._replace(layout=layout, columns=self.columns.with_offset())
 
 
-def _error(layout: Layout, slope: Any, z: Any, covariance: Any) -> Any:
+def error_of(layout: Layout, slope: Any, z: Any, covariance: Any) -> Any:
     """Standard error from the slopes in the predictors (Q, n), covariates (n, p)."""
     full = jnp.concatenate([jnp.ones((1, z.shape[0])), z.T])
     parts = [slope[q] * full[jnp.array(item.columns)] for q, item in enumerate(layout)]
@@ -51,7 +51,7 @@ def _error(layout: Layout, slope: Any, z: Any, covariance: Any) -> Any:
     return jnp.sqrt(jnp.maximum(jnp.sum((covariance @ along) * along, axis=0), 0.0))
 
 
-def _eta(layout: Layout, theta: Any, z: Any) -> Any:
+def predictors_of(layout: Layout, theta: Any, z: Any) -> Any:
     """The predictors of every asset, (Q, n)."""
     return jnp.stack([jnp.broadcast_to(e, z.shape[:1]) for e in predictors(layout, theta, z)])
 
@@ -78,12 +78,12 @@ def _evaluate(
             values = link_value(form.lifetime(tuple(eta)).given(ages), curve, t)
             return jnp.sum(values), values
 
-        eta = _eta(layout, theta, z)
+        eta = predictors_of(layout, theta, z)
         if not errors:
             values = total(eta)[1]
             return values, jnp.zeros_like(values)
         (_, values), slope = jax.value_and_grad(total, has_aux=True)(eta)
-        return values, _error(layout, slope, z, covariance)
+        return values, error_of(layout, slope, z, covariance)
 
     return lax.map(block, (t, x, ages))
 
@@ -167,7 +167,7 @@ def _predictive(
     def block(part: Any) -> Any:
         x, ages = part
         z = (x - columns[0]) / columns[1]
-        eta = _eta(layout, theta, z)
+        eta = predictors_of(layout, theta, z)
 
         def at(life: Any) -> Any:
             def total(eta: Any) -> Any:
@@ -175,7 +175,7 @@ def _predictive(
                 return jnp.sum(y), y
 
             (_, y), slope = jax.value_and_grad(total, has_aux=True)(eta)
-            return y, _error(layout, slope, z, covariance)
+            return y, error_of(layout, slope, z, covariance)
 
         rest = form.lifetime(tuple(eta)).given(ages)
         return reach(at, rest.inverse_cumulative_hazard(-jnp.log1p(-share) + 0.0 * ages), table)
@@ -222,7 +222,7 @@ def _memberships(
 ) -> Any:
     def block(part: Any) -> Any:
         x, ages, failed = part
-        eta = _eta(layout, theta, (x - columns[0]) / columns[1])
+        eta = predictors_of(layout, theta, (x - columns[0]) / columns[1])
         return form.lifetime(tuple(eta)).log_membership(ages, failed)
 
     return lax.map(block, (x, ages, failed))
@@ -251,10 +251,10 @@ def _membership_logits(
             logit = log_odds(form.lifetime(tuple(eta)).log_membership(ages, failed))[k]
             return jnp.sum(logit), logit
 
-        eta, found = _eta(layout, theta, z), []
-        for k in range(form.n_components):
+        eta, found = predictors_of(layout, theta, z), []
+        for k in range(form.n_kinds):
             (_, logit), slope = jax.value_and_grad(total, has_aux=True)(eta, k)
-            found.append((logit, _error(layout, slope, z, covariance)))
+            found.append((logit, error_of(layout, slope, z, covariance)))
         logits, errors = zip(*found, strict=True)
         return jnp.stack(logits), jnp.stack(errors)
 
@@ -267,7 +267,7 @@ def membership_logits(
     """Logits of `memberships`, on which errors are symmetric, and their standard errors: (K, n)."""
     form: Any = fitted.form
     n = x.shape[0]
-    if form.n_components == 1:
+    if form.n_kinds == 1:
         return np.full((1, n), np.inf), np.zeros((1, n))
     columns = (fitted.columns.center, fitted.columns.scale)
     units = padded_blocks(x, UNITS), padded_blocks(ages, UNITS), padded_blocks(failed, UNITS)

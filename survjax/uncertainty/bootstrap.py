@@ -24,9 +24,9 @@ from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
 from survjax.fitting.coreset import condense, is_plain
 from survjax.fitting.corrections import Correction
+from survjax.fitting.edges.bounds import search_between_bounds
 from survjax.fitting.interior import faults
 from survjax.fitting.local_maxima import Limits, LocalMaximum, maximize_from
-from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.executors import executor
@@ -174,12 +174,23 @@ def _fitted(
     for i in range(wanted):
         ends = [end_of(s, i, j) for j in range(len(starts))]
         good = [end for end in ends if not faults(end, template, settings.rule, n_units)]
-        if template.n_components > 1 and not good:
-            answer = search(template, batch_item(batch, i), settings)
-            good = [] if answer.faults else [answer.best]
+        crossed = any(_crosses(template, end.x) for end in good)
+        if crossed or template.held.at_bounds.size or (template.n_components > 1 and not good):
+            # Between bounds, where there are any: others may stand at one here than in the fit.
+            free = template.holding(template.held.at(np.empty(0, int), np.empty(0)))
+            model, answer = search_between_bounds(free, batch_item(batch, i), settings)
+            inside = not (answer.faults or _crosses(model, answer.best.x))
+            good = [answer.best] if inside else []
         if good:
             found.append(max(good, key=lambda end: end.value).x)
     return found
+
+
+def _crosses(template: Template, x: np.ndarray) -> bool:
+    """Whether parameters lie beyond a bound of the user's."""
+    held = template.held
+    x = held.placed(x)
+    return bool(np.any((x < held.low) | (x > held.high)))
 
 
 def as_arrays(found: Any) -> dict[str, np.ndarray]:

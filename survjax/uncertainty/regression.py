@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from survjax.data.observations import Observations
+from survjax.fitting.edges.bounds import between_bounds
+from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import ARRIVED, faults
 from survjax.fitting.regression.fit import likelihood_of, maximize
 from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.held import holding
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
+from survjax.likelihood.vector.held import Held, only_free
 from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.profile_parameters import profile_quantities
 
@@ -36,6 +40,8 @@ class Training(NamedTuple):
     refit : callable, optional
         From rows with other weights to a fit's vector (P,), or None where there is no maximum: of
         what is fitted in more than one step.
+    held : Held, optional
+        Coefficients that did not move.
     """
 
     form: Form
@@ -48,6 +54,26 @@ class Training(NamedTuple):
     penalty: Penalty | None = None
     bound: bool = True
     refit: Callable[[Observations], np.ndarray | None] | None = None
+    held: Held | None = None
+
+    def maximum(self, times: np.ndarray, start: np.ndarray, tol: float, max_iter: int) -> Any:
+        """The maximum with each unit as many times as asked, between the bounds there are."""
+        likelihood = self.likelihood(times)
+        if self.held is None:
+            return maximize(likelihood, start, tol, max_iter, self.penalty)
+
+        def maximum(held: Held) -> tuple[np.ndarray, LocalMaximum]:
+            penalty = None if self.penalty is None else self.penalty.on(held.free)
+            run = holding(likelihood, held)
+            found = maximize(run, held.placed(start), tol, max_iter, penalty)
+            return found.x, found
+
+        def slope(x: np.ndarray) -> np.ndarray:
+            pulled = 0.0 if self.penalty is None else self.penalty.ridge * x
+            return np.asarray(likelihood(x)[1] - pulled)
+
+        held, found = between_bounds(self.held, maximum, slope)
+        return dataclasses.replace(found, x=held.placed(found.x))
 
     @property
     def weight(self) -> np.ndarray:
@@ -56,7 +82,7 @@ class Training(NamedTuple):
 
     def likelihood(self, times: np.ndarray | None = None) -> Any:
         """The log-likelihood, each unit as many times as asked."""
-        form, layout, columns, _, x, histories, component, _, bound, _ = self
+        form, layout, columns, _, x, histories, component, _, bound, *_ = self
         if histories is not None and bound:
             if times is not None:
                 histories = dataclasses.replace(histories, weight=histories.weight * times)
@@ -117,7 +143,7 @@ def replicates(
             point = training.refit(training.drawn_rows(times))
             kept += [] if point is None else [change @ point]
             continue
-        end = maximize(training.likelihood(times), theta, tol, max_iter, training.penalty)
+        end = training.maximum(times, theta, tol, max_iter)
         free = end.x != 0 if training.penalty is not None else np.ones(theta.size, bool)
         if end.code in ARRIVED and not faults(end.restricted(np.flatnonzero(free)), least):
             kept.append(change @ end.x)
@@ -147,7 +173,8 @@ def profiled_parameters(
     slopes = change / unit[:, None]
     p = theta.size
     errors = np.sqrt(np.einsum("ij,jk,ik->i", slopes, covariance, slopes))
-    likelihood, flat = training.likelihood(), np.zeros((p, p))
+    held = Held.nothing(p) if training.held is None else training.held
+    likelihood, flat = holding(training.likelihood(), held), np.zeros((p, p))
     steep = np.zeros(p)
     if training.form.has_components:
         start = 0
@@ -157,11 +184,11 @@ def profiled_parameters(
             start += len(item.columns)
     low, high = profile_quantities(
         lambda points: [likelihood(point) for point in points],
-        lambda point, i: (slopes[i] @ point, slopes[i], flat),
+        lambda point, i: only_free((slopes[i] @ point, slopes[i], flat), held.free, 0.0),
         theta,
         slopes @ theta,
         errors,
         normal_quantile(level),
-        steep=steep,
+        steep=steep * held.free,
     )
     return low * unit, high * unit

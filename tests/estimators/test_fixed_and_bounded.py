@@ -268,3 +268,11 @@ def test_a_share_that_is_known_is_held_from_every_start():
     assert (table.loc["cured_share", ["lower", "upper"]] == table["estimate"]["cured_share"]).all()
     between = LifetimeModel(Cured(Weibull(0.0, 0.0), 0.0), bounds={"cured_share": (0.05, 0.5)})
     assert between.fit(durations, failed).summary()["estimate"]["cured_share"] >= 0.05
+
+
+def test_replicates_stay_between_bounds():
+    model = LifetimeModel("weibull", bounds={"shape": (1.5, 1.8)}).fit(LIVES, FAILED)
+    model.bootstrap(40, random_state=0)
+    shapes = np.exp(model.bootstrap_.parameters[:, 1])
+    assert shapes.min() >= 1.5 * (1.0 - 1e-12) and shapes.max() <= 1.8 * (1.0 + 1e-12)
+    assert np.unique(shapes.round(9)).size > 2

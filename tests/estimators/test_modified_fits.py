@@ -277,3 +277,12 @@ def test_a_mixture_of_cured_components_is_fitted_too():
         model = LifetimeModel(Mixture(np.zeros(1), pair)).fit(durations, failed)
     alone = LifetimeModel(Cured(ONE, 0.0)).fit(durations, failed)
     assert model.log_likelihood_ > alone.log_likelihood_ - 1e-3
+
+
+def test_bounds_of_a_threshold_end_at_the_first_failure(tmp_path):
+    lives = 90.0 + 90.0 * np.random.default_rng(0).weibull(1.3, 40)
+    model = LifetimeModel(Shifted(ONE, 0.0)).fit(lives)
+    low, high = model.summary().loc["threshold", ["lower", "upper"]]
+    assert low < model.summary()["estimate"]["threshold"] < high < lives.min()
+    model.save(tmp_path / "shifted.json")
+    assert survjax.load(tmp_path / "shifted.json").summary().equals(model.summary())

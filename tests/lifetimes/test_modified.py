@@ -17,8 +17,10 @@ from survjax.lifetimes import (
     Delayed,
     Exponential,
     Gompertz,
+    Gumbel,
     LogLogistic,
     Mixture,
+    Normal,
     ProportionalOdds,
     Shifted,
     Weibull,
@@ -250,3 +252,12 @@ def test_a_share_that_cannot_be_told_from_none_leaves_the_base():
     for none in (Cured(base, -800.0), ZeroInflated(base, -800.0), ProportionalOdds(base, 0.0)):
         np.testing.assert_allclose(none.cumulative_hazard(t), base.cumulative_hazard(t), rtol=1e-13)
         np.testing.assert_allclose(none.log_hazard(t), base.log_hazard(t), atol=1e-13)
+
+
+@pytest.mark.parametrize("base", [Normal(5.0, 1.4), Gumbel(5.0, 1.4)], ids=["normal", "gumbel"])
+@pytest.mark.parametrize("wrap", [lambda b: Cured(b, -0.5), lambda b: ProportionalOdds(b, 0.7)])
+def test_a_new_unit_may_have_failed_before_time_zero(base, wrap):
+    lifetime, t = wrap(base), np.array([0.1, 3.0, 9.0])
+    np.testing.assert_allclose(lifetime.given(0.0).survival(t), lifetime.survival(t), rtol=1e-5)
+    aged = lifetime.survival(t + 2.0) / lifetime.survival(2.0)
+    np.testing.assert_allclose(lifetime.given(2.0).survival(t), aged, rtol=1e-5)

@@ -11,7 +11,7 @@ import numpy as np
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import as_column
-from survjax.data.causes import allowed_causes, check_labels
+from survjax.data.causes import allowed_causes
 from survjax.data.observations import Observations
 from survjax.data.recording import refuse_failed_at_zero
 from survjax.estimators.competing.checks import (
@@ -23,17 +23,19 @@ from survjax.estimators.competing.checks import (
 )
 from survjax.estimators.competing.intervals import CausesIntervals
 from survjax.estimators.competing.predictions import FittedCauses
+from survjax.estimators.competing.settings import CausesSettings
 from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.estimators.lifetime.report import Summary
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum
 from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Plots
-from survjax.fitting.competing import coupled, rows_of_cause, search_together
+from survjax.fitting.competing import coupled, rows_of_cause, search_causes
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.competing import cause_data, cause_log_likelihood
+from survjax.likelihood.vector.held import Bounds, Fixed
 
 
-class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
+class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, Summary, Plots):
     r"""Units that end of one of several causes, each cause with a lifetime of its own.
 
     Parameters
@@ -46,6 +48,13 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
         As in `LifetimeModel`: failures count as the interval that a rounded duration stands for.
     n_starts, max_iter, tol, max_shape, min_component_weight, random_state
         As in `LifetimeModel`, for each cause.
+    fixed, bounds : dict, optional
+        As in `LifetimeModel`, by the names of `summary()`, which begin with the cause:
+        `{"wear.shape": 3.0}`.
+    shared : dict, optional
+        Parameters that are one for several causes, by their names without the cause:
+        `{"shape": ["wear", "shock"]}`. Such a parameter counts once. Of a cause that is a mixture
+        none is shared.
 
     Attributes
     ----------
@@ -105,8 +114,14 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
         random_state: Any = 0,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
+        shared: Mapping[str, Any] | None = None,
     ) -> None:
         self.causes = causes
+        self.fixed = fixed
+        self.bounds = bounds
+        self.shared = shared
         self.resolution = resolution
         self.rounding = rounding
         self.n_starts = n_starts
@@ -185,29 +200,6 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
         )
         return self._fit(*self._rows_of(rows, cause, None, None, None))
 
-    def _labels(self) -> tuple[Hashable, ...]:
-        """The causes."""
-        if not isinstance(self.causes, Mapping):
-            raise ValueError(
-                'causes must be a dict from each cause to its lifetime, such as {"wear": '
-                f'"weibull"}}, got {self.causes!r}'
-            )
-        return check_labels(list(self.causes))
-
-    def _model_of_cause(self, label: Hashable) -> LifetimeModel:
-        """The estimator of one cause."""
-        settings = self.get_params()
-        lifetimes: Mapping[Any, Any] = settings.pop("causes")
-        return LifetimeModel(lifetimes[label], **settings)
-
-    def _check_parameters(self) -> None:
-        """Check the hyper-parameters."""
-        for label in self._labels():
-            try:
-                self._model_of_cause(label)._check_parameters()
-            except ValueError as error:
-                raise ValueError(f"cause {label!r}: {error}") from None
-
     def _rows_of(
         self, durations: Any, cause: Any, entry: Any, exit: Any, sample_weight: Any
     ) -> tuple[Observations, np.ndarray]:
@@ -243,23 +235,24 @@ class CompetingRisks(Parameters, FittedCauses, CausesIntervals, Summary, Plots):
         rows, places = rows.take(kept).merged(*allowed[kept].T)
         allowed = allowed[kept][places]
         check_seen(rows, allowed, labels)
-        if coupled(rows, allowed):
+        if coupled(rows, allowed) or self.shared:
+            models = [self._model_of_cause(label) for label in labels]
             parts = [
-                self._model_of_cause(label)._template_for(rows_of_cause(rows, own))
-                for label, own in zip(labels, allowed.T.astype(float), strict=True)
+                model._held(model._template_for(rows_of_cause(rows, own)))
+                for model, own in zip(models, allowed.T.astype(float), strict=True)
             ]
             template = CausesTemplate(labels, parts)
-            settings = self._model_of_cause(labels[0])._settings()
-            found = search_together(template, rows, allowed, settings)
+            template = template.sharing(self._groups(template))
+            template, found = search_causes(template, rows, allowed, models[0]._settings())
             if found.faults and not any(part.is_mixture for part in parts):
                 raise no_maximum(found.faults, rows)
             self._keep_together(template, found, rows)
         else:
-            models = {
+            alone = {
                 label: self._fit_alone(label, rows_of_cause(rows, allowed[:, k].astype(float)))
                 for k, label in enumerate(labels)
             }
-            self._keep_separate(models, rows)
+            self._keep_separate(alone, rows)
         self._rows, self._allowed = rows, allowed
         self._warn(labels)
         return self

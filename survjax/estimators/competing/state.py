@@ -27,6 +27,7 @@ class CausesState(FittedState):
     _template: CausesTemplate
     _labels: Callable[[], tuple[Hashable, ...]]
     _model_of_cause: Callable[[Hashable], LifetimeModel]
+    _groups: Callable[[CausesTemplate], np.ndarray]
     #: Each cause as if no other were at work, with its own part of the covariance.
     _models: dict[Hashable, LifetimeModel]
     _rows: Observations
@@ -76,14 +77,19 @@ class CausesState(FittedState):
         ]
         turn = blocks(change)
         back = np.linalg.inv(turn)
-        self.parameters_, hessian = turn @ x, back.T @ hessian @ back
+        self.parameters_ = template.held.placed(turn @ x)
+        hessian = back.T @ hessian @ back
         self.converged_ = not found.faults
-        self.covariance_ = (
-            np.linalg.inv(-hessian) if self.converged_ else np.full_like(hessian, np.nan)
-        )
+        self.covariance_ = np.full_like(hessian, np.nan)
+        if self.converged_:
+            merging = template.merging
+            # Of entries that are one parameter the differences have no errors.
+            only = merging @ (merging.T / merging.sum(axis=0)[:, None])
+            self.covariance_ = only @ template.held.covariance(hessian) @ only
         self.log_likelihood_ = float(found.best.value)
         self.n_iter_ = found.best.n_iter
-        self.certificate_ = certify(found, hessian, rows.n_units)
+        at_bounds = tuple(template.read_names[i] for i in template.held.at_bounds)
+        self.certificate_ = certify(found, hessian, rows.n_units, at_bounds)
         self._maxima = None
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
         self._derive()
@@ -119,7 +125,24 @@ class CausesState(FittedState):
             raise ValueError(
                 f"lifetime_ has {len(lifetimes)} causes, and causes names {len(labels)}"
             )
-        return CausesTemplate(labels, [Template(lifetime) for lifetime in lifetimes])
+        parts = [
+            self._model_of_cause(label)._held(Template(lifetime))
+            for label, lifetime in zip(labels, lifetimes, strict=True)
+        ]
+        template = CausesTemplate(labels, parts)
+        return template.sharing(self._groups(template))
+
+    def _held(self, template: Template) -> Template:
+        # Each cause's template came with what it holds.
+        return template
+
+    def _words_of_held(self, words: list[str]) -> list[str]:
+        """Where bounds come from, cause by cause."""
+        found: list[str] = []
+        for model in self._models.values():
+            size = len(model._template.quantities)
+            found += model._words_of_held(words[len(found) : len(found) + size])
+        return found
 
 
 def _joined_certificate(models: dict[Hashable, LifetimeModel]) -> Certificate:
@@ -138,4 +161,9 @@ def _joined_certificate(models: dict[Hashable, LifetimeModel]) -> Certificate:
         ),
         other_maxima=(),
         message="; ".join(dict.fromkeys(part.message for part in found)),
+        at_bounds=tuple(
+            f"{label}.{name}"
+            for label, model in models.items()
+            for name in model.certificate_.at_bounds
+        ),
     )

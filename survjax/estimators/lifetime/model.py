@@ -19,15 +19,17 @@ from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximu
 from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
+from survjax.estimators.saving.fields import Number
 from survjax.estimators.saving.kinds import Distribution
 from survjax.fitting.edges.bounds import steps_between_bounds
 from survjax.fitting.groups.requests import Steps
-from survjax.fitting.modified.threshold import AtFirstFailure, at_first_failure
+from survjax.fitting.modified.threshold import AtFirstFailure, at_first_failure, first_failure
 from survjax.fitting.search import search
 from survjax.fitting.starts import failure_times
 from survjax.lifetimes import Lifetime, families, families_for_failures
 from survjax.likelihood.vector.held import Bounds, Fixed
 from survjax.likelihood.vector.template import Template
+from survjax.uncertainty.delta import normal_quantile
 
 
 class LifetimeModel(LifetimeEstimator):
@@ -116,7 +118,14 @@ class LifetimeModel(LifetimeEstimator):
 
     _at_border: AtFirstFailure | None = None
 
-    _saved: ClassVar[Mapping[str, Any]] = {**FittedState._saved, "lifetime_": Distribution()}
+    #: Of a lifetime with a threshold: the first time by which a unit is known to have failed.
+    _first_failure: float | None = None
+
+    _saved: ClassVar[Mapping[str, Any]] = {
+        **FittedState._saved,
+        "lifetime_": Distribution(),
+        "_first_failure": Number(optional=True),
+    }
 
     def __init__(
         self,
@@ -166,7 +175,24 @@ class LifetimeModel(LifetimeEstimator):
             template, rows, found = end.template, end.rows, end.found
         if found.faults and (template.n_components == 1 or at_its_base(template, found)):
             raise no_finite_maximum(template, rows, found, self._settings())
+        self._first_failure = first_failure(rows) if template.lifetime.has_threshold else None
         self._keep(template, rows, found)
+
+    def _parameter_bounds(self, level: float, method: str) -> tuple[np.ndarray, str]:
+        """The upper delta bound of a threshold is that of the log of its distance to a failure.
+
+        Beyond the first failure no threshold lies.
+        """
+        table, method = super()._parameter_bounds(level, method)
+        if method == "delta" and self._first_failure is not None:
+            names = [q.name for q in self._template.quantities]
+            at, place = names.index("threshold"), self._template.read_names.index("threshold")
+            distance = self._first_failure - self.parameters_[place]
+            error = np.sqrt(self.covariance_[place, place])
+            shrunk = np.exp(-normal_quantile(level) * error / distance)
+            table[at, 1] = self._first_failure - distance * shrunk
+            table = self._template.clipped(table)
+        return table, method
 
     def _warn(self, rows: Observations) -> None:
         super()._warn(rows)

@@ -96,9 +96,8 @@ class Summary(FittedState):
 
     def _words_of_held(self, words: list[str]) -> list[str]:
         """Where bounds come from: of what is held, from the user."""
-        template, held = self._template, self._template.held
-        state = np.where(np.isnan(held.values), "", np.where(held.fixed, "fixed", "at a bound"))
-        own = np.delete(state, template.logits).tolist()
+        template = self._template
+        own = np.delete(template.held.words(), template.logits).tolist()
         weights, rest = words[: -len(own)], words[-len(own) :]
         return [*weights, *(word or other for word, other in zip(own, rest, strict=True))]
 

@@ -19,10 +19,10 @@ def part_of(name: str) -> str:
     return name.split("_")[1]
 
 
-def check_parts(on: Any) -> None:
+def check_parts(on: Any, parts: tuple[str, ...] = PARTS) -> None:
     """Accept a list of what depends on the covariates, or a mapping from it."""
-    if isinstance(on, str) or not np.iterable(on) or any(part not in PARTS for part in on):
-        raise ValueError(f"on must be a list of {', '.join(PARTS)}, got {on!r}")
+    if isinstance(on, str) or not np.iterable(on) or any(part not in parts for part in on):
+        raise ValueError(f"on must be a list of {', '.join(parts)}, got {on!r}")
 
 
 def check_max_shape(value: Any) -> None:

@@ -115,7 +115,7 @@ class FittedState(Persistent):
         x, template = self.parameters_, self._template
         self.lifetime_ = template.at(x)
         self.parameter_names_ = template.names
-        self.n_free_ = template.held.n_counted
+        self.n_free_ = template.n_counted
         self.aic_ = 2.0 * self.n_free_ - 2.0 * self.log_likelihood_
         self.bic_ = float(self.n_free_ * np.log(self.n_units_) - 2.0 * self.log_likelihood_)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +13,22 @@ from survjax._core.pytree import ravel_parameters
 from survjax._core.validation import check_length, check_offset, check_times
 from survjax.data.observations import Observations
 from survjax.data.truncation import check_truncation
-from survjax.estimators.covariates import check_covariates, chosen_columns, column_names
+from survjax.estimators.assets.memberships import FormMemberships
+from survjax.estimators.covariates import check_covariates, column_names
+from survjax.estimators.effects.on import at_intercepts, check_on, layout_of
 from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.model import template_of
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.unnamed_units import COUNTS
+from survjax.fitting.modified.curve import off_the_edge
 from survjax.fitting.regression.starts import location_start
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.columns import means
-from survjax.likelihood.regression.forms import Form, Layout, Predictor, accelerated
+from survjax.likelihood.regression.forms import Form, Layout, accelerated
 from survjax.likelihood.regression.histories import Histories
+from survjax.likelihood.vector.held import Bounds, Fixed
 from survjax.likelihood.vector.template import Template
 from survjax.nonparametric.group_tests import label
 
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class AcceleratedLifetime(RegressionEstimator):
+class AcceleratedLifetime(FormMemberships, RegressionEstimator):
     r"""Accelerated failure time: T = exp(x'b) T0, with T0 of one family.
 
     Parameters
@@ -41,10 +46,14 @@ class AcceleratedLifetime(RegressionEstimator):
         "exponential", "gompertz", "gumbel", "normal", "logistic", "birnbaum_saunders",
         "inverse_gaussian", "exponentiated_weibull"), or any `Lifetime`, such as a mixture or one
         of your own, whose parameters are fitted with the effects.
+    on : dict, optional
+        Columns (names, or positions counted from zero, or "all") that move a parameter, by the
+        parameter's name: `{"cured_share": "all", "shape": ["load"]}` with
+        `family=Cured(Weibull(0.0, 0.0), 0.0)`. They move it on its link scale, the log of a shape
+        or the logit of a share, beside an intercept. Parameters that are not named are the same for
+        all assets, but for the scale (or the factor on time), which all columns move.
     shape_on : None, "all" or sequence, default None
-        Columns (names, or positions counted from zero) that the log of the shape depends on,
-        besides an intercept. None: one shape for all assets. Families of location and scale
-        alone (the first three) have such a shape.
+        The same as `on={"shape": shape_on}`.
     penalty : float or "cv", default 0
         Subtracts penalty * (l1_ratio * sum |b_j| + (1 - l1_ratio) * sum b_j^2 / 2) per unit
         from the log-likelihood, b being the effects of one standard deviation of each column.
@@ -60,6 +69,15 @@ class AcceleratedLifetime(RegressionEstimator):
         Newton decrement at which to stop: the distance left, in standard errors.
     max_iter : int, default 100
         Newton iterations.
+    fixed : dict, optional
+        Values of effects and parameters that are known, by their names in `summary()` and in the
+        units of X: `{"log_scale:load": -0.5}`. A parameter that all assets share goes by its name
+        on the response scale too: `{"shape": 1.0}`. They have standard errors of zero, bounds that
+        say "fixed", and count in no criterion; a penalty leaves them as they are.
+    bounds : dict, optional
+        Pairs (low, high) between which they must lie, None for no bound:
+        `{"log_scale:load": (None, 0.0)}`. What ends at a bound is named in `certificate_` and
+        `summary()`, and counts as fixed in errors and bounds.
 
     Attributes
     ----------
@@ -71,7 +89,7 @@ class AcceleratedLifetime(RegressionEstimator):
     shape_ : float
         Shape (one over R's scale), where all assets share it.
     baseline_ : Lifetime
-        The lifetime of an asset with the covariates `center_`.
+        The lifetime of an asset with the covariates `center_`, where they move one parameter only.
     center_ : array of shape (p,)
         Zeros where there is an intercept, else the mean of each column.
     parameters_, parameter_names_, covariance_
@@ -80,6 +98,8 @@ class AcceleratedLifetime(RegressionEstimator):
         `summary()` is their table.
     log_likelihood_, aic_, bic_ : float
         At the optimum; BIC counts units.
+    n_free_ : int
+        Parameters that AIC and BIC count: all that are not fixed.
     penalty_, penalty_path_ : float, DataFrame
         The penalty used, and what was compared (`penalty, score, error`, coefficients) by "cv".
     n_iter_, converged_, certificate_
@@ -110,27 +130,42 @@ class AcceleratedLifetime(RegressionEstimator):
         self,
         family: str | Lifetime = "weibull",
         *,
+        on: Any = None,
         shape_on: Any = None,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
         unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.family = family
+        self.on = on
         self.shape_on = shape_on
         self.penalty = penalty
         self.l1_ratio = l1_ratio
         self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
+        self.fixed = fixed
+        self.bounds = bounds
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         form = self._stretched()
-        if self.shape_on is not None and form.names != ("log_scale", "log_shape"):
-            name = type(form.template).__name__
-            raise ValueError(f"{name} has no shape that columns may move: leave shape_on=None")
+        if self.shape_on is not None:
+            if not any("shape" in words for words in form.spoken):
+                name = type(form.template).__name__
+                raise ValueError(f"{name} has no shape that columns may move: leave shape_on=None")
+            if isinstance(self.on, Mapping) and "shape" in self.on:
+                raise ValueError("shape_on and on={'shape': ...} say the same: leave one out")
+        check_on(form, self.on)
+
+    def _chosen(self) -> dict[str, Any]:
+        """The columns of each parameter, however they were given."""
+        chosen = {} if self.on is None else dict(self.on)
+        return chosen if self.shape_on is None else {**chosen, "shape": self.shape_on}
 
     def _stretched(self) -> Form:
         """The family, checked, as covariates move it."""
@@ -148,44 +183,38 @@ class AcceleratedLifetime(RegressionEstimator):
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
         form = self._stretched()
+        layout = layout_of(form, column_names(self), self._chosen(), offset=known)
         if not form.is_log_linear:
             settings = Settings(tol=self.tol, max_iter=self.max_iter)
             found = search(Template(form.template), rows, settings).best
-            effects = Predictor("log_factor", tuple(range(1, p + 1)), offset=known)
-            shared = (Predictor(name, (0,)) for name in form.names[1:])
-            return form, (effects, *shared), np.concatenate([np.zeros(p), found.x])
-        layout = [Predictor("log_scale", tuple(range(p + 1)), offset=known)]
+            return form, layout, at_intercepts(layout, off_the_edge(form.template, found.x))
         log_scale, log_shape = location_start(rows)
         log_scale -= float(x[:, p:].mean(axis=0).sum())
-        start = [log_scale, *[0.0] * p]
-        if len(form.names) > 1:
-            more = chosen_columns(self.shape_on, column_names(self), "shape_on")
-            layout.append(Predictor("log_shape", (0, *more)))
-            start += [log_shape, *[0.0] * len(more)]
-        return form, tuple(layout), np.array(start)
+        plain = np.array([log_scale, log_shape][: len(layout)])
+        return form, layout, at_intercepts(layout, plain)
 
     def _form(self, n_predictors: int, base: Any) -> Form:
         return self._stretched()
 
     def _center(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
-        return None if self._stretched().is_log_linear else means(x, weight)
+        return None if self._stretched().modifier is None else means(x, weight)
 
     def _derive(self, layout: Layout) -> None:
         form, columns = self._fitted.form, self._fitted.columns
         scale = self._part(layout[0].name)
         self.intercept_ = scale.pop(0, 0.0)
-        self.coef_ = np.array(list(scale.values()))
-        self.center_ = np.zeros_like(columns.center) if form.is_log_linear else columns.center
+        self.coef_ = np.array([scale.get(j + 1, 0.0) for j in range(columns.center.size)])
+        plain = form.modifier is None
+        self.center_ = np.zeros_like(columns.center) if plain else columns.center
         self.__dict__.pop("shape_", None)
         self.__dict__.pop("baseline_", None)
-        if not form.is_log_linear:
-            unravel = ravel_parameters(form.template)[1]
-            self.baseline_ = unravel(self._fitted.theta[len(layout[0].columns) :])
-        elif len(layout) == 1 or layout[1].shared:
-            shared = [self._part(item.name)[0] for item in layout[1:]]
-            self.baseline_ = form.lifetime([self.intercept_, *shared])
-            if shared:
-                self.shape_ = float(np.exp(shared[0]))
+        if not all(item.shared for item in layout[1:]):
+            return
+        shared = [self._part(item.name)[0] for item in layout[1:]]
+        values = [self.intercept_, *shared] if plain else shared
+        self.baseline_ = ravel_parameters(form.template)[1](np.array(values))
+        if form.is_log_linear and shared:
+            self.shape_ = float(np.exp(shared[0]))
 
     @double_precision
     def effective_ages(

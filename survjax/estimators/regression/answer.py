@@ -9,8 +9,9 @@ import numpy as np
 
 from survjax._core.callers import users_level
 from survjax.data.observations import Observations
-from survjax.estimators.certificate import certify_regression
+from survjax.estimators.certificate import Certificate, certify_regression
 from survjax.estimators.covariates import column_names, outlying_words
+from survjax.estimators.effects.held import HeldEffects
 from survjax.estimators.messages import (
     ENDLESS_LIVES,
     FitWarning,
@@ -23,16 +24,20 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import faults, intercepts_of, open_parameters, step_units
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, without_offset
+from survjax.likelihood.regression.likelihood import predictors
+from survjax.likelihood.vector.held import Held
 from survjax.optimize import ResultCode
 from survjax.prediction.regression_curves import FittedForm
 
 
-class RegressionAnswer(ParameterTable, SavedRegression):
+class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
     """Fitted attributes of a regression, which may have faults and names of its own."""
 
     #: Smallest eigenvalue of a proper maximum's information (`fitting.regression.faults`).
     _least_eigenvalue = 1e-13
 
+    converged_: bool
+    certificate_: Certificate
     penalty_: float
     l1_ratio: float
     max_iter: int
@@ -49,10 +54,12 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         x: np.ndarray,
         theta: np.ndarray | None = None,
         n_units: float | None = None,
+        held: Held | None = None,
     ) -> None:
         """Set the fitted attributes, on the scale of the columns as given.
 
-        `theta` holds all parameters, where some were not free in the last iteration.
+        `theta` holds all parameters, where some were not free in the last iteration; `held` says
+        which the user does not let move.
         """
         for name in ("_training", "bootstrap_"):
             self.__dict__.pop(name, None)
@@ -63,18 +70,20 @@ class RegressionAnswer(ParameterTable, SavedRegression):
             # A lasso's bounds are those of the columns that it kept.
             kept = np.flatnonzero(found.x != 0)
         some = found.restricted(kept)
-        improper = _improper(form, layout, full)
+        held = Held.nothing(p) if held is None else held
+        improper = _improper(form, layout, full) or _left_behind(form, layout, full, x, columns)
         words = improper or self._model_faults(layout, found)
         words = words or faults(some, self._least_eigenvalue)
         inside = np.full((p, p), np.nan)
         if not words and theta is None:
             inside = np.zeros((p, p))
             inside[np.ix_(kept, kept)] = np.linalg.inv(-some.hessian)
+            inside *= np.outer(held.free, held.free)
         self._set(form, layout, columns, full, inside)
         self.log_likelihood_ = found.value
         self.n_units_, self.n_events_ = n_units or rows.n_units, rows.n_events
-        self.aic_ = 2.0 * p - 2.0 * found.value
-        self.bic_ = p * np.log(self.n_units_) - 2.0 * found.value
+        self.aic_ = 2.0 * self.n_free_ - 2.0 * found.value
+        self.bic_ = self.n_free_ * np.log(self.n_units_) - 2.0 * found.value
         self.n_iter_ = max(found.n_iter, 1)
         if not words or "singular" in words[0]:
             intercepts = intercepts_of(layout)[: found.x.size]
@@ -83,7 +92,8 @@ class RegressionAnswer(ParameterTable, SavedRegression):
             names = [self.parameter_names_[i] for i in open_]
             words = tuple(f"the data leave {name} open" for name in names) or words
         self.converged_ = not words
-        self.certificate_ = certify_regression(some, words, rows.n_units)
+        at_bounds = tuple(self.parameter_names_[i] for i in held.at_bounds)
+        self.certificate_ = certify_regression(some, words, rows.n_units, at_bounds)
         if words:
             far = outlying_words(x[:, : self.n_features_in_], column_names(self))
             advice = "" if improper else f" {self._advice(found, rows)}"
@@ -124,12 +134,9 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         change = to_natural(layout, columns)
         self.parameters_ = change @ theta
         self.covariance_ = change @ inside @ change.T
-        names = ["intercept", *column_names(self)]
-        self.parameter_names_ = tuple(
-            item.name if item.shared else f"{item.name}:{names[j]}"
-            for item in layout
-            for j in item.columns
-        )
+        self.parameter_names_ = self._names(layout)
+        self._held = self._held_in(layout, columns).from_vector(theta)
+        self.n_free_ = self._held.n_counted
         self._derive(layout)
 
     def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
@@ -159,6 +166,28 @@ def placed(layout: Layout) -> Iterator[tuple[Predictor, slice]]:
         end = start + len(item.columns)
         yield item, slice(start, end)
         start = end
+
+
+def _left_behind(
+    form: Form, layout: Layout, theta: np.ndarray, x: np.ndarray, columns: Columns
+) -> tuple[str, ...]:
+    """What of a modified lifetime the covariates leave of no use for any row, if anything."""
+    own = [q for q, name in enumerate(form.names) if name.rpartition(".")[2].startswith("logit_")]
+    if not (own and form.template.inner()[0]) or form.held:
+        return ()
+    z = (x - columns.center) / columns.scale
+    eta = [np.broadcast_to(part, len(x)) for part in predictors(layout, theta, z)]
+    # Where the last of the shares is largest.
+    row = int(np.argmax(eta[own[-1]]))
+    there = form.lifetime([np.asarray(part)[row] for part in eta])
+    base = there if form.modifier is None else there.base
+    near = base.nearby_base()
+    if near is None:
+        return ()
+    return (
+        f"the share of {type(base).__name__} runs to none for every row, and the likelihood to "
+        f"that of {type(near).__name__} alone: fit that family",
+    )
 
 
 def _improper(form: Form, layout: Layout, x: np.ndarray) -> tuple[str, ...]:

@@ -22,13 +22,16 @@ from survjax.estimators.regression.penalty_path import choose_penalty
 from survjax.estimators.regression.residuals import RegressionResiduals
 from survjax.estimators.target import SurvivalRegressor, check_failures, checked_rows
 from survjax.estimators.unnamed_units import warn_of_unnamed_units
-from survjax.fitting.regression.fit import fit, maximize
+from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.regression.fit import fit, fit_from, likelihood_of, maximize
 from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, collinear
 from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.held import holding
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.regression.likelihood import log_likelihoods, weighted_total
+from survjax.likelihood.vector.held import Held
 from survjax.uncertainty.regression import Training
 
 
@@ -54,7 +57,7 @@ class RegressionEstimator(
     tol: float
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
-        """The form, its layout, and where to begin (standardized coefficients)."""
+        """The form, its layout, and one or more points to begin at (standardized coefficients)."""
         raise NotImplementedError
 
     def _check_parameters(self) -> None:
@@ -63,6 +66,7 @@ class RegressionEstimator(
         check_fraction(self.l1_ratio, "l1_ratio")
         check_positive(self.tol, "tol")
         check_count(self.max_iter, "max_iter")
+        self._check_held()
 
     @double_precision
     @all_or_nothing
@@ -158,27 +162,51 @@ class RegressionEstimator(
         `histories` say which rows are of one unit, where they add up all the same.
         """
         self._check_data(rows, x)
-        form, layout, start = self._model(rows, x)
+        form, layout, starts = self._model(rows, x)
         columns, n_units = self._columns(x, row_weights(rows, histories)), count(rows, histories)
         penalty = self._penalty(layout, n_units)
+        held = self._held_in(layout, columns)
+        columns = self._columns_for(held, layout, columns, self._center(x, rows.weight) is None)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
-        found, _ = fit(form, layout, rows, x, columns, start, **settings)
-        self._keep(form, layout, columns, found, rows, x, n_units=n_units)
+        held, found = self._between_bounds(
+            held,
+            lambda held: fit_from(
+                starts,
+                layout,
+                lambda start: fit(form, layout, rows, x, columns, start, held=held, **settings),
+            ),
+            lambda: likelihood_of(form, layout, rows, x, columns),
+            None if penalty is None else penalty.ridge,
+        )
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units, held=held)
         self._training = Training(
-            form, layout, columns, rows, x, histories, None, penalty, bound=False
+            form, layout, columns, rows, x, histories, None, penalty, bound=False, held=held
         )
 
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         """As `_fit_rows`, for units with several rows that depend on each other."""
         self._check_data(rows, x)
-        form, layout, start = self._model(rows, x)
+        form, layout, starts = self._model(rows, x)
         columns = self._columns(x, histories.row_weight)
         penalty = self._penalty(layout, histories.n_units)
-        near, _ = fit(form, layout, rows, x, columns, start, penalty=penalty, tol=1e-3)
+        held = self._held_in(layout, columns)
+        columns = self._columns_for(held, layout, columns, self._center(x, rows.weight) is None)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
-        found = maximize(likelihood, near.x, self.tol, self.max_iter, penalty)
-        self._keep(form, layout, columns, found, rows, x, n_units=histories.n_units)
-        self._training = Training(form, layout, columns, rows, x, histories, None, penalty)
+
+        def maximum(held: Held) -> LocalMaximum:
+            rough: dict[str, Any] = {"penalty": penalty, "tol": 1e-3, "held": held}
+            near = fit_from(
+                starts, layout, lambda start: fit(form, layout, rows, x, columns, start, **rough)
+            )
+            pull = None if penalty is None else penalty.on(held.free)
+            return maximize(holding(likelihood, held), near.x, self.tol, self.max_iter, pull)
+
+        ridge = None if penalty is None else penalty.ridge
+        held, found = self._between_bounds(held, maximum, lambda: likelihood, ridge)
+        self._keep(form, layout, columns, found, rows, x, n_units=histories.n_units, held=held)
+        self._training = Training(
+            form, layout, columns, rows, x, histories, None, penalty, held=held
+        )
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         """How columns are centered and scaled inside."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -40,6 +41,7 @@ class RegressionIntervals(AssetCurves):
     tol: float
     max_iter: int
     bootstrap_: Replicates
+    _inside_bounds: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
     _training: Training
     _least_eigenvalue: float
 
@@ -87,7 +89,7 @@ class RegressionIntervals(AssetCurves):
         if curve == "parameters":
             if X is not None or t is not None or ages is not None:
                 raise ValueError("parameters are numbers, not curves: leave out X, t and ages")
-            return self._parameter_bounds(level, method)
+            return self._inside_bounds(*self._parameter_bounds(level, method))
         if curve not in CURVES:
             raise ValueError(f"curve must be one of parameters, {', '.join(CURVES)}, got {curve!r}")
         if X is None:

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_count, check_positive, random_generator
+from survjax._core.validation import check_count, check_flag, check_positive, random_generator
 from survjax.data.observations import Observations
-from survjax.estimators.assets.memberships import AssetMemberships
+from survjax.estimators.assets.memberships import FormMemberships
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.covariates import chosen_columns, column_names
+from survjax.estimators.effects.mixture_faults import MixtureFaults
 from survjax.estimators.lifetime.no_maximum import warn_undetermined
-from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts, part_of
-from survjax.estimators.memberships import around, known_components
+from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts
+from survjax.estimators.memberships import known_components
 from survjax.estimators.regression.answer import placed
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.regression.penalty_path import choose_penalty
@@ -31,14 +32,13 @@ from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, weibull_mixture
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.rows import entropy
+from survjax.likelihood.vector.held import Bounds, Fixed, Held
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters
-from survjax.prediction.regression_curves import membership_logits, memberships
-from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.regression import Training
 
 
-class MixtureRegression(AssetMemberships, RegressionEstimator):
+class MixtureRegression(FormMemberships, MixtureFaults):
     r"""Mixture of Weibulls whose scales, weights or shapes depend on covariates.
 
     Parameters
@@ -49,6 +49,9 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         What depends on the covariates: any of "scale", "weight" and "shape". A mapping gives
         the columns of each, such as `{"scale": "all", "weight": ["maker"]}`. Empty: the plain
         mixture.
+    cured : bool, default False
+        Whether a share of the units never fails, beside the K components of those that do. Columns
+        move its logit where `on` names "cured_share".
     n_starts : int, default 96
         Starts for each component but one, from mixtures without covariates and from units parted
         in other ways; where there are many rows, eight in all.
@@ -63,6 +66,9 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         As in `AcceleratedLifetime`.
     random_state : int, default 0
         Seeds the starts.
+    fixed, bounds
+        As in `AcceleratedLifetime`: `{"shape": 1.0}` of all components, `{"shape_1": 1.0}` of one.
+        Components of which different things are known keep their numbers.
 
     Attributes
     ----------
@@ -70,6 +76,8 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         For each component: logit of its weight over the first one's, log scale, log shape, with
         their coefficients, in the units of X. Components are ordered by their median at the
         mean covariates (as numbered by the caller, where some are known).
+    scale_coef_, weight_coef_, shape_coef_, cured_share_coef_ : arrays
+        The coefficients alone, (K, p), of the weights (K - 1, p), of a cured share (p,).
     log_likelihood_, aic_, bic_, n_iter_, converged_, certificate_
         As in `AcceleratedLifetime`.
     icl_ : float
@@ -106,6 +114,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         n_components: int = 2,
         *,
         on: Any = ("scale", "weight"),
+        cured: bool = False,
         n_starts: int = 96,
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
@@ -115,9 +124,12 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         tol: float = 1e-9,
         max_iter: int = 200,
         random_state: int = 0,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.n_components = n_components
         self.on = on
+        self.cured = cured
         self.n_starts = n_starts
         self.max_shape = max_shape
         self.min_component_weight = min_component_weight
@@ -127,6 +139,8 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
+        self.fixed = fixed
+        self.bounds = bounds
 
     @double_precision
     @all_or_nothing
@@ -168,17 +182,24 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
         self._check_data(rows, x)
         histories = None if unit is None else Histories.from_rows(rows, unit)
         n_units = count(rows, histories)
-        form, layout = weibull_mixture(self.n_components), self._layout(x.shape[1])
+        form, layout = self._mixture(), self._layout(x.shape[1])
         columns = self._columns(x, row_weights(rows, histories))
-        penalty = self._penalty(layout, n_units)
-        run = MixtureSearch(
-            form, layout, columns, rows, x, known, histories, penalty, self._settings()
+        penalty, held = self._penalty(layout, n_units), self._held_in(layout, columns)
+        columns = self._columns_for(held, layout, columns, movable=True)
+        given = form, layout, columns, rows, x, known, histories, penalty, self._settings()
+
+        def maximum(held: Held) -> LocalMaximum:
+            return MixtureSearch(*given, held).answer(in_order=known is None)
+
+        likelihood = MixtureSearch(*given).likelihood
+        ridge = None if penalty is None else penalty.ridge
+        held, found = self._between_bounds(held, maximum, lambda: likelihood, ridge)
+        shares, weight = likelihood.memberships(found.x)
+        self._units = (shares @ weight)[: self.n_components]
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units, held=held)
+        self._training = Training(
+            form, layout, columns, rows, x, histories, known, penalty, held=held
         )
-        found = run.answer(in_order=known is None)
-        shares, weight = run.likelihood.memberships(found.x)
-        self._units = shares @ weight
-        self._keep(form, layout, columns, found, rows, x, n_units=n_units)
-        self._training = Training(form, layout, columns, rows, x, histories, known, penalty)
         self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
         if self.converged_:
             self._warn_undetermined(rows)
@@ -187,17 +208,29 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
     def _warn_undetermined(self, rows: Observations) -> None:
         """Judge the mixture at the mean covariates, whose parameters are the intercepts."""
         first = [where.start for _, where in placed(self._fitted.layout)]
+        # Beside a cured share they are those of the units that can fail.
+        first = np.array(first)[Template(self._fitted.form.template).unmodified]
         x, covariance = self._fitted.theta[first], self._fitted.covariance
         if covariance is not None:
             weights = natural_parameters(x[None])[0][0]
             warn_undetermined(x, covariance[np.ix_(first, first)], weights, rows)
+
+    def _mixture(self) -> Form:
+        """The form of the model."""
+        return weibull_mixture(self.n_components, self.cured)
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """What columns may move."""
+        return (*PARTS, "cured_share") if self.cured else PARTS
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         k = self.n_components
         if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
             raise ValueError(f"n_components must be a positive whole number, got {k!r}")
-        check_parts(self.on)
+        check_flag(self.cured, "cured")
+        check_parts(self.on, self._parts)
         check_count(self.n_starts, "n_starts")
         check_positive(self.min_component_weight, "min_component_weight", zero=True)
         check_max_shape(self.max_shape)
@@ -205,8 +238,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         """The form, its layout, and the mixture without covariates."""
-        layout = self._layout(x.shape[1])
-        form = weibull_mixture(self.n_components)
+        form, layout = self._mixture(), self._layout(x.shape[1])
         # Without covariates the components may not show; that is no verdict on the model.
         plain = search(Template(form.template), rows, self._settings()).best.x
         return form, layout, spread_out(Parts(layout, self.n_components), plain)
@@ -214,7 +246,7 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
     def _form(self, n_predictors: int, base: Any) -> Form:
         k = self.n_components
         # Before anything of that size is made: each component has predictors of its own.
-        if k > n_predictors or len((form := weibull_mixture(k)).names) != n_predictors:
+        if k > n_predictors or len((form := self._mixture()).names) != n_predictors:
             raise ValueError(f"{k} components do not have {n_predictors} predictors")
         return form
 
@@ -226,68 +258,32 @@ class MixtureRegression(AssetMemberships, RegressionEstimator):
     def _layout(self, p: int) -> Layout:
         """The predictors, with the columns that `on` gives each."""
         names, every = column_names(self), tuple(range(1, p + 1))
-        chosen: dict[str, tuple[int, ...]] = dict.fromkeys(PARTS, ())
+        chosen: dict[str, tuple[int, ...]] = dict.fromkeys(self._parts, ())
         for part in self.on:
             chosen[part] = every
             if isinstance(self.on, dict):
                 chosen[part] = chosen_columns(self.on[part], names, f"on[{part!r}]")
-        form = weibull_mixture(self.n_components)
-        return tuple(Predictor(name, (0, *chosen[part_of(name)])) for name in form.names)
-
-    def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
-        words = []
-        for item, where in placed(layout):
-            steep = found.x[where.start] > np.log(self.max_shape)
-            if item.name.startswith("log_shape") and steep and self.n_components > 1:
-                words.append(f"a component collapses on one time ({item.name})")
-        words += super()._model_faults(layout, found)
-        if self._units.min() < self.min_component_weight:
-            words.append(f"a component holds only {self._units.min():.2g} units")
-        return tuple(words[:1])
-
-    def _advice(self, found: LocalMaximum, rows: Observations) -> str:
-        """Take fewer components, unless a column runs off in every component that it acts on."""
-        ended = super()._advice(found, rows)
-        if self.n_components == 1 or "raise max_iter" in ended:
-            return ended
-        fewer = (
-            f"The {self.n_components} components cannot all be told apart in these data: take "
-            f"fewer components (n_components={self.n_components - 1})"
+        return tuple(
+            Predictor(name, (0, *chosen[part])) for name, part in _parts_of(self._mixture()).items()
         )
-        columns = {
-            name.split(":")[1]
-            for name in self.parameter_names_
-            if ":" in name and not name.endswith(":intercept")
-        }
-        open_ = [word for word in self.certificate_.faults if word.startswith("the data leave")]
-        everywhere = [
-            column
-            for column in columns
-            if all(
-                any(name in word for word in open_)
-                for name in self.parameter_names_
-                if name.startswith("log_scale") and name.endswith(f":{column}")
-            )
-        ]
-        return self._drop_columns() if open_ and everywhere else fewer
 
     def _derive(self, layout: Layout) -> None:
         p = self.n_features_in_
         self.intercepts_ = {}
-        tables: dict[str, list[list[float]]] = {part: [] for part in PARTS}
+        tables: dict[str, list[list[float]]] = {part: [] for part in self._parts}
+        part_of = _parts_of(self._fitted.form)
         for item in layout:
             own = self._part(item.name)
             self.intercepts_[item.name] = own[0]
-            tables[part_of(item.name)].append([own.get(j, 0.0) for j in range(1, p + 1)])
+            tables[part_of[item.name]].append([own.get(j, 0.0) for j in range(1, p + 1)])
         self.weight_coef_, self.scale_coef_, self.shape_coef_ = (
             np.array(tables[part]).reshape(-1, p) for part in PARTS
         )
+        self.__dict__.pop("cured_share_coef_", None)
+        if self.cured:
+            self.cured_share_coef_ = np.array(tables["cured_share"][0])
 
-    def _memberships(self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
-        return memberships(self._fitted, x, ages, failed)
 
-    def _membership_logits(
-        self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray, level: float
-    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        logits, errors = membership_logits(self._fitted, x, ages, failed)
-        return logits, around(logits, errors, normal_quantile(level))
+def _parts_of(form: Form) -> dict[str, str]:
+    """Which of the parts each predictor is, such as the scale for `log_scale_1`."""
+    return {name: words[-1] for name, words in zip(form.names, form.spoken, strict=True)}

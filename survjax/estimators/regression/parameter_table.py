@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from survjax.estimators.frames import parameter_frame
 from survjax.estimators.lifetime.predictions import check_level
+from survjax.likelihood.vector.held import Held
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +23,9 @@ class ParameterTable:
     parameters_: np.ndarray
     covariance_: np.ndarray
     parameter_names_: tuple[str, ...]
+    #: What does not move, of estimators that can hold parameters.
+    _held: Held | None = None
+    _inside_bounds: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Every parameter with its standard error, z, p-value and bounds.
@@ -42,13 +47,20 @@ class ParameterTable:
         estimate, error = self.parameters_, np.sqrt(np.diag(self.covariance_))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             score = estimate / error
-            tests = {
+            tests: dict[str, Any] = {
                 "z": score,
                 "p_value": [_two_sided(s) for s in score],
                 "ratio": np.where(self._has_ratio(), np.exp(estimate), np.nan),
             }
             bounds = estimate - z * error, estimate + z * error
-        return parameter_frame(self.parameter_names_, estimate, error, *bounds, "delta", tests)
+        words: list[str] = ["delta"] * estimate.size
+        if self._held is not None:
+            bounds = self._inside_bounds(*bounds)
+            # What is held is not estimated, and nothing of it is tested.
+            words = [word or "delta" for word in self._held.words()]
+            for name in ("z", "p_value"):
+                tests[name] = np.where(np.isnan(self._held.values), tests[name], np.nan)
+        return parameter_frame(self.parameter_names_, estimate, error, *bounds, words, tests)
 
     def _has_ratio(self) -> list[bool]:
         """Which are effects or logs: the exponential of a location means nothing."""

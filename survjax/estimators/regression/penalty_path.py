@@ -102,7 +102,7 @@ def choose_penalty(
     model.penalty_ = 1.0  # so that collinear columns are welcome
     model._check_data(rows, x)
     histories = None if unit is None else Histories.from_rows(rows, unit)
-    form, layout, start = model._model(rows if histories is None else whole_lives(histories), x)
+    form, layout, starts = model._model(rows if histories is None else whole_lives(histories), x)
     columns = model._columns(x, row_weights(rows, histories))
     names = None if unit is None else np.asarray(unit)
     whole = _Problem(model, form, layout, columns, rows, x, names, component)
@@ -110,7 +110,7 @@ def choose_penalty(
     if not marks.any() and model._unpenalized_columns().size:
         raise ValueError(NOTHING_TO_CHOOSE)
     held = Penalty(1e8 * whole.n_units * marks, 0 * marks)
-    null = maximize(whole.likelihood, start, 1e-6, model.max_iter, held)
+    null = maximize(whole.likelihood, np.atleast_2d(starts)[0], 1e-6, model.max_iter, held)
     null_point = np.where(marks > 0, 0.0, null.x)
     gradient = whole.likelihood(null_point)[1]
     grid = penalty_grid(gradient, marks, whole.n_units, model.l1_ratio)

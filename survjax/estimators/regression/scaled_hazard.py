@@ -6,13 +6,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
 
-from survjax._core.pytree import in_double, parameter_names, ravel_parameters
+from survjax._core.pytree import parameter_names, ravel_parameters
 from survjax._core.validation import check_flag
 from survjax.data.observations import Observations
-from survjax.estimators.lifetime.model import LifetimeModel, check_family
-from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
+from survjax.estimators.covariates import column_names
+from survjax.estimators.effects.baseline import (
+    baseline_start,
+    check_baseline,
+    fitted_baseline,
+    rounding_of,
+)
+from survjax.estimators.effects.on import at_intercepts, check_on, layout_of
+from survjax.estimators.regression.answer import placed
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.unnamed_units import COUNTS
 from survjax.fitting.local_maxima import LocalMaximum
@@ -24,6 +30,7 @@ from survjax.likelihood.regression.columns import Columns, means
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, scaled
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.regression.likelihood import Likelihood, log_likelihoods, weighted_total
+from survjax.likelihood.vector.held import Bounds, Fixed
 from survjax.uncertainty.regression import Training
 from survjax.uncertainty.two_stage import known_base_covariance, stacked_covariance
 
@@ -49,8 +56,11 @@ class ScaledHazard(RegressionEstimator):
         Measure covariates from their means, so that the base is the hazard of the average
         asset. False measures from zero. With one Weibull both are the same model; a mixture
         times a constant is not a mixture, so there they differ.
-    penalty, l1_ratio, unpenalized, tol, max_iter
-        As in `AcceleratedLifetime`; a lasso needs the joint fit.
+    on : dict, optional
+        Columns that move parameters of the base, as in `AcceleratedLifetime`:
+        `{"shape": ["load"]}`.
+    penalty, l1_ratio, unpenalized, tol, max_iter, fixed, bounds
+        As in `AcceleratedLifetime`; a lasso, and what is held, need the joint fit.
 
     Attributes
     ----------
@@ -61,7 +71,7 @@ class ScaledHazard(RegressionEstimator):
     center_ : array of shape (p,)
         The covariates at which the hazard is the base's.
     baseline_ : Lifetime
-        The base.
+        The base, where columns move none of its parameters.
     parameters_, parameter_names_, covariance_, log_likelihood_, aic_, bic_, n_iter_, converged_
         As in `AcceleratedLifetime`. `summary()` has the hazard ratios in its column `ratio`.
 
@@ -91,20 +101,26 @@ class ScaledHazard(RegressionEstimator):
         *,
         joint: bool = True,
         center: bool = True,
+        on: Any = None,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
         unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
+        fixed: Fixed | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self.baseline = baseline
         self.joint = joint
         self.center = center
+        self.on = on
         self.penalty = penalty
         self.l1_ratio = l1_ratio
         self.unpenalized = unpenalized
         self.tol = tol
         self.max_iter = max_iter
+        self.fixed = fixed
+        self.bounds = bounds
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -112,50 +128,25 @@ class ScaledHazard(RegressionEstimator):
         check_flag(self.center, "center")
         if not self.joint and self.l1_ratio > 0 and self.penalty != 0:
             raise ValueError("l1_ratio > 0 needs joint=True: two steps have no bounds for a lasso")
-        if isinstance(self.baseline, str):
-            check_family(self.baseline, "baseline")
-            return
-        known = self.baseline is None or isinstance(self.baseline, Lifetime)
-        # What fits X and y has covariates of its own.
-        fits = hasattr(self.baseline, "fit") and not isinstance(self.baseline, BaseEstimator)
-        if isinstance(self.baseline, type) or not (
-            known or fits or hasattr(self.baseline, "lifetime_")
-        ):
-            raise ValueError(
-                "baseline must be the name of a family, an estimator of lifetimes alone such as "
-                f"WeibullMixture(2), a Lifetime, or None, got {self.baseline!r}"
-            )
+        if not self.joint and not (self.fixed is None and self.bounds is None):
+            raise ValueError("fixed and bounds need joint=True: two steps move all parameters")
+        if not self.joint and self.on is not None:
+            raise ValueError("on needs joint=True: two steps have one base for all assets")
+        check_baseline(self.baseline)
 
     def _rounding(self) -> dict[str, Any]:
-        base = self.baseline
-        if getattr(base, "resolution", None) is None:
-            return {}
-        return {"resolution": base.resolution, "rounding": base.rounding}
-
-    def _base(self, rows: Observations) -> tuple[Lifetime, str, np.ndarray | None]:
-        """The base, where it comes from, and its own covariance if it has one."""
-        if isinstance(self.baseline, Lifetime):
-            return in_double(self.baseline), "given", None
-        if hasattr(self.baseline, "lifetime_"):
-            own = getattr(self.baseline, "covariance_", None)
-            return in_double(self.baseline.lifetime_), "given", own
-        if self.baseline is None:
-            estimator: Any = WeibullMixture(1)
-        elif isinstance(self.baseline, str):
-            estimator = LifetimeModel(self.baseline)
-        else:
-            estimator = clone(self.baseline)
-        return estimator.fit(rows).lifetime_, "fitted", None
+        return rounding_of(self.baseline)
 
     def _center(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return means(x, weight) if self.center else np.zeros(x.shape[1])
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
-        base, _, _ = self._base(rows)
-        vector = np.asarray(ravel_parameters(base)[0])
-        p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
-        layout = _layout(base, p, intercept=False, offset=known)
-        return scaled(base), layout, np.concatenate([np.zeros(p), vector])
+        base, start = baseline_start(self.baseline, rows)
+        form = scaled(base)
+        check_on(form, self.on)
+        known = x.shape[1] > self.n_features_in_
+        layout = layout_of(form, column_names(self), self.on, offset=known)
+        return form, layout, at_intercepts(layout, start)
 
     def _form(self, n_predictors: int, base: Any) -> Form:
         if base is None:
@@ -185,8 +176,8 @@ class ScaledHazard(RegressionEstimator):
         """The effects and an intercept, given the base; then the errors of both."""
         self._check_data(rows, x)
         p, columns = self.n_features_in_, self._columns(x, row_weights(rows, histories))
-        base, origin, own = self._base(rows)
-        layout = _layout(base, p, intercept=True, offset=x.shape[1] > p)
+        base, origin, own = fitted_baseline(self.baseline, rows)
+        layout = _with_intercept(base, p, offset=x.shape[1] > p)
         n_units = count(rows, histories)
         penalty = self._penalty(layout[:1], n_units)
         found = self._second_step(base, layout, rows, x, columns, penalty)
@@ -216,7 +207,7 @@ class ScaledHazard(RegressionEstimator):
         rows: Observations,
     ) -> np.ndarray | None:
         """Effects, intercept and base (P,) of other rows; None where there is no maximum."""
-        base, _, _ = self._base(rows)
+        base, _, _ = fitted_baseline(self.baseline, rows)
         found = self._second_step(base, layout, rows, x, columns, penalty)
         own = np.asarray(ravel_parameters(base)[0])
         return None if faults(found) else np.concatenate([found.x, own])
@@ -233,15 +224,15 @@ class ScaledHazard(RegressionEstimator):
         """The maximum in the effects and an intercept, the first of the layout, given the base."""
         start = np.zeros(len(layout[0].columns))
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
-        return fit(scaled(base, held=True), layout[:1], rows, x, columns, start, **settings)[0]
+        return fit(scaled(base, held=True), layout[:1], rows, x, columns, start, **settings)
 
     def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
         words = super()._model_faults(layout, found)
         if not words and self.joint:
             steep = [
                 item.name
-                for item, value in zip(layout[1:], found.x[-len(layout) + 1 :], strict=True)
-                if "log_shape[" in item.name and value > np.log(60.0)
+                for item, where in placed(layout)
+                if "log_shape[" in item.name and found.x[where.start] > np.log(60.0)
             ]
             if steep:
                 return (f"a component of the base collapses on one time ({steep[0]})",)
@@ -250,17 +241,18 @@ class ScaledHazard(RegressionEstimator):
     def _derive(self, layout: Layout) -> None:
         effects = self._part("log_ratio")
         self.intercept_ = effects.pop(0, 0.0)
-        self.coef_ = np.array(list(effects.values()))
+        self.coef_ = np.array([effects.get(j + 1, 0.0) for j in range(self.n_features_in_)])
         self.center_ = self._fitted.columns.center
         if not self.center:
             self.center_ = np.zeros_like(self.center_)
         fitted = self._fitted
-        unravel = ravel_parameters(fitted.form.template)[1]
-        self.baseline_ = unravel(fitted.theta[len(layout[0].columns) :])
+        self.__dict__.pop("baseline_", None)
+        if all(item.shared for item in layout[1:]):
+            unravel = ravel_parameters(fitted.form.template)[1]
+            self.baseline_ = unravel(fitted.theta[len(layout[0].columns) :])
 
 
-def _layout(base: Lifetime, p: int, intercept: bool, offset: bool) -> Layout:
-    """Effects first, then every parameter of the base."""
-    columns = tuple(range(0 if intercept else 1, p + 1))
+def _with_intercept(base: Lifetime, p: int, offset: bool) -> Layout:
+    """Effects and an intercept first, then every parameter of the base."""
     shared = (Predictor(name, (0,)) for name in parameter_names(base))
-    return (Predictor("log_ratio", columns, offset), *shared)
+    return (Predictor("log_ratio", tuple(range(p + 1)), offset), *shared)

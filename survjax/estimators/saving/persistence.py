@@ -39,13 +39,14 @@ CLASSES: dict[str, str] = {
     "WeibullMixture": "survjax.estimators.lifetime.weibull_mixture",
     "AcceleratedLifetime": "survjax.estimators.regression.accelerated",
     "ScaledHazard": "survjax.estimators.regression.scaled_hazard",
+    "ScaledOdds": "survjax.estimators.odds.scaled_odds",
     "MixtureRegression": "survjax.estimators.regression.mixture_regression",
     "DeepWeibullMixture": "survjax.estimators.deep.model",
     "CoxPH": "survjax.estimators.cox.model",
     "CompetingRisks": "survjax.estimators.competing.model",
 }
 #: Hyper-parameters that came after the first files were written.
-ADDED = {"unpenalized", "fixed", "bounds"}
+ADDED = {"unpenalized", "fixed", "bounds", "on", "cured", "shared"}
 _KEYS = ("format", "schema", "class", "version", "parameters", "fitted", "sha256")
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from survjax._core.pytree import parameter_items
+from survjax._core.pytree import parameter_items, parameter_names
 from survjax.data.observations import Observations
 from survjax.data.recording import failed_at_zero
 from survjax.fitting.starts import failed_share, representative
+from survjax.lifetimes import Lifetime
 from survjax.likelihood.vector.template import Template
 
 #: Between the first failure and the last one, shares of all failures at which the curve is read.
 INSIDE = (0.1, 0.3, 0.5, 0.7, 0.9)
+#: The largest logit of a share where a fit begins.
+MOST_LOGIT = 3.0
+#: Others that are tried where no maximum is reached from there.
+OTHER_LOGITS = (-1.0, 1.0)
 
 
 def without_zeros(rows: Observations) -> Observations:
@@ -48,6 +53,20 @@ def curve(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
 def _rising(shares: np.ndarray) -> np.ndarray:
     """Shares that rise, if only by next to nothing."""
     return shares * (1.0 + 1e-9 * np.arange(shares.size) / shares.size)
+
+
+def off_the_edge(lifetime: Lifetime, x: np.ndarray) -> np.ndarray:
+    """Points (m, p) to begin at, of a lifetime whose shares may have run to none: they can move.
+
+    First the parameters (p,) themselves, with shares that are no further out than a twentieth; then
+    with others in their place, if there are any.
+    """
+    last = [name.rpartition(".")[2] for name in parameter_names(lifetime)]
+    shares = np.array([name.startswith("logit_") for name in last], bool)
+    found = [np.where(shares, np.clip(x, -MOST_LOGIT, MOST_LOGIT), x)]
+    if shares.any():
+        found += [np.where(shares, logit, x) for logit in OTHER_LOGITS]
+    return np.stack(found)
 
 
 def starts_on_curve(template: Template, rows: Observations) -> np.ndarray:

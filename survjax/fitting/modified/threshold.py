@@ -64,6 +64,15 @@ def at_first_failure(
     return AtFirstFailure(model, narrow, found, words)
 
 
+def first_failure(rows: Observations) -> float:
+    """The first time by which a unit is known to have failed: no threshold lies beyond."""
+    counted = rows.weight > 0
+    found = [rows.lower[counted & (rows.event > 0)]]
+    if rows.interval is not None and rows.upper is not None:
+        found.append(rows.upper[counted & (rows.interval > 0)])
+    return float(np.concatenate(found).min(initial=np.inf))
+
+
 def _with_interval(rows: Observations, first: float, low: float, high: float) -> Observations:
     """The rows, with failures at the first time as failures in an interval."""
     inside = (rows.event > 0) & (rows.lower == first)

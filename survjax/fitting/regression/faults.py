@@ -51,9 +51,11 @@ def step_units(form: Form, layout: Layout, theta: np.ndarray) -> np.ndarray:
     """
     units = np.ones(theta.size)
     if form.modifier is not None and not form.held:
-        base = theta[len(layout[0].columns) :]
+        sizes = np.array([len(item.columns) for item in layout])
+        # At the center, where effects add nothing.
+        base = theta[np.cumsum(sizes)[:-1]]
         own = ravel_parameters(form.template)[1](base)
-        units[-base.size :] = np.asarray(_step_units(own))
+        units[sizes[0] :] = np.repeat(np.asarray(_step_units(own)), sizes[1:])
     return units
 
 

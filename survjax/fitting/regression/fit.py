@@ -23,9 +23,11 @@ from survjax.fitting.regression.starts import START_ROWS, sloped_start
 from survjax.fitting.surrogate import maximize_on_all_rows
 from survjax.likelihood.objective import Derivatives
 from survjax.likelihood.regression.columns import Columns, sample_rows
-from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.forms import Form, Layout, Predictor
 from survjax.likelihood.regression.hazard_moments import HazardMoments
+from survjax.likelihood.regression.held import holding
 from survjax.likelihood.regression.likelihood import Likelihood
+from survjax.likelihood.vector.held import Held
 from survjax.optimize import ResultCode
 from survjax.optimize.last_step import extrapolated_step, predict_decrement
 from survjax.optimize.newton import NewtonState, advance, init
@@ -45,11 +47,12 @@ def likelihood_of(
     x: np.ndarray,
     columns: Columns,
     component: np.ndarray | None = None,
-) -> Likelihood | HazardMoments:
+    held: Held | None = None,
+) -> Any:
     """The likelihood of some rows, by the fastest pass that serves them."""
     if component is None and HazardMoments.suits(form, layout, rows):
-        return HazardMoments(form, layout, rows, x, columns)
-    return Likelihood(form, layout, rows, x, columns, component)
+        return holding(HazardMoments(form, layout, rows, x, columns), held)
+    return holding(Likelihood(form, layout, rows, x, columns, component), held)
 
 
 def maximize(
@@ -199,17 +202,20 @@ def fit(
     *,
     component: np.ndarray | None = None,
     penalty: Penalty | None = None,
+    held: Held | None = None,
     tol: float = 1e-9,
     max_iter: int = 100,
-) -> tuple[LocalMaximum, Likelihood | HazardMoments]:
+) -> LocalMaximum:
     """The maximum on a part of many rows first, then on all."""
-    plain, many, helped = start, rows.n_rows > 4 * START_ROWS, None
-    likelihood = likelihood_of(form, layout, rows, x, columns, component)
-    if penalty is None and form.is_log_linear:
-        start = sloped_start(rows, x, columns, start, layout[0].offset)
+    held = Held.nothing(start.size) if held is None else held
+    plain, many, helped = held.placed(start), rows.n_rows > 4 * START_ROWS, None
+    likelihood = likelihood_of(form, layout, rows, x, columns, component, held)
+    start, penalty = plain, None if penalty is None else penalty.on(held.free)
+    if penalty is None and form.is_log_linear and _is_full(layout[0], columns):
+        start = held.placed(sloped_start(rows, x, columns, start, layout[0].offset))
     if many:
         some, z, known = few_of(rows, x, component, middle_size(rows))
-        few = likelihood_of(form, layout, some, z, columns, known)
+        few = likelihood_of(form, layout, some, z, columns, known, held)
         near = maximize(few, start, NEAR, max_iter, penalty)
         # A rare kind of unit may be missing among the few, so that they leave its effect open.
         units = step_units(form, layout, near.x)
@@ -224,7 +230,27 @@ def fit(
         other = maximize(likelihood, plain, tol, max_iter, penalty)
         if other.code in ARRIVED or not found.value >= other.value:
             found = other
-    return found, likelihood
+    return found
+
+
+def fit_from(
+    starts: np.ndarray, layout: Layout, run: Callable[[np.ndarray], LocalMaximum]
+) -> LocalMaximum:
+    """The first proper maximum from several starts (S, P), or the highest point."""
+    ends = []
+    for start in np.atleast_2d(starts):
+        end = run(start)
+        if not faults(end):
+            units = np.ones(end.x.size)
+            if not open_parameters(end, intercepts_of(layout), units).size:
+                return end
+        ends.append(end)
+    return max(ends, key=lambda end: np.nan_to_num(end.value, nan=-np.inf))
+
+
+def _is_full(item: Predictor, columns: Columns) -> bool:
+    """Whether all columns move a predictor."""
+    return len(item.columns) + item.offset == columns.scale.size + 1
 
 
 def middle_size(rows: Observations) -> int:

@@ -21,9 +21,11 @@ from survjax.fitting.search import search
 from survjax.fitting.settings import ROUGH, Settings
 from survjax.likelihood.regression.columns import Columns, sample_rows
 from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.held import holding
 from survjax.likelihood.regression.histories import Histories, whole_lives
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.regression.likelihood import Likelihood
+from survjax.likelihood.vector.held import Held
 from survjax.likelihood.vector.template import Template
 
 #: Rows on which all starts go to a local maximum.
@@ -60,7 +62,7 @@ class Judged(NamedTuple):
 
 
 class MixtureSearch:
-    """What a search has to do with: the data, few of them, and the rules.
+    """What a search has to do with.
 
     Parameters
     ----------
@@ -72,8 +74,8 @@ class MixtureSearch:
         Where rows of one unit depend on each other.
     penalty : Penalty, optional
         On the coefficients.
-    settings : Settings
-        Starts, the rule of an interior maximum, and when an iteration stops.
+    settings, held
+        Starts, rules and limits; coefficients that do not move, if any.
     """
 
     def __init__(
@@ -87,10 +89,13 @@ class MixtureSearch:
         histories: Histories | None,
         penalty: Penalty | None,
         settings: Settings,
+        held: Held | None = None,
     ) -> None:
         self.template, self.layout = Template(form.template), layout
         self.parts = Parts(layout, self.template.n_components)
-        self.settings, self.penalty = settings, penalty
+        self.held = Held.nothing(self.parts.size) if held is None else held
+        self.penalty = None if penalty is None else penalty.on(self.held.free)
+        self.settings = settings
         self.likelihood: Likelihood | HistoryLikelihood
         self.side_by_side = histories is None and not (penalty is not None and penalty.lasso.any())
         self.units, self.n_rows = rows, rows.n_rows
@@ -121,9 +126,10 @@ class MixtureSearch:
         """Iterations from many starts, side by side on few rows where that can be."""
         if not self.side_by_side:
             return self._from_each(starts)
-        correction = Correction.none(self.parts.size)
+        correction = dataclasses.replace(Correction.none(self.parts.size), free=self.held.free)
         if self.penalty is not None:
             correction = dataclasses.replace(correction, hessian=-np.diag(self.penalty.ridge))
+        starts = self.held.placed(starts)
         curved = correction.hessian
         limits = self.limits
         if max_iter is not None:
@@ -136,12 +142,14 @@ class MixtureSearch:
 
     def _from_each(self, starts: np.ndarray) -> list[LocalMaximum]:
         """Iterations on all rows, one start after the other."""
+        starts = self.held.placed(starts)
         if len(starts) > N_OF_HISTORIES:
             values = np.array([self.likelihood(start)[0] for start in starts])
             order = np.argsort(np.where(np.isfinite(values), -values, np.inf), kind="stable")
             starts = starts[order[:N_OF_HISTORIES]]
-        tol, most, lost = self.settings.tol, self.settings.max_iter, self._is_lost
-        return [maximize(self.likelihood, s, tol, most, self.penalty, lost=lost) for s in starts]
+        run = partial(maximize, holding(self.likelihood, self.held), lost=self._is_lost)
+        tol, most = self.settings.tol, self.settings.max_iter
+        return [run(s, tol, most, self.penalty) for s in starts]
 
     def _is_lost(self, theta: np.ndarray) -> bool:
         """Whether no answer lies near theta (P,): a component has collapsed, or effects run off."""
@@ -167,7 +175,7 @@ class MixtureSearch:
         if self._steepest(end) > np.log(rule.max_shape):
             return False
         shares, weight = self.stages[0].memberships(end.x)
-        return bool((shares @ weight).min() >= rule.min_units)
+        return bool((shares @ weight)[: self.template.n_components].min() >= rule.min_units)
 
     def _rank(self, end: LocalMaximum) -> tuple[float, bool, float]:
         """By value; iterations that were left come last, those that ran far off behind others."""
@@ -217,6 +225,7 @@ class MixtureSearch:
         plain = np.stack([end.x for end in (without.best, *without.others)][:N_PLAIN])
         plain = plain[np.isfinite(plain).all(axis=1)]
         best = self._best(plain)
+        in_order = in_order and not self.parts.tells_apart(self.held)
         order = partial(relabeled, self.parts) if in_order else np.array
         if len(self.stages) > 1:
             best = self._on_all_rows(best, plain, order)
@@ -251,8 +260,9 @@ class MixtureSearch:
         tol, most, lost = self.settings.tol, self.settings.max_iter, self._is_lost
         few, middle, every = (cast(Likelihood, each) for each in self.stages)
         self.stages = [middle, every]
+        rough, whole = holding(middle, self.held), holding(every, self.held)
         ends = [
-            maximize(middle, order(end.x), ROUGH, MOST_STEPS, self.penalty, lost=lost)
+            maximize(rough, order(end.x), ROUGH, MOST_STEPS, self.penalty, lost=lost)
             for end in self._near(found, few)
         ]
         if not any(end.code in ARRIVED for end in ends):
@@ -264,7 +274,7 @@ class MixtureSearch:
         self.stages = [every]
         return self.ranked(
             [
-                maximize_with_few(every, middle, order(end.x), tol, most, self.penalty, lost)
+                maximize_with_few(whole, rough, order(end.x), tol, most, self.penalty, lost)
                 for end in near
             ]
         )

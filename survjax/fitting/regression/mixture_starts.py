@@ -12,6 +12,7 @@ from survjax.data.content import content_ranks
 from survjax.data.observations import Observations
 from survjax.fitting.starts import SD_OF_LOG, guesses, representative
 from survjax.likelihood.regression.forms import Layout
+from survjax.likelihood.vector.held import Held
 
 #: EM steps from each table.
 N_STEPS = 5
@@ -19,12 +20,16 @@ N_STEPS = 5
 LEAST_SHAPE, MOST_SHAPE, SOFT = 0.2, 20.0, 0.02
 #: Ridge on slopes of starts, as a share of the units that a component holds.
 RIDGE = 0.02
+#: The share of a unit that still runs which is not taken to be cured, where some may be.
+CAN_FAIL = 0.5
 #: How far from a maximum others begin, in logs and effects of standardized columns.
 AROUND = np.array([0.3, 0.6, 1.0, 0.3, 0.6, 1.0, 0.6, 1.0])
 
 
 class Parts:
     """The coefficients of a mixture of K Weibulls by component: weights, scales, shapes.
+
+    Perhaps beside a share that never fails.
 
     Parameters
     ----------
@@ -48,8 +53,18 @@ class Parts:
         #: Positions and columns of each component's logit (from the second on), scale and shape.
         self.weights = those("logit_weight", 2)
         self.scales, self.shapes = those("log_scale", 1), those("log_shape", 1)
+        #: Positions and columns of the logit of a share that never fails, if there is one.
+        self.cured = named.get("logit_cured_share")
         #: Positions of the intercepts, which are a mixture without covariates.
         self.intercepts = ends - [len(item.columns) for item in layout]
+
+    def tells_apart(self, held: Held) -> bool:
+        """Whether components are held in different ways."""
+        kinds = (self.scales, self.shapes)
+        alike = all(len({at.size for at, _ in kind}) == 1 for kind in kinds)
+        weights = any(held.known[at].any() for at, _ in self.weights)
+        apart = [held.tells_apart(np.array([at for at, _ in kind]).T) for kind in kinds if alike]
+        return weights or not alike or any(apart)
 
     def predictors(self, theta: np.ndarray, wide: np.ndarray) -> tuple[np.ndarray, ...]:
         """Log weights, log scales and log shapes (K, n) of rows with columns [1, z]."""
@@ -140,12 +155,19 @@ class Starts:
         log_weights, log_scale, log_shape = self.parts.predictors(theta, self.wide)
         z = np.exp(np.minimum(log_shape, 10.0)) * (self.log_time - log_scale)
         joint = log_weights + self.event * (log_shape + z) - np.exp(np.minimum(z, 80.0))
+        if self.parts.cured is not None:
+            at, columns = self.parts.cured
+            # A cured unit still runs with certainty; it belongs to no component.
+            never = np.where(self.event > 0, -np.inf, self.wide[:, columns] @ theta[at])
+            joint = np.concatenate([joint, never[None]])
         share = np.exp(joint - joint.max(axis=0))
-        return np.asarray(share / share.sum(axis=0))
+        return np.asarray(share / share.sum(axis=0))[: self.k]
 
     def _steps(self, table: np.ndarray) -> np.ndarray:
         """A few EM steps from a table of responsibilities (K, n): coefficients (P,)."""
         theta = np.zeros(self.parts.size)
+        if self.parts.cured is not None:
+            table = table * np.where(self.event > 0, 1.0, CAN_FAIL)
         for _ in range(N_STEPS):
             if self.component is not None:
                 known = np.arange(self.k)[:, None] == self.component
@@ -182,6 +204,9 @@ class Starts:
             slopes = np.linalg.solve(gram + 0.1 * np.eye(len(gram)), means[1] - means[0])
             theta[at[1:]] = slopes
             theta[at[0]] = np.log(n / total[0]) - 0.5 * (means[0] + means[1]) @ slopes
+        if parts.cured is not None:
+            cured = max(float(self.weight.sum() - held.sum()), 0.0) + 0.1
+            theta[parts.cured[0][0]] = np.log(cured / total.sum())
         return theta
 
 
@@ -205,7 +230,7 @@ def _line(wide: np.ndarray, y: np.ndarray, held: np.ndarray) -> np.ndarray:
 
 def _softened(table: np.ndarray, by: float) -> np.ndarray:
     """Responsibilities of which a part is the same for all components."""
-    return (1.0 - by) * table + by / len(table)
+    return (1.0 - by) * table + by * table.sum(axis=0) / len(table)
 
 
 def relabeled(parts: Parts, theta: np.ndarray) -> np.ndarray:

@@ -34,6 +34,10 @@ class Penalty(NamedTuple):
         """The same penalty per unit, on a share of the units."""
         return Penalty(self.ridge * share, self.lasso * share)
 
+    def on(self, free: np.ndarray) -> Penalty:
+        """The same on those coefficients alone that are free: ones in (P,)."""
+        return Penalty(self.ridge * free, self.lasso * free)
+
 
 def proximal_maximize(
     likelihood: Any,

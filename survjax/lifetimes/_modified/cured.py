@@ -149,7 +149,13 @@ class Cured(Modified):
         )
 
     def given(self, age: ArrayLike) -> Lifetime:
-        return Cured(self.base.given(age), self._aged(age).logit_cured_share)
+        return Cured(self.base.given(age), self._logit_at(age))
+
+    def _logit_at(self, age: ArrayLike) -> jax.Array:
+        """The cured share's logit at an age: its own of a new unit, which may have failed."""
+        new = jnp.asarray(age) <= 0
+        aged = self._aged(age).logit_cured_share
+        return jnp.where(new, self.logit_cured_share + 0.0 * aged, aged)
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         return self._total(self.base.rough_cumulative_hazard(t))
@@ -186,7 +192,7 @@ class Cured(Modified):
     def log_membership(self, t: ArrayLike, failed: ArrayLike = False) -> jax.Array:
         """Log of P(kind of unit | it runs at t), or given that it failed at t; the cured last."""
         failed = jnp.asarray(failed)
-        logit = self._aged(t).logit_cured_share
+        logit = self._logit_at(t)
         can_fail = jnp.where(failed, 0.0, -softplus(logit))[None]
         cured = jnp.where(failed, GONE, -softplus(-logit))[None]
         inside = self.base.log_membership(t, failed) if self.base.kinds() else 0.0

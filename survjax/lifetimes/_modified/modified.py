@@ -48,6 +48,10 @@ class Modified(Lifetime):
     def has_threshold(self) -> bool:  # type: ignore[override]  # as the base does
         return bool(self.base.has_threshold)
 
+    @property
+    def scale_first(self) -> bool:  # type: ignore[override]  # as the base's, which comes first
+        return bool(self.base.scale_first)
+
     def held_at(self, threshold: float) -> Any:
         family: Any = self
         return dataclasses.replace(family, base=self.base.held_at(threshold))

@@ -104,7 +104,10 @@ class ProportionalOdds(Lifetime):
         return self._log_total(self._log_ratio(passed), grown)
 
     def given(self, age: ArrayLike) -> Lifetime:
-        return ProportionalOdds(self.base.given(age), self._aged(age))
+        # A new unit may have failed before time zero; one in service has not.
+        aged = self._aged(age)
+        own = jnp.asarray(self.log_odds_ratio) + 0.0 * aged
+        return ProportionalOdds(self.base.given(age), jnp.where(jnp.asarray(age) <= 0, own, aged))
 
     def rough_cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         return self._total(self.base.rough_cumulative_hazard(t))

@@ -51,6 +51,7 @@ class Shifted(Modified):
     threshold: jax.Array = parameter()
 
     has_threshold: ClassVar[bool] = True
+    scale_first: ClassVar[bool] = False
     #: How far below the first failure a fit begins, in units of the time from it to the median.
     distances: ClassVar[tuple[float, ...]] = (0.02, 0.3, 2.0)
 

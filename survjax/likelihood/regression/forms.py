@@ -25,9 +25,14 @@ from survjax._core.pytree import (
     pytree,
     rebuilt,
 )
-from survjax.lifetimes import Accelerated, Lifetime, ProportionalHazards
+from survjax.lifetimes import (
+    Accelerated,
+    Lifetime,
+    ProportionalHazards,
+    ProportionalOdds,
+)
 from survjax.likelihood.vector.template import Template
-from survjax.likelihood.weibulls import weibull_template
+from survjax.likelihood.weibulls import weibulls
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +85,8 @@ class Form:
     names : tuple of str
         Names of the Q predictors: that of the modifier, if any, and of each parameter.
     modifier : type, optional
-        `Accelerated` or `ProportionalHazards`: what the first predictor does to the template.
+        `Accelerated`, `ProportionalHazards` or `ProportionalOdds`: what the first predictor does to
+        the template.
     held : bool
         Whether the template's parameters are no predictors, but stay as they are.
     """
@@ -118,9 +124,29 @@ class Form:
         return Template(self.template).n_components
 
     @property
+    def n_kinds(self) -> int:
+        """How many kinds of units there are, those that never fail counted as one."""
+        return max(len(self.template.kinds()), 1)
+
+    @property
+    def spoken(self) -> tuple[tuple[str, ...], ...]:
+        """By what names people may call each predictor: its own on the response scale, its group's.
+
+        That of a modifier goes without its link: `factor`, `ratio`, `odds_ratio`.
+        """
+        found: list[tuple[str, ...]] = []
+        if self.modifier is not None:
+            found.append((self.names[0].removeprefix("log_"),))
+        if not self.held:
+            found += Template(self.template).spoken
+        return tuple(found)
+
+    @property
     def stretches_time(self) -> bool:
         """Whether covariates stretch the time of one lifetime: ages then count as used-up life."""
-        return self.modifier is Accelerated or self.is_log_linear
+        if self.modifier is None:
+            return self.template.scale_first
+        return bool(self.modifier is Accelerated)
 
     @property
     def scales_hazard(self) -> bool:
@@ -136,13 +162,12 @@ class Form:
 def accelerated(family: Lifetime) -> Form:
     """Covariates stretch the time of a lifetime.
 
-    Of families of location and scale the log scale is the first predictor; any other is stretched
-    as it is.
+    Of families of location and scale, beside a cured share too, the log scale is the first
+    predictor; any other is stretched as it is.
     """
-    names = parameter_names(family)
-    if family.is_log_linear:
-        return Form(family, names)
-    return Form(family, ("log_factor", *names), Accelerated)
+    if family.scale_first:
+        return Form(family, Template(family).names)
+    return Form(family, ("log_factor", *parameter_names(family)), Accelerated)
 
 
 def scaled(base: Lifetime, held: bool = False) -> Form:
@@ -151,9 +176,17 @@ def scaled(base: Lifetime, held: bool = False) -> Form:
     return Form(base, ("log_ratio", *names), ProportionalHazards, held)
 
 
-def weibull_mixture(n_components: int) -> Form:
-    """K Weibulls: logits of the weights over the first one's, log scales, log shapes."""
-    template = weibull_template(n_components)
+def odds(base: Lifetime) -> Form:
+    """A base whose odds of failure are multiplied by exp(log_odds_ratio)."""
+    return Form(base, ("log_odds_ratio", *parameter_names(base)), ProportionalOdds)
+
+
+def weibull_mixture(n_components: int, cured: bool = False) -> Form:
+    """K Weibulls, perhaps beside a share that never fails.
+
+    Logits of the weights over the first one's, log scales, log shapes, the logit of that share.
+    """
+    template = weibulls(n_components, cured)
     return Form(template.lifetime, template.names)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from survjax._core.numerics import bucket_size, logsumexp
 from survjax._core.programs import program
-from survjax.lifetimes import Mixture
+from survjax.likelihood.cured_rows import NEVER, log_weights_beside
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories
@@ -64,10 +64,9 @@ def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: jax.
     raise TypeError("rows of hazards that are multiplied add up: they need no likelihood of units")
 
 
-def _mixture(form: Any, eta: Any, piece: Any) -> Mixture:
-    """The mixture of each row, whatever its predictors depend on."""
-    mixture: Mixture = form.lifetime([jnp.broadcast_to(e, piece["start"].shape) for e in eta])
-    return mixture
+def _mixture(form: Any, eta: Any, piece: Any) -> Any:
+    """The mixture of each row, perhaps beside a cured share, whatever its predictors depend on."""
+    return form.lifetime([jnp.broadcast_to(e, piece["start"].shape) for e in eta])
 
 
 def _accelerated(form: Form, eta: Any, piece: Any) -> Any:
@@ -87,18 +86,21 @@ def _accelerated(form: Form, eta: Any, piece: Any) -> Any:
     return failed * hazard - increment
 
 
-def mixture_terms(mixture: Mixture, piece: Any) -> Any:
+def mixture_terms(mixture: Any, piece: Any) -> Any:
     """log sum_k w_k exp(sum of a unit's rows in component k), over the same at its start: (U,)."""
     joint, reached = joint_terms(mixture, piece)
     return logsumexp(joint) - logsumexp(reached)
 
 
-def joint_terms(mixture: Mixture, piece: Any) -> tuple[Any, Any]:
+def joint_terms(lifetime: Any, piece: Any) -> tuple[Any, Any]:
     """log of w_k exp(sum of a unit's rows in component k), and of the same at its start: (K, U).
 
     Weights are those of a unit's first row. `piece` holds `unit, start, stop, event` of rows and
-    `first` of units; with `component`, that of units where it is known, and -1 elsewhere.
+    `first` of units; with `component`, that of units where it is known, and -1 elsewhere. Units
+    that never fail are one more component, the last.
     """
+    cured = getattr(lifetime, "logit_cured_share", None)
+    mixture = lifetime if cured is None else lifetime.base
     count, n = piece["first"].shape[0], piece["start"].shape[0]
     start, length = piece["start"], piece["stop"] - piece["start"]
 
@@ -112,12 +114,17 @@ def joint_terms(mixture: Mixture, piece: Any) -> tuple[Any, Any]:
     log_weights = mixture.log_weights
     if log_weights.ndim == 1:
         log_weights = jnp.broadcast_to(log_weights[:, None], (log_weights.size, n))
+    if cured is not None:
+        log_weights = log_weights_beside(log_weights, cured)
+        failed = jax.ops.segment_sum(piece["event"], piece["unit"], count) > 0
+        inside = jnp.concatenate([inside, jnp.where(failed, NEVER, 0.0)[None]])
+        before = jnp.concatenate([before, jnp.zeros((1, count))])
     log_weights = log_weights[:, piece["first"]]
     joint = log_weights + before + inside
     if "component" in piece:
         known = piece["component"]
         barred = (known >= 0) & (known != jnp.arange(joint.shape[0])[:, None])
-        joint = jnp.where(barred, -1e300, joint)
+        joint = jnp.where(barred, NEVER, joint)
     return joint, log_weights + before
 
 

@@ -13,14 +13,19 @@ import numpy as np
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
 from survjax.lifetimes import Lifetime
+from survjax.likelihood.cured_rows import (
+    log_weights_beside,
+    never_fails,
+    over_all_that_can_fail,
+)
 from survjax.likelihood.regression.forms import Form
 from survjax.likelihood.row_derivatives import (
+    RowDerivatives,
     component_derivatives,
     only_parameters,
     row_terms,
 )
 from survjax.likelihood.rows import positions_of_sums
-from survjax.likelihood.vector.template import Template
 
 #: Log-weight of a component that a unit is known not to belong to; finite, so that gradients are.
 NEVER = -1e300
@@ -61,25 +66,38 @@ def _observed_derivatives(
     form: Form, eta: Sequence[Any], rows: Observations, component: Any
 ) -> tuple[Any, Any, Any]:
     """`predictor_derivatives` of rows without truncation."""
-    if form.modifier is None:
+    simple = _is_simple(form.template)
+    if form.modifier is None and simple:
         return _template_derivatives(form.lifetime(eta), rows, component)
-    simple = rows.interval is None and not form.held and _has_row_derivatives(form.template)
-    if form.scales_hazard and simple:
+    if form.scales_hazard and simple and rows.interval is None and not form.held:
         return _scaled_derivatives(form, eta, rows)
     return general_predictor_derivatives(form, eta, rows)
 
 
-def _has_row_derivatives(template: Lifetime) -> bool:
-    """Whether a template is one stack of components, or one lifetime of plain parameters."""
-    stacks = Template(template).stacks
-    return len(stacks) == 1 and only_parameters(stacks[0].lifetime)
+def _inside(lifetime: Any) -> tuple[Any, Any]:
+    """What can fail, and the logit of the share that never does, None without one."""
+    cured = getattr(lifetime, "logit_cured_share", None)
+    return (lifetime, None) if cured is None else (lifetime.base, cured)
+
+
+def _is_simple(template: Any) -> bool:
+    """Whether a template is one stack, or one lifetime of plain numbers, or that beside a share."""
+    inside, _ = _inside(template)
+    parts = getattr(inside, "components", inside)
+    return not isinstance(parts, tuple) and only_parameters(parts)
+
+
+def _is_mixed(lifetime: Any) -> bool:
+    """Whether units are of several kinds, one of which may never fail."""
+    inside, cured = _inside(lifetime)
+    return cured is not None or hasattr(inside, "components")
 
 
 def _template_derivatives(
     lifetime: Any, rows: Observations, component: Any = None
 ) -> tuple[Any, Any, Any]:
     """Derivatives (n,), (Q, n), (Q, Q, n) of each row's term in the parameters of a template."""
-    if hasattr(lifetime, "components"):
+    if _is_mixed(lifetime):
         return _mixture_derivatives(lifetime, rows, component)
     stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (1, -1)), lifetime)
     value, first, second = _per_component(stack, rows)
@@ -96,7 +114,7 @@ def _scaled_derivatives(form: Form, eta: Sequence[Any], rows: Observations) -> t
     base, death = form.base(eta), rows.event
     one, ratio = jnp.ones_like(death), jnp.exp(jnp.asarray(eta[0]))
     value, own, curved = _template_derivatives(base, dataclasses.replace(rows, event=0.0 * one))
-    if hasattr(base, "components"):
+    if _is_mixed(base):
         died = _template_derivatives(base, dataclasses.replace(rows, event=one))
         alive = (ratio - death) * value, (ratio - death) * own, (ratio - death) * curved
         whole = [death * part + rest for part, rest in zip(died, alive, strict=True)]
@@ -150,41 +168,56 @@ def _symmetric(upper: Sequence[Sequence[Any]]) -> Any:
     )
 
 
-def _mixture_derivatives(mixture: Any, rows: Observations, component: Any) -> tuple[Any, Any, Any]:
-    """Derivatives of the components, mixed."""
-    log_weights = mixture.log_weights
-    k = log_weights.shape[0]
-    log_weights = log_weights.reshape(k, -1)
-    stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (k, -1)), mixture.components)
+def _mixture_derivatives(lifetime: Any, rows: Observations, component: Any) -> tuple[Any, Any, Any]:
+    """Derivatives of the components, mixed, perhaps beside a share that never fails."""
+    inside, cured = _inside(lifetime)
+    alone = jnp.zeros((1, 1)) if not hasattr(inside, "components") else inside.log_weights
+    k = alone.shape[0]
+    among = alone.reshape(k, -1)
+    parts = getattr(inside, "components", inside)
+    stack = jax.tree.map(lambda leaf: jnp.reshape(leaf, (k, -1)), parts)
     barred = None
     if component is not None:
         barred = (component >= 0) & (component != jnp.arange(k)[:, None])
-    return mix(log_weights, *component_derivatives(stack, rows), barred)
+    kinds = [component_derivatives(stack, rows)]
+    if cured is None:
+        return mix(among, kinds, barred)
+    if barred is not None:
+        barred = jnp.concatenate([barred, (component >= 0)[None]])
+    log_weights = log_weights_beside(among, jnp.asarray(cured))
+    value, first, second = mix(log_weights, [*kinds, never_fails(rows)], barred)
+    return value, *over_all_that_can_fail(first, second, among)
 
 
-def mix(
-    log_weights: Any, value: Any, first: Any, pairs: Any, barred: Any = None
-) -> tuple[Any, Any, Any]:
-    """The jet of log sum_k w_k exp(q_k) in the K - 1 logits and the P K parameters.
+def mix(log_weights: Any, kinds: list[RowDerivatives], barred: Any = None) -> tuple[Any, Any, Any]:
+    """The jet of log sum_k w_k exp(q_k) in the K - 1 logits and the parameters of all kinds.
 
     With r the responsibilities and s_k = dq_k: the score is [r - w; r_k s_k], and the Hessian
-    r_k (d2 q_k + s_k s_k') - S S' and its kin (Louis 1982), row by row. `pairs` are the second
-    derivatives of the upper triangle, (P (P + 1) / 2, K, n).
+    r_k (d2 q_k + s_k s_k') - S S' and its kin (Louis 1982), row by row. Each of `kinds` is a stack
+    of components.
     """
-    size, k, n = first.shape
-    joint = value + log_weights
+    joint = jnp.concatenate([kind.value for kind in kinds]) + log_weights
+    k, n = joint.shape
     if barred is not None:
         joint = jnp.where(barred, NEVER, joint)
     log_total = jax.nn.logsumexp(joint, axis=0)
     r = jnp.exp(joint - log_total)
     w = jnp.broadcast_to(jnp.exp(log_weights), (k, n))[1:]
-    own = r * first
-    upper = [(a, b) for a in range(size) for b in range(a, size)]
-    curved = [r * pairs[i] + own[a] * first[b] for i, (a, b) in enumerate(upper)]
-    once = jnp.concatenate([r, own.reshape(size * k, n), *curved])
+    scores, curved, sizes = [r], [], []
+    begin = 0
+    for kind in kinds:
+        size, own_k, _ = kind.first.shape
+        mine = r[begin : begin + own_k]
+        begin += own_k
+        own = mine * kind.first
+        upper = [(a, b) for a in range(size) for b in range(a, size)]
+        scores.append(own.reshape(size * own_k, n))
+        curved += [mine * kind.second[i] + own[a] * kind.first[b] for i, (a, b) in enumerate(upper)]
+        sizes.append((own_k, size))
+    spread = jnp.concatenate(scores)[1:]
+    once = jnp.concatenate([r[:1], spread, *curved])
     # Second moments of [r; r s] are subtracted in full; then the parts within one component.
-    where, some = positions_of_sums(((k, size),))
-    spread = once[1 : k * (size + 1)]
+    where, some = positions_of_sums(tuple(sizes))
     hessian = once[where] * some[..., None] - spread[:, None] * spread[None]
     if k > 1:
         of_weights = w[:, None] * w[None] - np.eye(len(w))[..., None] * w[None]

@@ -7,8 +7,8 @@ Hessian minus one, so that whatever maximizes, or judges a maximum, leaves them 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 #: What a user may give: names as in `summary()`, values on the response scale.
 Fixed = Mapping[str, float]
 Bounds = Mapping[str, tuple[float | None, float | None]]
+
+
+class Place(NamedTuple):
+    """An entry of the vector: on which scale people give it, and in which unit it counts."""
+
+    position: int
+    link: str
+    unit: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +55,16 @@ class Held:
         wide = np.full(size, np.inf)
         return cls(wide * np.nan, np.zeros(size, bool), -wide, wide)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Held]) -> Held:
+        """What is held of vectors end to end."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def part(self, own: slice) -> Held:
+        """What is held of a part of the vector."""
+        return Held(self.values[own], self.fixed[own], self.low[own], self.high[own])
+
     @property
     def free(self) -> np.ndarray:
         """One for each entry that is free, zero for the others, (p,)."""
@@ -65,7 +83,12 @@ class Held:
     @property
     def is_any(self) -> bool:
         """Whether the user holds anything: by a value, or between bounds."""
-        return bool(self.fixed.any()) or self.is_bounded
+        return bool(self.known.any())
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which entries (p,) are fixed, or have bounds."""
+        return self.fixed | np.isfinite(self.low) | np.isfinite(self.high)
 
     @property
     def is_bounded(self) -> bool:
@@ -98,6 +121,15 @@ class Held:
         where = np.flatnonzero(~self.fixed & ((x == self.low) | (x == self.high)))
         return self.at(where, x[where])
 
+    def inward(self, x: np.ndarray, slope: np.ndarray) -> list[int]:
+        """Those at a bound along which a function of such a slope rises away from it."""
+        at_low = x == self.low
+        return [int(i) for i in self.at_bounds if (slope[i] > 0 if at_low[i] else slope[i] < 0)]
+
+    def words(self) -> np.ndarray:
+        """What holds each entry (p,): "fixed", "at a bound", or nothing."""
+        return np.where(np.isnan(self.values), "", np.where(self.fixed, "fixed", "at a bound"))
+
     def tells_apart(self, rows: np.ndarray) -> bool:
         """Whether components, whose entries stand at rows (P, K), are held in different ways."""
         known = [np.nan_to_num(part[rows], nan=np.inf) for part in (self.values, self.low)]
@@ -129,23 +161,37 @@ def held_of(template: Template, fixed: Fixed | None, bounds: Bounds | None) -> H
     ValueError
         For names that the template does not have, weights, or values that no parameter can have.
     """
-    held = Held.nothing(template.size)
+    return held_entries(template.size, lambda *name: _positions(template, *name), fixed, bounds)
+
+
+def held_entries(
+    size: int,
+    find: Callable[[str, str], list[Place]],
+    fixed: Fixed | None,
+    bounds: Bounds | None,
+) -> Held:
+    """What a user's fixed values and bounds make of a vector of so many entries.
+
+    `find` takes a name, and the word for what is asked of it, to the entries of that name, or
+    raises a ValueError.
+    """
+    held = Held.nothing(size)
     for name, value in _items(fixed, "fixed"):
-        for position, link in _positions(template, name, "fixed"):
-            held.values[position] = _linked(value, link, f"fixed[{name!r}]")
+        for position, link, unit in find(name, "fixed"):
+            held.values[position] = unit * _linked(value, link, f"fixed[{name!r}]")
             held.fixed[position] = True
-    if template.size and held.fixed.all():
+    if size and held.fixed.all():
         raise ValueError("fixed holds every parameter: leave one to fit")
     for name, ends in _items(bounds, "bounds"):
         if not (isinstance(ends, (tuple, list)) and len(ends) == 2):
             raise ValueError(f"bounds[{name!r}] must be a pair (low, high), got {ends!r}")
-        for position, link in _positions(template, name, "bounds"):
+        for position, link, unit in find(name, "bounds"):
             if held.fixed[position]:
                 raise ValueError(f"{name} is fixed, and so has no bounds")
             word = f"bounds[{name!r}]"
             low, high = ends
-            held.low[position] = -np.inf if _none(low, link) else _linked(low, link, word)
-            held.high[position] = np.inf if _none(high, link) else _linked(high, link, word)
+            held.low[position] = -np.inf if _none(low, link) else unit * _linked(low, link, word)
+            held.high[position] = np.inf if _none(high, link) else unit * _linked(high, link, word)
             if not held.low[position] < held.high[position]:
                 raise ValueError(f"{word} must rise, got {low!r} and {high!r}: or use fixed=")
     return held
@@ -160,8 +206,8 @@ def _items(given: Any, word: str) -> list[tuple[str, Any]]:
     return list(given.items())
 
 
-def _positions(template: Template, name: str, word: str) -> list[tuple[int, str]]:
-    """Where the parameters of a name stand, and the link of each."""
+def _positions(template: Template, name: str, word: str) -> list[Place]:
+    """Where the parameters of a name stand."""
     chosen = template.group(name)
     which = [] if chosen is None else [template.quantities[i] for i in chosen]
     if not which:
@@ -169,7 +215,7 @@ def _positions(template: Template, name: str, word: str) -> list[tuple[int, str]
         raise ValueError(f"{word} knows the parameters {known}, got {name!r}")
     if any(q.group == "weight" for q in which):
         raise ValueError(f"{word} cannot hold weights, which add up to one: got {name!r}")
-    return [(template.read_names.index(q.name), q.link) for q in which]
+    return [Place(template.read_names.index(q.name), q.link) for q in which]
 
 
 def _none(end: Any, link: str) -> bool:

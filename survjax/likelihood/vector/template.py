@@ -37,6 +37,11 @@ class Template(Orders):
         vars(found).pop("_is_ordered", None)
         return found
 
+    @property
+    def n_counted(self) -> int:
+        """Parameters that the data choose."""
+        return self.held.n_counted
+
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """What a summary lists, in the order of `link_values`: weights, then parameters."""
@@ -83,6 +88,13 @@ class Template(Orders):
             *self.names[: self.logits.size],
             *(q.name for q in self.quantities[self._n_weights :]),
         )
+
+    @cached_property
+    def spoken(self) -> tuple[tuple[str, ...], ...]:
+        """By what names people may call each entry: its own, its group's; logits are of weights."""
+        rest = self.quantities[self._n_weights :]
+        weights = ((name, "weight") for name in self.names[: self.logits.size])
+        return (*weights, *(tuple(dict.fromkeys((q.name, q.group))) for q in rest))
 
     def group(self, name: str) -> np.ndarray | None:
         """Which quantities a name such as `weights`, `scale` or `shape_2` stands for."""

@@ -1,0 +1,1 @@
+"""What columns do: to which parameters, and which effects do not move."""

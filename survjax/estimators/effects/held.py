@@ -1,0 +1,91 @@
+"""Effects and parameters of a regression that are known, or known to lie between bounds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from survjax.estimators.covariates import column_names
+from survjax.fitting.edges.bounds import between_bounds
+from survjax.fitting.local_maxima import LocalMaximum
+from survjax.likelihood.regression.columns import Columns, to_natural
+from survjax.likelihood.regression.forms import Layout
+from survjax.likelihood.regression.held import held_coefficients, holds_intercepts
+from survjax.likelihood.vector.held import Bounds, Fixed, Held
+from survjax.prediction.regression_curves import FittedForm
+
+
+class HeldEffects:
+    """`fixed` and `bounds` of a regression, and what they hold in its answer."""
+
+    fixed: Fixed | None
+    bounds: Bounds | None
+    penalty: Any
+    l1_ratio: float
+    _fitted: FittedForm
+    _held: Any
+
+    def _check_held(self) -> None:
+        """Refuse what cannot go with fixed values and bounds."""
+        given = self.fixed is not None or self.bounds is not None
+        if given and isinstance(self.penalty, str):
+            raise ValueError(
+                f"penalty={self.penalty!r} compares fits with all effects free: with fixed or "
+                "bounds pass a number"
+            )
+        if self.bounds is not None and self.penalty != 0 and self.l1_ratio > 0:
+            raise ValueError("a lasso takes no bounds: use l1_ratio=0, or leave bounds out")
+
+    def _names(self, layout: Layout) -> tuple[str, ...]:
+        """Names of all coefficients, such as `log_scale:load`."""
+        names = ["intercept", *column_names(self)]
+        return tuple(
+            item.name if item.shared else f"{item.name}:{names[j]}"
+            for item in layout
+            for j in item.columns
+        )
+
+    def _held_in(self, layout: Layout, columns: Columns) -> Held:
+        """What is fixed of the coefficients (P,), and their bounds."""
+        return held_coefficients(layout, columns, self._names(layout), self.fixed, self.bounds)
+
+    def _columns_for(self, held: Held, layout: Layout, columns: Columns, movable: bool) -> Columns:
+        """The columns, measured from zero where an intercept beside slopes is held."""
+        if not holds_intercepts(layout, held):
+            return columns
+        if not movable:
+            raise ValueError(
+                "fixed and bounds cannot hold an intercept here, where parameters are those of an "
+                "asset with the mean of each column: hold effects, or parameters without any"
+            )
+        return dataclasses.replace(columns, center=np.zeros_like(columns.center))
+
+    def _between_bounds(
+        self,
+        held: Held,
+        maximum: Callable[[Held], LocalMaximum],
+        likelihood: Callable[[], Any],
+        ridge: np.ndarray | None,
+    ) -> tuple[Held, LocalMaximum]:
+        """The maximum, and all that is held there; the likelihood is that of all rows."""
+        whole: Any = likelihood() if held.is_bounded else None
+
+        def slope(x: np.ndarray) -> np.ndarray:
+            return np.asarray(whole(x)[1] - (0.0 if ridge is None else ridge * x))
+
+        def both(held: Held) -> tuple[np.ndarray, LocalMaximum]:
+            found = maximum(held)
+            return found.x, found
+
+        held, found = between_bounds(held, both, slope)
+        # To the last digit: a step along what is free moves the rest by rounding.
+        return held, dataclasses.replace(found, x=held.placed(found.x))
+
+    def _inside_bounds(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds (p,) of the parameters that are inside of the user's."""
+        unit = np.diag(to_natural(self._fitted.layout, self._fitted.columns))
+        least, most = self._held.low * unit, self._held.high * unit
+        return np.clip(low, least, most), np.clip(high, least, most)

@@ -1,0 +1,58 @@
+"""What speaks against a mixture with covariates as an answer, and what to do then."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from survjax.data.observations import Observations
+from survjax.estimators.regression.answer import placed
+from survjax.estimators.regression.estimator import RegressionEstimator
+from survjax.fitting.local_maxima import LocalMaximum
+from survjax.likelihood.regression.forms import Layout
+
+
+class MixtureFaults(RegressionEstimator):
+    """A regression of several components, each of which must stand on units of its own."""
+
+    n_components: int
+    max_shape: float
+    min_component_weight: float
+    #: Expected units of each component.
+    _units: np.ndarray
+
+    def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
+        words = []
+        for item, where in placed(layout):
+            steep = found.x[where.start] > np.log(self.max_shape)
+            if item.name.startswith("log_shape") and steep and self.n_components > 1:
+                words.append(f"a component collapses on one time ({item.name})")
+        words += super()._model_faults(layout, found)
+        if self._units.min() < self.min_component_weight:
+            words.append(f"a component holds only {self._units.min():.2g} units")
+        return tuple(words[:1])
+
+    def _advice(self, found: LocalMaximum, rows: Observations) -> str:
+        """Take fewer components, unless a column runs off in every component that it acts on."""
+        ended = super()._advice(found, rows)
+        if self.n_components == 1 or "raise max_iter" in ended:
+            return ended
+        fewer = (
+            f"The {self.n_components} components cannot all be told apart in these data: take "
+            f"fewer components (n_components={self.n_components - 1})"
+        )
+        columns = {
+            name.split(":")[1]
+            for name in self.parameter_names_
+            if ":" in name and not name.endswith(":intercept")
+        }
+        open_ = [word for word in self.certificate_.faults if word.startswith("the data leave")]
+        everywhere = [
+            column
+            for column in columns
+            if all(
+                any(name in word for word in open_)
+                for name in self.parameter_names_
+                if name.startswith("log_scale") and name.endswith(f":{column}")
+            )
+        ]
+        return self._drop_columns() if open_ and everywhere else fewer
