@@ -23,6 +23,7 @@ PACKAGE = ROOT / "survjax"
 ORDER = (
     "_core",
     "optimize",
+    "priors",
     "data",
     "lifetimes",
     "nonparametric",

@@ -142,7 +142,7 @@ def calls():
         lambda: bootstrap_bounds(
             model.lifetime_, np.eye(2), resampled, "survival", Target(t=np.ones(1)), 0.9
         ),
-        lambda: condensed(model.lifetime_, many),
+        lambda: condensed(model._template, model.parameters_, many),
         lambda: Objective(weibull_template(1), many)(model.parameters_),
         lambda: WeibullMixture(2).fit_interval(np.floor(T), np.floor(T) + 1.0),
     )

@@ -131,7 +131,7 @@ def held_of(template: Template, fixed: Fixed | None, bounds: Bounds | None) -> H
     """
     held = Held.nothing(template.size)
     for name, value in _items(fixed, "fixed"):
-        for position, link in _positions(template, name, "fixed"):
+        for position, link in named_positions(template, name, "fixed"):
             held.values[position] = _linked(value, link, f"fixed[{name!r}]")
             held.fixed[position] = True
     if template.size and held.fixed.all():
@@ -139,7 +139,7 @@ def held_of(template: Template, fixed: Fixed | None, bounds: Bounds | None) -> H
     for name, ends in _items(bounds, "bounds"):
         if not (isinstance(ends, (tuple, list)) and len(ends) == 2):
             raise ValueError(f"bounds[{name!r}] must be a pair (low, high), got {ends!r}")
-        for position, link in _positions(template, name, "bounds"):
+        for position, link in named_positions(template, name, "bounds"):
             if held.fixed[position]:
                 raise ValueError(f"{name} is fixed, and so has no bounds")
             word = f"bounds[{name!r}]"
@@ -160,8 +160,8 @@ def _items(given: Any, word: str) -> list[tuple[str, Any]]:
     return list(given.items())
 
 
-def _positions(template: Template, name: str, word: str) -> list[tuple[int, str]]:
-    """Where the parameters of a name stand, and the link of each."""
+def named_positions(template: Template, name: str, word: str) -> list[tuple[int, str]]:
+    """Where the parameters of a name stand, and the link of each; `word` is what names them."""
     chosen = template.group(name)
     which = [] if chosen is None else [template.quantities[i] for i in chosen]
     if not which:
