@@ -13,7 +13,7 @@ One failure says nothing of a shape; a prior of earlier units of the kind does:
 >>> known = priors.LogNormal.between(1.5, 3.0)
 >>> lives, failed = [500.0, 800.0, 800.0, 1000.0, 1000.0], [1, 0, 0, 0, 0]
 >>> model = LifetimeModel("weibull", priors={"shape": known}).fit(lives, failed)
->>> round(model.summary().loc["shape", "estimate"], 1)
+>>> round(float(model.lifetime_.shape), 1)
 2.1
 """
 

@@ -56,7 +56,8 @@ class Summary(FittedState):
             One row a quantity (`weight_1`, ..., `scale_1`, ..., `shape_1`, ..., `mean`, `q10`,
             `q50`), with `estimate`, `standard_error`, `lower`, `upper` and `bounds`, the method
             that gave them; `z`, `p_value` and `ratio`, which every summary has, are NaN: nothing
-            is tested here. With priors there is also `prior`, each parameter's. Standard errors are by the delta method. Bounds of the parameters of
+            is tested here. With priors there is also `prior`, each parameter's. Standard errors
+            are by the delta method. Bounds of the parameters of
             several components are profile likelihood bounds (computed at the first call), since
             delta bounds are too short for them; the rest are delta bounds on link scales.
         """

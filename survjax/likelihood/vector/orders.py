@@ -85,7 +85,9 @@ class Orders(Positions):
     @cached_property
     def _is_ordered(self) -> bool:
         """Whether what is held, or known before, tells components of one family apart."""
-        known = [self.held, *([] if self.prior is None else [self.prior])]
+        known: list[Held | PriorTerms] = [self.held]
+        if self.prior is not None:
+            known.append(self.prior)
         return any(part.tells_apart(stack.positions) for part in known for stack in self.stacks)
 
     def aligned(
