@@ -54,12 +54,11 @@ ALLOWED = {
     "narwhals": BORDER | {"data"},  # Observations.from_frame takes any frame
     "matplotlib": {"plotting"},
     "PIL": {"plotting"},
+    "blackjax": {"uncertainty"},
 }
 # Imported where they are used: installed on request only, or slow to load where a fit alone
 # should not pay for them (tables for users; SciPy; what only scikit-learn asks an estimator).
-LATE = {
-    "pandas", "scipy", "sklearn", "narwhals", "flax", "pyarrow", "polars", "rich", "dask", "duckdb",
-}  # fmt: skip
+LATE = set("pandas scipy sklearn narwhals flax pyarrow polars rich dask duckdb blackjax".split())
 HEAVY = ("jax", "sklearn", "pandas", "scipy", "matplotlib", "narwhals", "optax")
 
 

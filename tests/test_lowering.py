@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import sys
 import warnings
+from importlib.util import find_spec
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from survjax import (
     AcceleratedLifetime,
     CompetingRisks,
     DeepWeibullMixture,
+    LifetimeModel,
     MixtureRegression,
     Observations,
     ScaledHazard,
@@ -146,6 +148,9 @@ def calls():
         lambda: Objective(weibull_template(1), many)(model.parameters_),
         lambda: WeibullMixture(2).fit_interval(np.floor(T), np.floor(T) + 1.0),
     )
+    if find_spec("blackjax") is not None:
+        drawn = LifetimeModel("weibull").fit(T, EVENT)
+        yield lambda: drawn.posterior(100, n_warmup=100).predict_interval([3.0])
     aft = AcceleratedLifetime().fit(X, Y)
     yield from (
         lambda: aft.predict_rul(X[:3]),

@@ -26,6 +26,7 @@ from survjax.plotting.checks.candidates import plot_comparison
 from survjax.plotting.checks.quantiles import plot_quantiles
 from survjax.plotting.checks.residuals import plot_residuals
 from survjax.plotting.films.animation import animate
+from survjax.plotting.posterior.draws import plot_posterior
 from survjax.plotting.style import save
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "plot_quantiles",
     "plot_residuals",
     "plot_comparison",
+    "plot_posterior",
     "plot_effects",
     "plot_partial_survival",
     "plot_asset_rul",

@@ -19,6 +19,7 @@ from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximu
 from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
+from survjax.estimators.posterior.method import WithPosterior
 from survjax.estimators.saving.kinds import Distribution
 from survjax.fitting.edges.bounds import search_between_bounds
 from survjax.fitting.modified.threshold import AtFirstFailure, at_first_failure
@@ -30,7 +31,7 @@ from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 
 
-class LifetimeModel(LifetimeEstimator):
+class LifetimeModel(LifetimeEstimator, WithPosterior):
     r"""One lifetime for all units, of any family or of your own, fitted by Newton's method.
 
     Parameters

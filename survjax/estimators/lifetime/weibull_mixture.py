@@ -14,6 +14,7 @@ from survjax.estimators.lifetime.selection import select
 from survjax.estimators.lifetime.settings import check_settings
 from survjax.estimators.lifetime.state import MixtureState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause, shape_direction
+from survjax.estimators.posterior.method import WithPosterior
 from survjax.fitting.edges.bounds import search_between_bounds
 from survjax.fitting.search import Maximum
 from survjax.likelihood.vector.held import Bounds, Fixed
@@ -23,7 +24,7 @@ from survjax.likelihood.weibulls import weibull_template, weibulls
 from survjax.uncertainty.determined import log_errors
 
 
-class WeibullMixture(MixtureState, LifetimeEstimator):
+class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
     r"""Mixture of Weibull lifetimes, fitted by Newton's method from many starts.
 
     Parameters
