@@ -56,9 +56,11 @@ ALLOWED = {
     "PIL": {"plotting"},
     "blackjax": {"uncertainty"},
 }
-# Imported where they are used: installed on request only, or slow to load where a fit alone
-# should not pay for them (tables for users; SciPy; what only scikit-learn asks an estimator).
-LATE = set("pandas scipy sklearn narwhals flax pyarrow polars rich dask duckdb blackjax".split())
+# Imported where they are used: extras, or slow to load where a fit alone should not pay for them.
+LATE = {
+    "blackjax", "dask", "duckdb", "flax", "narwhals", "pandas", "polars", "pyarrow", "rich",
+    "scipy", "sklearn",
+}  # fmt: skip
 HEAVY = ("jax", "sklearn", "pandas", "scipy", "matplotlib", "narwhals", "optax")
 
 

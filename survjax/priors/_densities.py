@@ -38,6 +38,10 @@ class Prior:
         """Its log density on the link scale."""
         raise NotImplementedError
 
+    def __str__(self) -> str:
+        numbers = (f"{f.name}={getattr(self, f.name):.4g}" for f in dataclasses.fields(self))
+        return f"{type(self).__name__}({', '.join(numbers)})"
+
 
 @dataclasses.dataclass(frozen=True)
 class LogNormal(Prior):

@@ -161,7 +161,7 @@ def test_one_failure_without_a_prior_is_told_of_priors_and_fixed_values():
 def test_a_summary_names_the_priors_and_no_criterion_compares_such_fits():
     model = LifetimeModel("weibull", priors={"shape": SHAPE}).fit(TIMES, ONE)
     table = model.summary()
-    assert table.loc["shape", "prior"] == "LogNormal(median=2.0, factor=1.5)"
+    assert table.loc["shape", "prior"] == "LogNormal(median=2, factor=1.5)"
     assert table.loc["scale", "prior"] == "flat"
     assert "log-posterior" in model._repr_html_()
     assert np.isnan(model.aic_)

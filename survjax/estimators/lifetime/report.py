@@ -95,7 +95,7 @@ class Summary(FittedState):
             [*words[first:], *["delta"] * len(FLEET)],
         )
         if self.priors:
-            known = {i: repr(p) for n, p in self.priors.items() for i in template.named(n)}
+            known = {i: str(p) for n, p in self.priors.items() for i in template.named(n)}
             shown = [known.get(i, "flat") for i in range(first, len(names))]
             found["prior"] = [*shown, *[""] * len(FLEET)]
         return found

@@ -102,7 +102,7 @@ class Posterior:
             each = [measure(table[..., i]) if moving[i] else np.nan for i in range(len(names))]
             columns[name] = np.array(each)
         priors = self.model.priors or {}
-        known = {i: repr(p) for name, p in priors.items() for i in self._template.named(name)}
+        known = {i: str(p) for name, p in priors.items() for i in self._template.named(name)}
         p = len(self._template.quantities)
         held = ["flat" if moving[i] else "fixed" for i in range(p)]
         columns["prior"] = [*(known.get(i, held[i]) for i in range(p)), *[""] * (len(names) - p)]

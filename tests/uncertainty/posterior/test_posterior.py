@@ -65,7 +65,7 @@ def test_draws_are_those_of_the_posterior_by_quadrature(model, posterior, grid):
         gap = np.quantile(own, shares) - quantiles(values, weight, shares)
         assert np.abs(gap / errors(own, shares)).max() < 4.0
     table = posterior.summary()
-    assert table.loc["shape", "prior"] == "LogNormal(median=2.0, factor=1.5)"
+    assert table.loc["shape", "prior"] == "LogNormal(median=2, factor=1.5)"
     assert (table["r_hat"] < 1.02).all()
     assert (table["lower"] < table["median"]).all()
 
