@@ -10,7 +10,7 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.regression.faults import ARRIVED, faults
-from survjax.fitting.regression.fit import likelihood_of, maximize
+from survjax.fitting.regression.fit import likelihood_of, maximize, penalized
 from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout
@@ -133,7 +133,7 @@ def profiled_parameters(
     Parameters
     ----------
     training : Training
-        Without a penalty.
+        Without a penalty, but perhaps with priors.
     theta, covariance
         The maximum on the scale of standardized columns, and its covariance.
     n_units : float
@@ -155,8 +155,9 @@ def profiled_parameters(
             # As for mixtures without columns: no profile may fall into a collapse.
             steep[start] = item.name.startswith("log_shape") / n_units
             start += len(item.columns)
+    known = Penalty.nothing(p) if training.penalty is None else training.penalty
     low, high = profile_quantities(
-        lambda points: [likelihood(point) for point in points],
+        lambda points: [penalized(likelihood(point), point, known) for point in points],
         lambda point, i: (slopes[i] @ point, slopes[i], flat),
         theta,
         slopes @ theta,

@@ -23,6 +23,7 @@ from survjax.lifetimes import Exponential, Lifetime
 from survjax.likelihood.regression.columns import means
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, accelerated
 from survjax.likelihood.regression.histories import Histories
+from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.nonparametric.group_tests import label
 
@@ -59,6 +60,11 @@ class AcceleratedLifetime(RegressionEstimator):
         Newton decrement at which to stop: the distance left, in standard errors.
     max_iter : int, default 100
         Newton iterations.
+    priors : dict, optional
+        What is known before, by the names of `summary()`: `{"load": survjax.priors.Normal(-0.5,
+        0.2)}` of a column's effect, `{"shape": survjax.priors.LogNormal(2.0, 1.5)}`. The answer is
+        then the mode of the posterior, in the units of X, and AIC and BIC are NaN.
+        `log_posterior_` has the priors in it. Not with a penalty.
 
     Attributes
     ----------
@@ -115,7 +121,9 @@ class AcceleratedLifetime(RegressionEstimator):
         unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
+        priors: Priors | None = None,
     ) -> None:
+        self.priors = priors
         self.family = family
         self.shape_on = shape_on
         self.penalty = penalty

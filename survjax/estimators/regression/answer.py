@@ -18,6 +18,7 @@ from survjax.estimators.messages import (
     shape_direction,
 )
 from survjax.estimators.regression.parameter_table import ParameterTable
+from survjax.estimators.regression.priors import layout_names
 from survjax.estimators.regression.saved import SavedRegression
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import faults, intercepts_of, open_parameters, step_units
@@ -124,12 +125,7 @@ class RegressionAnswer(ParameterTable, SavedRegression):
         change = to_natural(layout, columns)
         self.parameters_ = change @ theta
         self.covariance_ = change @ inside @ change.T
-        names = ["intercept", *column_names(self)]
-        self.parameter_names_ = tuple(
-            item.name if item.shared else f"{item.name}:{names[j]}"
-            for item in layout
-            for j in item.columns
-        )
+        self.parameter_names_ = tuple(layout_names(layout, ["intercept", *column_names(self)]))
         self._derive(layout)
 
     def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:

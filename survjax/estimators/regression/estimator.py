@@ -18,6 +18,7 @@ from survjax.estimators.plots import Plots
 from survjax.estimators.regression.answer import RegressionAnswer
 from survjax.estimators.regression.intervals import RegressionIntervals
 from survjax.estimators.regression.penalty_path import choose_penalty
+from survjax.estimators.regression.priors import WithPriors
 from survjax.estimators.regression.residuals import RegressionResiduals
 from survjax.estimators.target import SurvivalRegressor, check_failures, checked_rows
 from survjax.estimators.unnamed_units import warn_of_unnamed_units
@@ -32,6 +33,7 @@ from survjax.uncertainty.regression import Training
 
 
 class RegressionEstimator(
+    WithPriors,
     PathPredictions,
     RegressionIntervals,
     RegressionResiduals,
@@ -152,10 +154,11 @@ class RegressionEstimator(
         self._check_data(rows, x)
         form, layout, start = self._model(rows, x)
         columns, n_units = self._columns(x, row_weights(rows, histories)), count(rows, histories)
-        penalty = self._penalty(layout, n_units)
+        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         found, _ = fit(form, layout, rows, x, columns, start, **settings)
         self._keep(form, layout, columns, found, rows, x, n_units=n_units)
+        self._keep_priors(penalty, found)
         self._training = Training(
             form, layout, columns, rows, x, histories, None, penalty, bound=False
         )
@@ -166,10 +169,12 @@ class RegressionEstimator(
         form, layout, start = self._model(rows, x)
         columns = self._columns(x, histories.row_weight)
         penalty = self._penalty(layout, histories.n_units)
+        penalty = self._with_priors(penalty, layout, columns)
         near, _ = fit(form, layout, rows, x, columns, start, penalty=penalty, tol=1e-3)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
         found = maximize(likelihood, near.x, self.tol, self.max_iter, penalty)
         self._keep(form, layout, columns, found, rows, x, n_units=histories.n_units)
+        self._keep_priors(penalty, found)
         self._training = Training(form, layout, columns, rows, x, histories, None, penalty)
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:

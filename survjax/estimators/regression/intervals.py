@@ -39,6 +39,7 @@ class RegressionIntervals(AssetCurves):
     tol: float
     max_iter: int
     bootstrap_: Replicates
+    priors: Any
     _training: Training
     _least_eigenvalue: float
 
@@ -116,7 +117,7 @@ class RegressionIntervals(AssetCurves):
                     "profile bounds are of one likelihood, and this was fitted in two steps: use "
                     "method='bootstrap', or joint=True"
                 )
-            if training.penalty is not None:
+            if training.penalty is not None and not self.priors:
                 raise ValueError(
                     "profile bounds are of a likelihood without a penalty: use method='bootstrap'"
                 )

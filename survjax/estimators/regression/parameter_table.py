@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ class ParameterTable:
     parameters_: np.ndarray
     covariance_: np.ndarray
     parameter_names_: tuple[str, ...]
+    _prior_words: Callable[[tuple[str, ...]], list[str]]
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Every parameter with its standard error, z, p-value and bounds.
@@ -35,7 +37,7 @@ class ParameterTable:
         DataFrame
             Rows are named as `parameter_names_`; columns `estimate, standard_error, lower, upper,
             bounds, z, p_value, ratio`: the method of the bounds, and in the last the exponential of
-            an effect or of the log of a parameter.
+            an effect or of the log of a parameter; with priors also `prior`.
         """
         check_is_fitted(self)
         z = NormalDist().inv_cdf(0.5 + check_level(level) / 2)
@@ -48,7 +50,10 @@ class ParameterTable:
                 "ratio": np.where(self._has_ratio(), np.exp(estimate), np.nan),
             }
             bounds = estimate - z * error, estimate + z * error
-        return parameter_frame(self.parameter_names_, estimate, error, *bounds, "delta", tests)
+        found = parameter_frame(self.parameter_names_, estimate, error, *bounds, "delta", tests)
+        if getattr(self, "priors", None):
+            found["prior"] = self._prior_words(self.parameter_names_)
+        return found
 
     def _has_ratio(self) -> list[bool]:
         """Which are effects or logs: the exponential of a location means nothing."""

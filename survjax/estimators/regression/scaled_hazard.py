@@ -24,6 +24,7 @@ from survjax.likelihood.regression.columns import Columns, means
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, scaled
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.regression.likelihood import Likelihood, log_likelihoods, weighted_total
+from survjax.likelihood.vector.prior_terms import Priors
 from survjax.uncertainty.regression import Training
 from survjax.uncertainty.two_stage import known_base_covariance, stacked_covariance
 
@@ -49,8 +50,8 @@ class ScaledHazard(RegressionEstimator):
         Measure covariates from their means, so that the base is the hazard of the average
         asset. False measures from zero. With one Weibull both are the same model; a mixture
         times a constant is not a mixture, so there they differ.
-    penalty, l1_ratio, unpenalized, tol, max_iter
-        As in `AcceleratedLifetime`; a lasso needs the joint fit.
+    penalty, l1_ratio, unpenalized, tol, max_iter, priors
+        As in `AcceleratedLifetime`; a lasso and priors need the joint fit.
 
     Attributes
     ----------
@@ -96,7 +97,9 @@ class ScaledHazard(RegressionEstimator):
         unpenalized: Any = None,
         tol: float = 1e-9,
         max_iter: int = 100,
+        priors: Priors | None = None,
     ) -> None:
+        self.priors = priors
         self.baseline = baseline
         self.joint = joint
         self.center = center
@@ -112,6 +115,8 @@ class ScaledHazard(RegressionEstimator):
         check_flag(self.center, "center")
         if not self.joint and self.l1_ratio > 0 and self.penalty != 0:
             raise ValueError("l1_ratio > 0 needs joint=True: two steps have no bounds for a lasso")
+        if not self.joint and self.priors:
+            raise ValueError("priors need joint=True: two steps have no posterior of both")
         if isinstance(self.baseline, str):
             check_family(self.baseline, "baseline")
             return

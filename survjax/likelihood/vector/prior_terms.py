@@ -7,7 +7,7 @@ that no Jacobian enters and the mode does not depend on the unit of time.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,23 +79,40 @@ def prior_terms(template: Template, priors: Priors | None) -> PriorTerms | None:
         For names that the template does not have, what is no prior or does not suit a parameter,
         and parameters that are fixed.
     """
+
+    def places(name: str) -> list[tuple[int, str]]:
+        found = named_positions(template, name, "priors")
+        if any(template.held.fixed[position] for position, _ in found):
+            raise ValueError(f"{name} is fixed, and so has no prior")
+        return found
+
+    return terms_at(priors, template.read_names, places)
+
+
+def terms_at(
+    priors: Priors | None,
+    names: Sequence[str],
+    places: Callable[[str], list[tuple[int, str]]],
+) -> PriorTerms | None:
+    """The terms of priors in a vector whose entries have names.
+
+    `places` gives the positions of the parameters of a name, and the link of each.
+    """
     if priors is None or (isinstance(priors, Mapping) and not priors):
         return None
     if not isinstance(priors, Mapping):
         raise ValueError(f"priors must be a dict by the names of summary(), got {priors!r}")
-    table = np.zeros((template.size, 1 + len(Terms._fields)))
+    table = np.zeros((len(names), 1 + len(Terms._fields)))
     for name, prior in priors.items():
         if not isinstance(prior, Prior):
             raise ValueError(f"priors[{name!r}] must be of survjax.priors, got {prior!r}")
-        for position, link in named_positions(template, name, "priors"):
+        for position, link in places(name):
             if link != prior.link:
                 raise ValueError(
                     f"priors[{name!r}]: {type(prior).__name__} is for {prior.of}: {_suited(link)}"
                 )
-            if template.held.fixed[position]:
-                raise ValueError(f"{name} is fixed, and so has no prior")
             if table[position, 0]:
-                raise ValueError(f"priors gives {template.read_names[position]} two priors")
+                raise ValueError(f"priors gives {names[position]} two priors")
             table[position] = (1.0, *prior.terms())
     return PriorTerms(*table.T.copy())
 
