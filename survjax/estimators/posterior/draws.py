@@ -45,7 +45,7 @@ class Posterior:
         of it was not reached.
     """
 
-    parameters: np.ndarray
+    parameters: np.ndarray = dataclasses.field(repr=False)
     model: Any = dataclasses.field(repr=False)
     n_divergent: int = 0
 
@@ -68,12 +68,19 @@ class Posterior:
             "chain": np.repeat(np.arange(n_chains), n_draws),
             "draw": np.tile(np.arange(n_draws), n_chains),
         }
-        names = [q.name for q in self._template.quantities]
-        return frame(columns | {n: values[..., i].ravel() for i, n in enumerate(names)})
+        return frame(columns | {n: values[..., i].ravel() for i, n in enumerate(self._names)})
+
+    @property
+    def _names(self) -> list[str]:
+        """Names of the parameters on the response scale; the weight of a single component is none."""
+        quantities = self._template.quantities
+        return [q.name for q in quantities[len(quantities) - self.parameters.shape[-1] :]]
 
     def _natural(self) -> np.ndarray:
         """Draws (C, N, p) on the response scale."""
-        return self._template.response(self.parameters)
+        x, m = self.parameters, len(self._template.quantities)
+        wide = np.concatenate([np.zeros((*x.shape[:-1], m - x.shape[-1])), x], axis=-1)
+        return self._template.response(wide)[..., m - x.shape[-1] :]
 
     @double_precision
     def summary(self, level: float = 0.95) -> pd.DataFrame:
@@ -93,19 +100,25 @@ class Posterior:
         """
         tail = 0.5 - 0.5 * check_level(level)
         names, table = self._quantities()
-        low, middle, high = np.quantile(table, [tail, 0.5, 1.0 - tail], axis=(0, 1))
+        flat = table.reshape(-1, table.shape[-1])
+        low, middle, high = _quantiles(flat, [tail, 0.5, 1.0 - tail])
+        # Lives that never end are infinite in some draws, or in all.
         with np.errstate(invalid="ignore", over="ignore"):
-            spread = np.std(table, axis=(0, 1), ddof=1)
+            spread = np.std(flat, axis=0, ddof=1)
         columns: dict[str, Any] = {"median": middle, "sd": spread, "lower": low, "upper": high}
-        moving = np.ptp(table, axis=(0, 1)) > 0
+        moving = np.min(flat, axis=0) < np.max(flat, axis=0)
         for name, measure in (("r_hat", r_hat), ("ess_bulk", bulk_size), ("ess_tail", tail_size)):
             each = [measure(table[..., i]) if moving[i] else np.nan for i in range(len(names))]
             columns[name] = np.array(each)
-        priors = self.model.priors or {}
-        known = {i: str(p) for name, p in priors.items() for i in self._template.named(name)}
-        p = len(self._template.quantities)
-        held = ["flat" if moving[i] else "fixed" for i in range(p)]
-        columns["prior"] = [*(known.get(i, held[i]) for i in range(p)), *[""] * (len(names) - p)]
+        priors, quantities = self.model.priors or {}, self._template.quantities
+        known = {
+            quantities[i].name: str(prior)
+            for name, prior in priors.items()
+            for i in self._template.named(name)
+        }
+        own = zip(self._names, moving[: len(self._names)], strict=True)
+        held = {name: "flat" if moved else "fixed" for name, moved in own}
+        columns["prior"] = [{**held, **known}.get(name, "") for name in names]
         return frame(columns, names=names)
 
     def _quantities(self) -> tuple[list[str], np.ndarray]:
@@ -113,8 +126,7 @@ class Posterior:
         shape = self.parameters.shape[:2]
         lives = self._lives(np.array([0.1, 0.5]), np.zeros(1))
         each = [response_value("mean", lives[i][:, 0]).reshape(shape) for i in range(3)]
-        names = [q.name for q in self._template.quantities]
-        return [*names, "mean", "q10", "q50"], np.concatenate(
+        return [*self._names, "mean", "q10", "q50"], np.concatenate(
             [self._natural(), np.stack(each, axis=-1)], axis=-1
         )
 
@@ -149,7 +161,7 @@ class Posterior:
         tail = 0.5 - 0.5 * check_level(level)
         flat, ages, shape = self.model._arguments(curve, t, ages)
         found = at_draws(self.model.lifetime_, self._points, curve, flat, ages)
-        low, middle, high = np.quantile(response_value(curve, found), [tail, 0.5, 1 - tail], axis=0)
+        low, middle, high = _quantiles(response_value(curve, found), [tail, 0.5, 1.0 - tail])
         return middle, low, high, shape
 
     @double_precision
@@ -216,7 +228,7 @@ class Posterior:
         distinct, back = np.unique(checked, return_inverse=True)
         columns: dict[str, np.ndarray] = {}
         for name, logs in zip(["mean", *names], self._lives(shares, distinct), strict=True):
-            found = np.quantile(response_value("mean", logs), [0.5, tail, 1 - tail], axis=0)
+            found = _quantiles(response_value("mean", logs), [0.5, tail, 1.0 - tail])
             for word, part in zip((name, f"{name}_lower", f"{name}_upper"), found, strict=True):
                 columns[word] = part[back]
         return frame(columns, like=ages)
@@ -265,3 +277,9 @@ class Posterior:
         from survjax.plotting import plot_posterior
 
         return plot_posterior(self, ax, **options)
+
+
+def _quantiles(draws: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Quantiles of draws (B, m), each a draw: infinite ones cannot be averaged."""
+    found: np.ndarray = np.quantile(draws, shares, axis=0, method="inverted_cdf")
+    return found

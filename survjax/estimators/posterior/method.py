@@ -137,7 +137,7 @@ class WithPosterior:
                 "posterior needs a fit that is an interior maximum, and certificate_ says: "
                 f"{self.certificate_.status}"
             )
-        if self._template.is_mixture:
+        if self._template.n_components > 1:
             raise ValueError(
                 "posterior is of a lifetime without components: the weights of a mixture have no "
                 "prior here, so that its posterior has no finite mass. Take bootstrap()"

@@ -8,6 +8,7 @@ import survjax
 from survjax import FitWarning, LifetimeModel, WeibullMixture, priors
 from survjax._core.precision import double_precision
 from survjax.estimators.posterior.draws import Posterior
+from survjax.lifetimes import Cured, Weibull
 from survjax.plotting import plot_posterior
 from survjax.uncertainty.posterior.chains import Chains
 from survjax.uncertainty.posterior.convergence import bulk_size
@@ -153,6 +154,31 @@ def test_one_failure_has_no_posterior_without_a_prior_on_the_shape(event, given,
     if names:
         with pytest.raises(ValueError, match=r"no finite mass.*priors="):
             fitted.posterior()
+
+
+def test_lives_that_never_end_are_infinite_in_tables_of_draws(posterior, model):
+    """Draws of a fit with a cured share, given without a sampler."""
+    cured = LifetimeModel(
+        Cured(Weibull(0.0, 0.0), 0.0),
+        priors={"cured_share": priors.Beta(1.0, 3.0), "shape": SHAPE},
+    ).fit(TIMES, [1, 1, 1, 0, 0])
+    rng = np.random.default_rng(0)
+    draws = cured.parameters_ + 0.3 * rng.normal(size=(2, 50, 3))
+    found = Posterior(draws, cured)
+    table = found.summary()
+    assert list(table["prior"]) == [
+        "flat",
+        "LogNormal(median=2, factor=1.5)",
+        "Beta(successes=1, failures=3)",
+        "",
+        "",
+        "",
+    ]
+    assert np.isinf(table.loc["mean", "median"])
+    assert np.isfinite(table.loc["q10", ["median", "lower", "upper"]].to_numpy(float)).all()
+    assert np.isinf(found.predict_interval([0.0])["upper"]).all()
+    single = WeibullMixture(1).fit(TIMES, [1, 1, 1, 0, 0])
+    assert list(Posterior(posterior.parameters, single).draws.columns[2:]) == ["scale_1", "shape_1"]
 
 
 def test_what_has_no_posterior_is_refused(tmp_path, model):
