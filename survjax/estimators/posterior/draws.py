@@ -72,7 +72,7 @@ class Posterior:
 
     @property
     def _names(self) -> list[str]:
-        """Names of the parameters on the response scale; the weight of a single component is none."""
+        """Names of the parameters as people read them; a single weight is none."""
         quantities = self._template.quantities
         return [q.name for q in quantities[len(quantities) - self.parameters.shape[-1] :]]
 
