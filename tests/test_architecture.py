@@ -214,7 +214,7 @@ MOST = {
     "tests on a model's class": 13,
     "arithmetic on positions of parameters": 55,
     "bare Any, percent of annotations": 19.2,
-    "lines of the package": 49400,
+    "lines of the package": 49500,
 }
 
 
@@ -258,7 +258,7 @@ def test_the_counts_see_what_they_count(tmp_path):
         "tests on a model's class": 3,
         "arithmetic on positions of parameters": 3,
         "bare Any, percent of annotations": 33.3,
-        "lines of the package": 49400 + 68,
+        "lines of the package": 301 + 68,
     }
 
 
