@@ -69,6 +69,7 @@ _MODULES: tuple[str, ...] = (
     "nonparametric",
     "optimize",
     "plotting",
+    "priors",
 )
 
 __all__ = [*_PUBLIC, *_MODULES, "__version__"]

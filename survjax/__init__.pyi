@@ -6,6 +6,7 @@ from survjax import metrics as metrics
 from survjax import nonparametric as nonparametric
 from survjax import optimize as optimize
 from survjax import plotting as plotting
+from survjax import priors as priors
 from survjax.data.observations import Observations as Observations
 from survjax.estimators import LifetimeModel as LifetimeModel
 from survjax.estimators import WeibullMixture as WeibullMixture

@@ -23,6 +23,7 @@ PACKAGE = ROOT / "survjax"
 ORDER = (
     "_core",
     "optimize",
+    "priors",
     "data",
     "lifetimes",
     "nonparametric",
@@ -53,11 +54,12 @@ ALLOWED = {
     "narwhals": BORDER | {"data"},  # Observations.from_frame takes any frame
     "matplotlib": {"plotting"},
     "PIL": {"plotting"},
+    "blackjax": {"uncertainty"},
 }
-# Imported where they are used: installed on request only, or slow to load where a fit alone
-# should not pay for them (tables for users; SciPy; what only scikit-learn asks an estimator).
+# Imported where they are used: extras, or slow to load where a fit alone should not pay for them.
 LATE = {
-    "pandas", "scipy", "sklearn", "narwhals", "flax", "pyarrow", "polars", "rich", "dask", "duckdb",
+    "blackjax", "dask", "duckdb", "flax", "narwhals", "pandas", "polars", "pyarrow", "rich",
+    "scipy", "sklearn",
 }  # fmt: skip
 HEAVY = ("jax", "sklearn", "pandas", "scipy", "matplotlib", "narwhals", "optax")
 

@@ -16,6 +16,7 @@ PAGES = [
     "docs/how-to-choose.md",
     "docs/competing.md",
     "docs/modifiers.md",
+    "docs/few-failures.md",
     "docs/pictures.md",
     "docs/baselines.md",
     "docs/optimize.md",

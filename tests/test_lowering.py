@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import sys
 import warnings
+from importlib.util import find_spec
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ from survjax import (
     CompetingRegression,
     CompetingRisks,
     DeepWeibullMixture,
+    LifetimeModel,
     MixtureRegression,
     Observations,
     ScaledHazard,
@@ -147,10 +149,13 @@ def calls():
         lambda: bootstrap_bounds(
             model.lifetime_, np.eye(2), resampled, "survival", Target(t=np.ones(1)), 0.9
         ),
-        lambda: condensed(model.lifetime_, many),
+        lambda: condensed(model._template, model.parameters_, many),
         lambda: Objective(weibull_template(1), many)(model.parameters_),
         lambda: WeibullMixture(2).fit_interval(np.floor(T), np.floor(T) + 1.0),
     )
+    if find_spec("blackjax") is not None:
+        drawn = LifetimeModel("weibull").fit(T, EVENT)
+        yield lambda: drawn.posterior(100, n_warmup=100).predict_interval([3.0])
     aft = AcceleratedLifetime().fit(X, Y)
     yield from (
         lambda: aft.predict_rul(X[:3]),

@@ -230,12 +230,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
-def check_penalty(value: Any) -> None:
-    """Accept a penalty: a finite number of at least zero, or "cv"."""
-    if isinstance(value, str) and value == "cv":
+def check_penalty(value: Any, names: tuple[str, ...] = ("cv",)) -> None:
+    """Accept a penalty: a finite number of at least zero, or one of some names."""
+    if isinstance(value, str) and value in names:
         return
     if not (_is_number(value) and 0 <= value < np.inf):
-        raise ValueError(f"penalty must be a number of at least 0, or 'cv', got {value!r}")
+        words = " or ".join(map(repr, names))
+        raise ValueError(f"penalty must be a number of at least 0, or {words}, got {value!r}")
 
 
 def check_shares(values: Any, name: str = "quantiles") -> tuple[np.ndarray, list[str]]:

@@ -11,6 +11,7 @@ from survjax._core.validation import as_floats, check_length, check_rows
 from survjax.cox._degenerate import independent_columns
 from survjax.cox._fitted import CoxFit
 from survjax.cox._maximize import CoxMaximum, maximize
+from survjax.cox.firth.maximum import firth_maximum
 from survjax.cox.partial_likelihood.derivatives import as_divided
 from survjax.cox.partial_likelihood.failures import number_failures
 from survjax.cox.partial_likelihood.penalty import Penalty
@@ -34,6 +35,7 @@ def fit_cox(
     ties: str = "efron",
     weights: str = "counts",
     penalty: Penalty | None = None,
+    firth: bool = False,
     max_iter: int = 100,
     tol: float = 1e-9,
 ) -> CoxFit:
@@ -66,6 +68,8 @@ def fit_cox(
         importances of any size; tied failures have their mean weight, as in R.
     penalty : Penalty, optional
         Ridge, lasso or both.
+    firth : bool
+        Whether half the log determinant of the information is added, instead of a penalty.
     max_iter : int
         The most Newton steps.
     tol : float
@@ -103,7 +107,10 @@ def fit_cox(
     sets = cut_drifts(sort_rows(rows, table, stratum, known))
     failures = number_failures(sets, ties, weights)
     penalty = Penalty() if penalty is None else penalty
-    end = maximize(sets, failures, penalty, max_iter=max_iter, tol=tol)
+    if firth:
+        end = firth_maximum(sets, failures, max_iter=max_iter, tol=tol)
+    else:
+        end = maximize(sets, failures, penalty, max_iter=max_iter, tol=tol)
     divided, numbered = as_divided(sets, failures)
     return CoxFit(
         coef=_coefficients(end, sets.scale),

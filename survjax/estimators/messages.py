@@ -45,6 +45,8 @@ def shape_direction(log_shape: float) -> str:
 
 def likely_cause(rows: Any, log_shape: float) -> str:
     """Why one Weibull has no finite maximum on these `Observations`, and what to do."""
+    if rows.n_events == 0:
+        return "Without a failure the data bound lives from below only: give each parameter a prior"
     failed = rows.lower[(rows.event > 0) & (rows.weight > 0)]
     spread = float(np.ptp(failed) / failed.max()) if failed.size else 0.0
     if 0.0 < spread < NEARLY_TIED:
@@ -74,5 +76,7 @@ def likely_cause(rows: Any, log_shape: float) -> str:
         )
     return (
         "This happens where all failures share one time, or none was seen before the longest "
-        "running time: collect more failures, or pass resolution= if durations are rounded"
+        "running time: collect more failures, or pass resolution= if durations are rounded. A "
+        "shape that is known from earlier units makes do with one: fixed={'shape': 2.0}, or a "
+        "prior, priors={'shape': survjax.priors.LogNormal(2.0, 1.5)}, of LifetimeModel"
     )

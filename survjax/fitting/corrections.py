@@ -1,4 +1,4 @@
-"""What is added to a log-likelihood: what few rows lack, a penalty, and what does not move."""
+"""What is added to a log-likelihood: what few rows lack, penalties, priors, what stands still."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Correction:
 
     A quadratic around `point`, and minus `penalty` (p,) times r - 1 - log r, r the square of the
     ratio of each parameter's exponential to that of `reference`. Parameters of which `free` (p,) is
-    zero do not move.
+    zero do not move. `prior` is a `PriorTerms`, or None.
     """
 
     point: Any = data()
@@ -30,6 +30,7 @@ class Correction:
     penalty: Any = data()
     reference: Any = data()
     free: Any = data()
+    prior: Any = data(default=None)
 
     @classmethod
     def none(cls, size: int) -> Correction:
@@ -41,8 +42,12 @@ class Correction:
 
     @classmethod
     def of(cls, template: Template) -> Correction:
-        """Nothing but what a template holds."""
-        return dataclasses.replace(cls.none(template.size), free=template.held.free)
+        """Nothing but what a template holds, and its priors."""
+        return cls.none(template.size).within(template)
+
+    def within(self, template: Template) -> Correction:
+        """The same, with what a template holds, and its priors."""
+        return dataclasses.replace(self, free=template.held.free, prior=template.prior)
 
 
 def corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, Any, Any]:
@@ -59,4 +64,7 @@ def corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, An
     value = value - correction.penalty @ (ratio - 1.0 - log_ratio)
     gradient = gradient - 2.0 * correction.penalty * (ratio - 1.0)
     hessian = hessian - jnp.diag(4.0 * correction.penalty * ratio)
+    if correction.prior is not None:
+        more = correction.prior.derivatives(x)
+        value, gradient, hessian = value + more[0], gradient + more[1], hessian + more[2]
     return only_free((value, gradient, hessian), correction.free, -1.0)

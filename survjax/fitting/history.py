@@ -43,5 +43,5 @@ def distinct(points: np.ndarray) -> np.ndarray:
 
 def path_values(template: Template, points: np.ndarray, rows: Observations) -> np.ndarray:
     """Log-likelihood of all rows at each point (m,)."""
-    objective = Objective(template, rows)
+    objective = Objective(template.with_prior(None), rows)
     return np.array([objective(point)[0] for point in points])

@@ -238,7 +238,7 @@ class Maximizer:
     ) -> list[LocalMaximum]:
         """Where the iterations from each start (B, p) end."""
         correction = self.nothing if correction is None else correction
-        correction = dataclasses.replace(correction, free=self.template.held.free)
+        correction = correction.within(self.template)
         # What is held would stay wherever a start has it.
         starts = self.template.held.placed(starts)
 

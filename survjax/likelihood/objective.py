@@ -40,7 +40,7 @@ def _packed(lifetime: Lifetime, x: jax.Array, rows: Observations) -> jax.Array:
 
 
 class Objective:
-    """Value, gradient and Hessian of the log-likelihood of one set of rows.
+    """Value, gradient and Hessian of the log-likelihood of one set of rows, with the priors.
 
     Parameters
     ----------
@@ -64,6 +64,10 @@ class Objective:
 
         total, p = np.sum(_in_threads(one, self.parts), axis=0), x.size
         parts = float(total[0]), total[1 : p + 1], total[p + 1 :].reshape(p, p)
+        prior = self.template.prior
+        if prior is not None:
+            more = prior.derivatives(x)
+            parts = parts[0] + float(more[0]), parts[1] + more[1], parts[2] + more[2]
         return only_free(parts, self.template.held.free, -1.0)
 
 

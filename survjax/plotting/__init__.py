@@ -27,6 +27,7 @@ from survjax.plotting.checks.quantiles import plot_quantiles
 from survjax.plotting.checks.residuals import plot_residuals
 from survjax.plotting.films.animation import animate
 from survjax.plotting.groups.ranking import plot_ranking
+from survjax.plotting.posterior.draws import plot_posterior
 from survjax.plotting.style import save
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "plot_residuals",
     "plot_comparison",
     "plot_ranking",
+    "plot_posterior",
     "plot_effects",
     "plot_partial_survival",
     "plot_asset_rul",

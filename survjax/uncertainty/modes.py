@@ -294,7 +294,7 @@ def profiled(
                 continue
             here = template.at(x)
             values, errors = target_errors(here, c, target, curve=curve)
-            free = template.held.free
-            found.append(profile_bounds(here, rows, curve, target, values, errors, reach, free))
+            known = (values, errors, reach)
+            found.append(profile_bounds(template, x, rows, curve, target, *known))
     low, high = zip(*found, strict=True)
     return np.fmin.reduce(low), np.fmax.reduce(high)

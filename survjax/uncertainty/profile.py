@@ -13,6 +13,7 @@ walks outward until the level is reached. All targets and both directions go sid
 from __future__ import annotations
 
 import dataclasses
+import operator
 from typing import Any
 
 import jax
@@ -67,6 +68,7 @@ def _solve(
     tilt: jax.Array,
     steep: jax.Array,
     free: jax.Array,
+    prior: Any,
     targets: Target,
     problems: Problem,
     *,
@@ -75,13 +77,17 @@ def _solve(
     """The bound of each problem on the link scale."""
     estimate, unravel = ravel_parameters(lifetime)
     top = log_likelihood(lifetime, rows)
+    top = top if prior is None else top + prior.derivatives(estimate)[0]
 
     def search(given: Any) -> jax.Array:
         target, problem = given
         problem = dataclasses.replace(problem, top=top)
 
         def parts_at(x: jax.Array) -> Any:
-            held = steadied(derivatives(unravel(x), rows), x - estimate, tilt, steep)
+            found = derivatives(unravel(x), rows)
+            if prior is not None:
+                found = tuple(map(operator.add, found, prior.derivatives(x)))
+            held = steadied(found, x - estimate, tilt, steep)
             goal = expansion(unravel, x, curve, target)
             return only_free(held, free, -1.0), only_free(goal, free, 0.0)
 
@@ -103,21 +109,23 @@ def _solve(
 
 
 def profile_bounds(
-    lifetime: Lifetime,
+    template: Template,
+    x: np.ndarray,
     rows: Observations,
     curve: str,
     targets: Target,
     values: np.ndarray,
     errors: np.ndarray,
     goal: float,
-    free: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper profile bounds (m,) on the link scale; infinite where there is none.
 
     Parameters
     ----------
-    lifetime : Lifetime
-        At the maximum of the likelihood.
+    template : Template
+        The model.
+    x : array of shape (p,)
+        Its parameters at a maximum.
     rows : Observations
         What it was fitted to.
     curve : str
@@ -128,15 +136,14 @@ def profile_bounds(
         Estimates and standard errors on the link scale; the errors set the first step.
     goal : float
         The root of twice the fall from the maximum at which a bound lies.
-    free : array of shape (p,)
-        Zero for the parameters that are held (`Held`).
 
     Returns
     -------
     lower, upper : arrays of shape (m,)
         NaN where the search failed.
     """
-    small, tilt = condensed(lifetime, rows)
+    lifetime, known = template.at(x), (template.held.free, template.prior)
+    small, tilt = condensed(template, x, rows)
     m = errors.shape[0]
     fill = -2 * m % SIDE_BY_SIDE
 
@@ -152,7 +159,7 @@ def profile_bounds(
     )
     wide = jax.tree.map(lambda part: searches(part, part), targets)
     steep = steepness(lifetime, rows.n_units)
-    found = np.asarray(_solve(lifetime, small, tilt, steep, free, wide, problems, curve=curve))
+    found = np.asarray(_solve(lifetime, small, tilt, steep, *known, wide, problems, curve=curve))
     return found[:m], found[m : 2 * m]
 
 
@@ -170,17 +177,17 @@ def steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
     return amount
 
 
-def condensed(lifetime: Lifetime, rows: Observations) -> tuple[Observations, np.ndarray]:
+def condensed(
+    template: Template, x: np.ndarray, rows: Observations
+) -> tuple[Observations, np.ndarray]:
     """Padded rows, few enough, with the gradient they lack at the maximum of all rows.
 
     Condensed rows have their maximum elsewhere by a small part of a standard error; a linear
     term with this gradient moves it back.
     """
-    p = ravel_parameters(lifetime)[0].size
     rows = with_truncation_rows(rows)
     small = condense(rows, PROFILE_ROWS) if is_plain(rows) else rows
     if small.n_rows == rows.n_rows:
-        return padded(rows), np.zeros(p)
-    vector = np.asarray(ravel_parameters(lifetime)[0])
-    there = Maximizer(Template(lifetime), small).at(vector[None])[0]
+        return padded(rows), np.zeros(x.size)
+    there = Maximizer(template, small).at(x[None])[0]
     return padded(small), -there.gradient

@@ -49,7 +49,7 @@ def profile_parameters(
         As for `profile_bounds`.
     """
     lifetime = template.at(x)
-    small, tilt = condensed(lifetime, rows)
+    small, tilt = condensed(template, x, rows)
     on_few = Maximizer(template, small.without_padding())
 
     def at(points: np.ndarray) -> list[Parts]:

@@ -12,7 +12,7 @@ from survjax.data.observations import Observations
 from survjax.fitting.edges.bounds import between_bounds
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import ARRIVED, faults
-from survjax.fitting.regression.fit import likelihood_of, maximize
+from survjax.fitting.regression.fit import likelihood_of, maximize, penalized
 from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout
@@ -69,7 +69,7 @@ class Training(NamedTuple):
             return found.x, found
 
         def slope(x: np.ndarray) -> np.ndarray:
-            pulled = 0.0 if self.penalty is None else self.penalty.ridge * x
+            pulled = 0.0 if self.penalty is None else self.penalty.smooth(x)[1]
             return np.asarray(likelihood(x)[1] - pulled)
 
         held, found = between_bounds(self.held, maximum, slope)
@@ -159,7 +159,7 @@ def profiled_parameters(
     Parameters
     ----------
     training : Training
-        Without a penalty.
+        Without a penalty, but perhaps with priors.
     theta, covariance
         The maximum on the scale of standardized columns, and its covariance.
     n_units : float
@@ -182,8 +182,9 @@ def profiled_parameters(
             # As for mixtures without columns: no profile may fall into a collapse.
             steep[start] = item.name.startswith("log_shape") / n_units
             start += len(item.columns)
+    known = Penalty.nothing(p) if training.penalty is None else training.penalty
     low, high = profile_quantities(
-        lambda points: [likelihood(point) for point in points],
+        lambda points: [penalized(likelihood(point), point, known) for point in points],
         lambda point, i: only_free((slopes[i] @ point, slopes[i], flat), held.free, 0.0),
         theta,
         slopes @ theta,

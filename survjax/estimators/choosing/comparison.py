@@ -109,7 +109,7 @@ def compare(
     ------
     ValueError
         If candidates read the durations in different ways (`resolution`, `rounding`): a density
-        cannot be compared with a probability.
+        cannot be compared with a probability; or if one has priors.
 
     Notes
     -----
@@ -174,6 +174,12 @@ def _models(candidates: object) -> dict[str, Any]:
     if again:
         raise ValueError(f"candidates must have different names, got {', '.join(again)} twice")
     found = {name: _estimator(item) for name, (_, item) in zip(names, named, strict=True)}
+    known = [name for name, model in found.items() if getattr(model, "priors", None)]
+    if known:
+        raise ValueError(
+            "criteria compare maxima of likelihoods, and priors move a fit off its own: got priors "
+            f"of {', '.join(known)}"
+        )
     ways = {(model.resolution, model.rounding) for model in found.values()}
     if len(ways) > 1:
         raise ValueError(

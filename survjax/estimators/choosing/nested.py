@@ -167,6 +167,8 @@ def _check_fit(model: Any, name: str) -> None:
         raise ValueError(
             f"{name} is no maximum, and certificate_ says: {model.certificate_.status}"
         )
+    if getattr(model, "priors", None):
+        raise ValueError(f"{name} has priors, so that its likelihood is no maximum: fit without")
 
 
 def _check_regular(smaller: Any, larger: Any) -> None:

@@ -19,6 +19,8 @@ from survjax.estimators.target import SurvivalTarget
 from survjax.fitting.regression.penalties import penalty_grid
 
 FOLDS = 5
+#: The name of the penalty that is half the log determinant of the information.
+FIRTH = "firth"
 
 
 class PenalizedCox:
@@ -27,6 +29,7 @@ class PenalizedCox:
     penalty: Any
     l1_ratio: float
     unpenalized: Any
+    robust: bool
     feature_means_: np.ndarray
 
     def _penalty(
@@ -40,8 +43,8 @@ class PenalizedCox:
         """Per unit, and on effects of one standard deviation; `weight` is what rows count."""
         self.__dict__.pop("penalty_path_", None)
         factor = penalty_factor(self.unpenalized, column_names(self))
-        if self.penalty == 0:
-            self.penalty_ = 0.0
+        if self.penalty in (0, FIRTH):
+            self.penalty_ = 0.5 if self.penalty == FIRTH else 0.0
             return None
         # In units of the largest number, so that no square leaves the range of numbers.
         away = x - self.feature_means_
@@ -55,6 +58,15 @@ class PenalizedCox:
         else:
             self.penalty_ = float(self.penalty)
         return Penalty(self.penalty_ * weight.sum(), self.l1_ratio, factor, spread)
+
+    def _is_firth(self, clustered: bool) -> bool:
+        """Whether the penalty is Firth's, which is of units that are independent."""
+        chosen = isinstance(self.penalty, str) and self.penalty == FIRTH
+        if chosen and (clustered or self.robust):
+            raise ValueError("penalty='firth' has no robust errors: leave out robust and cluster")
+        if chosen and self.unpenalized is not None:
+            raise ValueError("penalty='firth' is of all columns together: leave out unpenalized")
+        return chosen
 
 
 def choose_penalty(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special
 from sklearn.base import BaseEstimator
 
@@ -166,13 +165,7 @@ class DeepWeibullMixture(
     @without_drafts()
     @all_or_nothing
     def fit(
-        self,
-        X: Any,
-        y: ArrayLike,
-        *,
-        entry: Any = None,
-        sample_weight: Any = None,
-        unit: Any = None,
+        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
     ) -> Self:
         """Train on lifetimes with covariates.
 
@@ -291,13 +284,7 @@ class DeepWeibullMixture(
 
     @double_precision
     def score(
-        self,
-        X: Any,
-        y: ArrayLike,
-        *,
-        entry: Any = None,
-        sample_weight: Any = None,
-        unit: Any = None,
+        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()

@@ -11,6 +11,7 @@ import numpy as np
 from survjax.estimators.covariates import column_names
 from survjax.fitting.edges.bounds import between_bounds
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Layout
 from survjax.likelihood.regression.held import held_coefficients, holds_intercepts
@@ -68,13 +69,13 @@ class HeldEffects:
         held: Held,
         maximum: Callable[[Held], LocalMaximum],
         likelihood: Callable[[], Any],
-        ridge: np.ndarray | None,
+        penalty: Penalty | None,
     ) -> tuple[Held, LocalMaximum]:
         """The maximum, and all that is held there; the likelihood is that of all rows."""
         whole: Any = likelihood() if held.is_bounded else None
 
         def slope(x: np.ndarray) -> np.ndarray:
-            return np.asarray(whole(x)[1] - (0.0 if ridge is None else ridge * x))
+            return np.asarray(whole(x)[1] - (0.0 if penalty is None else penalty.smooth(x)[1]))
 
         def both(held: Held) -> tuple[np.ndarray, LocalMaximum]:
             found = maximum(held)

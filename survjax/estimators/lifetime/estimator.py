@@ -180,7 +180,7 @@ class LifetimeEstimator(
         rows = rows.without_padding()
         if rows.n_rows and has_ties(rows.lower):
             rows = rows.compressed()
-        check_events_of(rows, self._fails_at_zero)
+        check_events_of(rows, self._fails_at_zero, bool(self.priors))
         yield from self._maximize(rows)
         if warn:
             self._warn(rows)
@@ -198,7 +198,8 @@ class LifetimeEstimator(
             if self.converged_
             else np.full((x.size, x.size), np.nan)
         )
-        self.log_likelihood_ = float(found.best.value)
+        # The order of components changes neither: priors that tell them apart keep it.
+        self.log_likelihood_ = float(found.best.value) - template.log_prior(x)
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
         self._derive()
         self._maxima = None

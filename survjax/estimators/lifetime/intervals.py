@@ -247,7 +247,7 @@ class Intervals(FittedState):
         if self.bootstrap_.n_failed > 0.05 * n_replicates:
             warnings.warn(
                 f"{self.bootstrap_.n_failed} of {n_replicates} bootstrap replicates have no "
-                "interior maximum and are left out: the data may not support this many components",
+                "interior maximum and are left out: the data may not support this model",
                 FitWarning,
                 stacklevel=users_level(),
             )

@@ -19,6 +19,7 @@ from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximu
 from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
+from survjax.estimators.posterior.method import WithPosterior
 from survjax.estimators.saving.fields import Number
 from survjax.estimators.saving.kinds import Distribution
 from survjax.fitting.edges.bounds import steps_between_bounds
@@ -28,11 +29,12 @@ from survjax.fitting.search import search
 from survjax.fitting.starts import failure_times
 from survjax.lifetimes import Lifetime, families, families_for_failures
 from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.delta import normal_quantile
 
 
-class LifetimeModel(LifetimeEstimator):
+class LifetimeModel(LifetimeEstimator, WithPosterior):
     r"""One lifetime for all units, of any family or of your own, fitted by Newton's method.
 
     Parameters
@@ -76,6 +78,11 @@ class LifetimeModel(LifetimeEstimator):
         ends at a bound, since the likelihood rises beyond it, is named in `certificate_` and
         `summary()`, and counts as fixed in errors and bounds: those of the others are conditional
         on it.
+    priors : dict, optional
+        What is known of parameters before these units: `{"shape": survjax.priors.LogNormal(2.0,
+        1.5)}`. The fit is then the highest point of likelihood times priors (of the posterior, on
+        the scales of `parameters_`), and errors and bounds are those of the posterior. It needs no
+        more failures than the priors leave open.
 
     Attributes
     ----------
@@ -86,7 +93,10 @@ class LifetimeModel(LifetimeEstimator):
     covariance_ : array of shape (p, p)
         Inverse of the observed information; NaN where there is no interior maximum.
     log_likelihood_, aic_, bic_ : float
-        At the optimum; BIC counts units.
+        At the optimum; BIC counts units. With priors, which move the fit off the maximum of the
+        likelihood, AIC and BIC are NaN.
+    log_posterior_ : float
+        `log_likelihood_` plus the log densities of the priors, on the scales of `parameters_`.
     n_free_ : int
         Parameters that AIC and BIC count: all that are not fixed.
     n_iter_ : int
@@ -141,8 +151,10 @@ class LifetimeModel(LifetimeEstimator):
         random_state: Any = 0,
         fixed: Fixed | None = None,
         bounds: Bounds | None = None,
+        priors: Priors | None = None,
     ) -> None:
         self.lifetime = lifetime
+        self.priors = priors
         self.fixed = fixed
         self.bounds = bounds
         self.resolution = resolution
@@ -168,7 +180,8 @@ class LifetimeModel(LifetimeEstimator):
         template = self._held(template)
         template, found = yield from steps_between_bounds(template, rows, self._settings())
         self._at_border = None
-        if found.faults and template.n_components == 1 and not template.held.is_any:
+        plain = not template.held.is_any and template.prior is None
+        if found.faults and template.n_components == 1 and plain:
             self._at_border = at_first_failure(template, rows, self._settings(), search)
         if self._at_border is not None:
             end = self._at_border

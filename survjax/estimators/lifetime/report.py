@@ -56,7 +56,8 @@ class Summary(FittedState):
             One row a quantity (`weight_1`, ..., `scale_1`, ..., `shape_1`, ..., `mean`, `q10`,
             `q50`), with `estimate`, `standard_error`, `lower`, `upper` and `bounds`, the method
             that gave them; `z`, `p_value` and `ratio`, which every summary has, are NaN: nothing
-            is tested here. Standard errors are by the delta method. Bounds of the parameters of
+            is tested here. With priors there is also `prior`, each parameter's. Standard errors
+            are by the delta method. Bounds of the parameters of
             several components are profile likelihood bounds (computed at the first call), since
             delta bounds are too short for them; the rest are delta bounds on link scales.
         """
@@ -85,7 +86,7 @@ class Summary(FittedState):
         life = response_value("mean", values)
         # What never comes has no error.
         life_errors = np.where(np.isfinite(life), life, np.nan) * errors
-        return parameter_frame(
+        found = parameter_frame(
             [*names[first:], *(name for _, _, name in FLEET)],
             np.concatenate([estimate[first:], life]),
             np.concatenate([error[first:], life_errors]),
@@ -93,6 +94,11 @@ class Summary(FittedState):
             np.concatenate([table[first:, 1], high]),
             [*words[first:], *["delta"] * len(FLEET)],
         )
+        if self.priors:
+            known = {i: str(p) for n, p in self.priors.items() for i in template.named(n)}
+            shown = [known.get(i, "flat") for i in range(first, len(names))]
+            found["prior"] = [*shown, *[""] * len(FLEET)]
+        return found
 
     def _words_of_held(self, words: list[str]) -> list[str]:
         """Where bounds come from: of what is held, from the user."""
@@ -124,6 +130,7 @@ class Summary(FittedState):
             "log-likelihood": self.log_likelihood_,
             "AIC": self.aic_,
             "BIC": self.bic_,
+            **({"log-posterior": self.log_posterior_} if self.priors else {}),
             "verdict": "; ".join(self.certificate_.faults) or self.certificate_.status,
             "decrement": self.certificate_.decrement,
             "starts agreeing": f"{self.certificate_.n_agreeing} of {self.certificate_.n_starts}",

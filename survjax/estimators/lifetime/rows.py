@@ -12,13 +12,17 @@ from survjax.data.recording import has_ties, refuse_failed_at_zero, tabulate
 from survjax.estimators.messages import NoFiniteMaximum
 
 
-def check_events_of(rows: Observations, fails_at_zero: bool) -> None:
-    """Refuse data in which nothing has failed, or something at a time at which nothing can."""
-    if rows.n_events == 0:
+def check_events_of(rows: Observations, fails_at_zero: bool, has_priors: bool) -> None:
+    """Refuse data in which nothing has failed, or something at a time at which nothing can.
+
+    With priors, the search sees whether they leave anything open.
+    """
+    if rows.n_events == 0 and not (has_priors and rows.weight.any()):
         raise NoFiniteMaximum(
             f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
             "are long: a fit needs failures (event_observed = 1). With a known Weibull shape, "
-            "survjax.weibayes gives a lower bound of the scale"
+            "survjax.weibayes gives a lower bound of the scale; with priors= on all parameters "
+            "(survjax.priors) there is a fit"
         )
     if not fails_at_zero:
         refuse_failed_at_zero(rows)

@@ -21,6 +21,7 @@ from survjax.estimators.saving.fields import (
 from survjax.estimators.saving.persistence import Persistent, derived_agrees
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.likelihood.vector.held import Bounds, Fixed, held_of
+from survjax.likelihood.vector.prior_terms import Priors, prior_terms
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters, weibulls
 from survjax.uncertainty.bootstrap import Bootstrap
@@ -87,6 +88,8 @@ class FittedState(Persistent):
     #: Estimators that can hold parameters take these.
     fixed: Fixed | None = None
     bounds: Bounds | None = None
+    priors: Priors | None = None
+    log_posterior_: float
     _template: Template
     _maxima: Maxima | None = None
     _check_parameters: Callable[[], None]
@@ -116,18 +119,21 @@ class FittedState(Persistent):
         self.lifetime_ = template.at(x)
         self.parameter_names_ = template.names
         self.n_free_ = template.n_counted
-        self.aic_ = 2.0 * self.n_free_ - 2.0 * self.log_likelihood_
-        self.bic_ = float(self.n_free_ * np.log(self.n_units_) - 2.0 * self.log_likelihood_)
+        self.log_posterior_ = self.log_likelihood_ + template.log_prior(x)
+        # Criteria are of maxima of a likelihood, and priors move the answer off it.
+        top = self.log_likelihood_ if template.prior is None else np.nan
+        self.aic_ = 2.0 * self.n_free_ - 2.0 * top
+        self.bic_ = float(self.n_free_ * np.log(self.n_units_) - 2.0 * top)
 
     def _saved_template(self) -> Template:
         """The template of a fit that was read from a file, with nothing held."""
         raise NotImplementedError
 
     def _held(self, template: Template) -> Template:
-        """A template with what the hyper-parameters fix, and their bounds."""
-        if self.fixed is None and self.bounds is None:
-            return template
-        return template.holding(held_of(template, self.fixed, self.bounds))
+        """A template with what the hyper-parameters fix, their bounds and their priors."""
+        if self.fixed is not None or self.bounds is not None:
+            template = template.holding(held_of(template, self.fixed, self.bounds))
+        return template.with_prior(prior_terms(template, self.priors))
 
     def _rebuild(self) -> None:
         template = self._held(self._saved_template())

@@ -14,16 +14,18 @@ from survjax.estimators.lifetime.selection import select
 from survjax.estimators.lifetime.settings import check_settings
 from survjax.estimators.lifetime.state import MixtureState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause, shape_direction
+from survjax.estimators.posterior.method import WithPosterior
 from survjax.fitting.edges.bounds import steps_between_bounds
 from survjax.fitting.groups.requests import Steps
 from survjax.fitting.search import Maximum
 from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template, weibulls
 from survjax.uncertainty.determined import log_errors
 
 
-class WeibullMixture(MixtureState, LifetimeEstimator):
+class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
     r"""Mixture of Weibull lifetimes, fitted by Newton's method from many starts.
 
     Parameters
@@ -56,6 +58,10 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         Values of known parameters, and pairs between which others must lie, as for `LifetimeModel`:
         `{"shape_1": 1.0}` of one component, `{"shape": 1.0}` of all. Components of which different
         things are known keep their numbers, whatever their medians.
+    priors : dict, optional
+        What is known of scales, shapes or the cured share before these units, as for
+        `LifetimeModel`: `{"shape": survjax.priors.LogNormal(2.0, 1.5)}` of all components. Not with
+        a criterion, which compares maxima of likelihoods.
 
     Attributes
     ----------
@@ -64,7 +70,9 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
     cured_share_ : float
         Share of the units that never fail; 0 without `cured`.
     log_likelihood_, aic_, bic_ : float
-        At the optimum; BIC counts units.
+        At the optimum; BIC counts units. NaN with priors, but for `log_likelihood_`.
+    log_posterior_ : float
+        `log_likelihood_` plus the log densities of the priors.
     n_iter_ : int
         Newton iterations of the last iteration.
     converged_ : bool
@@ -122,8 +130,10 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         cured: bool = False,
         fixed: Fixed | None = None,
         bounds: Bounds | None = None,
+        priors: Priors | None = None,
     ) -> None:
         self.fixed = fixed
+        self.priors = priors
         self.bounds = bounds
         self.n_components = n_components
         self.max_components = max_components
@@ -192,6 +202,11 @@ class WeibullMixture(MixtureState, LifetimeEstimator):
         """Check the hyper-parameters."""
         check_settings(self)
         check_flag(self.cured, "cured")
+        if isinstance(self.n_components, str) and self.priors:
+            raise ValueError(
+                f"n_components={self.n_components!r} compares maxima of likelihoods, and priors "
+                "move a fit off its own: give a number of components"
+            )
         if not isinstance(self.n_components, str):
             self._held(weibulls(self.n_components, self.cured))
 

@@ -29,6 +29,7 @@ from survjax.likelihood.regression.columns import means
 from survjax.likelihood.regression.forms import Form, Layout, accelerated
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.nonparametric.group_tests import label
 
@@ -78,6 +79,11 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
         Pairs (low, high) between which they must lie, None for no bound:
         `{"log_scale:load": (None, 0.0)}`. What ends at a bound is named in `certificate_` and
         `summary()`, and counts as fixed in errors and bounds.
+    priors : dict, optional
+        What is known before, by the names of `summary()`: `{"load": survjax.priors.Normal(-0.5,
+        0.2)}` of a column's effect, `{"shape": survjax.priors.LogNormal(2.0, 1.5)}`. The answer is
+        then the mode of the posterior, in the units of X, and AIC and BIC are NaN.
+        `log_posterior_` has the priors in it. Not with a penalty.
 
     Attributes
     ----------
@@ -139,7 +145,9 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
         max_iter: int = 100,
         fixed: Fixed | None = None,
         bounds: Bounds | None = None,
+        priors: Priors | None = None,
     ) -> None:
+        self.priors = priors
         self.family = family
         self.on = on
         self.shape_on = shape_on

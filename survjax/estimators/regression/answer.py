@@ -38,6 +38,8 @@ class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
 
     converged_: bool
     certificate_: Certificate
+    aic_: float
+    bic_: float
     penalty_: float
     l1_ratio: float
     max_iter: int

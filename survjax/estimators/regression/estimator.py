@@ -19,6 +19,7 @@ from survjax.estimators.plots import Plots
 from survjax.estimators.regression.answer import RegressionAnswer
 from survjax.estimators.regression.intervals import RegressionIntervals
 from survjax.estimators.regression.penalty_path import choose_penalty
+from survjax.estimators.regression.priors import WithPriors
 from survjax.estimators.regression.residuals import RegressionResiduals
 from survjax.estimators.target import SurvivalRegressor, check_failures, checked_rows
 from survjax.estimators.unnamed_units import warn_of_unnamed_units
@@ -36,6 +37,7 @@ from survjax.uncertainty.regression import Training
 
 
 class RegressionEstimator(
+    WithPriors,
     PathPredictions,
     RegressionIntervals,
     RegressionResiduals,
@@ -164,9 +166,9 @@ class RegressionEstimator(
         self._check_data(rows, x)
         form, layout, starts = self._model(rows, x)
         columns, n_units = self._columns(x, row_weights(rows, histories)), count(rows, histories)
-        penalty = self._penalty(layout, n_units)
         held = self._held_in(layout, columns)
         columns = self._columns_for(held, layout, columns, self._center(x, rows.weight) is None)
+        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         held, found = self._between_bounds(
             held,
@@ -176,9 +178,10 @@ class RegressionEstimator(
                 lambda start: fit(form, layout, rows, x, columns, start, held=held, **settings),
             ),
             lambda: likelihood_of(form, layout, rows, x, columns),
-            None if penalty is None else penalty.ridge,
+            penalty,
         )
         self._keep(form, layout, columns, found, rows, x, n_units=n_units, held=held)
+        self._keep_priors(penalty, found)
         self._training = Training(
             form, layout, columns, rows, x, histories, None, penalty, bound=False, held=held
         )
@@ -188,9 +191,9 @@ class RegressionEstimator(
         self._check_data(rows, x)
         form, layout, starts = self._model(rows, x)
         columns = self._columns(x, histories.row_weight)
-        penalty = self._penalty(layout, histories.n_units)
         held = self._held_in(layout, columns)
         columns = self._columns_for(held, layout, columns, self._center(x, rows.weight) is None)
+        penalty = self._with_priors(self._penalty(layout, histories.n_units), layout, columns)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
 
         def maximum(held: Held) -> LocalMaximum:
@@ -201,9 +204,9 @@ class RegressionEstimator(
             pull = None if penalty is None else penalty.on(held.free)
             return maximize(holding(likelihood, held), near.x, self.tol, self.max_iter, pull)
 
-        ridge = None if penalty is None else penalty.ridge
-        held, found = self._between_bounds(held, maximum, lambda: likelihood, ridge)
+        held, found = self._between_bounds(held, maximum, lambda: likelihood, penalty)
         self._keep(form, layout, columns, found, rows, x, n_units=histories.n_units, held=held)
+        self._keep_priors(penalty, found)
         self._training = Training(
             form, layout, columns, rows, x, histories, None, penalty, held=held
         )

@@ -42,6 +42,7 @@ class RegressionIntervals(AssetCurves):
     max_iter: int
     bootstrap_: Replicates
     _inside_bounds: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    priors: Any
     _training: Training
     _least_eigenvalue: float
 
@@ -119,7 +120,7 @@ class RegressionIntervals(AssetCurves):
                     "profile bounds are of one likelihood, and this was fitted in two steps: use "
                     "method='bootstrap', or joint=True"
                 )
-            if training.penalty is not None:
+            if training.penalty is not None and not self.priors:
                 raise ValueError(
                     "profile bounds are of a likelihood without a penalty: use method='bootstrap'"
                 )

@@ -192,8 +192,7 @@ class MixtureRegression(FormMemberships, MixtureFaults):
             return MixtureSearch(*given, held).answer(in_order=known is None)
 
         likelihood = MixtureSearch(*given).likelihood
-        ridge = None if penalty is None else penalty.ridge
-        held, found = self._between_bounds(held, maximum, lambda: likelihood, ridge)
+        held, found = self._between_bounds(held, maximum, lambda: likelihood, penalty)
         shares, weight = likelihood.memberships(found.x)
         self._units = (shares @ weight)[: self.n_components]
         self._keep(form, layout, columns, found, rows, x, n_units=n_units, held=held)

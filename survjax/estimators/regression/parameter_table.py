@@ -26,6 +26,7 @@ class ParameterTable:
     #: What does not move, of estimators that can hold parameters.
     _held: Held | None = None
     _inside_bounds: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    _prior_words: Callable[[tuple[str, ...]], list[str]]
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Every parameter with its standard error, z, p-value and bounds.
@@ -40,7 +41,7 @@ class ParameterTable:
         DataFrame
             Rows are named as `parameter_names_`; columns `estimate, standard_error, lower, upper,
             bounds, z, p_value, ratio`: the method of the bounds, and in the last the exponential of
-            an effect or of the log of a parameter.
+            an effect or of the log of a parameter; with priors also `prior`.
         """
         check_is_fitted(self)
         z = NormalDist().inv_cdf(0.5 + check_level(level) / 2)
@@ -60,7 +61,10 @@ class ParameterTable:
             words = [word or "delta" for word in self._held.words()]
             for name in ("z", "p_value"):
                 tests[name] = np.where(np.isnan(self._held.values), tests[name], np.nan)
-        return parameter_frame(self.parameter_names_, estimate, error, *bounds, words, tests)
+        found = parameter_frame(self.parameter_names_, estimate, error, *bounds, words, tests)
+        if getattr(self, "priors", None):
+            found["prior"] = self._prior_words(self.parameter_names_)
+        return found
 
     def _has_ratio(self) -> list[bool]:
         """Which are effects or logs: the exponential of a location means nothing."""

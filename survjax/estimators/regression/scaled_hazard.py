@@ -31,6 +31,7 @@ from survjax.likelihood.regression.forms import Form, Layout, Predictor, scaled
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.regression.likelihood import Likelihood, log_likelihoods, weighted_total
 from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.prior_terms import Priors
 from survjax.uncertainty.regression import Training
 from survjax.uncertainty.two_stage import known_base_covariance, stacked_covariance
 
@@ -59,8 +60,8 @@ class ScaledHazard(RegressionEstimator):
     on : dict, optional
         Columns that move parameters of the base, as in `AcceleratedLifetime`:
         `{"shape": ["load"]}`.
-    penalty, l1_ratio, unpenalized, tol, max_iter, fixed, bounds
-        As in `AcceleratedLifetime`; a lasso, and what is held, need the joint fit.
+    penalty, l1_ratio, unpenalized, tol, max_iter, fixed, bounds, priors
+        As in `AcceleratedLifetime`; a lasso, what is held, and priors need the joint fit.
 
     Attributes
     ----------
@@ -109,7 +110,9 @@ class ScaledHazard(RegressionEstimator):
         max_iter: int = 100,
         fixed: Fixed | None = None,
         bounds: Bounds | None = None,
+        priors: Priors | None = None,
     ) -> None:
+        self.priors = priors
         self.baseline = baseline
         self.joint = joint
         self.center = center
@@ -130,6 +133,8 @@ class ScaledHazard(RegressionEstimator):
             raise ValueError("l1_ratio > 0 needs joint=True: two steps have no bounds for a lasso")
         if not self.joint and not (self.fixed is None and self.bounds is None):
             raise ValueError("fixed and bounds need joint=True: two steps move all parameters")
+        if not self.joint and self.priors:
+            raise ValueError("priors need joint=True: two steps have no posterior of both")
         if not self.joint and self.on is not None:
             raise ValueError("on needs joint=True: two steps have one base for all assets")
         check_baseline(self.baseline)

@@ -15,6 +15,7 @@ from survjax.estimators.saving.fields import (
     shown,
 )
 from survjax.lifetimes import Lifetime
+from survjax.priors import Prior
 
 #: Lifetimes inside lifetimes go no deeper than this.
 DEEPEST = 8
@@ -184,3 +185,26 @@ def _array(value: Any, name: str) -> np.ndarray:
     if len(value) > MOST_NUMBERS:
         raise ValueError(f"{name} has over {MOST_NUMBERS} entries: this is no saved model")
     return np.array([decode_number(item, name, finite=True) for item in value], np.float64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A prior of `survjax.priors`: its name and its numbers."""
+
+    optional: bool = False
+
+    def encode(self, value: Any) -> Any:
+        """To JSON."""
+        numbers = {f.name: encode_number(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"name": type(value).__name__, **numbers}
+
+    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+        """From JSON, checked."""
+        kinds: dict[Any, Any] = {cls.__name__: cls for cls in Prior.__subclasses__()}
+        kind = value.get("name") if isinstance(value, dict) else None
+        if not isinstance(kind, str) or kind not in kinds:
+            raise ValueError(f"{name} names an unknown prior, {shown(value)}")
+        wanted = {f.name for f in dataclasses.fields(kinds[kind])}
+        if set(value) != wanted | {"name"}:
+            raise ValueError(f"{name} must hold {', '.join(sorted(wanted))} of a {kind}")
+        return kinds[kind](**{n: decode_number(value[n], f"{name}.{n}", True) for n in wanted})

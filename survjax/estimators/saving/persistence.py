@@ -29,8 +29,9 @@ from survjax.estimators.saving.fields import (
     shown,
 )
 from survjax.estimators.saving.files import LARGEST_FILE, parsed, read_text, write_whole
-from survjax.estimators.saving.kinds import Distribution
+from survjax.estimators.saving.kinds import Distribution, Known
 from survjax.lifetimes import Lifetime
+from survjax.priors import Prior
 
 FORMAT, SCHEMA = "survjax model", 1
 #: Where each class that a file may name lives. Nothing else is ever imported for a file.
@@ -46,7 +47,7 @@ CLASSES: dict[str, str] = {
     "CompetingRisks": "survjax.estimators.competing.model",
 }
 #: Hyper-parameters that came after the first files were written.
-ADDED = {"unpenalized", "fixed", "bounds", "on", "cured", "shared"}
+ADDED = {"unpenalized", "fixed", "bounds", "on", "cured", "shared", "priors"}
 _KEYS = ("format", "schema", "class", "version", "parameters", "fitted", "sha256")
 
 
@@ -242,6 +243,8 @@ def _plain(name: str, value: Any) -> Any:
         return {"mapping": {key: _plain(name, item) for key, item in value.items()}}
     if isinstance(value, dict):
         return {"pairs": [[_plain(name, key), _plain(name, item)] for key, item in value.items()]}
+    if isinstance(value, Prior):
+        return {"prior": Known().encode(value)}
     if isinstance(value, Lifetime):
         return {"lifetime": Distribution().encode(value)}
     if CLASSES.get(type(value).__name__) == type(value).__module__:
@@ -273,6 +276,8 @@ def _from_plain(value: Any, name: str) -> Any:
         return {key if isinstance(key, (str, int, float)) else repr(key): v for key, v in pairs}
     if set(value) == {"lifetime"}:
         return Distribution().decode(given, name, {})
+    if set(value) == {"prior"}:
+        return Known().decode(given, name, {})
     if set(value) == {"model", "parameters"}:
         # An estimator as it was set up: what it learned is in the model around it.
         known = value["model"]

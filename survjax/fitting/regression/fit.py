@@ -72,7 +72,7 @@ def maximize(
     """
     if penalty is not None and penalty.lasso.any():
         return proximal_maximize(likelihood, start, tol, max_iter, penalty)
-    ridge = _ridge(penalty, start)
+    penalty = Penalty.nothing(start.size) if penalty is None else penalty
     units = step_units(likelihood.form, likelihood.layout, start)
     limits: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "max_step": MAX_STEP}
     limits["metric"] = lambda _: units
@@ -80,7 +80,7 @@ def maximize(
     with np.errstate(all="ignore"):
         while int(state.code) == ResultCode.RUNNING:
             point = state.trial
-            value, gradient, hessian = _penalized(likelihood(point), point, ridge)
+            value, gradient, hessian = penalized(likelihood(point), point, penalty)
             state = advance(state, -value, -gradient, -hessian, **limits)
             whole = whole and np.array_equal(state.x, point)
             state, before, whole = _last_step(
@@ -91,7 +91,7 @@ def maximize(
     theta = state.x
     return LocalMaximum(
         theta,
-        float(-state.value + 0.5 * theta @ (ridge * theta)),
+        float(-state.value) + penalty.smooth(theta)[0],
         -state.gradient,
         -state.hessian,
         float(state.decrement),
@@ -121,15 +121,11 @@ def _last_step(
     return dataclasses.replace(state, decrement=expected, code=code, **arrived), expected, True
 
 
-def _ridge(penalty: Penalty | None, like: np.ndarray) -> np.ndarray:
-    """The ridge (P,) of a penalty, if there is one."""
-    return np.zeros(like.size) if penalty is None else penalty.ridge
-
-
-def _penalized(found: Derivatives, x: np.ndarray, ridge: np.ndarray) -> Derivatives:
-    """Value, gradient and Hessian at x less those of a ridge."""
+def penalized(found: Derivatives, x: np.ndarray, penalty: Penalty) -> Derivatives:
+    """Value, gradient and Hessian at x less those of a penalty without a lasso."""
     value, gradient, hessian = found
-    return value - 0.5 * x @ (ridge * x), gradient - ridge * x, hessian - np.diag(ridge)
+    less = penalty.smooth(x)
+    return value - less[0], gradient - less[1], hessian - less[2]
 
 
 class _Corrected:
@@ -176,10 +172,10 @@ def maximize_with_few(
     lost: Callable[[np.ndarray], bool] | None = None,
 ) -> LocalMaximum:
     """The maximum on many rows near a point, with the help of few that stand for them."""
-    ridge = _ridge(penalty, start)
+    known = Penalty.nothing(start.size) if penalty is None else penalty
 
     def objective(x: np.ndarray) -> Derivatives:
-        return _penalized(likelihood(x), x, ridge)
+        return penalized(likelihood(x), x, known)
 
     with np.errstate(all="ignore"):
         end, point, n_evaluations = maximize_on_all_rows(
@@ -188,7 +184,7 @@ def maximize_with_few(
     if end is None:
         end = maximize(likelihood, point, tol, max_iter, penalty, HESSIAN_DRIFT, lost)
     else:
-        end = dataclasses.replace(end, value=end.value + 0.5 * float(end.x @ (ridge * end.x)))
+        end = dataclasses.replace(end, value=end.value + known.smooth(end.x)[0])
     return dataclasses.replace(end, n_iter=n_evaluations + end.n_iter, path=None)
 
 

@@ -202,7 +202,7 @@ class MixtureSearch:
         """The value with its penalty; minus infinity where it is no number."""
         value = end.value
         if self.penalty is not None:
-            ridge, lasso = self.penalty
+            ridge, lasso = self.penalty.ridge, self.penalty.lasso
             value -= float(0.5 * ridge @ end.x**2 + lasso @ np.abs(end.x))
         arrived = end.code in ARRIVED and np.isfinite(value)
         return value if arrived else -np.inf

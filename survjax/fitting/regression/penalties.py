@@ -12,10 +12,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.likelihood.objective import Derivatives
+from survjax.likelihood.vector.prior_terms import PriorTerms
 from survjax.optimize import ResultCode
 
 #: The longest step: no parameter of a standardized model moves farther at once.
 MAX_STEP = 10.0
+
+
+class NaturalPriors(NamedTuple):
+    """Priors of coefficients of the columns as given, `change` (P, P) of the standardized ones."""
+
+    terms: PriorTerms
+    change: np.ndarray
+    #: Ones where a coefficient moves; None where all do.
+    free: np.ndarray | None = None
+
+    def derivatives(self, theta: np.ndarray) -> Derivatives:
+        """Log density at standardized coefficients (P,), with gradient and Hessian."""
+        value, gradient, hessian = self.terms.derivatives(self.change @ theta)
+        change = self.change if self.free is None else self.change * self.free
+        return float(value), gradient @ change, change.T @ hessian @ change
 
 
 class Penalty(NamedTuple):
@@ -25,18 +42,36 @@ class Penalty(NamedTuple):
     ----------
     ridge, lasso : arrays of shape (P,)
         sum_j ridge_j theta_j^2 / 2 + lasso_j |theta_j|.
+    priors : NaturalPriors, optional
+        Whose log density is added.
     """
 
     ridge: np.ndarray
     lasso: np.ndarray
+    priors: NaturalPriors | None = None
+
+    @classmethod
+    def nothing(cls, size: int) -> Penalty:
+        """None of size P."""
+        return cls(np.zeros(size), np.zeros(size))
 
     def scaled(self, share: float) -> Penalty:
-        """The same penalty per unit, on a share of the units."""
-        return Penalty(self.ridge * share, self.lasso * share)
+        """The same penalty per unit, on a share of the units; what was known before stays."""
+        return Penalty(self.ridge * share, self.lasso * share, self.priors)
+
+    def smooth(self, theta: np.ndarray) -> Derivatives:
+        """Value, gradient and Hessian of all but the lasso."""
+        ridge = self.ridge
+        found = 0.5 * float(theta @ (ridge * theta)), ridge * theta, np.diag(ridge)
+        if self.priors is None:
+            return found
+        less = self.priors.derivatives(theta)
+        return found[0] - less[0], found[1] - less[1], found[2] - less[2]
 
     def on(self, free: np.ndarray) -> Penalty:
         """The same on those coefficients alone that are free: ones in (P,)."""
-        return Penalty(self.ridge * free, self.lasso * free)
+        priors = None if self.priors is None else self.priors._replace(free=free)
+        return Penalty(self.ridge * free, self.lasso * free, priors)
 
 
 def proximal_maximize(
@@ -47,7 +82,7 @@ def proximal_maximize(
     penalty: Penalty,
 ) -> LocalMaximum:
     """The maximum of a log-likelihood with ridge and lasso penalties on its coefficients."""
-    ridge, lasso = penalty
+    ridge, lasso = penalty.ridge, penalty.lasso
 
     def cost(theta: np.ndarray, value: float) -> float:
         return -value + 0.5 * theta @ (ridge * theta) + lasso @ np.abs(theta)

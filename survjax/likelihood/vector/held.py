@@ -161,7 +161,11 @@ def held_of(template: Template, fixed: Fixed | None, bounds: Bounds | None) -> H
     ValueError
         For names that the template does not have, weights, or values that no parameter can have.
     """
-    return held_entries(template.size, lambda *name: _positions(template, *name), fixed, bounds)
+
+    def find(name: str, word: str) -> list[Place]:
+        return named_positions(template, name, word)
+
+    return held_entries(template.size, find, fixed, bounds)
 
 
 def held_entries(
@@ -206,8 +210,8 @@ def _items(given: Any, word: str) -> list[tuple[str, Any]]:
     return list(given.items())
 
 
-def _positions(template: Template, name: str, word: str) -> list[Place]:
-    """Where the parameters of a name stand."""
+def named_positions(template: Template, name: str, word: str) -> list[Place]:
+    """Where the parameters of a name stand; `word` is what names them."""
     chosen = template.group(name)
     which = [] if chosen is None else [template.quantities[i] for i in chosen]
     if not which:

@@ -9,6 +9,7 @@ import numpy as np
 
 from survjax.likelihood.vector.held import Held
 from survjax.likelihood.vector.positions import Positions
+from survjax.likelihood.vector.prior_terms import PriorTerms
 
 #: With more components than this, all their orders are too many to try.
 MOST_ORDERED = 5
@@ -18,6 +19,7 @@ class Orders(Positions):
     """Orders of the components of a model template."""
 
     held: Held
+    prior: PriorTerms | None
 
     def reordering(self, order: np.ndarray) -> np.ndarray:
         """The matrix (p, p) that takes a vector to the one with its components in another order.
@@ -82,8 +84,11 @@ class Orders(Positions):
 
     @cached_property
     def _is_ordered(self) -> bool:
-        """Whether what is held tells components of one family apart."""
-        return any(self.held.tells_apart(stack.positions) for stack in self.stacks)
+        """Whether what is held, or known before, tells components of one family apart."""
+        known: list[Held | PriorTerms] = [self.held]
+        if self.prior is not None:
+            known.append(self.prior)
+        return any(part.tells_apart(stack.positions) for part in known for stack in self.stacks)
 
     def aligned(
         self, points: np.ndarray, estimate: np.ndarray, information: np.ndarray

@@ -12,6 +12,7 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.vector.held import Held
 from survjax.likelihood.vector.orders import Orders
 from survjax.likelihood.vector.positions import short
+from survjax.likelihood.vector.prior_terms import PriorTerms
 from survjax.likelihood.vector.stacks import Quantity, Stack, logit_derivatives
 
 
@@ -24,16 +25,28 @@ class Template(Orders):
         Any: its parameters are only used as first guesses where a family has no other.
     held : Held, optional
         Which parameters do not move; none by default.
+    prior : PriorTerms, optional
+        What is added to the log-likelihood; nothing by default.
     """
 
-    def __init__(self, lifetime: Lifetime, held: Held | None = None) -> None:
+    def __init__(
+        self, lifetime: Lifetime, held: Held | None = None, prior: PriorTerms | None = None
+    ) -> None:
         super().__init__(lifetime)
         self.held = Held.nothing(self.size) if held is None else held
+        self.prior = prior
 
     def holding(self, held: Held) -> Template:
         """The same model with other parameters held."""
+        return self._with(held, self.prior)
+
+    def with_prior(self, prior: PriorTerms | None) -> Template:
+        """The same model with other priors, or none."""
+        return self._with(self.held, prior)
+
+    def _with(self, held: Held, prior: PriorTerms | None) -> Template:
         found = copy.copy(self)
-        found.held = held
+        found.held, found.prior = held, prior
         vars(found).pop("_is_ordered", None)
         return found
 
@@ -41,6 +54,10 @@ class Template(Orders):
     def n_counted(self) -> int:
         """Parameters that the data choose."""
         return self.held.n_counted
+
+    def log_prior(self, x: np.ndarray) -> float:
+        """Log density of the priors at x (p,), each on its link scale; zero without any."""
+        return 0.0 if self.prior is None else float(self.prior.derivatives(x)[0])
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
@@ -102,6 +119,11 @@ class Template(Orders):
             i for i, q in enumerate(self.quantities) if name in (q.name, q.group, f"{q.group}s")
         ]
         return np.array(found) if found else None
+
+    def named(self, name: str) -> list[int]:
+        """The same as a list, empty where there is none."""
+        found = self.group(name)
+        return [] if found is None else found.tolist()
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ class Truth(NamedTuple):
         """
         n_units, k = self.rows.n_units, self.template.n_components
         limits = self.settings.limits(k, n_units)
-        nothing = Correction.none(self.template.size)
+        nothing = Correction.of(self.template)
         starts = self.x[None]
         found = as_arrays(refit(self.template.lifetime, starts, widened(batch), limits, nothing))
         ends: list[LocalMaximum | None] = []

@@ -1,0 +1,1 @@
+"""Firth's penalty on the partial likelihood."""

@@ -1,0 +1,1 @@
+"""Posterior draws for people: tables, predictions and pictures."""

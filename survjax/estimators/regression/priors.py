@@ -1,0 +1,79 @@
+"""Priors on the parameters of a regression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from survjax.estimators.covariates import column_names
+from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.regression.penalties import NaturalPriors, Penalty
+from survjax.likelihood.regression.columns import Columns, to_natural
+from survjax.likelihood.regression.forms import Layout, without_offset
+from survjax.likelihood.vector.prior_terms import terms_at
+
+
+class WithPriors:
+    """A regression that may have `priors`, by the names of its summary."""
+
+    #: Estimators that take priors set these.
+    priors: Any = None
+    penalty: Any
+    log_likelihood_: float
+    log_posterior_: float
+    aic_: float
+    bic_: float
+
+    def _with_priors(
+        self, penalty: Penalty | None, layout: Layout, columns: Columns
+    ) -> Penalty | None:
+        """The penalty, with the priors in it."""
+        if not self.priors:
+            return penalty
+        if penalty is not None:
+            raise ValueError("penalty and priors say the same in two ways: leave out penalty")
+        if layout[0].offset:
+            layout = without_offset(layout)
+            columns = Columns(columns.center[:-1], columns.scale[:-1])
+        names = layout_names(layout, ["intercept", *column_names(self)])
+        first = layout[0].name
+
+        def places(name: str) -> list[tuple[int, str]]:
+            for known, link in ((name, "identity"), (f"{first}:{name}", "identity")):
+                if known in names:
+                    return [(names.index(known), link)]
+            if f"log_{name}" in names:
+                return [(names.index(f"log_{name}"), "log")]
+            raise ValueError(f"priors knows the parameters {', '.join(names)}, got {name!r}")
+
+        terms = terms_at(self.priors, names, places)
+        if terms is None:
+            return None
+        change = to_natural(layout, columns)
+        nothing = Penalty.nothing(len(names))
+        return nothing._replace(priors=NaturalPriors(terms, change))
+
+    def _keep_priors(self, penalty: Penalty | None, found: LocalMaximum) -> None:
+        """Set the log posterior; criteria are of maxima of a likelihood, and this is none."""
+        self.log_posterior_ = self.log_likelihood_
+        if penalty is not None and penalty.priors is not None:
+            self.log_posterior_ += penalty.priors.derivatives(found.x)[0]
+            self.aic_ = self.bic_ = float("nan")
+
+    def _prior_words(self, names: tuple[str, ...]) -> list[str]:
+        """The prior of each parameter, for a summary."""
+        first = names[0].partition(":")[0]
+        known: dict[str, str] = {}
+        for name, prior in (self.priors or {}).items():
+            known |= dict.fromkeys((name, f"{first}:{name}", f"log_{name}"), str(prior))
+        return [known.get(name, "flat") for name in names]
+
+
+def layout_names(layout: Layout, names: list[str]) -> list[str]:
+    """What a summary calls the coefficients of a layout; names of columns, the intercept first."""
+    return [
+        item.name if item.shared else f"{item.name}:{names[j]}"
+        for item in layout
+        for j in np.atleast_1d(item.columns)
+    ]
