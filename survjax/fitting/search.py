@@ -57,10 +57,10 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
     """Find the highest interior maximum.
 
     No penalty is added to the likelihood. Only where a mixture has no interior maximum does one
-    choose what stands in.
+    choose what stands in. `Condensed` rows serve as coresets themselves.
     """
     rows = with_truncation_rows(rows)
-    small, middle = coresets(rows)
+    small, middle = coresets(getattr(rows, "few", rows))
     if template.n_components == 1:
         small = middle
     run = _Search(template, small, middle, settings, rows.n_units)
