@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from survjax._core.validation import (
     check_times,
     check_weights,
 )
-from survjax.data.recording import check_rounding, recording_intervals, refuse_zeros
+from survjax.data.recording import check_rounding, equal_rows, recording_intervals, refuse_zeros
 from survjax.data.safe_columns import safe_columns
 from survjax.data.tables import Columns, ask_for_event
 from survjax.data.truncation import check_truncation, trimmed
@@ -67,6 +67,8 @@ class Observations:
     interval: Any = data(default=None)
     entry: Any = data(default=None)
     exit: Any = data(default=None)
+    #: Where all rows are, of rows that stand for more than themselves.
+    everything: ClassVar[Any] = None
 
     @classmethod
     def from_durations(
@@ -225,6 +227,11 @@ class Observations:
         raise ValueError("name either duration (and event), or lower and upper")
 
     @property
+    def few(self) -> Observations:
+        """The rows that are at hand: these."""
+        return self
+
+    @property
     def n_rows(self) -> int:
         """Number of rows."""
         return int(self.lower.shape[0])
@@ -284,13 +291,7 @@ class Observations:
         names = [f.name for f in dataclasses.fields(self) if f.name not in ("weight", "log_lower")]
         known = (getattr(self, name) for name in names)
         columns = [column for column in known if column is not None] + list(also)
-        order = np.lexsort(columns[::-1]) if len(columns) > 1 else np.argsort(columns[0])
-        new = np.zeros(self.n_rows, bool)
-        new[0] = True
-        for column in columns:
-            ordered = column[order]
-            new[1:] |= ordered[1:] != ordered[:-1]
-        first = np.flatnonzero(new)
+        order, first = equal_rows(columns)
         weight = np.add.reduceat(self.weight[order], first)
         return self.take(order[first]).reweighted(weight), order[first]
 

@@ -60,7 +60,7 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
     choose what stands in. `Condensed` rows serve as coresets themselves.
     """
     rows = with_truncation_rows(rows)
-    small, middle = coresets(getattr(rows, "few", rows))
+    small, middle = coresets(rows.few)
     if template.n_components == 1:
         small = middle
     run = _Search(template, small, middle, settings, rows.n_units)

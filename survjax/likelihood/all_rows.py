@@ -70,10 +70,8 @@ class Condensed(Observations):
     """Few weighted rows that stand for all, and where all are.
 
     Whatever looks at rows sees the few; numbers of units and failures are those of all, and an
-    `Objective` of these rows is that of all.
+    `Objective` of these rows is that of all. Rows that are made of these stand for themselves only.
     """
-
-    everything: AllRows | None = None
 
     @classmethod
     def of(cls, few: Observations, everything: AllRows) -> Condensed:
@@ -90,12 +88,20 @@ class Condensed(Observations):
     @property
     def n_units(self) -> float:
         """Number of units of all rows."""
-        return super().n_units if self.everything is None else self.everything.n_units
+        return super().n_units if self.everything is None else float(self.everything.n_units)
 
     @property
     def n_events(self) -> float:
         """Number of failures of all rows."""
-        return super().n_events if self.everything is None else self.everything.n_events
+        return super().n_events if self.everything is None else float(self.everything.n_events)
+
+    def without_padding(self) -> Observations:
+        """The same: each has weight."""
+        return self
+
+    def compressed(self) -> Observations:
+        """The same: they are few."""
+        return self
 
 
 class TreeSum:

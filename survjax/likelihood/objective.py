@@ -47,7 +47,7 @@ class Objective:
 
     def __init__(self, template: Template, rows: Observations) -> None:
         self.template = template
-        elsewhere: AllRows | None = getattr(rows, "everything", None)
+        elsewhere: AllRows | None = rows.everything
         #: The rows as arrays of this process; None where they are elsewhere.
         self.in_memory: InMemory | None = None
         if elsewhere is None:

@@ -219,7 +219,8 @@ class LifetimeEstimator(
         at_bounds = tuple(template.read_names[i] for i in template.held.at_bounds)
         self.certificate_ = certify(found, hessian, self.n_units_, at_bounds)
         path = np.empty((0, x.size)) if found.best.path is None else found.best.path
-        self._rows, self._path = rows, np.concatenate([found.start[None], path, found.best.x[None]])
+        path = np.concatenate([found.start[None], path, found.best.x[None]])
+        self._rows, self._path = rows.few, path
 
     def _warn(self, rows: Observations) -> None:
         """Tell the user what the numbers alone would hide."""
@@ -233,7 +234,8 @@ class LifetimeEstimator(
             )
         elif self._template.n_components > 1 and rows.entry is None and is_plain(rows):
             tied = float(np.sum(rows.weight[(rows.event > 0) & (rows.weight > 1)]))
-            if tied > 0.5 * self.n_events_ and self.resolution is None:
+            alone = rows.everything is None  # else weights above one are no ties
+            if alone and tied > 0.5 * self.n_events_ and self.resolution is None:
                 warnings.warn(
                     f"{tied:.0f} of {self.n_events_:.0f} failures share their time with another: "
                     "if durations were rounded, pass resolution= (a width or 'auto'), since the "

@@ -1,0 +1,169 @@
+"""All rows of a source as a fit asks for them: one reading for each look.
+
+The first pass checks every row. Where different rows are few they are fitted in memory, and no
+other pass is needed; else it leaves few rows that stand for all, and each look of the fit at all
+rows reads the source once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from survjax._core.parallel import in_order
+from survjax._core.precision import double_precision
+from survjax._core.programs import Program
+from survjax.data.observations import Observations
+from survjax.data.streams.batches import Batch, Lives, Roles, in_blocks, lives_of
+from survjax.data.streams.sources import Source
+from survjax.data.truncation_rows import with_truncation_rows
+from survjax.fitting.coreset import joined
+from survjax.fitting.streams.grid import LogTimeGrid
+from survjax.fitting.streams.ties import DifferentIntervals, DifferentLives
+from survjax.lifetimes import Lifetime
+from survjax.likelihood.all_rows import Condensed, TreeSum, over_parts
+from survjax.likelihood.executors import executor
+
+#: How lives become rows of a likelihood, with every check.
+RowsOf = Callable[[Lives], Observations]
+#: Told of each pass: its number, and rows that were read.
+Progress = Callable[[int, int], None]
+
+
+class Summary:
+    """What the first pass leaves: counts, and the different rows or a coreset of them."""
+
+    def __init__(self, rows_of: RowsOf, most: int) -> None:
+        self.rows_of = rows_of
+        self.n_rows, self.n_units, self.n_events = 0, 0.0, 0.0
+        self.different: DifferentLives | None = DifferentLives(most)
+        self.grid, self.intervals = LogTimeGrid(), DifferentIntervals()
+
+    def add(self, lives: Lives, rows: Observations) -> None:
+        """A batch, as lives and as rows with those of truncation."""
+        self.n_rows += lives.n_rows
+        self.n_units += rows.n_units
+        self.n_events += rows.n_events
+        if self.different is None:
+            self._condense(rows)
+        elif not self.different.add(lives):
+            held, self.different = self.different.parts, None
+            for part in held:
+                for some in in_blocks([part], 2**16):
+                    self._condense(with_truncation_rows(self.rows_of(some)))
+
+    def _condense(self, rows: Observations) -> None:
+        if rows.interval is not None:
+            self.intervals.add(rows.take(rows.interval > 0))
+        self.grid.add(rows.without_intervals())
+
+    def few(self) -> Observations:
+        """Few rows that stand for all."""
+        plain = self.grid.condensed()
+        return joined(plain, self.intervals.total()) if self.intervals.held else plain
+
+
+class Stream:
+    """All rows of a source, read anew for each sum.
+
+    Parameters
+    ----------
+    source : Source
+    roles : Roles
+        Which column holds what.
+    rows_of : callable
+        Lives to rows, with the checks of the estimator.
+    n_rows, n_units, n_events
+        As the first pass counted them.
+    progress : callable
+        Told of each pass and of the rows that were read.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        roles: Roles,
+        rows_of: RowsOf,
+        counted: tuple[int, float, float],
+        progress: Progress,
+    ) -> None:
+        self.source, self.roles, self.rows_of, self.progress = source, roles, rows_of, progress
+        self.n_rows, self.n_units, self.n_events = counted
+        self.n_passes = 1
+
+    def sum(self, of_rows: Program, lifetime: Lifetime, points: np.ndarray) -> np.ndarray:
+        """Sums (m, q) over all rows, by one pass.
+
+        Rows are cut into blocks of one size, whatever the batches were, and the blocks are added
+        up in a tree of their order: neither batches nor threads change a digit.
+        """
+        if not self.source.again:
+            raise ValueError(
+                "the rows have too many different durations to be held in memory, so that a fit "
+                "must read them several times, and the source is an iterator or a reader, which "
+                "is read once: pass files, a table, a list of batches, or a function that gives a "
+                "new reader at each call, such as lambda: con.sql(query)"
+            )
+        self.n_passes += 1
+
+        @double_precision
+        def of_block(lives: Lives) -> np.ndarray:
+            return over_parts(of_rows, lifetime, points, self.rows_of(lives))
+
+        total = TreeSum()
+        for found in in_order(of_block, in_blocks(self._lives(), block_size())):
+            total.add(found)
+        sums = total.total()
+        assert sums is not None
+        return sums
+
+    def _lives(self) -> Iterator[Lives]:
+        """The rows once more, as many as there were in the first pass."""
+        n = 0
+        for batch in self.source.read(self.roles):
+            if batch.columns.num_rows:
+                n += batch.columns.num_rows
+                self.progress(self.n_passes, n)
+                yield lives_of(batch, self.roles)
+        if n != self.n_rows:
+            raise ValueError(
+                f"the source had {self.n_rows} rows in the first pass and {n} in pass "
+                f"{self.n_passes}: it must give the same rows each time (an iterator gives them "
+                "once: pass a list, or a function that makes a new one)"
+            )
+
+
+def block_size() -> int:
+    """Rows of a stream that are summed at a time."""
+    chosen = executor()
+    return chosen.block if chosen.parts is None else chosen.parts[0]
+
+
+def first_pass(
+    source: Source, roles: Roles, rows_of: RowsOf, most: int, progress: Progress
+) -> Summary:
+    """Read, check and count all rows, and condense them where they are many."""
+    summary = Summary(rows_of, most)
+
+    @double_precision
+    def checked(batch: Batch) -> tuple[Lives, Observations]:
+        try:
+            lives = lives_of(batch, roles)
+            return lives, with_truncation_rows(rows_of(lives))
+        except ValueError as error:
+            raise ValueError(f"{batch.place}: {error}") from None
+
+    some = (batch for batch in source.read(roles) if batch.columns.num_rows)
+    for lives, rows in in_order(checked, some):
+        summary.add(lives, rows)
+        progress(1, summary.n_rows)
+    return summary
+
+
+def condensed(
+    summary: Summary, source: Source, roles: Roles, rows_of: RowsOf, progress: Progress
+) -> Condensed:
+    """Few rows for all of a source that a first pass went through."""
+    counted = summary.n_rows, summary.n_units, summary.n_events
+    return Condensed.of(summary.few(), Stream(source, roles, rows_of, counted, progress))
