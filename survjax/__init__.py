@@ -41,6 +41,7 @@ _PUBLIC: dict[str, str] = {
     "cumulative_dynamic_auc": "survjax.metrics",
     "integrated_brier_score": "survjax.metrics",
     "interval_coverage": "survjax.metrics",
+    "fit_stream": "survjax.estimators.streams.fit_stream",
     "history_rows": "survjax.estimators.regression.histories",
     "kaplan_meier": "survjax.nonparametric",
     "likelihood_ratio_test": "survjax.estimators.choosing.nested",

@@ -67,8 +67,9 @@ class Observations:
     interval: Any = data(default=None)
     entry: Any = data(default=None)
     exit: Any = data(default=None)
-    #: Where all rows are, of rows that stand for more than themselves.
+    #: What sums over all rows, if not this process by itself, and whether these stand for more.
     everything: ClassVar[Any] = None
+    is_condensed: ClassVar[bool] = False
 
     @classmethod
     def from_durations(
@@ -262,8 +263,7 @@ class Observations:
         """Rows that are no intervals, without the columns that intervals need."""
         if self.interval is None:
             return self
-        plain = dataclasses.replace(self, upper=None, interval=None)
-        return plain.take(np.flatnonzero(self.interval == 0))
+        return dataclasses.replace(self.take(self.interval == 0), upper=None, interval=None)
 
     def reweighted(self, weight: Any) -> Observations:
         """The same rows with other weights."""

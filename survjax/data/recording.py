@@ -104,11 +104,11 @@ def find_resolution(times: np.ndarray) -> float:
     return float(gaps.min())
 
 
-def has_ties(values: np.ndarray, share: float = 0.2) -> bool:
+def has_ties(values: np.ndarray, share: float = 0.2, size: int = SAMPLE) -> bool:
     """Whether a sample of values repeats itself enough for merging equal rows to pay."""
-    if values.shape[0] <= SAMPLE:
+    if values.shape[0] <= size:
         return True
-    sample = values[:: values.shape[0] // SAMPLE]
+    sample = values[:: values.shape[0] // size]
     return np.unique(sample).shape[0] < (1.0 - share) * sample.shape[0]
 
 

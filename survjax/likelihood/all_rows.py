@@ -73,6 +73,8 @@ class Condensed(Observations):
     `Objective` of these rows is that of all. Rows that are made of these stand for themselves only.
     """
 
+    is_condensed = True
+
     @classmethod
     def of(cls, few: Observations, everything: AllRows) -> Condensed:
         """Few rows, without truncation but as rows of negative weight, for all of them."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from survjax._core.callers import users_level
 from survjax._core.validation import as_floats, check_events, check_length, check_rows
+from survjax.data.event_names import is_event_column
 
 #: Names of columns that an error message lists.
 LISTED = 20
@@ -70,6 +73,21 @@ def joined_lives(parts: Iterable[Lives]) -> Lives:
     """Rows of several parts, one after the other."""
     columns = zip(*parts, strict=True)
     return Lives._make(None if c[0] is None else np.concatenate(c) for c in columns)
+
+
+def ask_for_event(names: Iterable[str], roles: Roles) -> None:
+    """Warn where no column is the event, and one that nobody named is called like one."""
+    if roles.event is not None:
+        return
+    for name in names:
+        if name not in roles.columns and is_event_column(name, np.array([0, 1])):
+            warnings.warn(
+                f"every row counts as a failure, since event= is not given: did you mean "
+                f"event={name!r}?",
+                UserWarning,
+                stacklevel=users_level(),
+            )
+            return
 
 
 def check_schema(schema: Any, roles: Roles, origin: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from survjax.data.streams.batches import Batch, Roles, check_schema
+from survjax.data.streams.batches import Batch, Roles, ask_for_event, check_schema
 
 #: Bytes of a column that are read ahead: a row group need not fit into memory.
 BUFFER = 1 << 20
@@ -28,7 +28,10 @@ def check_files(paths: list[str], roles: Roles) -> None:
         of = f" (file {i + 1} of {len(paths)})" if len(paths) > 1 else ""
         origin = f"{path!r}{of}"
         with _named(origin):
-            check_schema(_schema(path, roles), roles, origin)
+            schema = _schema(path, roles)
+            check_schema(schema, roles, origin)
+            if i == 0:
+                ask_for_event(schema.names, roles)
 
 
 def is_csv(path: str) -> bool:

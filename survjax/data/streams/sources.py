@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from survjax.data.streams.batches import Batch, Roles, check_schema
+from survjax.data.streams.batches import Batch, Roles, ask_for_event, check_schema
 from survjax.data.streams.files import check_files, file_batches
 
 #: Rows that are asked for at a time.
@@ -55,7 +55,11 @@ def source_of(given: Any) -> Source:
     if callable(given) and not hasattr(given, "__arrow_c_stream__"):
         return Source(lambda roles: _batches(given(), roles))
     one_shot = _is_reader(given) or (hasattr(given, "__next__") and iter(given) is given)
-    return Source(lambda roles: _batches(given, roles), again=not one_shot)
+    return Source(
+        lambda roles: _batches(given, roles),
+        again=not one_shot,
+        check=lambda roles: ask_for_event(_names_of(given), roles),
+    )
 
 
 def _needs_pyarrow() -> None:
@@ -76,6 +80,17 @@ def _is_paths(given: Any) -> bool:
 def _is_reader(given: Any) -> bool:
     """Whether something is a reader of record batches, which can be read once."""
     return type(given).__name__ == "RecordBatchReader"
+
+
+def _names_of(given: Any) -> list[str]:
+    """The columns of a table, frame, relation or list of batches, where that is known."""
+    if hasattr(given, "collect_schema"):
+        return list(given.collect_schema().names())
+    if hasattr(getattr(given, "schema", None), "names"):
+        return list(given.schema.names)
+    if isinstance(given, (list, tuple)):
+        return _names_of(given[0]) if given else []
+    return [str(name) for name in getattr(given, "columns", ())]
 
 
 def _found(path: str | os.PathLike[str]) -> list[str]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import os
 import sys
 from typing import Any
 
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.data.streams.batches import Lives, Roles
-from survjax.data.streams.sources import source_of
+from survjax.data.streams.sources import Source, source_of
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.fitting.streams import ties
-from survjax.fitting.streams.stream import Progress, condensed, first_pass
+from survjax.fitting.streams.checkpoint import Checkpoint, FirstPass, Remembered
+from survjax.fitting.streams.stream import Over, Progress, Stream, first_pass
 from survjax.lifetimes import Lifetime
+from survjax.likelihood.all_rows import AllRows, Condensed, over_parts
+from survjax.likelihood.devices import devices_of, mesh_of, over_devices
 
 
 @double_precision
@@ -25,6 +31,8 @@ def fit_stream(
     entry: str | None = None,
     weight: str | None = None,
     model: str | Lifetime | LifetimeEstimator = "weibull",
+    devices: Any = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Any:
     """Fit a lifetime to rows that are read in batches and need not fit into memory.
@@ -48,6 +56,11 @@ def fit_stream(
     model : str, Lifetime or estimator, default "weibull"
         A family by name, a `Lifetime`, or an estimator such as `LifetimeModel("gamma")` or
         `WeibullMixture(2)`, which is not altered.
+    devices : "all" or sequence of jax.Device, optional
+        Over which the rows of each block are shared out; JAX's first by default.
+    checkpoint : path, optional
+        File that keeps what each pass has found until the fit is done, and from which a fit that
+        was interrupted goes on with its next pass. It is removed at the end.
     progress : bool, default False
         Say on stderr how far each pass has come.
 
@@ -89,23 +102,34 @@ def fit_stream(
     """
     fitted = _copy(model)
     fitted._check_parameters()
+    chosen = None if devices is None else devices_of(devices)
     roles = Roles(duration, event, entry, weight)
     read = source_of(source)
     read.check(roles)
-    tell = _shown(progress)
-    rows_of = _RowsOf(fitted)
-    summary = first_pass(read, roles, rows_of, ties.MOST_ROWS, tell)
-    if summary.n_rows == 0:
-        raise ValueError("the source has no rows: nothing is left to fit")
-    if summary.different is not None:
-        lives = summary.different.total()
-        assert lives is not None
-        return fitted._fit(_in_memory(fitted, lives))
-    rows_of.check_width()
-    fitted._fit(condensed(summary, read, roles, rows_of, tell))
+    rows_of, tell = _RowsOf(fitted), _shown(progress)
+    kept = None
+    if checkpoint is not None:
+        kept = Checkpoint(checkpoint, _about(read, roles, fitted))
+    if kept is None or kept.first is None:
+        summary = first_pass(read, roles, rows_of, ties.MOST_ROWS, tell)
+        if summary.n_rows == 0:
+            raise ValueError("the source has no rows: nothing is left to fit")
+        if summary.different is not None:
+            return fitted._fit(_in_memory(fitted, summary.different), devices=chosen)
+        rows_of.check_width()
+        first = FirstPass((summary.n_rows, summary.n_units, summary.n_events), summary.few())
+        if kept is not None:
+            kept.keep(first)
+    else:
+        first = kept.first
+    stream = Stream(read, roles, rows_of, first.counted, tell, _over(chosen))
+    everything: AllRows = stream if kept is None else Remembered(stream, kept)
+    fitted._fit(Condensed.of(first.few, everything))
     if entry is not None:
         # The few hold rows of negative weight, which are no units.
         del fitted._rows
+    if kept is not None:
+        kept.remove()
     return fitted
 
 
@@ -121,8 +145,27 @@ def _copy(model: Any) -> LifetimeEstimator:
     return type(model)(**model.get_params())
 
 
-def _in_memory(model: LifetimeEstimator, lives: Lives) -> Observations:
+def _over(devices: tuple[Any, ...] | None) -> Over:
+    """What sums over a block: threads of this process, or devices."""
+    if devices is None:
+        return over_parts
+    return functools.partial(over_devices, mesh=mesh_of(devices))
+
+
+def _about(source: Source, roles: Roles, model: LifetimeEstimator) -> dict[str, Any]:
+    """What the first pass depends on."""
+    return {
+        "source": source.identity,
+        "columns": dataclasses.astuple(roles),
+        "resolution": model.resolution,
+        "rounding": model.rounding,
+        "zeros": model._fails_at_zero,
+    }
+
+
+def _in_memory(model: LifetimeEstimator, different: ties.DifferentLives) -> Observations:
     """Different lives as rows of a fit in memory."""
+    lives = different.total()
     return model._rows_of(lives.durations, lives.events, lives.entry, None, lives.weight)
 
 

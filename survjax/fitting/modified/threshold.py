@@ -42,7 +42,7 @@ def at_first_failure(
 
     Of rows that stand for more, the first failure is not at hand.
     """
-    if rows.everything is not None:
+    if rows.is_condensed:
         return None
     failed = np.flatnonzero((rows.event > 0) & (rows.weight > 0))
     if not template.lifetime.has_threshold or failed.size < 2:

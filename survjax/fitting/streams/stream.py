@@ -22,11 +22,13 @@ from survjax.fitting.coreset import joined
 from survjax.fitting.streams.grid import LogTimeGrid
 from survjax.fitting.streams.ties import DifferentIntervals, DifferentLives
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.all_rows import Condensed, TreeSum, over_parts
+from survjax.likelihood.all_rows import TreeSum, over_parts
 from survjax.likelihood.executors import executor
 
 #: How lives become rows of a likelihood, with every check.
 RowsOf = Callable[[Lives], Observations]
+#: Sums (m, q) over some rows of a function of lifetime, point and rows.
+Over = Callable[[Program, Lifetime, np.ndarray, Observations], np.ndarray]
 #: Told of each pass: its number, and rows that were read.
 Progress = Callable[[int, int], None]
 
@@ -78,6 +80,8 @@ class Stream:
         As the first pass counted them.
     progress : callable
         Told of each pass and of the rows that were read.
+    over : callable
+        What sums over the rows of one block.
     """
 
     def __init__(
@@ -87,8 +91,10 @@ class Stream:
         rows_of: RowsOf,
         counted: tuple[int, float, float],
         progress: Progress,
+        over: Over = over_parts,
     ) -> None:
         self.source, self.roles, self.rows_of, self.progress = source, roles, rows_of, progress
+        self.over = over
         self.n_rows, self.n_units, self.n_events = counted
         self.n_passes = 1
 
@@ -109,7 +115,7 @@ class Stream:
 
         @double_precision
         def of_block(lives: Lives) -> np.ndarray:
-            return over_parts(of_rows, lifetime, points, self.rows_of(lives))
+            return self.over(of_rows, lifetime, points, self.rows_of(lives))
 
         total = TreeSum()
         for found in in_order(of_block, in_blocks(self._lives(), block_size())):
@@ -159,11 +165,3 @@ def first_pass(
         summary.add(lives, rows)
         progress(1, summary.n_rows)
     return summary
-
-
-def condensed(
-    summary: Summary, source: Source, roles: Roles, rows_of: RowsOf, progress: Progress
-) -> Condensed:
-    """Few rows for all of a source that a first pass went through."""
-    counted = summary.n_rows, summary.n_units, summary.n_events
-    return Condensed.of(summary.few(), Stream(source, roles, rows_of, counted, progress))

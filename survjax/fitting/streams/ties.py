@@ -33,14 +33,14 @@ class DifferentLives:
         self.n_held += lives.n_rows
         if self.n_held <= 2 * self.most:
             return True
+        if not has_ties(np.concatenate([part.durations for part in self.parts]), 0.05, 2**16):
+            return False
         self.parts = [_merged(self._all())]
         self.n_held = self.parts[0].n_rows
         return self.n_held <= self.most
 
-    def total(self) -> Lives | None:
-        """All of them, in the order in which they came unless some were merged; None of none."""
-        if not self.parts:
-            return None
+    def total(self) -> Lives:
+        """All of them, in the order in which they came unless some were merged."""
         found = self._all()
         return found if found.weight is None else _merged(found)
 
