@@ -23,6 +23,9 @@ EXAMPLES = """examples:
   survjax fit rounds.csv --lower last_ok --upper found_failed --unit days
   survjax fit pumps.csv --duration age --event failed --covariates load,maker
   survjax fit drives.csv --duration hours --cause mode --horizon 1000
+  survjax fit 'fleet/*.parquet' --duration age --event failed --id unit
+  survjax fit --database fleet.db --query "select age, failed from units" --duration age \\
+    --event failed
 """
 
 
@@ -64,14 +67,20 @@ def build_parser() -> argparse.ArgumentParser:
         help="fit the lifetimes in a CSV or Parquet file",
         description=(
             "Fit a mixture of Weibulls to the rows of FILE, one row a unit, and write the\n"
-            "remaining life of each unit still running (rul.csv), the fitted model\n"
+            "remaining life of each unit still running (rul.csv; rul.parquet where rows are\n"
+            "read in batches), the fitted model\n"
             "(model.json, for survjax.load) and pictures."
         ),
         epilog=f"{EXAMPLES}\n{EXIT_CODES}",
         formatter_class=layout,
         allow_abbrev=False,
     )
-    fit.add_argument("file", metavar="FILE", help="CSV text or Parquet, with named columns")
+    fit.add_argument(
+        "file", metavar="FILE", nargs="*",
+        help="CSV text or Parquet, with named columns; several, or a pattern in quotes, are read "
+        "in batches and need not fit into memory",
+    )  # fmt: skip
+    _add_query(fit)
     _add_columns(fit)
     _add_model(fit)
     _add_file(fit)
@@ -96,6 +105,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_output(several, "survjax-compare")
     several.set_defaults(cause=None, covariates=[], in_service=None, id=None)
     return parser
+
+
+def _add_query(parser: argparse.ArgumentParser) -> None:
+    """Say what to read instead of files."""
+    add = parser.add_argument_group("query (instead of FILE)").add_argument
+    add("--query", metavar="SQL", help="rows of this query to DuckDB, read in batches")
+    add("--database", metavar="FILE", help="of DuckDB; without it a query may read files")
 
 
 def _add_units(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

@@ -96,8 +96,8 @@ assert len(jax.devices()) == 4 and len(jax.local_devices()) == 2
         for i in range(2)
     ]
     first, second = [result(process) for process in both]
-    assert first == second
     agree(first, alone)
+    agree(second, alone)
 
 
 def test_devices_are_all_or_a_list():

@@ -19,12 +19,17 @@ LISTED = 20
 
 @dataclasses.dataclass(frozen=True)
 class Roles:
-    """Which column holds what; None where no column does."""
+    """Which column holds what; None where no column does.
+
+    Besides what a fit needs, `flag` may be one more column of flags, and `name` that of names.
+    """
 
     duration: str
     event: str | None = None
     entry: str | None = None
     weight: str | None = None
+    flag: str | None = None
+    name: str | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -99,10 +104,12 @@ def check_schema(schema: Any, roles: Roles, origin: str) -> None:
             more = ", ..." if len(schema.names) > LISTED else ""
             listed = ", ".join(map(str, schema.names[:LISTED])) + more
             raise ValueError(f"{origin} has no column {name!r}: it has {listed}")
+        if name == roles.name:
+            continue
         kind = schema.field(name).type
         kind = kind.value_type if kinds.is_dictionary(kind) else kind
         number = kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind)
-        flag = kinds.is_boolean(kind) and name in (roles.event, roles.weight)
+        flag = kinds.is_boolean(kind) and name in (roles.event, roles.weight, roles.flag)
         if not (number or flag or kinds.is_null(kind)):
             advice = "1 = failed, 0 = still running" if name == roles.event else "numbers"
             raise ValueError(

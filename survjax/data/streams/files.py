@@ -87,8 +87,11 @@ def _csv_reader(path: str, roles: Roles, only: bool) -> Any:
     from pyarrow import csv
 
     numbers = [roles.duration, roles.entry, roles.weight]
+    types = {name: pa.float64() for name in numbers if name is not None}
+    if roles.name is not None:
+        types.setdefault(roles.name, pa.string())
     convert = csv.ConvertOptions(
         include_columns=roles.columns if only else None,
-        column_types={name: pa.float64() for name in numbers if name is not None},
+        column_types=types,
     )
     return csv.open_csv(path, convert_options=convert)

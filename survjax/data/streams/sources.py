@@ -33,6 +33,8 @@ class Source:
     identity : tuple
         What tells the source from another: names, sizes and times of its files; empty where
         nothing does.
+    files : tuple of str
+        Paths of its files.
     check : callable
         Looks at what can be looked at before a pass: the schema of each file.
     """
@@ -40,6 +42,7 @@ class Source:
     read: Callable[[Roles], Iterator[Batch]]
     again: bool = True
     identity: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     check: Callable[[Roles], None] = lambda roles: None
 
 
@@ -124,7 +127,7 @@ def _of_files(paths: list[str]) -> Source:
         return f"{os.path.abspath(path)} {found.st_size} {found.st_mtime_ns}"
 
     identity = tuple(stamp(path) for path in paths)
-    return Source(read, identity=identity, check=lambda roles: check_files(paths, roles))
+    return Source(read, True, identity, tuple(paths), lambda roles: check_files(paths, roles))
 
 
 def _batches(given: Any, roles: Roles) -> Iterator[Batch]:

@@ -33,7 +33,7 @@ def fit_stream(
     model: str | Lifetime | LifetimeEstimator = "weibull",
     devices: Any = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    progress: bool = False,
+    progress: bool | Progress = False,
 ) -> Any:
     """Fit a lifetime to rows that are read in batches and need not fit into memory.
 
@@ -61,8 +61,9 @@ def fit_stream(
     checkpoint : path, optional
         File that keeps what each pass has found until the fit is done, and from which a fit that
         was interrupted goes on with its next pass. It is removed at the end.
-    progress : bool, default False
-        Say on stderr how far each pass has come.
+    progress : bool or callable, default False
+        Say on stderr how far each pass has come; or a function that is told the number of the pass
+        and the rows that it has read.
 
     Returns
     -------
@@ -199,8 +200,10 @@ class _RowsOf:
             )
 
 
-def _shown(progress: bool) -> Progress:
-    """What says how many rows of a pass were read: on stderr, or nowhere."""
+def _shown(progress: bool | Progress) -> Progress:
+    """What is told how many rows of a pass were read: a function, stderr, or nobody."""
+    if callable(progress):
+        return progress
     last = [0]
 
     def say(number: int, n_rows: int) -> None:
