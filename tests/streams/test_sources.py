@@ -114,7 +114,7 @@ def test_a_bad_row_is_found_by_its_batch_and_row(fleet):
         with pytest.raises(ValueError, match=words) as error:
             fit(cut({**fleet, "age": age}, 10))
         words = one_line(error)
-        assert "the source, batch 700 (its row 0 is row 7000)" in words
+        assert "the source, batch 700 (row 0 here is row 7000)" in words
         assert "in row 3 (2 such rows)" in words
 
 

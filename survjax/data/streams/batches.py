@@ -50,7 +50,12 @@ class Batch(NamedTuple):
         """Words that find the batch, and its rows by their numbers in a message."""
         if self.first == 0:
             return f"{self.origin}, batch {self.number}"
-        return f"{self.origin}, batch {self.number} (its row 0 is row {self.first})"
+        return f"{self.origin}, batch {self.number} (row 0 here is row {self.first})"
+
+    def pieces(self, size: int) -> Iterator[Batch]:
+        """The batch in pieces of so many rows."""
+        for i in range(0, self.columns.num_rows, size):
+            yield self._replace(columns=self.columns.slice(i, size), first=self.first + i)
 
 
 class Lives(NamedTuple):

@@ -8,8 +8,11 @@ import os
 import sys
 from typing import Any
 
+import numpy as np
+
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
+from survjax.data.safe_columns import safe_columns
 from survjax.data.streams.batches import Lives, Roles
 from survjax.data.streams.sources import Source, source_of
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
@@ -177,9 +180,14 @@ class _RowsOf:
         self.model = model
         #: A width that is to be found is that of all durations, when they are known.
         self.width_is_open = model.resolution == "auto"
+        self.are_plain = model.resolution is None and not model._fails_at_zero
 
-    def __call__(self, lives: Lives) -> Observations:
+    def __call__(self, lives: Lives, checked: bool) -> Observations:
+        """Rows; where they were `checked` before, plain ones are made without looking again."""
         durations, events, entry, weight = lives
+        if checked and self.are_plain:
+            weights = np.ones(lives.n_rows) if weight is None else weight
+            return Observations(*safe_columns(durations, None, events, weights, entry, None))
         nothing = weight is not None and not weight.any()
         given = None if nothing else weight
         if self.width_is_open:

@@ -14,7 +14,7 @@ from survjax.data.observations import Observations
 from survjax.fitting.coreset import GRID, kinds_of
 
 #: Step in which log times are counted, and the most cells that are in use.
-QUANTUM, CELLS = 2.0**-24, 2 * GRID
+QUANTUM, CELLS = 2.0**-24, GRID
 #: Failed, running and entered units have cells of their own.
 KINDS = 3
 

@@ -25,8 +25,12 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.all_rows import TreeSum, over_parts
 from survjax.likelihood.executors import executor
 
-#: How lives become rows of a likelihood, with every check.
-RowsOf = Callable[[Lives], Observations]
+#: Rows that are checked at a time. Arrays of more are too large for the memory that allocators
+#: keep at hand, and new pages cost more than the arithmetic.
+CHECKED_ROWS = 16_384
+
+#: How lives become rows of a likelihood: with every check, or as they were checked before.
+RowsOf = Callable[[Lives, bool], Observations]
 #: Sums (m, q) over some rows of a function of lifetime, point and rows.
 Over = Callable[[Program, Lifetime, np.ndarray, Observations], np.ndarray]
 #: Told of each pass: its number, and rows that were read.
@@ -53,7 +57,7 @@ class Summary:
             held, self.different = self.different.parts, None
             for part in held:
                 for some in in_blocks([part], 2**16):
-                    self._condense(with_truncation_rows(self.rows_of(some)))
+                    self._condense(with_truncation_rows(self.rows_of(some, True)))
 
     def _condense(self, rows: Observations) -> None:
         if rows.interval is not None:
@@ -115,7 +119,7 @@ class Stream:
 
         @double_precision
         def of_block(lives: Lives) -> np.ndarray:
-            return self.over(of_rows, lifetime, points, self.rows_of(lives))
+            return self.over(of_rows, lifetime, points, self.rows_of(lives, True))
 
         total = TreeSum()
         for found in in_order(of_block, in_blocks(self._lives(), block_size())):
@@ -143,7 +147,7 @@ class Stream:
 def block_size() -> int:
     """Rows of a stream that are summed at a time."""
     chosen = executor()
-    return chosen.block if chosen.parts is None else chosen.parts[0]
+    return chosen.block if chosen.parts is None else max(chosen.parts)
 
 
 def first_pass(
@@ -156,11 +160,11 @@ def first_pass(
     def checked(batch: Batch) -> tuple[Lives, Observations]:
         try:
             lives = lives_of(batch, roles)
-            return lives, with_truncation_rows(rows_of(lives))
+            return lives, with_truncation_rows(rows_of(lives, False))
         except ValueError as error:
             raise ValueError(f"{batch.place}: {error}") from None
 
-    some = (batch for batch in source.read(roles) if batch.columns.num_rows)
+    some = (piece for batch in source.read(roles) for piece in batch.pieces(CHECKED_ROWS))
     for lives, rows in in_order(checked, some):
         summary.add(lives, rows)
         progress(1, summary.n_rows)
