@@ -212,7 +212,7 @@ MOST = {
     "tests on a model's class": 13,
     "arithmetic on positions of parameters": 55,
     "bare Any, percent of annotations": 19.2,
-    "lines of the package": 47560,
+    "lines of the package": 49560,
 }
 
 
