@@ -75,12 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=layout,
         allow_abbrev=False,
     )
-    fit.add_argument(
-        "file", metavar="FILE", nargs="*",
-        help="CSV text or Parquet, with named columns; several, or a pattern in quotes, are read "
-        "in batches and need not fit into memory",
-    )  # fmt: skip
-    _add_query(fit)
+    _add_input(fit)
     _add_columns(fit)
     _add_model(fit)
     _add_file(fit)
@@ -107,8 +102,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_query(parser: argparse.ArgumentParser) -> None:
-    """Say what to read instead of files."""
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    """Say what to read: files, or a query."""
+    parser.add_argument(
+        "file", metavar="FILE", nargs="*",
+        help="CSV text or Parquet, with named columns; several, or a pattern in quotes, are read "
+        "in batches and need not fit into memory",
+    )  # fmt: skip
     add = parser.add_argument_group("query (instead of FILE)").add_argument
     add("--query", metavar="SQL", help="rows of this query to DuckDB, read in batches")
     add("--database", metavar="FILE", help="of DuckDB; without it a query may read files")

@@ -14,12 +14,13 @@ from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.data.safe_columns import safe_columns
 from survjax.data.streams.batches import Lives, Roles
-from survjax.data.streams.sources import Source, source_of
+from survjax.data.streams.sources import source_of
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.fitting.streams import ties
 from survjax.fitting.streams.checkpoint import Checkpoint, FirstPass, Remembered
-from survjax.fitting.streams.stream import Over, Progress, Stream, first_pass
+from survjax.fitting.streams.cluster import Cluster, is_dask
+from survjax.fitting.streams.stream import Over, Progress, Reader
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.all_rows import AllRows, Condensed, over_parts
 from survjax.likelihood.devices import devices_of, mesh_of, over_devices
@@ -45,9 +46,9 @@ def fit_stream(
     source : path, list of paths, table, reader, function or iterable
         Where the rows are: Parquet or CSV files (a path, a pattern such as "data/*.parquet", a
         folder, a list of these), a pyarrow dataset, whatever exports Arrow's stream (a table of
-        pyarrow, polars or pandas, a relation of DuckDB), a LazyFrame, a list of record batches;
-        or a function without arguments that gives one of these at each call. An iterator or a
-        reader is read once, which serves where its different rows fit into memory.
+        pyarrow, polars or pandas, a relation of DuckDB), a LazyFrame, a list of record batches,
+        a Dask DataFrame; or a function without arguments that gives one of these at each call. An
+        iterator or a reader is read once, which serves where its different rows fit into memory.
     duration : str
         Column of times to failure, or times survived so far, in any one unit of time.
     event : str, optional
@@ -108,14 +109,14 @@ def fit_stream(
     fitted._check_parameters()
     chosen = None if devices is None else devices_of(devices)
     roles = Roles(duration, event, entry, weight)
-    read = source_of(source)
-    read.check(roles)
-    rows_of, tell = _RowsOf(fitted), _shown(progress)
+    rows_of = _RowsOf(fitted)
+    reader, identity = _reader(source, roles, rows_of, _shown(progress), chosen)
     kept = None
     if checkpoint is not None:
-        kept = Checkpoint(checkpoint, _about(read, roles, fitted))
-    if kept is None or kept.first is None:
-        summary = first_pass(read, roles, rows_of, ties.MOST_ROWS, tell)
+        kept = Checkpoint(checkpoint, _about(identity, roles, fitted))
+    first = None if kept is None else kept.first
+    if first is None:
+        summary = reader.first_pass(ties.MOST_ROWS)
         if summary.n_rows == 0:
             raise ValueError("the source has no rows: nothing is left to fit")
         if summary.different is not None:
@@ -124,10 +125,9 @@ def fit_stream(
         first = FirstPass((summary.n_rows, summary.n_units, summary.n_events), summary.few())
         if kept is not None:
             kept.keep(first)
-    else:
-        first = kept.first
-    stream = Stream(read, roles, rows_of, first.counted, tell, _over(chosen))
-    everything: AllRows = stream if kept is None else Remembered(stream, kept)
+    everything: AllRows = reader.all_rows(first.counted)
+    if kept is not None:
+        everything = Remembered(everything, kept)
     fitted._fit(Condensed.of(first.few, everything))
     if entry is not None:
         # The few hold rows of negative weight, which are no units.
@@ -135,6 +135,23 @@ def fit_stream(
     if kept is not None:
         kept.remove()
     return fitted
+
+
+def _reader(
+    source: Any,
+    roles: Roles,
+    rows_of: _RowsOf,
+    tell: Progress,
+    devices: tuple[Any, ...] | None,
+) -> tuple[Reader | Cluster, tuple[str, ...]]:
+    """How the rows are gone through, and what tells the source from another."""
+    if is_dask(source):
+        if devices is not None:
+            raise ValueError("the workers of a Dask DataFrame sum its rows: leave devices= out")
+        return Cluster(source, roles, rows_of, tell), ()
+    read = source_of(source)
+    read.check(roles)
+    return Reader(read, roles, rows_of, tell, _over(devices)), read.identity
 
 
 def _copy(model: Any) -> LifetimeEstimator:
@@ -156,10 +173,10 @@ def _over(devices: tuple[Any, ...] | None) -> Over:
     return functools.partial(over_devices, mesh=mesh_of(devices))
 
 
-def _about(source: Source, roles: Roles, model: LifetimeEstimator) -> dict[str, Any]:
+def _about(identity: tuple[str, ...], roles: Roles, model: LifetimeEstimator) -> dict[str, Any]:
     """What the first pass depends on."""
     return {
-        "source": source.identity,
+        "source": identity,
         "columns": dataclasses.astuple(roles),
         "resolution": model.resolution,
         "rounding": model.rounding,

@@ -22,8 +22,8 @@ import numpy as np
 from survjax._core.callers import users_level
 from survjax._core.programs import Program
 from survjax.data.observations import Observations
-from survjax.fitting.streams.stream import Stream
 from survjax.lifetimes import Lifetime
+from survjax.likelihood.all_rows import AllRows
 
 #: What a file begins with that this version can read.
 FORMAT = "survjax stream checkpoint 1"
@@ -134,11 +134,11 @@ class Remembered:
 
     Parameters
     ----------
-    rows : Stream
+    rows : AllRows
     checkpoint : Checkpoint
     """
 
-    def __init__(self, rows: Stream, checkpoint: Checkpoint) -> None:
+    def __init__(self, rows: AllRows, checkpoint: Checkpoint) -> None:
         self.rows, self.checkpoint = rows, checkpoint
         self.n_units, self.n_events = rows.n_units, rows.n_events
 

@@ -41,6 +41,15 @@ class LogTimeGrid:
         for held, value in ((self.weight, rows.weight), (self.offset, rows.weight * offset)):
             held += np.bincount(index, value, KINDS * CELLS).reshape(CELLS, KINDS)
 
+    def merge(self, other: LogTimeGrid) -> None:
+        """The rows of another grid."""
+        if other.high < other.low:
+            return
+        self._cover(other.low, other.high)
+        other._cover(self.low, self.high)
+        self.weight += other.weight
+        self.offset += other.offset
+
     def _cover(self, low: int, high: int) -> None:
         """Make room for log times between these quanta: wider cells if there must be."""
         if self.high < self.low:

@@ -7,6 +7,7 @@ rows reads the source once more.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -54,10 +55,35 @@ class Summary:
         if self.different is None:
             self._condense(rows)
         elif not self.different.add(lives):
+            self._give_up()
+
+    def merge(self, other: Summary) -> None:
+        """What another pass over other rows has left."""
+        self.n_rows += other.n_rows
+        self.n_units += other.n_units
+        self.n_events += other.n_events
+        if other.different is None:
+            self._give_up()
+            self.grid.merge(other.grid)
+            for rows in other.intervals.held:
+                self.intervals.add(rows)
+            return
+        for lives in other.different.parts:
+            if self.different is None:
+                self._condense_lives(lives)
+            elif not self.different.add(lives):
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Different rows are too many to be held: they are condensed from now on."""
+        if self.different is not None:
             held, self.different = self.different.parts, None
             for part in held:
-                for some in in_blocks([part], 2**16):
-                    self._condense(with_truncation_rows(self.rows_of(some, True)))
+                self._condense_lives(part)
+
+    def _condense_lives(self, lives: Lives) -> None:
+        for some in in_blocks([lives], CHECKED_ROWS):
+            self._condense(with_truncation_rows(self.rows_of(some, True)))
 
     def _condense(self, rows: Observations) -> None:
         if rows.interval is not None:
@@ -150,22 +176,57 @@ def block_size() -> int:
     return chosen.block if chosen.parts is None else max(chosen.parts)
 
 
-def first_pass(
-    source: Source, roles: Roles, rows_of: RowsOf, most: int, progress: Progress
-) -> Summary:
-    """Read, check and count all rows, and condense them where they are many."""
-    summary = Summary(rows_of, most)
+def checked(lives: Lives, rows_of: RowsOf, place: str) -> Observations:
+    """Rows with those of truncation; what is wrong with them is said with their place."""
+    try:
+        return with_truncation_rows(rows_of(lives, False))
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
 
-    @double_precision
-    def checked(batch: Batch) -> tuple[Lives, Observations]:
-        try:
-            lives = lives_of(batch, roles)
-            return lives, with_truncation_rows(rows_of(lives, False))
-        except ValueError as error:
-            raise ValueError(f"{batch.place}: {error}") from None
 
-    some = (piece for batch in source.read(roles) for piece in batch.pieces(CHECKED_ROWS))
-    for lives, rows in in_order(checked, some):
-        summary.add(lives, rows)
-        progress(1, summary.n_rows)
-    return summary
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """How the rows of a source are gone through: once, and then for sums.
+
+    Attributes
+    ----------
+    source : Source
+    roles : Roles
+        Which column holds what.
+    rows_of : callable
+        Lives to rows, with the checks of the estimator.
+    progress : callable
+        Told of each pass and of the rows that were read.
+    over : callable
+        What sums over the rows of one block.
+    """
+
+    source: Source
+    roles: Roles
+    rows_of: RowsOf
+    progress: Progress
+    over: Over = over_parts
+
+    def first_pass(self, most: int) -> Summary:
+        """Read, check and count all rows, and condense them where they are many."""
+        summary = Summary(self.rows_of, most)
+
+        @double_precision
+        def of_piece(piece: Batch) -> tuple[Lives, Observations]:
+            try:
+                lives = lives_of(piece, self.roles)
+            except ValueError as error:
+                raise ValueError(f"{piece.place}: {error}") from None
+            return lives, checked(lives, self.rows_of, piece.place)
+
+        batches = self.source.read(self.roles)
+        pieces = (piece for batch in batches for piece in batch.pieces(CHECKED_ROWS))
+        for lives, rows in in_order(of_piece, pieces):
+            summary.add(lives, rows)
+            self.progress(1, summary.n_rows)
+        return summary
+
+    def all_rows(self, counted: tuple[int, float, float]) -> Stream:
+        """All rows for sums, as the first pass counted them."""
+        how = self.source, self.roles, self.rows_of, counted, self.progress, self.over
+        return Stream(*how)
