@@ -66,7 +66,7 @@ def condense(rows: Observations, size: int) -> Observations:
         log_time, kind, weight = _on_grid(rows)
     else:
         log_time, weight = rows.log_lower, rows.weight
-        kind = kinds_of(rows.event, weight)
+        kind = _kinds(rows.event, weight)
     sizes = _shares_of_size(np.bincount(kind, minlength=3), size)
     groups = []
     for k in range(3):
@@ -126,7 +126,7 @@ def _shares_of_size(counts: np.ndarray, size: int) -> np.ndarray:
     return np.maximum(np.minimum(wanted, counts), counts > 0)
 
 
-def kinds_of(event: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _kinds(event: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """0 for rows that failed, 1 for those that still run, 2 for those of negative weight."""
     return np.where(event > 0, 0, np.where(weight > 0, 1, 2))
 
@@ -144,7 +144,7 @@ def _on_grid(rows: Observations) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         part = slice(start, start + BLOCK)
         log_time, weight = rows.log_lower[part], rows.weight[part]
         cell = 3 * ((log_time - low) * scale).astype(np.intp)
-        cell += kinds_of(rows.event[part], weight)
+        cell += _kinds(rows.event[part], weight)
         if equal is None:
             total += np.bincount(cell, weight, 3 * GRID)
             mean += np.bincount(cell, weight * log_time, 3 * GRID)

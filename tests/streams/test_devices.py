@@ -8,10 +8,16 @@ import sys
 import textwrap
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
+from jax import export
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 
-from survjax import LifetimeModel, WeibullMixture
+from survjax import LifetimeModel, Observations, WeibullMixture
+from survjax.likelihood.devices import ROWS, sum_on_devices
+from survjax.likelihood.objective import _packed
+from survjax.likelihood.weibulls import weibull_template
 
 ROOT = Path(__file__).resolve().parents[2]
 FLEET = """
@@ -98,6 +104,22 @@ assert len(jax.devices()) == 4 and len(jax.local_devices()) == 2
     first, second = [result(process) for process in both]
     agree(first, alone)
     agree(second, alone)
+
+
+@pytest.mark.parametrize("template", [weibull_template(1), weibull_template(2)])
+def test_the_sums_of_eight_devices_lower_for_gpus_and_tpus(template):
+    mesh = AbstractMesh((8,), (ROWS,))
+    rows = Observations.from_durations(np.linspace(1.0, 2.0, 8 * 512)).padded(8 * 512)
+    shared = NamedSharding(mesh, PartitionSpec(ROWS))
+    rows = jax.tree.map(lambda c: jax.ShapeDtypeStruct(c.shape, c.dtype, sharding=shared), rows)
+    given = template.lifetime, np.zeros((3, template.size)), rows
+    with jax.enable_x64(True):
+        lowered = export.export(sum_on_devices.jitted, platforms=["cuda", "tpu"])(
+            *given, of_rows=_packed, mesh=mesh
+        )
+    assert lowered.nr_devices == 8
+    text = lowered.mlir_module()
+    assert "all_gather" in text and "callback" not in text
 
 
 def test_devices_are_all_or_a_list():

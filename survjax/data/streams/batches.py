@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ class Roles:
     flag: str | None = None
     name: str | None = None
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         """The columns that are read, each once."""
         return list(dict.fromkeys(name for name in dataclasses.astuple(self) if name is not None))
@@ -126,13 +127,14 @@ def check_schema(schema: Any, roles: Roles, origin: str) -> None:
 def lives_of(batch: Batch, roles: Roles) -> Lives:
     """The columns of a batch as arrays; whether they are lifetimes is checked where they are used.
 
+    Its schema is known to be good (`check_schema`).
+
     Raises
     ------
     ValueError
         For events other than 0 and 1, and weights that are negative or no numbers.
     """
     columns, n = batch.columns, batch.columns.num_rows
-    check_schema(columns.schema, roles, batch.origin)
     durations = as_floats(_array(columns, roles.duration), roles.duration)
     events = None if roles.event is None else _array(columns, roles.event)
     events = check_events(events, n, roles.event or "event")

@@ -132,8 +132,11 @@ def _of_files(paths: list[str]) -> Source:
 
 def _batches(given: Any, roles: Roles) -> Iterator[Batch]:
     """Number the record batches of anything that has some."""
-    first = 0
+    first, known = 0, None
     for number, columns in enumerate(_record_batches(given, roles, "the source")):
+        if columns.schema != known:
+            check_schema(columns.schema, roles, f"the source, batch {number}")
+            known = columns.schema
         yield Batch(columns, "the source", number, first)
         first += columns.num_rows
 

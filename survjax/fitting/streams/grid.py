@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from survjax.data.observations import Observations
-from survjax.fitting.coreset import GRID, kinds_of
+from survjax.fitting.coreset import GRID
 
 #: Step in which log times are counted, and the most cells that are in use.
 QUANTUM, CELLS = 2.0**-24, GRID
@@ -37,7 +37,7 @@ class LogTimeGrid:
         cell = quanta >> self.shift
         offset = quanta - (cell << self.shift)
         index = KINDS * (cell - (self.low >> self.shift))
-        index += kinds_of(rows.event, rows.weight)
+        index += (rows.event == 0).view(np.int8) + (rows.weight < 0)
         for held, value in ((self.weight, rows.weight), (self.offset, rows.weight * offset)):
             held += np.bincount(index, value, KINDS * CELLS).reshape(CELLS, KINDS)
 

@@ -30,6 +30,14 @@ from survjax.likelihood.executors import executor
 #: keep at hand, and new pages cost more than the arithmetic.
 CHECKED_ROWS = 16_384
 
+#: Why a source that is read once does not serve, and what to do.
+READ_ONCE = (
+    "the rows have too many different durations to be held in memory, so that a fit must read them "
+    "several times, and the source is an iterator or a reader, which is read once: pass files, a "
+    "table, a list of batches, or a function that gives a new reader at each call, such as "
+    "lambda: con.sql(query)"
+)
+
 #: How lives become rows of a likelihood: with every check, or as they were checked before.
 RowsOf = Callable[[Lives, bool], Observations]
 #: Sums (m, q) over some rows of a function of lifetime, point and rows.
@@ -134,13 +142,6 @@ class Stream:
         Rows are cut into blocks of one size, whatever the batches were, and the blocks are added
         up in a tree of their order: neither batches nor threads change a digit.
         """
-        if not self.source.again:
-            raise ValueError(
-                "the rows have too many different durations to be held in memory, so that a fit "
-                "must read them several times, and the source is an iterator or a reader, which "
-                "is read once: pass files, a table, a list of batches, or a function that gives a "
-                "new reader at each call, such as lambda: con.sql(query)"
-            )
         self.n_passes += 1
 
         @double_precision
@@ -223,6 +224,8 @@ class Reader:
         pieces = (piece for batch in batches for piece in batch.pieces(CHECKED_ROWS))
         for lives, rows in in_order(of_piece, pieces):
             summary.add(lives, rows)
+            if summary.different is None and not self.source.again:
+                raise ValueError(READ_ONCE)
             self.progress(1, summary.n_rows)
         return summary
 
