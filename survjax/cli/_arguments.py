@@ -67,8 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="fit the lifetimes in a CSV or Parquet file",
         description=(
             "Fit a mixture of Weibulls to the rows of FILE, one row a unit, and write the\n"
-            "remaining life of each unit still running (rul.csv; rul.parquet where rows are\n"
-            "read in batches), the fitted model\n"
+            "remaining life of each unit still running (rul.csv or rul.parquet), the fitted model\n"
             "(model.json, for survjax.load) and pictures."
         ),
         epilog=f"{EXAMPLES}\n{EXIT_CODES}",
