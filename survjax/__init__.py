@@ -46,6 +46,7 @@ _PUBLIC: dict[str, str] = {
     "durations_from_dates": "survjax.estimators.tables.dates",
     "history_rows": "survjax.estimators.tables.histories",
     "fit_groups": "survjax.estimators.groups.fit",
+    "fit_stream": "survjax.estimators.streams.fit_stream",
     "kaplan_meier": "survjax.nonparametric",
     "likelihood_ratio_test": "survjax.estimators.choosing.nested",
     "load": "survjax.estimators",

@@ -27,6 +27,7 @@ from survjax.estimators.regression.accelerated import AcceleratedLifetime as Acc
 from survjax.estimators.regression.mixture_regression import MixtureRegression as MixtureRegression
 from survjax.estimators.regression.scaled_hazard import ScaledHazard as ScaledHazard
 from survjax.estimators.scorers import survival_scorer as survival_scorer
+from survjax.estimators.streams.fit_stream import fit_stream as fit_stream
 from survjax.estimators.tables.dates import durations_from_dates as durations_from_dates
 from survjax.estimators.tables.histories import history_rows as history_rows
 from survjax.estimators.target import survival_target as survival_target

@@ -58,8 +58,8 @@ ALLOWED = {
 }
 # Imported where they are used: extras, or slow to load where a fit alone should not pay for them.
 LATE = {
-    "blackjax", "dask", "duckdb", "flax", "narwhals", "pandas", "polars", "pyarrow", "rich",
-    "scipy", "sklearn",
+    "blackjax", "dask", "distributed", "duckdb", "flax", "narwhals", "openpyxl", "pandas", "polars",
+    "pyarrow", "rich", "scipy", "sklearn",
 }  # fmt: skip
 HEAVY = ("jax", "sklearn", "pandas", "scipy", "matplotlib", "narwhals", "optax")
 
@@ -214,7 +214,7 @@ MOST = {
     "tests on a model's class": 0,
     "arithmetic on positions of parameters": 0,
     "bare Any, percent of annotations": 19.2,
-    "lines of the package": 51000,
+    "lines of the package": 57500,
 }
 
 

@@ -62,6 +62,7 @@ RUN = (
     "groups.newton.maximize_groups",
     "regression.maxima.maximize_regression_from",
     "objective._packed",
+    "devices.sum_on_devices",
     "fitting.competing._maximize",
     "fitting.competing._log_hazards",
     "panels._rates",
@@ -118,6 +119,7 @@ def entry_points():
 def calls():
     """What reaches the programs; a call may end in an error where ones are no answer."""
     yield from several_causes()
+    yield from on_devices()
     few = Observations.from_durations(T, EVENT)
     model = WeibullMixture(1).fit(few)
     two = Mixture(np.zeros(1), Weibull(np.zeros(2), np.zeros(2)))
@@ -194,6 +196,11 @@ def calls():
         lambda: fixed_point(jnp.cos, 1.0),
         lambda: fit_groups(FLEET, "site", duration="age", event="failed").predict_rul(FLEET),
     )
+
+
+def on_devices():
+    """The sums of a fit whose rows are shared out over devices."""
+    return (lambda: WeibullMixture(1).fit(T, EVENT, devices="all"),)
 
 
 def several_causes():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import TypeVar
 
@@ -15,12 +16,14 @@ __all__ = [
     "LIGHT",
     "blocks",
     "dot",
+    "in_order",
     "in_parts",
     "n_threads",
     "one_thread_rows",
     "sum_over_rows",
 ]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 #: Rows handled at a time: a block of ten covariates fits the cache of a core.
@@ -105,3 +108,23 @@ def blocks(
         stop = int(cuts[h])
         yield begin, stop, g, h
         begin, g = stop, h
+
+
+def in_order(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+    """Yield what a function gives for each item, in their order, computed by threads ahead.
+
+    Few items are held at once, however many there are.
+    """
+    threads = n_threads()
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

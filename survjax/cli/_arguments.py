@@ -26,6 +26,9 @@ EXAMPLES = """examples:
   survjax fit pumps.csv --duration age --event failed --covariates load,maker
   survjax fit register.csv --start installed --end failed --as-of 2024-06-30 --per years
   survjax fit drives.csv --duration hours --cause mode --horizon 1000
+  survjax fit 'fleet/*.parquet' --duration age --event failed --id unit
+  survjax fit --database fleet.db --query "select age, failed from units" --duration age \\
+    --event failed
 """
 
 
@@ -67,14 +70,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="fit the lifetimes in a CSV, Parquet or Excel file",
         description=(
             "Fit a mixture of Weibulls to the rows of FILE, one row a unit, and write the\n"
-            "remaining life of each unit still running (rul.csv), the fitted model\n"
+            "remaining life of each unit still running (rul.csv or rul.parquet), the fitted model\n"
             "(model.json, for survjax.load) and pictures."
         ),
         epilog=f"{EXAMPLES}\n{EXIT_CODES}",
         formatter_class=layout,
         allow_abbrev=False,
     )
-    fit.add_argument("file", metavar="FILE", help=FILES)
+    _add_input(fit)
     _add_columns(fit)
     _add_model(fit)
     _add_file(fit)
@@ -99,6 +102,18 @@ def build_parser() -> argparse.ArgumentParser:
     _add_output(several, "survjax-compare")
     several.set_defaults(cause=None, covariates=[], in_service=None, id=None)
     return parser
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    """Say what to read: files, or a query."""
+    parser.add_argument(
+        "file", metavar="FILE", nargs="*",
+        help=f"{FILES}; several of CSV or Parquet, or a pattern in quotes, are read in batches and "
+        "need not fit into memory",
+    )  # fmt: skip
+    add = parser.add_argument_group("query (instead of FILE)").add_argument
+    add("--query", metavar="SQL", help="rows of this query to DuckDB, read in batches")
+    add("--database", metavar="FILE", help="of DuckDB; without it a query may read files")
 
 
 def _add_units(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

@@ -15,6 +15,7 @@ from survjax.cli._reading import read_table
 from survjax.cli._session import Session
 from survjax.cli._text import Refused
 from survjax.cli.covariates.columns import named_covariates, read_covariates
+from survjax.cli.streams.source import is_stream, stream_input
 
 #: The truth behind the shipped pumps: weights, scales in years, shapes.
 PUMPS = ((0.22, 0.78), (1.8, 17.0), (1.3, 4.2))
@@ -23,6 +24,11 @@ PUMPS = ((0.22, 0.78), (1.8, 17.0), (1.3, 4.2))
 def fit(session: Session) -> int:
     """`survjax fit FILE`: read, fit, write."""
     arguments = session.arguments
+    if is_stream(arguments):
+        return _fit_stream(session)
+    if not arguments.file:
+        raise Refused("name a FILE, or a --query")
+    arguments.file = arguments.file[0]
     roles = needed_columns(arguments)
     names = named_covariates(arguments.covariates, roles)
     if names and "cause" in roles:
@@ -53,6 +59,19 @@ def fit(session: Session) -> int:
     from survjax.cli._job import finish
 
     return finish(session, units, arguments.unit, None)
+
+
+def _fit_stream(session: Session) -> int:
+    """`survjax fit` of what is read in batches."""
+    arguments = session.arguments
+    session.begin("looking at the input")
+    given = stream_input(arguments)
+    session.results.sources = [Path(name) for name in given.files]
+    session.results.open()
+    session.begin("loading JAX")
+    from survjax.cli.streams import job
+
+    return job.finish(session, given, arguments.unit)
 
 
 def compare(session: Session) -> int:

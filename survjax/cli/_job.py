@@ -49,7 +49,7 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
         session.say(line)
 
     def draw(folder: Path) -> None:
-        _draw(session, folder, model, single, found, unit=unit, truth=truth)
+        draw_fit(session, folder, model, single, found, unit=unit, truth=truth)
 
     return write(session, model, found, draw)
 
@@ -105,7 +105,7 @@ def _prepare(model: WeibullMixture) -> None:
     threading.Thread(target=work).start()
 
 
-def _draw(
+def draw_fit(
     session: Session,
     folder: Path,
     model: Any,
@@ -126,12 +126,16 @@ def _draw(
         "hazard": lambda: plot_hazard(model, **common),
         "rul": lambda: plot_rul(model, level=level, unit=unit, **rul),
     }
-    if session.arguments.animation:
+    moving = session.arguments.animation
+    if not hasattr(model, "_rows"):
+        # A long stream with late entry leaves no rows to draw these by.
+        moving, jobs = False, {name: jobs[name] for name in ("survival", "hazard", "rul")}
+    if moving:
         jobs["history"] = lambda: plot_history(model, from_guess=True)
     for name, job in jobs.items():
         session.begin(f"drawing {name}")
         save(job(), folder / f"{name}.{session.arguments.format}")
-    if session.arguments.animation:
+    if moving:
         session.begin("drawing newton.gif")
         animate_fit(model, folder / "newton.gif", truth=truth, unit=unit)
     session.pass_on_warnings()

@@ -98,7 +98,7 @@ def comparison(model: Any, single: Any) -> Iterator[str]:
     if hasattr(model, "selection_"):
         name, table = model.n_components, model.selection_
         yield choice(name, zip(table["n_components"], table[name], table["converged"], strict=True))
-    elif model.weights_.size > 1:
+    elif model.weights_.size > 1 and single is not None:
         gap = single.bic_ - model.bic_
         words = "worse: one Weibull misses this fleet" if gap > 10 else "worse"
         if gap < 0:
@@ -201,11 +201,12 @@ class Remaining:
         most = "shortest" if self.horizon is None else "most at risk"
         which = f"; the {SHOWN} {most}:" if n > SHOWN else ":"
         yield f"remaining life of {count} still running{of}{which}"
-        low, high = f"{100 * self.level:g}% bounds", "10% fail by"
-        head = ["unit", "age", "mean", low, high, "50% by", "90% by"]
-        if self.horizon is not None:
-            head.append(f"P(fails in {plain(self.horizon, 6)})")
-        yield from table(head, [self._row(i, len(head)) for i in self.order()[:SHOWN]])
+        columns = self.columns_of.items()
+        rows = [
+            (self.names[i], float(self.ages[i]), {name: float(c[i]) for name, c in columns})
+            for i in self.order()[:SHOWN]
+        ]
+        yield from running_table(rows, self.level, self.horizon)
 
     def _count(self, n: int) -> str:
         """How many units run; rows stand for other numbers of them where they have weights."""
@@ -214,10 +215,20 @@ class Remaining:
         units = plain(float(self.weight[self.rows].sum()), 6)
         return f"{units} unit{'' if units == '1' else 's'} in {n} row{'' if n == 1 else 's'}"
 
-    def _row(self, i: int, length: int) -> list[str]:
-        """One unit's line."""
-        value = {name: plain(column[i]) for name, column in self.columns_of.items()}
-        cells = [printable(self.names[i], 24), plain(self.ages[i], 5), value["mean"]]
-        cells += [between(*(float(self.columns_of[f"mean_{end}"][i]) for end in ENDS))]
-        cells += [value["q10"], value["q50"], value["q90"]]
-        return (cells + [value.get("failure_probability", "")])[:length]
+
+def running_table(
+    units: Sequence[tuple[str, float, dict[str, float]]], level: float, horizon: float | None
+) -> Iterator[str]:
+    """Lines about units still running: name, age and columns of remaining life of each."""
+    head = ["unit", "age", "mean", f"{100 * level:g}% bounds", "10% fail by", "50% by", "90% by"]
+    if horizon is not None:
+        head.append(f"P(fails in {plain(horizon, 6)})")
+    rows = []
+    for name, age, value in units:
+        cells = [printable(name, 24), plain(age, 5), plain(value["mean"])]
+        cells += [between(*(value[f"mean_{end}"] for end in ENDS))]
+        cells += [plain(value[q]) for q in ("q10", "q50", "q90")]
+        if horizon is not None:
+            cells.append(plain(value["failure_probability"]))
+        rows.append(cells)
+    yield from table(head, rows)

@@ -37,8 +37,9 @@ class Session:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
-        source = getattr(arguments, "file", None)
-        self.results = Results(Path(arguments.out), Path(source) if source else None)
+        source = getattr(arguments, "file", None) or []
+        sources = [source] if isinstance(source, str) else source
+        self.results = Results(Path(arguments.out), [Path(name) for name in sources])
         shown = arguments.progress
         self.live = terminal() and shown is not False
         self.steps = shown is True and not self.live
@@ -121,7 +122,8 @@ def in_words_of_options(text: str) -> str:
         "Give one row for each unit, or fit in Python, where fit takes unit=",
         text,
     )
-    return re.sub(r"\b(resolution|rounding)=", r"--\1 ", text)
+    text = re.sub(r"\bevent='([^']*)'", r"--event \1", text)
+    return re.sub(r"\b(resolution|rounding|event)=", r"--\1 ", text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -59,8 +59,8 @@ class Results:
     on the same disk, so that the last step only renames.
     """
 
-    def __init__(self, target: Path, source: Path | None = None) -> None:
-        self.target, self.source = target, source
+    def __init__(self, target: Path, sources: Sequence[Path] = ()) -> None:
+        self.target, self.sources = target, list(sources)
         self.lock = threading.Lock()
         self.done = False
         self.folder: Path | None = None
@@ -110,7 +110,7 @@ class Results:
         for place in (self.target / name for name in names):
             if place.is_dir():
                 raise Refused(f"{quoted(place)} is a folder: choose another --out")
-            if self.source and place.exists() and place.samefile(self.source):
+            if place.exists() and any(s.exists() and place.samefile(s) for s in self.sources):
                 raise Refused(f"{quoted(place)} is the file to fit: choose another --out")
 
     def _replace(self, names: Sequence[str]) -> None:

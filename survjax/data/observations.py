@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,7 @@ from survjax._core.validation import (
     check_times,
     check_weights,
 )
-from survjax.data.recording import check_rounding, recording_intervals, refuse_zeros
+from survjax.data.recording import check_rounding, equal_rows, recording_intervals, refuse_zeros
 from survjax.data.safe_columns import safe_columns
 from survjax.data.tables import Columns, ask_for_event
 from survjax.data.truncation import check_truncation, trimmed
@@ -68,6 +68,9 @@ class Observations:
     interval: Any = data(default=None)
     entry: Any = data(default=None)
     exit: Any = data(default=None)
+    #: What sums over all rows, if not this process by itself, and whether these stand for more.
+    everything: ClassVar[Any] = None
+    is_condensed: ClassVar[bool] = False
 
     @classmethod
     def from_durations(
@@ -224,6 +227,11 @@ class Observations:
         raise ValueError("name either duration (and event), or lower and upper")
 
     @property
+    def few(self) -> Observations:
+        """The rows that are at hand: these."""
+        return self
+
+    @property
     def n_rows(self) -> int:
         """Number of rows."""
         return int(self.lower.shape[0])
@@ -254,8 +262,7 @@ class Observations:
         """Rows that are no intervals, without the columns that intervals need."""
         if self.interval is None:
             return self
-        plain = dataclasses.replace(self, upper=None, interval=None)
-        return plain.take(np.flatnonzero(self.interval == 0))
+        return dataclasses.replace(self.take(self.interval == 0), upper=None, interval=None)
 
     def reweighted(self, weight: Any) -> Observations:
         """The same rows with other weights."""
@@ -283,13 +290,7 @@ class Observations:
         names = [f.name for f in dataclasses.fields(self) if f.name not in ("weight", "log_lower")]
         known = (getattr(self, name) for name in names)
         columns = [column for column in known if column is not None] + list(also)
-        order = np.lexsort(columns[::-1]) if len(columns) > 1 else np.argsort(columns[0])
-        new = np.zeros(self.n_rows, bool)
-        new[0] = True
-        for column in columns:
-            ordered = column[order]
-            new[1:] |= ordered[1:] != ordered[:-1]
-        first = np.flatnonzero(new)
+        order, first = equal_rows(columns)
         weight = np.add.reduceat(self.weight[order], first)
         return self.take(order[first]).reweighted(weight), order[first]
 

@@ -6,6 +6,7 @@ the probability of the recording interval does not (Liu, Wu and Meeker 2015).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -103,12 +104,23 @@ def find_resolution(times: np.ndarray) -> float:
     return float(gaps.min())
 
 
-def has_ties(values: np.ndarray, share: float = 0.2) -> bool:
+def has_ties(values: np.ndarray, share: float = 0.2, size: int = SAMPLE) -> bool:
     """Whether a sample of values repeats itself enough for merging equal rows to pay."""
-    if values.shape[0] <= SAMPLE:
+    if values.shape[0] <= size:
         return True
-    sample = values[:: values.shape[0] // SAMPLE]
+    sample = values[:: values.shape[0] // size]
     return np.unique(sample).shape[0] < (1.0 - share) * sample.shape[0]
+
+
+def equal_rows(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The order that sorts rows by columns (n,), and where in it each different row begins."""
+    order = np.lexsort(columns[::-1]) if len(columns) > 1 else np.argsort(columns[0])
+    new = np.zeros(order.size, bool)
+    new[0] = True
+    for column in columns:
+        ordered = column[order]
+        new[1:] |= ordered[1:] != ordered[:-1]
+    return order, np.flatnonzero(new)
 
 
 def tabulate(

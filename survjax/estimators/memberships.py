@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from survjax._core.validation import as_floats
+from survjax._core.precision import double_precision
+from survjax._core.validation import as_floats, check_failed, check_times
 from survjax.estimators.frames import frame
+from survjax.estimators.lifetime.predictions import check_level
+from survjax.prediction.curves import membership_logits
+from survjax.uncertainty.modes import Maxima, bounded_memberships
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,3 +64,49 @@ def around(
     """Bounds so many standard errors from logits; an infinite one is its own bound."""
     half = np.where(np.isfinite(logits), critical * errors, 0.0)
     return logits - half, logits + half
+
+
+class LifetimeMemberships:
+    """`membership` of an estimator of one lifetime for all units."""
+
+    lifetime_: Any
+    covariance_: np.ndarray
+    _maxima: Maxima | None
+    _check_fitted: Callable[[], None]
+
+    @double_precision
+    def membership(
+        self, ages: Any, event_observed: Any = None, level: float | None = 0.95
+    ) -> pd.DataFrame:
+        """P(unit belongs to each component), given what is known of it.
+
+        Parameters
+        ----------
+        ages : array-like of shape (n,)
+            Age of each unit: still running then, or failed then.
+        event_observed : array-like of shape (n,), optional
+            True where the unit failed at its age. None: all still run.
+        level : float or None, default 0.95
+            Of the confidence bounds, by the delta method on the logit; None leaves them out.
+
+        Returns
+        -------
+        DataFrame
+            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row a unit,
+            with `cured` at the end where a share of the units never fails; the chances of a unit
+            add up to one. Among survivors the frail are rarer than at birth.
+        """
+        self._check_fitted()
+        kinds = self.lifetime_.kinds()
+        if not kinds:
+            name = type(self.lifetime_).__name__
+            raise ValueError(f"membership is of the components of a mixture, and this is a {name}")
+        given, ages = ages, check_times(ages, "ages", zero=True)
+        failed = check_failed(event_observed, ages)
+        if level is None:
+            logits, _ = membership_logits(self.lifetime_, None, ages, failed)
+            return membership_table(logits, None, given, kinds)
+        logits, *ends = bounded_memberships(
+            self.lifetime_, self.covariance_, self._maxima, ages, failed, check_level(level)
+        )
+        return membership_table(logits, (ends[0], ends[1]), given, kinds)

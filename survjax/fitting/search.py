@@ -64,15 +64,15 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
     """Find the highest interior maximum.
 
     No penalty is added to the likelihood. Only where a mixture has no interior maximum does one
-    choose what stands in.
+    choose what stands in. `Condensed` rows serve as coresets themselves.
     """
     return answered(search_steps(template, rows, settings))
 
 
 def search_steps(template: Template, rows: Observations, settings: Settings) -> Steps[Maximum]:
     """`search`, as what asks for local maxima on few rows."""
-    rows = with_truncation_rows(rows)
-    small, middle = coresets(rows)
+    few = with_truncation_rows(rows.few)
+    small, middle = coresets(few)
     if template.n_components == 1:
         small = middle
     run = _Search(template, small, middle, settings, rows.n_units)
@@ -80,7 +80,7 @@ def search_steps(template: Template, rows: Observations, settings: Settings) -> 
     if template.n_components > 1 and not template.is_modified:
         yield from run.from_scan()
     found = run.found
-    if rows is not middle:
+    if few is not middle or rows.everything is not None:
         finalists = run.ranking.candidates(found, N_FINALISTS, MARGIN + blur(middle))
         objective = Objective(template, rows)
         found = maxima_on_all_rows(objective, run.on_middle, finalists, run.limits, rows.n_units)

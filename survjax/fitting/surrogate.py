@@ -9,8 +9,8 @@ few rows misjudge. How much, the Hessians at that point tell.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Generator, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,12 @@ from survjax.optimize import ResultCode
 from survjax.optimize.last_step import SAFETY
 from survjax.optimize.newton import advance, init
 
+T = TypeVar("T")
+#: What asks for derivatives at points (p,) one by one, and comes to a result.
+Asking = Generator[np.ndarray, Derivatives, T]
+#: Derivatives at several points, with one look at all rows.
+AtAll = Callable[[Sequence[np.ndarray]], list[Derivatives]]
+
 #: A square that divides without overflow.
 TINY = 1e-200
 #: What may be wrong with the Hessian, relative to itself.
@@ -48,6 +54,26 @@ class FewRows(Protocol):
         """The local maximum nearest to x (p,), of their likelihood with a correction."""
 
 
+def in_step(askers: Sequence[Asking[T]], at_all: AtAll) -> list[T]:
+    """Run iterations side by side, so that all rows are looked at once for all their points."""
+    results: dict[int, T] = {}
+    points: dict[int, np.ndarray] = {}
+
+    def go_on(i: int, answer: Derivatives | None) -> None:
+        try:
+            points[i] = next(askers[i]) if answer is None else askers[i].send(answer)
+        except StopIteration as end:
+            results[i] = end.value
+
+    for i in range(len(askers)):
+        go_on(i, None)
+    while points:
+        asked, points = points, {}
+        for i, answer in zip(asked, at_all(list(asked.values())), strict=True):
+            go_on(i, answer)
+    return [results[i] for i in range(len(askers))]
+
+
 def maximize_on_all_rows(
     objective: Callable[[np.ndarray], Derivatives],
     few: FewRows,
@@ -55,6 +81,14 @@ def maximize_on_all_rows(
     tol: float,
     n_units: float,
 ) -> tuple[LocalMaximum | None, np.ndarray, int]:
+    """Go from a point (p,) near a maximum to that on all rows: `asking_all_rows` by itself."""
+    asker = asking_all_rows(few, start, tol, n_units)
+    return in_step([asker], lambda points: [objective(x) for x in points])[0]
+
+
+def asking_all_rows(
+    few: FewRows, start: np.ndarray, tol: float, n_units: float
+) -> Asking[tuple[LocalMaximum | None, np.ndarray, int]]:
     """Go from a point (p,) near a maximum to that on all rows, with the help of few.
 
     Returns the maximum, the best point that was looked at, and how often all rows were. The
@@ -64,7 +98,7 @@ def maximize_on_all_rows(
     x, point, best, n_evaluations = start, start, -np.inf, 0
     path = []
     while n_evaluations < MOST_EVALUATIONS:
-        exact = objective(x)
+        exact = yield x
         n_evaluations += 1
         if not (np.isfinite(exact[2]).all() and exact[0] > best):
             break
@@ -99,14 +133,26 @@ class _OfTemplate:
 
 
 def maximum_of_template(
-    objective: Objective, few: Maximizer, start: LocalMaximum, limits: Limits, n_units: float
+    objective: Callable[[np.ndarray], Derivatives],
+    few: Maximizer,
+    start: LocalMaximum,
+    limits: Limits,
+    n_units: float,
 ) -> LocalMaximum:
     """Go from a maximum of a model without covariates on few rows to that on all."""
-    end, point, n_evaluations = maximize_on_all_rows(
-        objective, _OfTemplate(few, limits), start.x, float(limits.tol), n_units
+    asker = _asking_of_template(few, start, limits, n_units)
+    return in_step([asker], lambda points: [objective(x) for x in points])[0]
+
+
+def _asking_of_template(
+    few: Maximizer, start: LocalMaximum, limits: Limits, n_units: float
+) -> Asking[LocalMaximum]:
+    """`asking_all_rows` for a model without covariates, and on without help where there is none."""
+    end, point, n_evaluations = yield from asking_all_rows(
+        _OfTemplate(few, limits), start.x, float(limits.tol), n_units
     )
     if end is None:
-        end = _without_help(objective, few.template, point, limits)
+        end = yield from _without_help(few.template, point, limits)
     return dataclasses.replace(
         end.continuing(start),
         n_iter=n_evaluations + end.n_iter,
@@ -123,22 +169,22 @@ def maxima_on_all_rows(
 ) -> list[LocalMaximum]:
     """Go from each maximum of a model without covariates on few rows to that on all.
 
-    Where all rows are at hand at once, Newton's iterations on them, from all starts side by side,
-    are one program.
+    Where all rows are at hand on one device, Newton's iterations on them, from all starts side by
+    side, are one program.
     """
-    if not executor().one_program:
-        return [maximum_of_template(objective, few, start, limits, n_units) for start in starts]
-    ends = Maximizer(few.template, objective.rows)(np.stack([s.x for s in starts]), limits)
+    if objective.in_memory is None or not executor().one_program:
+        askers = [_asking_of_template(few, start, limits, n_units) for start in starts]
+        return in_step(askers, objective.at_all)
+    rows = objective.in_memory.rows
+    ends = Maximizer(few.template, rows)(np.stack([s.x for s in starts]), limits)
     return [end.continuing(starts[end.start]) for end in ends]
 
 
-def _without_help(
-    objective: Objective, template: Template, x: np.ndarray, limits: Limits
-) -> LocalMaximum:
+def _without_help(template: Template, x: np.ndarray, limits: Limits) -> Asking[LocalMaximum]:
     """Newton's iterations from x (p,) on all rows alone."""
     state, path = init(x, FIRST_STEP), []
     while state.code == ResultCode.RUNNING:
-        value, gradient, hessian = objective(state.trial)
+        value, gradient, hessian = yield state.trial
         given = np.float64(-value), -gradient, -hessian
         state = advance(state, *given, tol=limits.tol, max_iter=limits.max_iter, max_step=MAX_STEP)
         path.append(state.x)

@@ -62,6 +62,7 @@ def normal_quantile(level: float) -> float:
 def rows_needed(what: str) -> ValueError:
     """What to say where a model from a file is asked for more than it has."""
     return ValueError(
-        f"{what} needs the rows that were fitted, and a model from a file has none: fit again, or "
-        "compute it before saving (a file keeps what was computed)"
+        f"{what} needs the rows that were fitted, and a model from a file has none (nor has one of "
+        "a stream with late entry that was too long for memory): fit again, or compute it before "
+        "saving (a file keeps what was computed)"
     )

@@ -22,7 +22,7 @@ def units(path, *options):
     arguments = build_parser().parse_args(["fit", path, *options])
     roles = needed_columns(arguments)
     needed = list(dict.fromkeys(roles.values()))
-    table = read_table(Path(arguments.file), needed, arguments.separator, arguments.encoding)
+    table = read_table(Path(*arguments.file), needed, arguments.separator, arguments.encoding)
     return check_units(table, roles, arguments), table
 
 

@@ -115,7 +115,7 @@ def test_an_error_inside_survjax_is_one_line_and_code_1(tmp_path, monkeypatch, c
 
 WRONG = {
     "unknown option": (["fit", "x", "--durations", "age"], "unrecognized arguments"),
-    "no file": (["fit"], "the following arguments are required: FILE"),
+    "no file": (["compare"], "the following arguments are required: FILE"),
     "components": (["fit", "x", "--components", "0"], "from 1 to 20, bic, aic or icl, got '0'"),
     "many components": (["fit", "x", "--components", "9" * 99], "from 1 to 20"),
     "level": (["fit", "x", "--level", "95"], "between 0 and 1, such as 0.95, got '95'"),

@@ -45,7 +45,7 @@ def test_no_cell_begins_with_a_formula_whatever_mark_separates_cells(tmp_path, m
 
 def staged(target, source=None, **files):
     """Results with some files in their hidden folder."""
-    results = Results(target, source)
+    results = Results(target, [source] if source else [])
     folder = results.open()
     for name, text in files.items():
         (folder / name).write_text(text)

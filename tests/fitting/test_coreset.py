@@ -33,7 +33,7 @@ def mixed(n=N, seed=0, regular=False):
 
 def in_double(template, rows):
     objective = double_precision(Objective)(template, rows)
-    return double_precision(objective.__call__), objective.parts
+    return double_precision(objective.__call__), objective.in_memory.parts
 
 
 def mean_term(lifetime, rows):

@@ -70,7 +70,7 @@ def test_all_rows_at_once_have_the_derivatives_of_their_blocks(request):
     in_parts = Objective(template, rows)(x)
     request.getfixturevalue("as_on_an_accelerator")
     at_once = Objective(template, rows)
-    assert len(at_once.parts) == 1 and not executor().parts
+    assert len(at_once.in_memory.parts) == 1 and not executor().parts
     for ours, theirs in zip(at_once(x), in_parts, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-9)
 

@@ -8,7 +8,7 @@ import pytest
 from survjax import Observations
 from survjax._core.precision import double_precision
 from survjax.lifetimes import LogNormal, Mixture, Weibull
-from survjax.likelihood import objective as module
+from survjax.likelihood import all_rows as module
 from survjax.likelihood.executors import CPU
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.vector.template import Template
@@ -48,7 +48,7 @@ def test_truncated_rows_have_the_likelihood_of_the_textbook():
     durations, events, entry, weight = columns(60)
     rows = Observations.from_durations(durations, events, entry=entry, sample_weight=weight)
     objective = Objective(TWO, rows)
-    assert len(objective.parts) == 1 and objective.parts[0].n_rows == 128
+    assert len(objective.in_memory.parts) == 1 and objective.in_memory.parts[0].n_rows == 128
     value, gradient, hessian = objective(X)
 
     def plain(x):
@@ -73,9 +73,9 @@ def test_cutting_into_parts_changes_nothing_beyond_rounding(monkeypatch):
         return Objective(TWO, rows)
 
     whole, cut = with_parts_of(65_536, 32_768), with_parts_of(4096, 2048)
-    assert all(part.weight.dtype == np.float64 for part in cut.parts)
-    assert [part.n_rows for part in whole.parts] == [12_288]
-    assert [part.n_rows for part in cut.parts] == [4096, 4096, 2048]
+    assert all(part.weight.dtype == np.float64 for part in cut.in_memory.parts)
+    assert [part.n_rows for part in whole.in_memory.parts] == [12_288]
+    assert [part.n_rows for part in cut.in_memory.parts] == [4096, 4096, 2048]
     assert whole(X)[0] == pytest.approx(exact, rel=1e-13)
     for ours, theirs in zip(cut(X), whole(X), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-9)
@@ -95,9 +95,9 @@ def test_large_data_are_cut_into_parts_of_two_sizes():
     large, small = CPU.parts
     n = 2 * large + small + 5
     rows = Observations.from_durations(np.arange(1.0, n + 1.0))
-    sizes = [part.n_rows for part in module._parts(rows)]
+    sizes = [part.n_rows for part in module.parts_of(rows)]
     assert sizes == [large] * 2 + [small] * 2
-    held = sum(float(part.weight.sum()) for part in module._parts(rows))
+    held = sum(float(part.weight.sum()) for part in module.parts_of(rows))
     assert held == n
 
 

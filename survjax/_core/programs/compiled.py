@@ -248,7 +248,8 @@ def _kind(leaf: Any) -> Any:
 
 @functools.cache
 def _first_device() -> set[Any]:
-    return set(jax.devices()[:1])
+    # Of several processes, each has a first one.
+    return set(jax.local_devices()[:1])
 
 
 def clear_programs() -> None:

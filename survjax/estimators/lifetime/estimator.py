@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_failed, check_times
 from survjax.data.observations import Observations
 from survjax.data.recording import has_ties
 from survjax.estimators.certificate import certify
 from survjax.estimators.choosing.goodness import LifetimeGoodness
 from survjax.estimators.choosing.residuals import LifetimeResiduals
 from survjax.estimators.lifetime.intervals import Intervals
-from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
+from survjax.estimators.lifetime.predictions import FittedLifetime
 from survjax.estimators.lifetime.report import Report
 from survjax.estimators.lifetime.rows import check_events_of, counted, described
 from survjax.estimators.lifetime.state import ordered
-from survjax.estimators.memberships import membership_table
+from survjax.estimators.memberships import LifetimeMemberships
 from survjax.estimators.messages import FitWarning
 from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Films
@@ -32,13 +31,10 @@ from survjax.fitting.groups.requests import Steps, answered
 from survjax.fitting.interior import Interior
 from survjax.fitting.search import Maximum
 from survjax.fitting.settings import Settings
+from survjax.likelihood.devices import Placed, devices_of
 from survjax.likelihood.rows import contributions
 from survjax.likelihood.vector.template import Template
-from survjax.prediction.curves import membership_logits
-from survjax.uncertainty.modes import bounded_memberships, weigh
-
-if TYPE_CHECKING:
-    import pandas as pd
+from survjax.uncertainty.modes import weigh
 
 
 class LifetimeEstimator(
@@ -47,10 +43,11 @@ class LifetimeEstimator(
     Intervals,
     LifetimeResiduals,
     LifetimeGoodness,
+    LifetimeMemberships,
     Report,
     Films,
 ):
-    """Fit, score and membership of an estimator that says which lifetime it fits, and how."""
+    """Fit and score of an estimator that says which lifetime it fits, and how."""
 
     resolution: float | str | None
     rounding: str
@@ -94,6 +91,7 @@ class LifetimeEstimator(
         entry: Any = None,
         exit: Any = None,
         sample_weight: Any = None,
+        devices: Any = None,
     ) -> Self:
         """Fit to lifetimes, some of them still running.
 
@@ -111,6 +109,8 @@ class LifetimeEstimator(
             table fails between its duration and its exit.
         sample_weight : array-like of shape (n,), optional
             How many units each row stands for; fractions are fine.
+        devices : "all" or sequence of jax.Device, optional
+            Over which rows are shared out for sums over all of them; JAX's first by default.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class LifetimeEstimator(
         rows = self._rows_of(durations, event_observed, entry, exit, sample_weight)
         if rows is not durations and self._has_components:
             warn_of_unnamed_units(rows, None, COUNTS, ONE_ROW)
-        return self._fit(rows)
+        return self._fit(rows, devices=devices)
 
     def _rows_of(
         self, durations: Any, event_observed: Any, entry: Any, exit: Any, sample_weight: Any
@@ -148,6 +148,7 @@ class LifetimeEstimator(
         entry: ArrayLike | None = None,
         exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        devices: Any = None,
     ) -> Self:
         """Fit to bounds: each unit failed in (lower, upper].
 
@@ -156,7 +157,7 @@ class LifetimeEstimator(
         lower, upper : array-like of shape (n,)
             lower == upper is an exact failure, upper = inf a unit still running, lower = 0 one
             found failed at its first inspection.
-        entry, exit, sample_weight : array-like of shape (n,), optional
+        entry, exit, sample_weight, devices : optional
             As in `fit`.
         """
         rows = Observations.from_intervals(
@@ -167,20 +168,22 @@ class LifetimeEstimator(
             sample_weight=sample_weight,
             zeros=self._fails_at_zero,
         )
-        return self._fit(rows)
+        return self._fit(rows, devices=devices)
 
-    def _fit(self, rows: Observations, warn: bool = True) -> Self:
+    def _fit(self, rows: Observations, warn: bool = True, devices: Any = None) -> Self:
         """Compress, find the maximum, and keep the answer with its certificate."""
-        answered(self._fit_steps(rows, warn))
+        answered(self._fit_steps(rows, warn, devices))
         return self
 
-    def _fit_steps(self, rows: Observations, warn: bool = True) -> Steps[None]:
+    def _fit_steps(self, rows: Observations, warn: bool = True, devices: Any = None) -> Steps[None]:
         """`_fit`, as what asks for local maxima."""
         self._check_parameters()
         rows = rows.without_padding()
         if rows.n_rows and has_ties(rows.lower):
             rows = rows.compressed()
         check_events_of(rows, self._fails_at_zero, bool(self.priors))
+        if devices is not None:
+            rows = Placed.on(rows, devices_of(devices))
         yield from self._maximize(rows)
         if warn:
             self._warn(rows)
@@ -217,7 +220,8 @@ class LifetimeEstimator(
         at_bounds = tuple(template.read_names[i] for i in template.held.at_bounds)
         self.certificate_ = certify(found, hessian, self.n_units_, at_bounds)
         path = np.empty((0, x.size)) if found.best.path is None else found.best.path
-        self._rows, self._path = rows, np.concatenate([found.start[None], path, found.best.x[None]])
+        path = np.concatenate([found.start[None], path, found.best.x[None]])
+        self._rows, self._path = rows.few, path
 
     def _warn(self, rows: Observations) -> None:
         """Tell the user what the numbers alone would hide."""
@@ -231,7 +235,8 @@ class LifetimeEstimator(
             )
         elif self._template.n_components > 1 and rows.entry is None and is_plain(rows):
             tied = float(np.sum(rows.weight[(rows.event > 0) & (rows.weight > 1)]))
-            if tied > 0.5 * self.n_events_ and self.resolution is None:
+            whole = not rows.is_condensed  # else weights above one are no ties
+            if whole and tied > 0.5 * self.n_events_ and self.resolution is None:
                 warnings.warn(
                     f"{tied:.0f} of {self.n_events_:.0f} failures share their time with another: "
                     "if durations were rounded, pass resolution= (a width or 'auto'), since the "
@@ -239,43 +244,6 @@ class LifetimeEstimator(
                     FitWarning,
                     stacklevel=users_level(),
                 )
-
-    @double_precision
-    def membership(
-        self, ages: ArrayLike, event_observed: Any = None, level: float | None = 0.95
-    ) -> pd.DataFrame:
-        """P(unit belongs to each component), given what is known of it.
-
-        Parameters
-        ----------
-        ages : array-like of shape (n,)
-            Age of each unit: still running then, or failed then.
-        event_observed : array-like of shape (n,), optional
-            True where the unit failed at its age. None: all still run.
-        level : float or None, default 0.95
-            Of the confidence bounds, by the delta method on the logit; None leaves them out.
-
-        Returns
-        -------
-        DataFrame
-            `component_1, component_1_lower, component_1_upper, component_2, ...`, one row a unit,
-            with `cured` at the end where a share of the units never fails; the chances of a unit
-            add up to one. Among survivors the frail are rarer than at birth.
-        """
-        self._check_fitted()
-        kinds = self.lifetime_.kinds()
-        if not kinds:
-            name = type(self.lifetime_).__name__
-            raise ValueError(f"membership is of the components of a mixture, and this is a {name}")
-        given, ages = ages, check_times(ages, "ages", zero=True)
-        failed = check_failed(event_observed, ages)
-        if level is None:
-            logits, _ = membership_logits(self.lifetime_, None, ages, failed)
-            return membership_table(logits, None, given, kinds)
-        logits, *ends = bounded_memberships(
-            self.lifetime_, self.covariance_, self._maxima, ages, failed, check_level(level)
-        )
-        return membership_table(logits, (ends[0], ends[1]), given, kinds)
 
     @double_precision
     def score(

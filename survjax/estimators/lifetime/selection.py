@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from survjax.data.observations import Observations
+from survjax.data.truncation_rows import observed_rows
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.fitting.groups.requests import Steps
@@ -38,7 +39,7 @@ def select(model: Any, rows: Observations) -> Steps[None]:
                 raise
             table.append({"n_components": k, **NO_MAXIMUM})
             continue
-        icl = model.bic_ + 2.0 * membership_entropy(model.lifetime_, rows)
+        icl = model.bic_ + 2.0 * membership_entropy(model.lifetime_, observed_rows(rows.few))
         table.append(
             {
                 "n_components": k,

@@ -38,7 +38,12 @@ def at_first_failure(
     settings: Settings,
     search: Callable[[Template, Observations, Settings], Any],
 ) -> AtFirstFailure | None:
-    """The fit with the first exact failure as a narrow interval; None where there is none."""
+    """The fit with the first exact failure as a narrow interval; None where there is none.
+
+    Of rows that stand for more, the first failure is not at hand.
+    """
+    if rows.is_condensed:
+        return None
     failed = np.flatnonzero((rows.event > 0) & (rows.weight > 0))
     if not template.lifetime.has_threshold or failed.size < 2:
         return None

@@ -1,0 +1,1 @@
+"""`survjax fit` for data that need not fit into memory."""

@@ -1,0 +1,1 @@
+"""Fits to data that need not fit into memory."""

@@ -1,0 +1,1 @@
+"""Fits to rows that are read anew for each look at all of them."""

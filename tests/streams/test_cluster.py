@@ -1,0 +1,104 @@
+"""The workers of a cluster sum the rows of a Dask DataFrame; losing one changes nothing."""
+
+import os
+import signal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from survjax import LifetimeModel, WeibullMixture, fit_stream
+from survjax.fitting.streams import cluster as module
+
+dd = pytest.importorskip("dask.dataframe")
+distributed = pytest.importorskip("distributed")
+
+# Of Dask itself, about ports in use and workers that are slow to start or to end.
+pytestmark = pytest.mark.filterwarnings("default")
+HOW = {"duration": "age", "event": "failed", "entry": "entry"}
+
+
+@pytest.fixture(scope="module")
+def client():
+    """A cluster inside of this process."""
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def frame(fleet):
+    return dd.from_pandas(pd.DataFrame(fleet), npartitions=5)
+
+
+def agree(ours, theirs):
+    errors = np.sqrt(np.diag(theirs.covariance_))
+    assert np.abs((ours.parameters_ - theirs.parameters_) / errors).max() < 1e-9
+    assert (ours.n_units_, ours.n_events_) == (theirs.n_units_, theirs.n_events_)
+
+
+def test_a_dask_frame_has_the_optimum_of_its_rows_in_memory(client, frame, fleet, little_memory):
+    theirs = WeibullMixture(2).fit(fleet["age"], fleet["failed"], entry=fleet["entry"])
+    agree(fit_stream(frame, model=WeibullMixture(2), **HOW), theirs)
+
+
+def test_ages_that_repeat_are_counted_by_the_workers(client, fleet, little_memory):
+    whole = pd.DataFrame({"age": np.ceil(fleet["age"]), "failed": fleet["failed"]})
+    ours = fit_stream(dd.from_pandas(whole, npartitions=7), duration="age", event="failed")
+    agree(ours, LifetimeModel().fit(whole["age"], whole["failed"]))
+    assert ours._rows.n_rows < 130
+
+
+def test_wrong_input_is_said_with_its_partition(client, frame, fleet):
+    with pytest.raises(ValueError, match="has no column 'years': it has age, failed"):
+        fit_stream(frame, duration="years")
+    with pytest.raises(ValueError, match="leave devices= out"):
+        fit_stream(frame, devices="all", **HOW)
+    bad = pd.DataFrame({"age": np.where(np.arange(20_000) == 9000, -1.0, fleet["age"])})
+    with pytest.raises(ValueError, match=r"partition 2 .*: durations .* got -1 in row 1000"):
+        fit_stream(dd.from_pandas(bad, npartitions=5), duration="age")
+
+
+def test_without_a_cluster_it_says_how_to_make_one(frame, monkeypatch):
+    def none():
+        raise ValueError("no client")
+
+    monkeypatch.setattr(distributed, "get_client", none)
+    with pytest.raises(ValueError, match="make a client first"):
+        fit_stream(frame, **HOW)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_in_a_fit_changes_nothing(
+    fleet, little_memory, tmp_path, monkeypatch
+):
+    for i in range(6):
+        part = {name: column[i::6] for name, column in fleet.items()}
+        pq.write_table(pa.table(part), tmp_path / f"{i}.parquet")
+    theirs = WeibullMixture(2).fit(fleet["age"], fleet["failed"], entry=fleet["entry"])
+    plain = module.OnWorkers.sum
+    killed = []
+
+    def sum_after_a_death(self, *given):
+        if not killed:
+            pids = self.cluster.client.run(os.getpid)
+            killed.append(min(pids.values()))
+            os.kill(killed[0], signal.SIGKILL)
+        return plain(self, *given)
+
+    monkeypatch.setattr(module.OnWorkers, "sum", sum_after_a_death)
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        frame = dd.read_parquet(f"{tmp_path}/*.parquet")
+        agree(fit_stream(frame, model=WeibullMixture(2), **HOW), theirs)
+    assert killed
