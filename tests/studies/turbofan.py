@@ -21,7 +21,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from survjax.datasets import Cmapss, load_cmapss
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "08_history_and_sensors.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "11_history_and_sensors.ipynb"
 #: What is compared: the family of the remaining life, and the knots of its splines.
 CHOICES = [(f, k) for f in ("weibull", "lognormal", "loglogistic") for k in (3, 4, 5, 6)]
 FOLDS, ASKED = 5, 6
