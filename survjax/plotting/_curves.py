@@ -23,7 +23,7 @@ from survjax.plotting.data import (
     title_of,
 )
 from survjax.plotting.films.weibulls import Weibulls
-from survjax.plotting.style import COMPONENTS, DATA, MODEL, fill, finish, start
+from survjax.plotting.style import COMPONENTS, DATA, MODEL, fill, finish, rate_axis, start
 
 
 def plot_survival(
@@ -128,14 +128,14 @@ def plot_hazard(
     >>> from survjax.plotting import plot_hazard
     >>> model = WeibullMixture(1).fit([2.0, 3.0, 5.0, 7.0])
     >>> plot_hazard(model, unit="years").get_ylabel()
-    'hazard rate (1 / years)'
+    'hazard rate (per year)'
     """
     check_fitted(model, "plot_hazard")
     t = grid(model, times)
     if not t[0] > 0:
         raise ValueError(f"times of a hazard must be positive, got {t[0]:g}")
     hazard = drawn_curve(model, "hazard", t, level)
-    ax = start(ax, title="Hazard", x="age ({unit})", y="hazard rate (1 / {unit})", unit=unit)
+    ax = start(ax, title="Hazard", x="age ({unit})", y="hazard rate", unit=unit)
     fill(ax, t, hazard.limits, level)
     ax.plot(t, hazard.values, color=MODEL, linewidth=3.0, alpha=0.65, label="hazard")
     shares: Any = ()
@@ -149,7 +149,9 @@ def plot_hazard(
         ax.plot(t, share * hazard.values, label=f"component {k + 1}", **style)
     draw_other(ax, t, compare, "hazard")
     ax.set_xlim(0, t[-1])
-    ax.set_ylim(0, _top(hazard))
+    top = _top(hazard)
+    ax.set_ylim(0, top)
+    rate_axis(ax, top, unit)
     return finish(ax, 5)
 
 

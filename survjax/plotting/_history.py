@@ -65,7 +65,6 @@ def plot_history(
         ax.set_yscale("log")
     ax.plot(iteration, values, "o-", color=MODEL, linewidth=1.4, markersize=4)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.ticklabel_format(axis="y", useOffset=False) if not below_maximum else None
     return ax
 
 

@@ -19,7 +19,7 @@ from survjax.plotting.data import (
     survival_of,
     title_of,
 )
-from survjax.plotting.style import DATA, MODEL, OTHER, fill, finish, start
+from survjax.plotting.style import DATA, MODEL, OTHER, fill, finish, start, tick_text
 
 #: Failed shares that may be marked on the axis, the more telling ones first.
 SHARES = np.array(
@@ -145,7 +145,7 @@ def _scale(ax: Axes, t: np.ndarray, heights: np.ndarray, scale: Paper) -> None:
     ax.set_xlim(t[0] if scale.is_log else 0.0, t[-1])
     if scale.is_log:
         ages = _round_ages(t[0], t[-1])
-        ax.set_xticks(ages, [f"{age:.6g}" for age in ages])
+        ax.set_xticks(ages, [tick_text(age) for age in ages])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_minor_formatter(NullFormatter())
 

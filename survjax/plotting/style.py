@@ -7,12 +7,14 @@ setting of matplotlib changes.
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 #: Colors that people with any kind of color vision tell apart (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -65,7 +67,29 @@ def start(ax: Any, *, title: str, x: str, y: str, unit: str | None) -> Axes:
     ax.grid(True, color="#E3E3E3", linewidth=0.7)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(tick_text))
+    # As many as have room where ages are hundreds of thousands of hours.
+    ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
     return ax
+
+
+def tick_text(value: float, _: int | None = None) -> str:
+    """A number beside an axis: thousands apart, and no factor written somewhere else."""
+    return f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")
+
+
+def rate_axis(ax: Axes, top: float, unit: str | None) -> None:
+    """Label an axis of rates up to `top` so that its marks are numbers of a few digits."""
+    power = 0 if not 0 < top < 0.02 else math.ceil(-math.log10(top))
+    many = 10**power
+    units, one = unit or "units of time", (unit or "unit of time").removesuffix("s")
+
+    def text(value: float, _: int | None = None) -> str:
+        return tick_text(float(f"{value * many:.6g}"))
+
+    ax.yaxis.set_major_formatter(FuncFormatter(text))
+    ax.set_ylabel(f"hazard rate (per {f'{many:,} {units}' if power else one})", parse_math=False)
 
 
 def finish(ax: Axes, columns: int = 2) -> Axes:
