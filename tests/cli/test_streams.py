@@ -132,7 +132,7 @@ def test_a_bad_row_is_named_and_nothing_is_written(folder, fleet, tmp_path, caps
 
 
 def test_pictures_are_drawn_of_the_few_rows(folder, tmp_path):
-    options = [f"{folder}/*.parquet", *COLUMNS, "--no-animation", "--components", "1"]
+    options = [f"{folder}/*.parquet", *COLUMNS, "--components", "1"]
     assert main(["fit", *options, "--out", str(tmp_path / "out")]) == 0
     names = {path.stem for path in (tmp_path / "out").glob("*.png")}
-    assert names == {"survival", "paper", "hazard", "rul", "history"}
+    assert names == {"survival", "paper", "hazard", "rul"}

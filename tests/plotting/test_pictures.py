@@ -145,7 +145,7 @@ def test_every_picture_fits_on_its_page_with_the_legend_below_the_axes(model, si
 def test_units_of_time_stand_in_the_labels(model):
     assert plot_survival(model, unit="years").get_xlabel() == "age (years)"
     assert plot_survival(model).get_xlabel() == "age (unit of the data)"
-    assert plot_hazard(model, unit="years").get_ylabel() == "hazard rate (1 / years)"
+    assert plot_hazard(model, unit="years").get_ylabel() == "hazard rate (per year)"
 
 
 @pytest.mark.parametrize("kind", KINDS)
