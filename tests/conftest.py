@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from survjax._core.programs import clear_programs, executables
+from tests.long_cases import LONG_CASES
 
 # What the tests themselves compile runs once: the compiler should hurry. survjax's own programs are
 # compiled as for its users. A flag that a version does not know would end the process.
@@ -39,6 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name the folder where this process starts those that run the tests."""
     if not hasattr(config, "workerinput"):
         config.add_cleanup(lambda: [shutil.rmtree(p, True) for p in STARTED])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark single cases that take long: before pytest chooses by marks."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/") in LONG_CASES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -23,7 +23,7 @@ def read(path, *options):
     roles = needed_columns(arguments)
     from pathlib import Path
 
-    table = read_table(Path(arguments.file), list(dict.fromkeys(roles.values())))
+    table = read_table(Path(arguments.file[0]), list(dict.fromkeys(roles.values())))
     return check_units(table, roles, arguments)
 
 
