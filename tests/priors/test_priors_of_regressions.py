@@ -104,3 +104,15 @@ def test_files_keep_priors_and_what_makes_no_sense_is_refused(tmp_path):
             AcceleratedLifetime(**given).fit(X, Y)
     with pytest.raises(ValueError, match="joint"):
         ScaledHazard(joint=False, priors=KNOWN).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("name", "fixed"), [("x0", {"log_scale:x0": 0.5}), ("shape", {"shape": 1.0})]
+)
+def test_what_is_fixed_has_no_prior(name, fixed):
+    rng = np.random.default_rng(0)
+    x, life = rng.normal(size=(60, 1)), rng.weibull(2.0, 60)
+    prior = priors.LogNormal(2.0, 1.2) if name == "shape" else priors.Normal(0.0, 1.0)
+    model = AcceleratedLifetime(priors={name: prior}, fixed=fixed)
+    with pytest.raises(ValueError, match=f"{name} is fixed, and so has no prior"):
+        model.fit(x, life)

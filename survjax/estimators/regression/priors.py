@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.penalties import NaturalPriors, Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Layout, without_offset
+from survjax.likelihood.vector.held import Held
 from survjax.likelihood.vector.prior_terms import terms_at
 
 
@@ -24,6 +26,7 @@ class WithPriors:
     log_posterior_: float
     aic_: float
     bic_: float
+    _held_in: Callable[[Layout, Columns], Held]
 
     def _with_priors(
         self, penalty: Penalty | None, layout: Layout, columns: Columns
@@ -47,7 +50,15 @@ class WithPriors:
                 return [(names.index(f"log_{name}"), "log")]
             raise ValueError(f"priors knows the parameters {', '.join(names)}, got {name!r}")
 
-        terms = terms_at(self.priors, names, places)
+        fixed = self._held_in(layout, columns).fixed
+
+        def moving(name: str) -> list[tuple[int, str]]:
+            found = places(name)
+            if any(fixed[position] for position, _ in found):
+                raise ValueError(f"{name} is fixed, and so has no prior")
+            return found
+
+        terms = terms_at(self.priors, names, moving)
         if terms is None:
             return None
         change = to_natural(layout, columns)
