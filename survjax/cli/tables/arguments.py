@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from survjax._core.time_units import DAYS
 from survjax.cli._text import Refused
-
-#: Seconds in each unit of time; a month and a year are mean ones.
-SECONDS = {
-    "hours": 3600.0,
-    "days": 86_400.0,
-    "weeks": 604_800.0,
-    "months": 365.25 / 12 * 86_400.0,
-    "years": 365.25 * 86_400.0,
-}
 
 
 def add_dates(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +20,7 @@ def add_dates(parser: argparse.ArgumentParser) -> None:
         help="day on which the units without an end were known to run, such as 2024-01-31",
     )  # fmt: skip
     add(
-        "--per", choices=tuple(SECONDS), default="days",
+        "--per", choices=tuple(DAYS), default="days",
         help="unit of time of the ages (default: days; a year has 365.25)",
     )  # fmt: skip
     add(

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from survjax._core.time_units import DAYS
 from survjax.cli._flags import MISSING
 from survjax.cli._text import Refused, quoted
-from survjax.cli.tables.arguments import SECONDS
 
 if TYPE_CHECKING:
     from survjax.cli._columns import Checker
 
+#: Seconds in a day.
+DAY = 86_400.0
 SAME_DAY = "a failure needs an age above 0; if only days are known, add half a day"
 
 
@@ -33,7 +35,7 @@ def ages_from_dates(
     check.rule("end", ~ended | (end >= start), what, "correct or drop such rows")
     what = "is {cell}, after --as-of,"
     check.rule("start", ended | (stop >= start), what, "correct it, or pass a later day")
-    unit = SECONDS[arguments.per]
+    unit = DAY * DAYS[arguments.per]
     entry = None
     if "entry" in check.roles:
         seen = reader.column("entry")
@@ -109,7 +111,7 @@ class DateReader:
             form = self.form or "2024-01-31"
             raise Refused(f"--as-of must be a date of the form {form}, got {quoted(as_of)}")
         # A day without a time of day is over when the next one begins.
-        until = last if ":" in as_of else last + SECONDS["days"]
+        until = last if ":" in as_of else last + DAY
         what = "is {cell}, after --as-of,"
         late = np.flatnonzero((end > last) & (end >= until))
         self.check.fail("end", late, what, "correct it, or pass a later day")

@@ -8,19 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from survjax._core.time_units import DAYS
 from survjax._core.validation import check_events
 from survjax.estimators.frames import frame
 
-#: Days in each unit of time that has a fixed length, months and years being mean ones.
-DAYS = {
-    "seconds": 1 / 86_400,
-    "minutes": 1 / 1_440,
-    "hours": 1 / 24,
-    "days": 1.0,
-    "weeks": 7.0,
-    "months": 365.25 / 12,
-    "years": 365.25,
-}
 #: Short forms of pandas, and the singular.
 ALSO = {"s": "seconds", "min": "minutes", "h": "hours", "D": "days", "W": "weeks"}
 ALSO |= {name[:-1]: name for name in DAYS}
