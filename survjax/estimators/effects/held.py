@@ -53,11 +53,13 @@ class HeldEffects:
         """What is fixed of the coefficients (P,), and their bounds."""
         return held_coefficients(layout, columns, self._names(layout), self.fixed, self.bounds)
 
-    def _columns_for(self, held: Held, layout: Layout, columns: Columns, movable: bool) -> Columns:
+    def _columns_for(
+        self, held: Held, layout: Layout, columns: Columns, movable: Callable[[], bool]
+    ) -> Columns:
         """The columns, measured from zero where an intercept beside slopes is held."""
         if not holds_intercepts(layout, held):
             return columns
-        if not movable:
+        if not movable():
             raise ValueError(
                 "fixed and bounds cannot hold an intercept here, where parameters are those of an "
                 "asset with the mean of each column: hold effects, or parameters without any"

@@ -167,7 +167,8 @@ class RegressionEstimator(
         form, layout, starts = self._model(rows, x)
         columns, n_units = self._columns(x, row_weights(rows, histories)), count(rows, histories)
         held = self._held_in(layout, columns)
-        columns = self._columns_for(held, layout, columns, self._center(x, rows.weight) is None)
+        movable = lambda: self._center(x, rows.weight) is None  # noqa: E731
+        columns = self._columns_for(held, layout, columns, movable)
         penalty = self._with_priors(self._penalty(layout, n_units), layout, columns)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         held, found = self._between_bounds(
@@ -192,7 +193,8 @@ class RegressionEstimator(
         form, layout, starts = self._model(rows, x)
         columns = self._columns(x, histories.row_weight)
         held = self._held_in(layout, columns)
-        columns = self._columns_for(held, layout, columns, self._center(x, rows.weight) is None)
+        movable = lambda: self._center(x, rows.weight) is None  # noqa: E731
+        columns = self._columns_for(held, layout, columns, movable)
         penalty = self._with_priors(self._penalty(layout, histories.n_units), layout, columns)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
 

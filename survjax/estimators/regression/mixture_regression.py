@@ -185,7 +185,7 @@ class MixtureRegression(FormMemberships, MixtureFaults):
         form, layout = self._mixture(), self._layout(x.shape[1])
         columns = self._columns(x, row_weights(rows, histories))
         penalty, held = self._penalty(layout, n_units), self._held_in(layout, columns)
-        columns = self._columns_for(held, layout, columns, movable=True)
+        columns = self._columns_for(held, layout, columns, lambda: True)
         given = form, layout, columns, rows, x, known, histories, penalty, self._settings()
 
         def maximum(held: Held) -> LocalMaximum:

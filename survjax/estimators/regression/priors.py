@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from survjax.estimators.covariates import column_names
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.penalties import NaturalPriors, Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
@@ -27,6 +24,7 @@ class WithPriors:
     aic_: float
     bic_: float
     _held_in: Callable[[Layout, Columns], Held]
+    _names: Callable[[Layout], tuple[str, ...]]
 
     def _with_priors(
         self, penalty: Penalty | None, layout: Layout, columns: Columns
@@ -39,7 +37,7 @@ class WithPriors:
         if layout[0].offset:
             layout = without_offset(layout)
             columns = Columns(columns.center[:-1], columns.scale[:-1])
-        names = layout_names(layout, ["intercept", *column_names(self)])
+        names = self._names(layout)
         first = layout[0].name
 
         def places(name: str) -> list[tuple[int, str]]:
@@ -79,12 +77,3 @@ class WithPriors:
         for name, prior in (self.priors or {}).items():
             known |= dict.fromkeys((name, f"{first}:{name}", f"log_{name}"), str(prior))
         return [known.get(name, "flat") for name in names]
-
-
-def layout_names(layout: Layout, names: list[str]) -> list[str]:
-    """What a summary calls the coefficients of a layout; names of columns, the intercept first."""
-    return [
-        item.name if item.shared else f"{item.name}:{names[j]}"
-        for item in layout
-        for j in np.atleast_1d(item.columns)
-    ]
