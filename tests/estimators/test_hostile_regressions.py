@@ -65,7 +65,7 @@ MODELS = {
         (ScaledHazard, {"center": None}, "center must be True or False"),
         (ScaledHazard, {"baseline": WeibullMixture}, "baseline must be the name"),
         (AcceleratedLifetime, {"family": ["weibull"]}, "family must be the name of a family"),
-        (AcceleratedLifetime, {"shape_on": 1.5}, "on\\[.shape.\\] must list"),
+        (AcceleratedLifetime, {"shape_on": 1.5}, "shape_on must list"),
         (MixtureRegression, {"on": None}, "on must be a list"),
         (MixtureRegression, {"n_starts": 0}, "n_starts must be"),
         (MixtureRegression, {"n_starts": 1.5}, "n_starts must be"),

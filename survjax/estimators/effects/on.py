@@ -26,11 +26,18 @@ def check_on(form: Form, on: Any) -> None:
             raise ValueError(f"on knows the parameters {', '.join(known)}, got {name!r}")
 
 
-def layout_of(form: Form, names: list[str], on: Any, offset: bool = False) -> Layout:
+def layout_of(
+    form: Form,
+    names: list[str],
+    on: Any,
+    offset: bool = False,
+    said: Mapping[str, str] | None = None,
+) -> Layout:
     """The predictors of a form, with the columns that each adds up.
 
     The first one, which is what the model is named after, has all columns unless `on` says others;
-    the rest have none unless `on` says some. What a modifier does has no intercept.
+    the rest have none unless `on` says some. What a modifier does has no intercept. `said` has the
+    argument that stood for an entry of `on`, for messages.
     """
     chosen = {} if on is None else dict(on)
     layout = []
@@ -39,7 +46,8 @@ def layout_of(form: Form, names: list[str], on: Any, offset: bool = False) -> La
         if len(given) > 1:
             raise ValueError(f"on has {name} twice: as {given[0]!r} and as {given[1]!r}")
         what = chosen[given[0]] if given else ("all" if q == 0 else None)
-        columns = chosen_columns(what, names, f"on[{given[0]!r}]" if given else "on")
+        word = (said or {}).get(given[0], f"on[{given[0]!r}]") if given else "on"
+        columns = chosen_columns(what, names, word)
         if q > 0 or form.modifier is None:
             columns = (0, *columns)
         if not columns:

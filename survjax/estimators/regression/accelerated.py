@@ -191,7 +191,8 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
         form = self._stretched()
-        layout = layout_of(form, column_names(self), self._chosen(), offset=known)
+        said = {} if self.shape_on is None else {"shape": "shape_on"}
+        layout = layout_of(form, column_names(self), self._chosen(), known, said)
         if not form.is_log_linear:
             settings = Settings(tol=self.tol, max_iter=self.max_iter)
             found = search(Template(form.template), rows, settings).best
