@@ -30,3 +30,14 @@ def test_every_notebook_is_numbered_and_holds_outputs(repository):
 )
 def test_outputs_agree_but_for_rounding(stored, fresh, same):
     assert notebooks.agree(stored, fresh) == same
+
+
+def test_pictures_are_kept_whatever_backend_the_caller_chose(monkeypatch):
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    source = "import matplotlib.pyplot as plt\nplt.subplots(figsize=(1, 1));"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    (cell,) = notebooks.run(notebook).cells
+    assert notebooks.printed(cell)[1] == 1
