@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
+from survjax._core.pytree import compiled_method
+
 
 def inside_life(t: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Whether 0 < t < inf, and times that are so everywhere: the rest is replaced by one.
@@ -59,6 +61,7 @@ def with_age_limits(
     hazard. Of a negative age, which no unit can have reached, and of NaN it is NaN.
     """
 
+    @compiled_method
     @wraps(residual_mean)
     def complete(self: Any, age: ArrayLike) -> jax.Array:
         age = jnp.asarray(age)

@@ -11,7 +11,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from survjax._core.numerics import logsumexp
-from survjax._core.pytree import parameter, pytree
+from survjax._core.pytree import compiled_method, parameter, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._derived.inverse import invert
 from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
@@ -85,6 +85,7 @@ class Mixture(Lifetime):
         shape = log_weights.shape[:1] + (1,) * missing + log_weights.shape[1:]
         return log_weights.reshape(shape)
 
+    @compiled_method
     def log_membership(self, t: ArrayLike, failed: ArrayLike = False) -> jax.Array:
         """Log of P(component | the unit runs at t), or given that it failed at t: (K, ...).
 
@@ -103,6 +104,7 @@ class Mixture(Lifetime):
         joint = jnp.where(jnp.asarray(failed), alive + rate, alive)
         return joint - logsumexp(joint)
 
+    @compiled_method
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)
         started, safe = inside_life(t)
@@ -150,6 +152,7 @@ class Mixture(Lifetime):
         at_zero = jnp.where(jnp.any(rate > 0.5 * most, axis=0), jnp.inf, log_total)
         return jnp.where(jnp.any(jnp.isnan(rate), axis=0), jnp.nan, at_zero)
 
+    @compiled_method
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)
         started, safe = inside_life(t)
@@ -190,6 +193,7 @@ class Mixture(Lifetime):
         hazards = jnp.minimum(hazards, 0.25 * jnp.finfo(hazards.dtype).max)
         return -logsumexp(self._log_weights_for(hazards) - hazards)
 
+    @compiled_method
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         # The components' own solutions bracket the mixture's.
         target = jnp.asarray(target)
@@ -255,6 +259,7 @@ class Mixture(Lifetime):
         stacks = self._stacks
         return jnp.any(jnp.stack([stack.is_steeper(log_shape) for stack in stacks]))
 
+    @compiled_method
     def mean(self) -> jax.Array:
         """The weighted mean of the components' means."""
         return _weighted_sum(self.weights, self.each(lambda c: c.mean()))

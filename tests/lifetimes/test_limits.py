@@ -56,9 +56,9 @@ CASES = {
 }
 
 
-def some_slow(*names):
-    """The cases, of which some take long."""
-    return [pytest.param(c, marks=pytest.mark.slow) if c in names else c for c in CASES]
+#: Cases that take long: everything of them, since what one test works out serves the others.
+LONG = {"aged mixture", "mixture of two families", "hazard ratio, lognormal"}
+ALL = [pytest.param(c, marks=pytest.mark.slow) if c in LONG else c for c in CASES]
 
 
 CURVES = (
@@ -129,7 +129,7 @@ def aged(case):
     return jax.tree.map(np.asarray, found | {"mean": MEAN_AT_AGES(life, ages)})
 
 
-@pytest.mark.parametrize("case", some_slow("aged mixture", "mixture", "hazard ratio, lognormal"))
+@pytest.mark.parametrize("case", ALL)
 def test_curves_at_the_ends_of_time_are_their_limits(case):
     found, _ = values(case)
     _, at_zero, at_end = CASES[case]
@@ -149,7 +149,7 @@ def test_curves_at_the_ends_of_time_are_their_limits(case):
         np.testing.assert_allclose(found["log_hazard"][:4], np.log(hazards), rtol=1e-13)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ALL)
 def test_tiny_and_huge_times_are_near_the_limits(case):
     found, _ = values(case)
     for name in CURVES:
@@ -160,14 +160,14 @@ def test_tiny_and_huge_times_are_near_the_limits(case):
     assert found["density"][6] == 0.0
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ALL)
 def test_quantiles_run_from_zero_to_infinity_and_are_nan_of_what_is_no_share(case):
     found, _ = values(case)
     np.testing.assert_array_equal(found["quantile"][:5], [0.0, np.inf, np.nan, np.nan, np.nan])
     assert 0.0 < found["quantile"][5] < found["quantile"][6] < np.inf
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ALL)
 def test_the_mean_remaining_life_ends_at_one_over_the_last_hazard(case):
     found, _ = values(case)
     mean = found["residual_mean"]
@@ -194,7 +194,7 @@ def test_slopes_are_never_nan_where_the_value_is_finite(case):
             assert not np.isnan(leaf[np.isfinite(table)]).any(), name
 
 
-@pytest.mark.parametrize("case", some_slow("hazard ratio, lognormal", "mixture of two families"))
+@pytest.mark.parametrize("case", ALL)
 def test_the_life_that_is_left_has_limits_too(case):
     rest, last = aged(case), CASES[case][2]
     for name, table in rest.items():

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from survjax._core.pytree import compiled_method
 from survjax.lifetimes._limits import exp_to_infinity, inside_life
 
 
@@ -29,6 +30,7 @@ class Curves:
         """Log of P(T > t)."""
         return -self.cumulative_hazard(t)
 
+    @compiled_method
     def log_density(self, t: ArrayLike) -> jax.Array:
         """Log of the probability density f(t) = h(t) S(t)."""
         # Nothing has failed by time zero, whatever the parameters: where the density begins at
@@ -44,22 +46,27 @@ class Curves:
         value = jnp.where(none_left, -jnp.inf, inside)
         return jnp.where(ended & ~jnp.isnan(value), -jnp.inf, value)
 
+    @compiled_method
     def hazard(self, t: ArrayLike) -> jax.Array:
         """Hazard rate h(t), per unit of time: the rate of failure of units that reached t."""
         return exp_to_infinity(self.log_hazard(t))
 
+    @compiled_method
     def survival(self, t: ArrayLike) -> jax.Array:
         """P(T > t)."""
         return jnp.exp(-self.cumulative_hazard(t))
 
+    @compiled_method
     def cdf(self, t: ArrayLike) -> jax.Array:
         """P(T <= t), with full relative accuracy at early times."""
         return -jnp.expm1(-self.cumulative_hazard(t))
 
+    @compiled_method
     def density(self, t: ArrayLike) -> jax.Array:
         """Probability density f(t), per unit of time."""
         return exp_to_infinity(self.log_density(t))
 
+    @compiled_method
     def quantile(self, q: ArrayLike) -> jax.Array:
         """The time by which a share q of units has failed, 0 <= q <= 1; NaN for other q."""
         q = jnp.asarray(q)
