@@ -75,9 +75,9 @@ def search_steps(template: Template, rows: Observations, settings: Settings) -> 
     if template.n_components == 1:
         small = middle
         if few is not middle and interpolates(template, rows):
-            found = yield from _from_interpolated(template, few, middle, settings)
-            if found is not None:
-                return found
+            answer = yield from _from_interpolated(template, few, middle, settings)
+            if answer is not None:
+                return answer
     run = _Search(template, small, middle, settings, rows.n_units)
     yield from run.from_whole_sample()
     if template.n_components > 1 and not template.is_modified:

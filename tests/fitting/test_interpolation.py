@@ -11,8 +11,7 @@ import pytest
 from survjax import LifetimeModel, Observations
 from survjax._core.precision import double_precision
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting import search as search_module
-from survjax.fitting.interpolation.rows import interpolated
+from survjax.fitting.interpolation.rows import are_negligible, interpolated
 from survjax.lifetimes import Gompertz, Lifetime, LogNormal, Weibull, parameter, pytree
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.vector.template import Template
@@ -101,8 +100,7 @@ def test_a_hazard_with_a_kink_is_fitted_on_all_rows(
         answers.append(are_negligible(*given))
         return answers[-1]
 
-    are_negligible = search_module.are_negligible
-    monkeypatch.setattr(search_module, "are_negligible", judged)
+    monkeypatch.setattr("survjax.fitting.search.are_negligible", judged)
     model = LifetimeModel(Bathtub(-4.0, -6.0)).fit(**sample)
     assert answers == [False]
     objective = Objective(Template(Bathtub(0.0, 0.0)), Observations.from_durations(**sample))
