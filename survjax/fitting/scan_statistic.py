@@ -173,3 +173,15 @@ def without_each(x: np.ndarray) -> np.ndarray:
             for gone in range(parts[0].size)
         ]
     )
+
+
+def with_nothing(weibulls: np.ndarray) -> np.ndarray:
+    """Mixtures of Weibulls (B, 3K - 4) with one more component, of no weight: (B, 3K - 1)."""
+    logits, scales, shapes = weibull_parts(weibulls)
+    nothing = np.full((len(weibulls), 1), -60.0)
+    more = (
+        np.concatenate(pair, axis=1)
+        for pair in ((logits, nothing), (scales, scales[:, :1]), (shapes, shapes[:, :1]))
+    )
+    x: np.ndarray = weibull_vector(*more)
+    return x

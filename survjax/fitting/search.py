@@ -18,11 +18,12 @@ from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
 from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.requests import Request, Steps, answered, values_at
 from survjax.fitting.interior import faults
+from survjax.fitting.interpolation.rows import are_negligible, interpolated, interpolates
 from survjax.fitting.local_maxima import ARRIVED, Limits, LocalMaximum, Maximizer
 from survjax.fitting.modified.curve import without_zeros
 from survjax.fitting.modified.mixtures import starts_of_modified
 from survjax.fitting.ranking import Ranking
-from survjax.fitting.scan_statistic import ScanStatistic, without_each
+from survjax.fitting.scan_statistic import ScanStatistic, with_nothing, without_each
 from survjax.fitting.settings import ROUGH, Settings
 from survjax.fitting.starts import different, expectation_maximization, guesses, weibull_start
 from survjax.fitting.surrogate import maxima_on_all_rows
@@ -31,9 +32,7 @@ from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import (
     as_weibulls,
     starts_from_weibulls,
-    weibull_parts,
     weibull_template,
-    weibull_vector,
 )
 
 #: How many different maxima go on from few rows to more, and from those to all.
@@ -75,6 +74,10 @@ def search_steps(template: Template, rows: Observations, settings: Settings) -> 
     small, middle = coresets(few)
     if template.n_components == 1:
         small = middle
+        if few is not middle and interpolates(template, rows):
+            answer = yield from _from_interpolated(template, few, middle, settings)
+            if answer is not None:
+                return answer
     run = _Search(template, small, middle, settings, rows.n_units)
     yield from run.from_whole_sample()
     if template.n_components > 1 and not template.is_modified:
@@ -86,6 +89,24 @@ def search_steps(template: Template, rows: Observations, settings: Settings) -> 
         found = maxima_on_all_rows(objective, run.on_middle, finalists, run.limits, rows.n_units)
         return (yield from run.summary(found, objective))
     return (yield from run.summary(found, None))
+
+
+def _from_interpolated(
+    template: Template, few: Observations, middle: Observations, settings: Settings
+) -> Steps[Maximum | None]:
+    """The answer from few rows that have the likelihood of all; None where they have not."""
+    points = interpolated(few, weibull_start(observed_rows(middle))[1])
+    if points is None:
+        return None
+    run = _Search(template, middle, points.rows, settings, few.n_units)
+    yield from run.from_whole_sample()
+    found = yield from run.summary(run.found, None)
+    if found.faults:
+        return None
+    ends = [found.best, *(end for end in found.others if run.ranking.is_good(end))]
+    places, nothing = np.stack([end.x for end in ends]), Limits.of(0.0, 0)
+    last = yield Request(Maximizer(template, points.last), places, nothing)
+    return found if are_negligible(template, ends, last) else None
 
 
 def _beyond(ends: list[LocalMaximum]) -> np.ndarray:
@@ -112,7 +133,7 @@ class _Search:
         self.settings, self.n_units = settings, n_units
         self.limits = settings.limits(template.n_components, n_units)
         self.on_middle = Maximizer(template, rows)
-        whole = small is rows or rows.n_rows <= WHOLE_ROWS
+        whole = template.n_components == 1 or small is rows or rows.n_rows <= WHOLE_ROWS
         self.on_small = self.on_middle if whole else Maximizer(template, small)
         #: All starts, as points of the template; those in the terms of Weibulls.
         self.starts: list[np.ndarray] = []
@@ -201,7 +222,7 @@ class _Search:
             return np.full(len(bases), -np.inf)
         if not len(bases):
             return np.zeros(0)
-        points = [top.x[None], *(self._as_points(x[None]) for x in _with_nothing(bases))]
+        points = [top.x[None], *(self._as_points(x[None]) for x in with_nothing(bases))]
         values = yield from values_at(self.on_small, np.concatenate(points))
         begins = np.cumsum([0, *(len(some) for some in points[:-1])])
         best = np.maximum.reduceat(values, begins)
@@ -276,15 +297,3 @@ class _Search:
             start=chosen,
             path=ends[chosen].path,
         )
-
-
-def _with_nothing(weibulls: np.ndarray) -> np.ndarray:
-    """Mixtures of Weibulls (B, 3K - 4) with one more component, of no weight: (B, 3K - 1)."""
-    logits, scales, shapes = weibull_parts(weibulls)
-    nothing = np.full((len(weibulls), 1), -60.0)
-    more = (
-        np.concatenate(pair, axis=1)
-        for pair in ((logits, nothing), (scales, scales[:, :1]), (shapes, shapes[:, :1]))
-    )
-    x: np.ndarray = weibull_vector(*more)
-    return x

@@ -8,7 +8,6 @@ any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -141,29 +140,32 @@ def _with_rows(leaf: Any) -> jax.Array:
 
 
 def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
-    """Derivatives for any family by forward mode over forward mode."""
+    """Derivatives for any family by forward mode over forward mode, along all parameters at once.
+
+    Each derivative along every direction stands beside one evaluation of what it is taken of.
+    """
     leaves, tree = jax.tree.flatten(stack)
     size = range(len(leaves))
+    # One component's term depends on its own parameters only: a tangent of ones along a
+    # leaf differentiates every component at once.
+    along = tuple(
+        jnp.stack([jnp.full_like(leaf, float(i == a)) for a in size])
+        for i, leaf in enumerate(leaves)
+    )
 
     def at(*leaves: Any) -> jax.Array:
         return jax.vmap(lambda c: row_terms(c, rows))(jax.tree.unflatten(tree, leaves))
 
-    def along(push: Callable[..., Any], a: int) -> Any:
-        # One component's term depends on its own parameters only: a tangent of ones along a
-        # leaf differentiates every component at once.
-        return push(*(jnp.full_like(leaf, float(i == a)) for i, leaf in enumerate(leaves)))
+    def with_first(*leaves: Any) -> Any:
+        return jax.vmap(lambda *push: jax.jvp(at, leaves, push), out_axes=(None, 0))(*along)
 
-    # What is costly is computed once, and not again for each derivative.
-    def with_first(*leaves: Any) -> tuple[Any, list[Any]]:
-        value, push = jax.linearize(at, *leaves)
-        return value, [along(push, a) for a in size]
+    def with_second(*push: Any) -> Any:
+        return jax.jvp(with_first, tuple(leaves), push)
 
-    (value, first), push = jax.linearize(with_first, *leaves)
-    rows_of = [along(push, b)[1] for b in size]
-    second = [rows_of[b][a] for a in size for b in size if b >= a]
+    (value, first), (_, twice) = jax.vmap(with_second, out_axes=((None, None), (0, 0)))(*along)
+    second = jnp.stack([twice[b, a] for a in size for b in size if b >= a])
     # What is costly is computed once, and not again for each use of it.
-    value, first, second = lax.optimization_barrier((value, first, second))
-    return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
+    return RowDerivatives(*lax.optimization_barrier((value, first, second)))
 
 
 def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDerivatives:

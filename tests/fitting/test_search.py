@@ -9,7 +9,8 @@ from survjax import Observations
 from survjax._core.precision import double_precision
 from survjax.fitting.interior import Interior, faults
 from survjax.fitting.local_maxima import Maximizer
-from survjax.fitting.search import _with_nothing, search
+from survjax.fitting.scan_statistic import with_nothing
+from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
 from survjax.fitting.starts import representative
 from survjax.likelihood.weibulls import weibull_template
@@ -177,7 +178,7 @@ def test_a_component_of_no_weight_changes_no_likelihood():
     for rows in (hard_rows(1), hard_rows(1, size=(1500, 1501))):
         x = np.array([[0.3, 0.1, 1.0, 0.2, 0.4], [-0.5, 0.8, 0.6, -0.1, 1.2]])
         few = Maximizer(weibull_template(2), rows).values(x)
-        more = Maximizer(weibull_template(3), rows).values(_with_nothing(x))
+        more = Maximizer(weibull_template(3), rows).values(with_nothing(x))
         np.testing.assert_allclose(more, few, rtol=1e-12)
 
 

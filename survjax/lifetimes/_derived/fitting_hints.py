@@ -20,6 +20,8 @@ class FittingHints:
     n_starts: ClassVar[int] = 1
     #: Whether `with_quantiles` takes times (m, ...) to many members at once.
     many_with_quantiles: ClassVar[bool] = False
+    #: Whether hazards are smooth functions of log time, without a kink.
+    is_smooth: ClassVar[bool] = True
     #: Whether there may be times between which, or after which, hardly anything fails.
     levels_off: ClassVar[bool] = False
     #: Whether units may fail at time zero, so that zeros among the failures are data.

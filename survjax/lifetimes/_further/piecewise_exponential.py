@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +49,8 @@ class PiecewiseExponential(Lifetime):
     >>> [round(float(pump.survival(t)), 4) for t in (10.0, 50.0, 60.0)]
     [0.8187, 0.6703, 0.4966]
     """
+
+    is_smooth: ClassVar[bool] = False
 
     log_rate: jax.Array = parameter()
     cuts: jax.Array = data()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +62,8 @@ class RoystonParmar(Lifetime):
     >>> round(float(pump.survival(5.0)), 4)
     0.7211
     """
+
+    is_smooth: ClassVar[bool] = False
 
     gamma: jax.Array = parameter()
     knots: jax.Array = data()
