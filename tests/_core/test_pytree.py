@@ -7,12 +7,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from survjax._core.precision import double_precision
-from survjax._core.pytree import data, fixed, parameter, parameter_names, pytree, ravel_parameters
+from survjax._core.pytree import (
+    compiled_method,
+    data,
+    fixed,
+    parameter,
+    parameter_names,
+    pytree,
+    ravel_parameters,
+)
 from survjax.lifetimes import (
     Conditional,
+    Exponential,
     Gompertz,
     Gumbel,
     LogLogistic,
@@ -113,3 +123,28 @@ def test_names_of_a_mixture_follow_its_vector():
     )  # fmt: skip
     assert vector.shape == (5,)
     assert float(unravel(vector).survival(1.0)) == float(mixture.given(3.0).survival(1.0))
+
+
+@pytest.mark.parametrize("t", [3, 3.0, [1, 2.0], (1.0, 2.0), np.float32(3), pd.Series([1.0, 2.0])])
+def test_compiled_methods_take_what_numpy_takes(t):
+    expected = -np.expm1(-np.asarray(t, float) / 2.0)
+    np.testing.assert_allclose(Exponential.of(2.0).cdf(t), expected, rtol=1e-6)
+    np.testing.assert_allclose(Exponential.of(2.0).cdf(t=t), expected, rtol=1e-6)
+
+
+def test_a_compiled_method_is_one_program_alone_and_plain_steps_within_another():
+    life = Exponential.of(2.0)
+    steps = [str(e.primitive) for e in jax.make_jaxpr(life.density)(1.0).eqns]
+    assert len(steps) > 1 and not {"jit", "pjit"} & set(steps)
+    assert Exponential.density.__wrapped__ is not Exponential.density
+
+
+def test_methods_of_an_object_that_jax_does_not_know_run_as_code():
+    class Unknown:
+        rate = 2.0
+
+        @compiled_method
+        def twice(self, x):
+            return self.rate * x
+
+    assert Unknown().twice(3.0) == 6.0
