@@ -25,10 +25,10 @@ WINDOW = 12.0  # years from the first fan to the day of the extract
 SHAPE, SCALE, EFFECT = 3.0, 9.0, -0.5
 HEARD = 0.5  # share of the fans whose bearing can be heard
 MAINTENANCE_RATE = 0.04  # a year
-COLUMNS = ("unit", "load", "age", "ended_by", "would_fail")
+COLUMNS = ("unit", "load", "duration", "failed", "ended_by", "would_fail")
 
 
-def one_fan(rng: random.Random) -> dict[str, str]:
+def one_fan(rng: random.Random) -> dict[str, object]:
     """Simulate one fan."""
     load = round(2.0 * rng.random() - 1.0, 2)
     scale = SCALE * math.exp(EFFECT * load)
@@ -42,7 +42,8 @@ def one_fan(rng: random.Random) -> dict[str, str]:
     )
     return {
         "load": f"{load:.2f}",
-        "age": f"{max(age, 0.001):.3f}",
+        "duration": f"{max(age, 0.001):.3f}",
+        "failed": int(ended_by == "failure"),
         "ended_by": ended_by,
         "would_fail": f"{life:.3f}",
     }

@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
     rng = random.Random(SEED)
     with open(folder / "meters.csv", "w", newline="", encoding="ascii") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("unit", "campaign", "months", "failed"))
+        writer.writerow(("unit", "campaign", "duration", "failed"))
         for number in range(1, METERS + 1):
             writer.writerow((f"M{number:05d}", *one_meter(rng)))
 

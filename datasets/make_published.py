@@ -76,7 +76,7 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def main(folder: Path) -> None:
     """Write every table into a folder."""
-    single = ("duration", "event_observed")
+    single = ("duration", "failed")
     write(folder / "devices.csv", single, durations(DEVICES))
     write(folder / "ball_bearings.csv", single, durations(BALL_BEARINGS))
     write(

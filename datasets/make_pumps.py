@@ -27,7 +27,7 @@ EARLY = (1.3, 1.8)  # shape, scale in years
 WEAR_OUT = (4.2, 17.0)
 RETIREMENT_RATE = 0.008  # a year
 JOINED = {"Eastdock": 0.0, "Hilltop": 0.0, "Marsh": 9.0, "Quarry": 14.0}  # year of joining
-COLUMNS = ("unit", "site", "maker", "entry", "age", "failed", "in_service")
+COLUMNS = ("unit", "site", "maker", "entry", "duration", "failed", "in_service")
 
 
 def weibull(rng: random.Random, shape: float, scale: float) -> float:
@@ -52,7 +52,7 @@ def one_pump(rng: random.Random) -> dict[str, object] | None:
         "site": site,
         "maker": maker,
         "entry": f"{entry:.3f}",
-        "age": f"{age:.3f}",
+        "duration": f"{age:.3f}",
         "failed": int(failed),
         "in_service": int(in_service),
     }

@@ -18,10 +18,11 @@ from tests.long_cases import LONG_CASES
 
 # What the tests themselves compile runs once: the compiler should hurry. survjax's own programs are
 # compiled as for its users. A flag that a version does not know would end the process.
+HURRY = "--xla_backend_optimization_level=0"
 if jaxlib.version.__version__.startswith("0.10."):
-    HURRY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {HURRY}".strip()
-    executables.QUICK["xla_backend_optimization_level"] = "0"
+    HURRY += " --xla_cpu_use_fusion_emitters=false"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {HURRY}".strip()
+executables.QUICK["xla_backend_optimization_level"] = "0"
 
 # Whether a draft is replaced depends on the clock, and its last digits differ: here none is.
 executables.WORTH = math.inf

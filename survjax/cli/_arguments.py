@@ -20,10 +20,10 @@ EXIT_CODES = """exit codes:
 """
 
 EXAMPLES = """examples:
-  survjax fit pumps.csv --duration age --event failed --entry entry --id unit
-  survjax fit meters.parquet --duration months --event failed --resolution 1 --components bic
+  survjax fit pumps.csv --duration duration --event failed --entry entry --id unit
+  survjax fit meters.parquet --duration duration --event failed --resolution 1 --components bic
   survjax fit rounds.csv --lower last_ok --upper found_failed --unit days
-  survjax fit pumps.csv --duration age --event failed --covariates load,maker
+  survjax fit pumps.csv --duration duration --event failed --covariates maker,site
   survjax fit register.csv --start installed --end failed --as-of 2024-06-30 --per years
   survjax fit drives.csv --duration hours --cause mode --horizon 1000
   survjax fit 'fleet/*.parquet' --duration age --event failed --id unit
@@ -208,7 +208,7 @@ def _add_output(parser: argparse.ArgumentParser, folder: str) -> None:
         help=f"folder to write to; files of the same names are replaced (default: {folder})",
     )  # fmt: skip
     if folder != "survjax-demo":
-        add("--unit", metavar="WORD", help="unit of time, for the labels of pictures")
+        add("--unit", metavar="WORD", help="unit of time, for labels (of dates: that of --per)")
     add("--pictures", action=switch, default=True, help="draw pictures (default: yes)")
     add("--format", choices=("png", "svg"), default="png", help="of the pictures (default: png)")
     if folder != "survjax-compare":

@@ -190,7 +190,9 @@ class Checker:
         empty = np.isnan(values)
         advice = "numbers are needed"
         if bad and "," in cells[bad[0]]:
-            advice += ", with --decimal , if commas are decimal marks; no marks for thousands"
+            known = self.decimal == ","
+            advice += "" if known else ", with --decimal , if commas are decimal marks"
+            advice += ", without marks for thousands" if known else "; no marks for thousands"
         self.fail(role, np.array(bad, int), "holds text, {cell},", advice)
         return values, empty
 

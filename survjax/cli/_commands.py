@@ -39,6 +39,8 @@ def fit(session: Session) -> int:
     how = arguments.separator, arguments.encoding, forgotten
     table = read_table(Path(arguments.file), needed, *how)
     units = check_units(table, roles, arguments)
+    if "start" in roles:
+        arguments.unit = arguments.unit or arguments.per
     covariates = None
     if names:
         covariates = read_covariates(Checker(table, dict(roles), arguments.decimal), names)
@@ -83,6 +85,8 @@ def compare(session: Session) -> int:
     how = arguments.separator, arguments.encoding, forgotten
     table = read_table(Path(arguments.file), list(dict.fromkeys(roles.values())), *how)
     units = check_units(table, roles, arguments)
+    if "start" in roles:
+        arguments.unit = arguments.unit or arguments.per
     for note in (*table.notes, *units.notes):
         session.note("note", note)
     if forgotten:
@@ -100,7 +104,7 @@ def demo(session: Session) -> int:
     from survjax.datasets import load_pumps
 
     pumps = load_pumps()
-    age, failed = pumps["age"].to_numpy(), pumps["failed"].to_numpy()
+    age, failed = pumps["duration"].to_numpy(), pumps["failed"].to_numpy()
     units = Units(
         lower=age,
         upper=np.where(failed, age, np.inf),

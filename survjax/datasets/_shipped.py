@@ -1,10 +1,12 @@
-"""The tables that come with survjax."""
+"""The tables that come with survjax: each has the columns `duration` and `failed`."""
 
 from pathlib import Path
 
 import pandas as pd
 
-_FLAGS = ("failed", "in_service", "event_observed")
+_FLAGS = ("failed", "in_service")
+#: What ended a unit: None where it still runs, as the models of several causes take it.
+_CAUSES = ("ended_by", "mode")
 
 
 def _folder() -> Path:
@@ -18,7 +20,13 @@ def _read(name: str) -> pd.DataFrame:
     """Read one shipped table; its 0/1 columns become booleans."""
     # An empty field is an empty string, so that a column of text stays text.
     frame = pd.read_csv(_folder() / f"{name}.csv", keep_default_na=False)
-    return frame.astype({flag: bool for flag in _FLAGS if flag in frame})
+    # As objects: what pandas 3 has for text knows no None.
+    causes = {
+        cause: frame[cause].astype(object).where(frame[cause] != "", None)
+        for cause in _CAUSES
+        if cause in frame
+    }
+    return frame.astype({flag: bool for flag in _FLAGS if flag in frame}).assign(**causes)
 
 
 def load_pumps() -> pd.DataFrame:
@@ -31,7 +39,7 @@ def load_pumps() -> pd.DataFrame:
     -------
     DataFrame of shape (528, 7)
         `unit`, `site`, `maker`; `entry`, the age in years at which the unit came under
-        observation (above 0 on two sites); `age`, the age in years at failure or when last
+        observation (above 0 on two sites); `duration`, the age in years at failure or when last
         seen; `failed` and `in_service`, both False for 26 pumps that were retired running.
 
     Examples
@@ -52,10 +60,10 @@ def load_fans() -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (500, 5)
-        `unit`; `load`, from -1 to 1; `age` in years, at its end or when last seen; `ended_by`,
-        "failure", "removal", "maintenance" or empty for a fan that still runs; `would_fail`, the
-        age at which it would have failed, which only a simulation knows.
+    DataFrame of shape (500, 6)
+        `unit`; `load`, from -1 to 1; `duration`, the age in years at its end or when last seen;
+        `failed`; `ended_by`, "failure", "removal", "maintenance" or None for a fan that still
+        runs; `would_fail`, the age at which it would have failed, which only a simulation knows.
 
     Examples
     --------
@@ -64,8 +72,7 @@ def load_fans() -> pd.DataFrame:
     >>> fans["ended_by"].value_counts().to_dict()
     {'maintenance': 86, 'removal': 77, 'failure': 66}
     """
-    fans = _read("fans")
-    return fans.assign(ended_by=fans["ended_by"].where(fans["ended_by"] != "", None))
+    return _read("fans")
 
 
 def load_meters() -> pd.DataFrame:
@@ -78,14 +85,14 @@ def load_meters() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (12000, 4)
-        `unit`; `campaign`, 1 to 6; `months`, the age at failure or when last seen;
+        `unit`; `campaign`, 1 to 6; `duration`, the age in months at failure or when last seen;
         `failed`.
 
     Examples
     --------
     >>> from survjax.datasets import load_meters
     >>> meters = load_meters()
-    >>> int(meters["failed"].sum()), int(meters["months"].max())
+    >>> int(meters["failed"].sum()), int(meters["duration"].max())
     (2879, 180)
     """
     return _read("meters")
@@ -97,7 +104,7 @@ def load_devices() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (50, 2)
-        `duration` (the source names no unit) and `event_observed`, True for all.
+        `duration` (the source names no unit) and `failed`, True for all.
 
     Examples
     --------
@@ -114,7 +121,7 @@ def load_ball_bearings() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (23, 2)
-        `duration` in millions of revolutions and `event_observed`, True for all.
+        `duration` in millions of revolutions and `failed`, True for all.
 
     Examples
     --------
@@ -131,13 +138,13 @@ def load_leukemia() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (42, 3)
-        `treatment`, "6-MP" or "placebo"; `duration` in weeks of remission;
-        `event_observed`, True where a relapse ended it.
+        `treatment`, "6-MP" or "placebo"; `duration` in weeks of remission; `failed`,
+        True where a relapse ended it.
 
     Examples
     --------
     >>> from survjax.datasets import load_leukemia
-    >>> load_leukemia().groupby("treatment")["event_observed"].sum().to_dict()
+    >>> load_leukemia().groupby("treatment")["failed"].sum().to_dict()
     {'6-MP': 9, 'placebo': 21}
     """
     return _read("leukemia")
@@ -150,7 +157,7 @@ def load_air_conditioning() -> pd.DataFrame:
     -------
     DataFrame of shape (213, 3)
         `plane`, its number; `duration` in operating hours since the failure before;
-        `event_observed`, True for all. Rows of a plane are in the order of time.
+        `failed`, True for all. Rows of a plane are in the order of time.
 
     Examples
     --------
@@ -169,13 +176,13 @@ def load_shock_absorbers() -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (38, 3)
-        `duration` in kilometers; `event_observed`; `mode`, "mode 1", "mode 2", or empty
+        `duration` in kilometers; `failed`; `mode`, "mode 1", "mode 2", or None
         where the unit had not failed.
 
     Examples
     --------
     >>> from survjax.datasets import load_shock_absorbers
-    >>> int(load_shock_absorbers()["event_observed"].sum())
+    >>> int(load_shock_absorbers()["failed"].sum())
     11
     """
     return _read("shock_absorbers")

@@ -1,4 +1,4 @@
-"""Fits with covariates: one that fails changes nothing, a wrong call is told the right one."""
+"""Fits: one that fails changes nothing, a wrong call is told the right one."""
 
 from __future__ import annotations
 
@@ -10,23 +10,39 @@ from typing import Any, TypeVar
 Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 
+def shows_the_right_call(example: str) -> Callable[[Fit], Fit]:
+    """Make a method say how it is called where its arguments are none that it takes."""
+
+    def decorate(fit: Fit) -> Fit:
+        signature = inspect.signature(fit)
+
+        @functools.wraps(fit)
+        def checked(model: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                signature.bind(model, *args, **kwargs)
+            except TypeError as error:
+                name = f"{type(model).__name__}.{fit.__name__}"
+                raise TypeError(f"{name}: {error}. {example}; all else goes by name") from None
+            return fit(model, *args, **kwargs)
+
+        return checked  # type: ignore[return-value]
+
+    return decorate
+
+
 def all_or_nothing(fit: Fit) -> Fit:
     """Make a method give its object back its attributes where it fails.
 
     Otherwise the names of columns would be those of the fit that failed, and the coefficients
     those of the one before. A call that the fit does not take is told how the target is passed.
     """
-    signature = inspect.signature(fit)
 
+    @shows_the_right_call(
+        "Durations and events go into one y, as in "
+        "fit(X, numpy.column_stack([durations, event_observed]))"
+    )
     @functools.wraps(fit)
     def guarded(model: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            signature.bind(model, *args, **kwargs)
-        except TypeError as error:
-            raise TypeError(
-                f"{type(model).__name__}.fit: {error}. Durations and events go into one y, as in "
-                "fit(X, numpy.column_stack([durations, event_observed])); all else goes by name"
-            ) from None
         before = dict(vars(model))
         try:
             return fit(model, *args, **kwargs)

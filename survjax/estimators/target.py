@@ -77,7 +77,8 @@ def survival_target(lower: Any, upper: Any) -> np.ndarray:
     lower, upper : array-like of shape (n,)
         Each unit failed in (lower, upper]. lower == upper is an exact failure, upper = inf a
         unit still running, lower = 0 one found failed at its first inspection. Or durations and
-        booleans: whether each unit failed at its duration, or still ran.
+        booleans: whether each unit failed at its duration, or still ran. Numbers that are 0 and 1
+        only, some of them below their durations, can be no upper bounds: they are read so too.
 
     Returns
     -------
@@ -95,7 +96,7 @@ def survival_target(lower: Any, upper: Any) -> np.ndarray:
     array([ True, False])
     """
     low = as_floats(lower, "lower")
-    if as_column(upper, "upper").dtype.kind == "b":
+    if as_column(upper, "upper").dtype.kind == "b" or _are_events(low, upper):
         failed = check_events(np.asarray(upper), low.shape[0], "upper")
         pairs = np.empty(low.shape[0], dtype=[("duration", np.float64), ("failed", bool)])
         pairs["duration"], pairs["failed"] = low, failed
@@ -105,6 +106,12 @@ def survival_target(lower: Any, upper: Any) -> np.ndarray:
     target = np.empty(low.shape[0], dtype=[("lower", np.float64), ("upper", np.float64)])
     target["lower"], target["upper"] = low, high
     return target
+
+
+def _are_events(low: np.ndarray, upper: Any) -> bool:
+    """Whether numbers that were given as upper bounds say which units failed."""
+    high = as_floats(upper, "upper")
+    return high.shape == low.shape and bool(np.isin(high, (0, 1)).all() and (high < low).any())
 
 
 def check_survival_y(y: ArrayLike) -> SurvivalTarget:

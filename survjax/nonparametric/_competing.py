@@ -79,13 +79,12 @@ class CumulativeIncidence:
         from survjax.plotting import plot_steps
 
         fresh = ax is None
-        for cause, curve in self.curves.items():
-            ax = plot_steps(curve, ax, unit=unit, label=str(cause))
-        if ax is None:
+        if not self.curves:
             raise ValueError("no unit failed of any cause: there is no curve to draw")
+        ax = plot_steps(self.curves, ax, unit=unit)
         if fresh:
             ax.set_title("Cumulative incidence", loc="left", fontsize="large")
-            ax.set_ylabel("share failed")
+            ax.set_ylabel("share ended")
         return ax
 
 

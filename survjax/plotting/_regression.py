@@ -151,7 +151,7 @@ def plot_partial_survival(
     words = [short(str(one)) for one in columns]
     word = ", ".join(words)
     ax = start(
-        ax, title=f"Survival by {word}", x="time ({unit})", y="share that runs on", unit=unit
+        ax, title=f"Survival by {word}", x="time ({unit})", y="share still running", unit=unit
     )
     for i, row in enumerate(moved):
         color = COMPONENTS[i % len(COMPONENTS)]
@@ -159,6 +159,7 @@ def plot_partial_survival(
         ax.fill_between(t, *limits, color=color, alpha=0.2, linewidth=0)
         label = ", ".join(f"{one} = {value:g}" for one, value in zip(words, row, strict=True))
         ax.plot(t, found["survival"].iloc[i], color=color, label=label)
+    ax.set_xlim(min(age, t.min()), t.max())
     ax.set_ylim(0.0, 1.02)
     return finish(ax, columns=3 if len(word) <= 12 else 1)
 

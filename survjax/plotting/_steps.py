@@ -69,9 +69,14 @@ def plot_steps(
         ax = _draw_steps(one, ax, unit, None if name is None else str(name))
         colors.append(ax.get_lines()[-1].get_color())
     assert ax is not None
-    if fresh:  # the first one's limits are not those of all
-        ends = [float(np.max(line.get_xdata())) for line in ax.get_lines()]
+    ends = [float(np.max(line.get_xdata())) for line in ax.get_lines()]
+    if not fresh and not ax.get_autoscalex_on():
+        # The limits of what was there may hide a longer curve.
+        ax.set_xlim(right=max(ax.get_xlim()[1], *ends))
+    if fresh:
+        ax.autoscale()
         ax.set_xlim(0, 1.03 * max(ends) or None)
+        ax.set_ylim(0, 1.02 if all(one.initial == 1 for one in groups.values()) else None)
     if at_risk:
         _write_at_risk(ax, groups, colors)
     return ax
@@ -106,7 +111,7 @@ def _write_at_risk(ax: Axes, groups: Mapping[Any, StepCurve], colors: Sequence[A
 
 def _draw_steps(curve: StepCurve, ax: Axes | None, unit: str | None, label: str | None) -> Axes:
     """One curve and its band."""
-    fresh, survival = ax is None, curve.initial == 1
+    survival = curve.initial == 1
     # A curve from 0 up is a share of failures or a cumulative hazard: its holder knows which.
     title, height = ("Survival", "share still running") if survival else ("Steps", "value")
     ax = start(None, title=title, x="age ({unit})", y=height, unit=unit) if ax is None else ax
@@ -118,9 +123,6 @@ def _draw_steps(curve: StepCurve, ax: Axes | None, unit: str | None, label: str 
     if np.all(np.isfinite(curve.lower)) and np.all(np.isfinite(curve.upper)):
         low, high = (drawn_steps(curve, last, bound)[1] for bound in (curve.lower, curve.upper))
         ax.fill_between(times, low, high, color=color, alpha=0.2, linewidth=0)
-    if fresh:
-        ax.set_xlim(0, None)
-        ax.set_ylim(0, 1.02 if survival else None)
     return finish(ax, 4)
 
 
@@ -168,8 +170,10 @@ def plot_incidence(
         ax = start(None, title=title, x="age ({unit})", y=height, unit=unit)
     t, steps = grid(model, times), incidence_steps(model)
     colors = (MODEL, *COMPONENTS)
-    for number, cause in enumerate(model.lifetimes_):
-        color = colors[number % len(colors)]
+    # A cause has the color that it has in the picture of Aalen and Johansen's estimate.
+    rank = {cause: i for i, cause in enumerate(sorted(model.lifetimes_, key=str))}
+    for cause in model.lifetimes_:
+        color = colors[rank[cause] % len(colors)]
         found = model.cumulative_incidence(t, cause, level)
         ax.plot(t, found["cumulative_incidence"], color=color, linewidth=1.8, label=str(cause))
         if model.converged_:

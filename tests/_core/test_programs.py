@@ -53,6 +53,18 @@ def test_an_option_that_the_compiler_does_not_know_is_left_out(folder, monkeypat
         np.testing.assert_allclose(ours, theirs, rtol=1e-13)
 
 
+def test_one_unknown_option_does_not_take_the_others_with_it():
+    level = ("xla_backend_optimization_level", "0")
+    known = executables._known((("xla_cpu_no_such_option", True), level))
+    assert known == dict([level])
+
+
+def test_settings_that_are_sets_have_lasting_names():
+    # JAX 0.12 has such a one among its settings.
+    text = program_keys.lasting((frozenset({"b", "a"}), frozenset(), None))
+    assert text == "{'a', 'b'}, {}, None"
+
+
 def test_an_empty_variable_keeps_nothing(monkeypatch):
     monkeypatch.setenv(program_files.VARIABLE, " ")
     assert program_files.folder() is None

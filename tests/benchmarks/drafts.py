@@ -52,7 +52,7 @@ def both_ways(name: str, program: Any, *arguments: Any) -> list[str]:
 def drafts() -> str:
     """The table."""
     pumps = load_pumps()
-    rows = Observations.from_durations(pumps["age"], pumps["failed"], entry=pumps["entry"])
+    rows = Observations.from_durations(pumps["duration"], pumps["failed"], entry=pumps["entry"])
     model = WeibullMixture(2).fit(rows)
     x = model.parameters_
     starts = x + 0.3 * np.random.default_rng(0).normal(size=(4, x.size))

@@ -25,7 +25,7 @@ from tests.benchmarks.measure import machine, table, write_section
 PUMPS = """
 from survjax.datasets import load_pumps
 pumps = load_pumps()
-age, failed, entry = pumps["age"], pumps["failed"], pumps["entry"]
+age, failed, entry = pumps["duration"], pumps["failed"], pumps["entry"]
 """
 OUR_FIT = """
 from survjax import WeibullMixture

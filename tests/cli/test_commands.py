@@ -13,7 +13,7 @@ from survjax.cli import main
 from survjax.datasets import load_pumps
 
 PICTURES = {"hazard.png", "history.png", "newton.gif", "paper.png", "rul.png", "survival.png"}
-PUMPS = ("--duration", "age", "--event", "failed", "--entry", "entry", "--id", "unit")
+PUMPS = ("--duration", "duration", "--event", "failed", "--entry", "entry", "--id", "unit")
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +80,12 @@ def test_the_model_of_the_demo_gives_the_numbers_of_its_table(demo, pumps):
     found = pd.read_csv(out / "rul.csv", index_col="unit")
     running = pumps[pumps["in_service"]].set_index("unit")
     assert list(found.index) == list(running.index)
-    expected = model.predict_rul(running["age"])
+    expected = model.predict_rul(running["duration"])
     pd.testing.assert_frame_equal(found[list(expected)], expected, rtol=1e-8)
-    interval = model.predict_interval(running["age"])
+    interval = model.predict_interval(running["duration"])
     np.testing.assert_allclose(found["life_lower"], interval["lower"], rtol=1e-8)
     np.testing.assert_allclose(found["life_upper"], interval["upper"], rtol=1e-8)
-    risk = model.failure_probability(running["age"], 1.0)
+    risk = model.failure_probability(running["duration"], 1.0)
     np.testing.assert_allclose(found["failure_probability"], risk["failure_probability"], rtol=1e-8)
 
 

@@ -95,13 +95,13 @@ def test_bounds_say_how_wide_they_are(file, refusal):
 def pumps(tmp_path_factory):
     path = tmp_path_factory.mktemp("table") / "pumps.csv"
     load_pumps().astype({"failed": int, "in_service": int}).to_csv(path, index=False)
-    columns = ("--duration", "age", "--event", "failed", "--entry", "entry", "--no-pictures")
+    columns = ("--duration", "duration", "--event", "failed", "--entry", "entry", "--no-pictures")
     return ("fit", str(path), *columns, "--in-service", "in_service", "--covariates", "maker")
 
 
 def fits(pumps):
     """The fits that are compared, in Python."""
-    x, y = load_pumps()[["maker"]].eq("Borel"), load_pumps()[["age", "failed"]].to_numpy(float)
+    x, y = load_pumps()[["maker"]].eq("Borel"), load_pumps()[["duration", "failed"]].to_numpy(float)
     for model in (AcceleratedLifetime(), MixtureRegression(2), MixtureRegression(3)):
         yield model.fit(x, y, entry=load_pumps()["entry"])
 

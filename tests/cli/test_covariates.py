@@ -155,7 +155,17 @@ def pumps(tmp_path_factory):
     return str(path)
 
 
-PUMPS = (*USUAL, "--entry", "entry", "--in-service", "in_service", "--covariates", "maker")
+PUMPS = (
+    "--duration",
+    "duration",
+    *USUAL[2:],
+    "--entry",
+    "entry",
+    "--in-service",
+    "in_service",
+    "--covariates",
+    "maker",
+)
 
 
 def test_effects_remaining_lives_model_and_pictures_are_written(pumps, tmp_path, capsys):
@@ -166,7 +176,7 @@ def test_effects_remaining_lives_model_and_pictures_are_written(pumps, tmp_path,
     assert "column 'maker' holds text, 2 values" in said.err
     plainer = survjax.WeibullMixture(1)
     table = load_pumps()
-    plainer.fit(table["age"], table["failed"], entry=table["entry"])
+    plainer.fit(table["duration"], table["failed"], entry=table["entry"])
     assert f"without the covariates: BIC {plainer.bic_:.2f}, " in said.out
     assert "1 Weibull with covariates" in said.out and "factors on life" in said.out
     assert max(map(len, said.out.replace(str(out), "").splitlines())) <= 100
@@ -181,9 +191,9 @@ def test_effects_remaining_lives_model_and_pictures_are_written(pumps, tmp_path,
     x = pd.DataFrame({"maker=Borel": (running["maker"] == "Borel").to_numpy(float)})
     found = pd.read_csv(out / "rul.csv", index_col="unit")
     assert list(found.index) == list(running["unit"])
-    expected = model.predict_rul(x, running["age"])
+    expected = model.predict_rul(x, running["duration"])
     np.testing.assert_allclose(found[list(expected)], expected, rtol=1e-8)
-    risk = model.failure_probability(x, running["age"], 2.0)["failure_probability"]
+    risk = model.failure_probability(x, running["duration"], 2.0)["failure_probability"]
     np.testing.assert_allclose(found["failure_probability"], risk, rtol=1e-8)
 
 

@@ -70,6 +70,33 @@ def test_other_forms_of_dates_are_named(file, refusal):
 
 
 @pytest.mark.parametrize(
+    ("one", "other", "forms"),
+    [
+        ("23.06.2014", "01.02.2015", "%d.%m.%Y"),
+        ("6/23/2014", "1/2/2015", "%m/%d/%Y"),
+        ("6/3/2014", "1/2/2015", "%m/%d/%Y or %d/%m/%Y"),
+        ("23 Jun 2014", "", "%d %b %Y"),
+        ("45000", "45001", "%d.%m.%Y"),
+    ],
+)
+def test_the_form_that_is_suggested_is_one_that_all_cells_have(file, refusal, one, other, forms):
+    path = file(f"unit,from,to\na,{one},\nb,{other},\nc,{one},\n")
+    said = refusal("fit", path, "--start", "from", "--end", "to", "--as-of", "2024-06-01")
+    assert said.endswith(f"name the form, as in --date-format {forms}")
+
+
+def test_ages_of_dates_are_shown_in_the_unit_that_was_asked_for(file, tmp_path, capsys):
+    from survjax.cli import main
+
+    ends = "".join(f"u{i},2020-01-01,202{1 + i % 3}-0{1 + i % 9}-01,,\n" for i in range(12))
+    path = file("unit,installed,failed_on,why,seen\n" + ends + "z,2021-06-01,,,\n")
+    more = ("--components", "1", "--no-pictures", "--out", str(tmp_path / "out"))
+    assert main(["fit", str(path), *DATES, "--per", "years", *more]) == 0
+    said = capsys.readouterr().out
+    assert "a new unit (years)" in said and "1 unit still running, years" in said
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--start", "installed"], "--end is not given"),

@@ -153,6 +153,9 @@ def test_decimal_commas_are_read_when_asked_for_and_points_are_then_refused(file
     assert "--decimal ," in refusal("fit", path, *USUAL)
     mixed = file(GOOD.replace(",", ";").replace("2.5", "1.002"))
     assert "'1.5'" in refusal("fit", mixed, *USUAL, "--decimal", ",")
+    thousands = file(GOOD.replace(",", ";").replace(".", ",").replace("2,5", "1.002,5"))
+    said = refusal("fit", thousands, *USUAL, "--decimal", ",")
+    assert said.endswith("numbers are needed, without marks for thousands")
 
 
 def test_the_line_of_an_error_counts_line_breaks_inside_cells(file, refusal):

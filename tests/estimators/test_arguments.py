@@ -7,10 +7,12 @@ from survjax import (
     AcceleratedLifetime,
     CoxPH,
     DeepWeibullMixture,
+    LifetimeModel,
     MixtureRegression,
     Observations,
     WeibullMixture,
     compute_hazard,
+    survival_target,
 )
 
 ROWS = Observations.from_durations([3.0, 5.0, 8.0])
@@ -64,6 +66,25 @@ def test_quantiles_that_differ_have_columns_of_their_own(model):
 
 def test_scores_of_rows_and_of_their_columns_are_one(model):
     assert model.score(ROWS) == model.score([3.0, 5.0, 8.0])
+
+
+@pytest.mark.parametrize("kind", [WeibullMixture, LifetimeModel])
+def test_a_table_and_names_of_columns_are_told_to_be_columns(kind):
+    table = {"duration": [3.0, 5.0], "failed": [1, 0]}
+    advice = r'as in fit\(table\["duration"\], table\["failed"\]\)'
+    with pytest.raises(TypeError, match=f"{kind.__name__}.fit: too many positional .*{advice}"):
+        kind().fit(table, "duration", "failed")
+
+
+def test_events_that_are_zeros_and_ones_are_no_upper_bounds():
+    lives, failed = [3.0, 5.0, 0.5], [1, 0, 1]
+    expected = survival_target(lives, np.array(failed, bool))
+    np.testing.assert_array_equal(survival_target(lives, failed), expected)
+    np.testing.assert_array_equal(survival_target(lives, np.array(failed, float)), expected)
+    bounds = survival_target([0.0, 0.5], [1, 1])
+    assert bounds.dtype.names == ("lower", "upper")
+    with pytest.raises(ValueError, match="at least lower"):
+        AcceleratedLifetime().fit([[0.0], [1.0]], survival_target([3.0, 5.0], [2, 7]))
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_where_some_starts_collapse_an_interior_maximum_is_found_all_the_same():
     pumps = load_pumps()
     sites = ("Eastdock", "Marsh", "Quarry")
     x = np.column_stack([pumps["maker"] == "Borel", *(pumps["site"] == site for site in sites)])
-    y = np.column_stack([pumps["age"], pumps["failed"]])
+    y = np.column_stack([pumps["duration"], pumps["failed"]])
     model = MixtureRegression(3).fit(x.astype(float), y, entry=pumps["entry"])
     assert model.converged_
     assert model.parameters_[-3:].max() < np.log(60.0)

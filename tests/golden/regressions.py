@@ -94,7 +94,7 @@ def _pumps() -> Fitted:
     columns = [table["maker"] == "Borel", table["site"] == table["site"].iloc[0]]
     x = np.column_stack(columns).astype(float)
     model = MixtureRegression(2, on={"weight": [0], "scale": [0, 1]})
-    return record(model.fit(x, table[["age", "failed"]].to_numpy(float), entry=table["entry"]))
+    return record(model.fit(x, table[["duration", "failed"]].to_numpy(float), entry=table["entry"]))
 
 
 def _known() -> Fitted:

@@ -59,7 +59,7 @@ def _failures(k: Any, load: Callable[[], Any], **options: Any) -> Fitted:
     """A shipped table of durations and events."""
     table = load()
     model = WeibullMixture(k, **options.pop("settings", {}))
-    return record(model.fit(table["duration"], table["event_observed"]), **options)
+    return record(model.fit(table["duration"], table["failed"]), **options)
 
 
 def _pumps(k: Any, late: bool, **options: Any) -> Fitted:
@@ -68,13 +68,14 @@ def _pumps(k: Any, late: bool, **options: Any) -> Fitted:
         table = table[table["entry"] == 0]
     model = WeibullMixture(k, **options.pop("settings", {}))
     return record(
-        model.fit(table["age"], table["failed"], entry=table["entry"] if late else None), **options
+        model.fit(table["duration"], table["failed"], entry=table["entry"] if late else None),
+        **options,
     )
 
 
 def _meters(k: int, **settings: Any) -> Fitted:
     table = load_meters()
-    return record(WeibullMixture(k, **settings).fit(table["months"], table["failed"]))
+    return record(WeibullMixture(k, **settings).fit(table["duration"], table["failed"]))
 
 
 def _fleet(k: Any, n: int, late: bool = False, weighted: bool = False, **options: Any) -> Fitted:

@@ -111,7 +111,9 @@ def test_the_shipped_pumps_are_not_taken_for_histories():
         (1, np.floor, np.ceil),
         (12, np.floor, np.ceil),
     ):
-        assert found(low(pumps["entry"] * per), high(pumps["age"] * per), pumps["failed"]) is None
+        assert (
+            found(low(pumps["entry"] * per), high(pumps["duration"] * per), pumps["failed"]) is None
+        )
 
 
 PLAIN = {

@@ -45,12 +45,12 @@ def test_the_survival_picture_holds_the_curve_its_band_and_the_steps_of_the_data
     limits = model.confidence_interval("survival", t, method="delta")
     np.testing.assert_allclose([lower, upper], limits, rtol=1e-9)
     assert np.all((lower < curve) & (curve < upper))
-    steps = kaplan_meier(pumps["age"], pumps["failed"], entry=pumps["entry"])
+    steps = kaplan_meier(pumps["duration"], pumps["failed"], entry=pumps["entry"])
     x, y = line(ax, "Kaplan-Meier (data)")
     np.testing.assert_allclose(y[2:-1:2], steps(x[2:-1:2]), rtol=1e-12)
     np.testing.assert_allclose(y[1:-1:2], steps.before(x[1:-1:2]), rtol=1e-12)
     assert (x[0], y[0]) == (0.0, 1.0)
-    assert x[-1] == pumps["age"].max()
+    assert x[-1] == pumps["duration"].max()
     # The fit is a good one, so data and curve stay together.
     assert np.max(np.abs(model.survival(x) - y)) < 0.05
 
@@ -95,7 +95,7 @@ def test_the_plain_formulas_of_moving_pictures_are_those_of_the_lifetimes():
 
 
 def test_the_picture_of_remaining_life_is_its_table(model, pumps):
-    running = pumps.loc[pumps["in_service"], "age"]
+    running = pumps.loc[pumps["in_service"], "duration"]
     ages = np.linspace(0.0, 20.0, 64)
     table = model.predict_rul(ages)
     ax = plot_rul(model, ages=ages, running=running)

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from survjax import WeibullMixture, aalen_johansen, kaplan_meier, nelson_aalen, turnbull
-from survjax.plotting import plot_hazard, plot_steps, plot_survival
+from survjax import (
+    CompetingRisks,
+    WeibullMixture,
+    aalen_johansen,
+    kaplan_meier,
+    nelson_aalen,
+    turnbull,
+)
+from survjax.plotting import plot_hazard, plot_incidence, plot_steps, plot_survival
 
 
 def test_a_curve_is_drawn_to_the_end_of_follow_up():
@@ -33,6 +40,28 @@ def test_curves_without_bounds_or_without_steps_are_drawn():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["shock", "wear"]
     with pytest.raises(ValueError, match="no unit failed of any cause"):
         aalen_johansen([3, 5], [0, 0]).plot()
+
+
+def test_no_curve_is_cut_by_the_limits_of_the_one_drawn_first():
+    # "a" is rare and early, "b" frequent and late.
+    t = np.arange(1.0, 21.0)
+    shares = aalen_johansen(t, np.where(t == 2, "a", "b")).plot()
+    hazards = plot_steps({"low": nelson_aalen(t, t == 2), "high": nelson_aalen(t + 30)})
+    over = kaplan_meier(t + 30).plot(kaplan_meier(t).plot())
+    for ax in (shares, hazards, over):
+        for line in ax.get_lines():
+            assert np.max(line.get_xdata()) <= ax.get_xlim()[1]
+            assert np.max(line.get_ydata()) <= ax.get_ylim()[1]
+
+
+def test_a_cause_has_one_color_in_both_pictures_of_incidences():
+    lives, causes = [3.0, 5.0, 6.0, 8.0, 4.0], ["wear", "shock", None, "wear", "shock"]
+    fitted = CompetingRisks({"wear": "exponential", "shock": "exponential"}).fit(lives, causes)
+    found = []
+    for ax in (plot_incidence(fitted), aalen_johansen(lives, causes).plot()):
+        found.append({line.get_label(): line.get_color() for line in ax.get_lines()})
+        assert ax.get_ylabel() == "share ended"
+    assert all(found[0][cause] == found[1][cause] for cause in ("wear", "shock"))
 
 
 def test_a_fit_can_be_drawn_over_a_curve():

@@ -18,14 +18,14 @@ def fits():
     """Each way, with its bounds of B10 and of the shape."""
     table = load_shock_absorbers()
     distance = table["duration"].clip(upper=NOW)
-    failed = table["event_observed"] & (table["duration"] <= NOW)
+    failed = table["failed"] & (table["duration"] <= NOW)
     plain = LifetimeModel("weibull").fit(distance, failed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain.bootstrap(500)
     known = LifetimeModel("weibull", fixed={"shape": 3.0}).fit(distance, failed)
     prior = LifetimeModel("weibull", priors={"shape": WEAR}).fit(distance, failed)
-    later = LifetimeModel("weibull").fit(table["duration"], table["event_observed"])
+    later = LifetimeModel("weibull").fit(table["duration"], table["failed"])
     for name, model, method in (
         ("likelihood, delta", plain, "delta"),
         ("likelihood, profile", plain, "profile"),

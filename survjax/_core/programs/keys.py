@@ -50,6 +50,8 @@ def name_of(value: Any) -> str:
         return repr(value)
     if type(value) is tuple:
         return f"({', '.join(map(name_of, value))})"
+    if type(value) is frozenset:
+        return f"{{{', '.join(sorted(map(name_of, value)))}}}"
     if callable(value) and hasattr(value, "__qualname__"):
         return _path(value)
     if isinstance(value, enum.Enum):
@@ -125,6 +127,9 @@ def lasting(context: Any) -> str:
 
 
 def _setting(part: Any) -> str:
+    if getattr(part, "empty", False) is True:
+        # A mesh of no devices.
+        return f"{type(part).__qualname__}()"
     return repr(part) if isinstance(part, enum.Enum) else name_of(part)
 
 

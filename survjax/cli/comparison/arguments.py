@@ -9,9 +9,9 @@ import re
 MIXTURE = re.compile(r"mixture([2-9])")
 
 EXAMPLES = """examples:
-  survjax compare pumps.csv --duration age --event failed --entry entry
+  survjax compare pumps.csv --duration duration --event failed --entry entry
   survjax compare rounds.csv --lower last_ok --upper found_failed --criterion bic
-  survjax compare pumps.csv --duration age --candidates weibull,lognormal,mixture2
+  survjax compare pumps.csv --duration duration --candidates weibull,lognormal,mixture2
 """
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 #: Seconds in a day.
 DAY = 86_400.0
+#: Forms of dates that tables hold, besides those of ISO 8601.
+FORMS = (
+    "%d.%m.%Y", "%d.%m.%y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y", "%d/%m/%Y",
+    "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%Y/%m/%d", "%d %b %Y", "%b %d, %Y", "%d-%b-%Y", "%d-%b-%y",
+)  # fmt: skip
 SAME_DAY = "a failure needs an age above 0; if only days are known, add half a day"
 
 
@@ -61,6 +68,18 @@ def _failed(
     return named
 
 
+def likely_forms(cells: Iterable[str]) -> str:
+    """The forms in which all of the cells are dates, joined by "or"; one as an example if none."""
+    cells = list(cells)
+    fits = []
+    for form in FORMS:
+        with suppress(ValueError):
+            for cell in cells:
+                datetime.strptime(cell.strip(), form)
+            fits.append(form)
+    return " or ".join(fits) or FORMS[0]
+
+
 class DateReader:
     """Dates in the columns of a table, as seconds since 1970; NaN where there is none."""
 
@@ -81,9 +100,13 @@ class DateReader:
             if cell not in known:
                 known[cell] = self._seconds(cell)
             found[row] = known[cell]
-        advice = f"no date of the form {self.form}" if self.form else "no date such as 2024-01-31"
-        advice += ": correct it" if self.form else ": name the form, as in --date-format %d.%m.%Y"
-        self.check.fail(role, np.flatnonzero(np.isinf(found)), "holds {cell}", advice)
+        bad = np.flatnonzero(np.isinf(found))
+        if self.form:
+            advice = f"no date of the form {self.form}: correct it"
+        else:
+            forms = likely_forms(cell for cell in known if cell.strip().lower() not in MISSING)
+            advice = f"no date such as 2024-01-31: name the form, as in --date-format {forms}"
+        self.check.fail(role, bad, "holds {cell}", advice)
         return found
 
     def _seconds(self, cell: str) -> float:

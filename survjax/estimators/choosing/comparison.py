@@ -43,6 +43,9 @@ class Comparison:
     models: dict[str, Any]
     criterion: str
 
+    def __repr__(self) -> str:
+        return f"Comparison by {self.criterion}, the best first\n{self.table.to_string()}"
+
     @property
     def best(self) -> Any:
         """The fitted model with the smallest criterion.

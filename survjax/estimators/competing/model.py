@@ -14,6 +14,7 @@ from survjax._core.validation import as_column
 from survjax.data.causes import allowed_causes
 from survjax.data.observations import Observations
 from survjax.data.recording import refuse_failed_at_zero
+from survjax.estimators.atomic import shows_the_right_call
 from survjax.estimators.competing.checks import (
     alike_warning,
     check_agreement,
@@ -131,6 +132,9 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
         self.min_component_weight = min_component_weight
         self.random_state = random_state
 
+    @shows_the_right_call(
+        'Durations and causes are columns, as in fit(table["duration"], table["cause"])'
+    )
     @double_precision
     def fit(
         self,

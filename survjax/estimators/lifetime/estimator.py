@@ -13,6 +13,7 @@ from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.data.recording import has_ties
+from survjax.estimators.atomic import shows_the_right_call
 from survjax.estimators.certificate import certify
 from survjax.estimators.choosing.goodness import LifetimeGoodness
 from survjax.estimators.choosing.residuals import LifetimeResiduals
@@ -82,6 +83,9 @@ class LifetimeEstimator(
     def _maximize(self, rows: Observations) -> Steps[None]:
         """Find the answer on checked rows, and keep it (`_keep`)."""
 
+    @shows_the_right_call(
+        'Durations and events are columns, as in fit(table["duration"], table["failed"])'
+    )
     @double_precision
     def fit(
         self,
