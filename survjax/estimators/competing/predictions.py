@@ -21,7 +21,7 @@ from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
 from survjax.prediction.curves import response_value, times_at
 from survjax.prediction.incidence import incidence
-from survjax.uncertainty.causes import bounded_incidence
+from survjax.uncertainty.causes.bounds import bounded_incidence
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.competing_form import CompetingForm, side_by_side
 from survjax.likelihood.regression.forms import Form, Predictor
 from survjax.prediction.regression_curves import FittedForm
-from survjax.uncertainty.causes import blocks
+from survjax.uncertainty.causes.bounds import blocks
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from survjax.fitting.search import Maximum
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.vector.template import Template
-from survjax.uncertainty.causes import blocks, joined
+from survjax.uncertainty.causes.bounds import blocks, joined
 
 
 class CausesState(FittedState):
