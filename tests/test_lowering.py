@@ -217,6 +217,9 @@ def several_causes():
         lambda: known.cumulative_incidence([3.0, 9.0], "wear"),
         lambda: known.failure_probability([3.0], 1.0, cause="wear"),
         lambda: known.probability_of("wear", [3.0]),
+        lambda: known.bootstrap(20).confidence_interval(
+            "cumulative_incidence", 3.0, cause="wear", method="bootstrap"
+        ),
     )
 
 

@@ -141,12 +141,14 @@ class Integrals:
         missing = np.abs((sizes * np.exp(scale)).sum(axis=0) - lost)
         return Panels(unit, low, high, sizes, errors, missing)
 
-    def refined(self, low: np.ndarray, high: np.ndarray, share: np.ndarray) -> Panels:
+    def refined(
+        self, low: np.ndarray, high: np.ndarray, share: np.ndarray, n_panels: int = PANELS
+    ) -> Panels:
         """Panels that resolve the integrals from low to high (n,); `share` is what ends there."""
         n = low.size
-        steps = np.linspace(0.0, 1.0, PANELS + 1)
+        steps = np.linspace(0.0, 1.0, n_panels + 1)
         ends = low[:, None] + (high - low)[:, None] * steps
-        unit = np.repeat(np.arange(n), PANELS)
+        unit = np.repeat(np.arange(n), n_panels)
         active = self._look(unit, ends[:, :-1].ravel(), ends[:, 1:].ravel())
         done = active.take(np.zeros(0, int))
         for _ in range(ROUNDS):

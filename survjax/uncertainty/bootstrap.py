@@ -174,19 +174,19 @@ def _fitted(
     for i in range(wanted):
         ends = [end_of(s, i, j) for j in range(len(starts))]
         good = [end for end in ends if not faults(end, template, settings.rule, n_units)]
-        crossed = any(_crosses(template, end.x) for end in good)
+        crossed = any(crosses(template, end.x) for end in good)
         if crossed or template.held.at_bounds.size or (template.n_components > 1 and not good):
             # Between bounds, where there are any: others may stand at one here than in the fit.
             free = template.holding(template.held.at(np.empty(0, int), np.empty(0)))
             model, answer = search_between_bounds(free, batch_item(batch, i), settings)
-            inside = not (answer.faults or _crosses(model, answer.best.x))
+            inside = not (answer.faults or crosses(model, answer.best.x))
             good = [answer.best] if inside else []
         if good:
             found.append(max(good, key=lambda end: end.value).x)
     return found
 
 
-def _crosses(template: Template, x: np.ndarray) -> bool:
+def crosses(template: Template, x: np.ndarray) -> bool:
     """Whether parameters lie beyond a bound of the user's."""
     held = template.held
     x = held.placed(x)
@@ -254,16 +254,32 @@ def bootstrap_bounds(
         np.asarray(part)
         for part in _at_points(lifetime, replicates.parameters, targets, curve=curve)
     )
+    return bounds_around(found, values, slopes, replicates.skewness, covariance, level, corrected)
+
+
+def bounds_around(
+    found: np.ndarray,
+    values: np.ndarray,
+    slopes: np.ndarray,
+    skewness: np.ndarray,
+    covariance: np.ndarray,
+    level: float,
+    corrected: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds (m,) from replicates (B, m) of estimates (m,), as `bootstrap_bounds` has them.
+
+    `slopes` (m, p) are those of the estimates in the parameters.
+    """
+    if not corrected:
+        nothing = np.zeros_like(values)
+        low, high = (percentile(found, nothing, nothing, z) for z in _ends(level))
+        return np.fmin(low, values), np.fmax(high, values)
     influence = slopes @ covariance
-    third = np.einsum("abc,ma,mb,mc->m", replicates.skewness, influence, influence, influence)
+    third = np.einsum("abc,ma,mb,mc->m", skewness, influence, influence, influence)
     variance = np.einsum("mp,mp->m", influence, slopes)
     moving = variance > 0
     acceleration = np.where(moving, third / np.where(moving, variance, 1.0) ** 1.5 / 6.0, 0.0)
-    if corrected:
-        return replicate_bounds(found, values, level, acceleration)
-    nothing = np.zeros_like(values)
-    low, high = (percentile(found, nothing, nothing, z) for z in _ends(level))
-    return np.fmin(low, values), np.fmax(high, values)
+    return replicate_bounds(found, values, level, acceleration)
 
 
 def replicate_bounds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from survjax.fitting.search import Maximum
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.vector.template import Template
+from survjax.uncertainty.bootstrap import Bootstrap
 from survjax.uncertainty.causes.bounds import blocks, joined
 
 
@@ -24,6 +26,7 @@ class CausesState(FittedState):
 
     causes: Any
     lifetimes_: dict[Hashable, Lifetime]
+    bootstrap_: Bootstrap
     _template: CausesTemplate
     _labels: Callable[[], tuple[Hashable, ...]]
     _model_of_cause: Callable[[Hashable], LifetimeModel]
@@ -37,7 +40,7 @@ class CausesState(FittedState):
         **{
             name: kind
             for name, kind in FittedState._saved.items()
-            if name not in ("selection_", "history_", "_profiles", "bootstrap_")
+            if name not in ("selection_", "history_", "_profiles")
         },
         "lifetime_": Distribution(),
     }
@@ -104,6 +107,15 @@ class CausesState(FittedState):
                 labels, self._template.parts, self._template.slices, strict=True
             )
         }
+        if "bootstrap_" in self.__dict__:
+            self._share_replicates(self.bootstrap_)
+
+    def _share_replicates(self, found: Bootstrap) -> None:
+        """Give each cause its part of the replicates of all."""
+        for model, own in zip(self._models.values(), self._template.slices, strict=True):
+            model.bootstrap_ = dataclasses.replace(
+                found, parameters=found.parameters[:, own], skewness=found.skewness[own, own, own]
+            )
 
     def _part(self, label: Hashable, template: Template, own: slice) -> LifetimeModel:
         """One cause as a fitted model, which has no rows of its own."""

@@ -184,7 +184,8 @@ def interval_nodes(rows: Observations, allowed: np.ndarray, near: Competing) -> 
         )
         share = np.exp(-hazard[:n]) * -np.expm1(-np.maximum(hazard[n:] - hazard[:n], 0.0))
         integrals = Integrals(near, ages, allowed.T.copy())
-        panels = integrals.refined(low, high, share)
+        # Most intervals are short, and one panel resolves them.
+        panels = integrals.refined(low, high, share, 1)
         sums = np.where(allowed.T, integrals.totals(panels) * np.exp(integrals.scale), 0.0).sum(
             axis=0
         )
