@@ -17,7 +17,7 @@ from survjax._core.numerics import bucket_size
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.lifetimes import Competing
-from survjax.likelihood.panels import Integrals, Panels, in_calls, rates
+from survjax.likelihood.panels import Integrals, Panels, in_calls, rates, rates_from
 from survjax.prediction.points import log_hazards, log_times_at, standard_errors
 
 #: Units of which all nodes are held at once.
@@ -95,7 +95,7 @@ def incidences_at(
     wanted[cause] = True
     with np.errstate(all="ignore"):
         whole = -np.expm1(-np.exp(log_hazards(lifetime, np.exp(high), ages)[0]))
-        panels = Integrals(lifetime, ages, wanted).refined(low, high, whole)
+        panels = Integrals(rates_from(lifetime, ages), wanted).refined(low, high, whole)
         x = panels.log_times
         row = np.repeat(panels.unit, x.shape[1])
         order = np.argsort(row, kind="stable")
@@ -161,7 +161,7 @@ def _some(
         whole = -np.expm1(-np.exp(at_end))
         wanted = np.zeros((len(lifetime.causes), n), bool)
         wanted[cause] = True
-        integrals = Integrals(lifetime, ages, wanted)
+        integrals = Integrals(rates_from(lifetime, ages), wanted)
         panels = integrals.refined(low, high, whole)
         before, slope = _before(lifetime, cause, low, ages)
         scale, sums = integrals.scale[cause], integrals.totals(panels)
@@ -175,7 +175,7 @@ def _some(
         values = np.where(started, np.log(hazard), -np.inf)
         if not with_slopes:
             return values, np.zeros((0, n))
-        slope = slope * np.exp(before - scale) + _summed(integrals, panels, cause)
+        slope = slope * np.exp(before - scale) + _summed(lifetime, ages, integrals, panels, cause)
         # Of log(-log(1 - F)): the slope of F over (1 - F) (-log(1 - F)).
         remaining = np.where(share < 0.5, 1.0 - share, rest)
         factor = np.exp(scale) / (remaining * hazard)
@@ -195,12 +195,13 @@ def _before(
     return np.where(some, value, -np.inf), np.where(some, slope, 0.0)
 
 
-def _summed(integrals: Integrals, panels: Panels, cause: int) -> np.ndarray:
+def _summed(
+    lifetime: Competing, ages: np.ndarray, integrals: Integrals, panels: Panels, cause: int
+) -> np.ndarray:
     """Slopes (p, n) of a cause's integrals over panels, in units of its scale."""
     x = panels.log_times
     unit = np.repeat(panels.unit, x.shape[1])
-    t, ages = np.exp(x).ravel(), integrals.ages[unit]
-    lifetime = integrals.lifetime
+    n, t, ages = ages.size, np.exp(x).ravel(), ages[unit]
     which = np.eye(len(lifetime.causes))[cause]
     logs, hazard = rates(lifetime, t, ages)
     slopes = in_calls(lambda *nodes: _slopes(lifetime, which, *nodes), t, ages)[0]
@@ -208,5 +209,4 @@ def _summed(integrals: Integrals, panels: Panels, cause: int) -> np.ndarray:
     size = panels.weights.ravel() * np.exp(logs)
     # Where nothing ends, slopes may be no numbers.
     terms = np.where(size > 0, slopes, 0.0) * size
-    n = integrals.ages.size
     return np.stack([np.bincount(unit, row, n) for row in terms])

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from survjax._core.numerics import diagonal_blocks
 from survjax.data.observations import Observations
 from survjax.estimators.certificate import Certificate, certify
 from survjax.estimators.lifetime.model import LifetimeModel
@@ -18,7 +19,7 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.bootstrap import Bootstrap
-from survjax.uncertainty.causes.bounds import blocks, joined
+from survjax.uncertainty.causes.bounds import joined
 
 
 class CausesState(FittedState):
@@ -52,12 +53,12 @@ class CausesState(FittedState):
         self._template = CausesTemplate(list(models), [part._template for part in parts])
         self.parameters_ = np.concatenate([part.parameters_ for part in parts])
         self.converged_ = all(part.converged_ for part in parts)
-        self.covariance_ = blocks([part.covariance_ for part in parts])
+        self.covariance_ = diagonal_blocks([part.covariance_ for part in parts])
         if not self.converged_:
             self.covariance_ = np.full_like(self.covariance_, np.nan)
         self.log_likelihood_ = float(sum(part.log_likelihood_ for part in parts))
         self.n_iter_ = max(part.n_iter_ for part in parts)
-        self.certificate_ = _joined_certificate(models)
+        self.certificate_ = joined_certificate(models)
         self._maxima = None
         if self.converged_:
             self._maxima = joined(
@@ -78,7 +79,7 @@ class CausesState(FittedState):
             part.reordering(part.median_order(x[own]))
             for part, own in zip(template.parts, template.slices, strict=True)
         ]
-        turn = blocks(change)
+        turn = diagonal_blocks(change)
         back = np.linalg.inv(turn)
         self.parameters_ = template.held.placed(turn @ x)
         hessian = back.T @ hessian @ back
@@ -157,7 +158,7 @@ class CausesState(FittedState):
         return found
 
 
-def _joined_certificate(models: dict[Hashable, LifetimeModel]) -> Certificate:
+def joined_certificate(models: dict[Hashable, Any]) -> Certificate:
     """What the verdict stands on where each cause was fitted alone."""
     found = [model.certificate_ for model in models.values()]
     return Certificate(

@@ -28,6 +28,11 @@ def rows_of_cause(rows: Observations, share: np.ndarray) -> Observations:
 
     Where another cause ended a unit it is censored: at that time, or where the interval begins.
     """
+    return seen_by_cause(rows, share)[0].compressed()
+
+
+def seen_by_cause(rows: Observations, share: np.ndarray) -> tuple[Observations, np.ndarray]:
+    """`rows_of_cause` before equal rows are one, and which row each was."""
     share = np.where(ended(rows), share, 0.0)
     if rows.exit is not None:
         rows = dataclasses.replace(rows, exit=None)
@@ -42,7 +47,8 @@ def rows_of_cause(rows: Observations, share: np.ndarray) -> Observations:
         )
     own = rows.reweighted(rows.weight * share)
     other = other.reweighted(other.weight * (1.0 - share))
-    parts = [own.take(np.flatnonzero(own.weight)), other.take(np.flatnonzero(other.weight))]
+    index = [np.flatnonzero(part.weight) for part in (own, other)]
+    parts = [own.take(index[0]), other.take(index[1])]
     both = Observations(
         *(
             None if column is None else np.concatenate([column, getattr(parts[1], name)])
@@ -51,7 +57,7 @@ def rows_of_cause(rows: Observations, share: np.ndarray) -> Observations:
     )
     if both.interval is not None and not both.interval.any():
         both = both.without_intervals()
-    return both.compressed()
+    return both, np.concatenate(index)
 
 
 _FIELDS = dataclasses.fields(Observations)

@@ -32,19 +32,33 @@ def starts_of(
     template: CausesTemplate, rows: Observations, allowed: np.ndarray, settings: Settings
 ) -> np.ndarray:
     """Points (S, p) to start from: fits of each cause alone to failures that are shared out."""
+    points = [
+        _alternated(template, rows, allowed, share, settings)
+        for share in first_shares(rows, allowed)
+    ]
+    return np.array(points)
+
+
+def first_shares(rows: Observations, allowed: np.ndarray) -> list[np.ndarray]:
+    """Guesses (n, K) of what share each cause has in each unit's end."""
     known = allowed & (allowed.sum(axis=1, keepdims=True) == 1)
     counts = np.einsum("i,ik->k", rows.weight, known) + 1.0
     times = middles(rows)
     order = np.argsort(np.argsort(times, kind="stable"), kind="stable") / max(1, times.size - 1)
-    k = len(template.parts)
+    k = allowed.shape[1]
     slant = np.linspace(-0.5, 0.5, k) * np.log(TILT) if k > 1 else np.zeros(1)
-    points = []
     several = bool((allowed.sum(axis=1) > 1).any())
-    for direction in (0.0, 1.0, -1.0) if several else (0.0,):
-        weights = counts * np.exp(direction * slant * (2.0 * order[:, None] - 1.0))
-        share = shares(weights, allowed)
-        points.append(_alternated(template, rows, allowed, share, times, settings))
-    return np.array(points)
+    return [
+        shares(counts * np.exp(direction * slant * (2.0 * order[:, None] - 1.0)), allowed)
+        for direction in ((0.0, 1.0, -1.0) if several else (0.0,))
+    ]
+
+
+def shares_by_hazards(logs: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Shares (n, K) of the causes allowed by the logs of their hazards (n, K) at each end."""
+    logs = np.clip(np.nan_to_num(logs, nan=-700.0), -700.0, 700.0)
+    top = np.where(allowed, logs, -np.inf).max(axis=1, initial=-1e3, keepdims=True)
+    return shares(np.exp(np.minimum(logs - top, 0.0)), allowed)
 
 
 def _alternated(
@@ -52,12 +66,11 @@ def _alternated(
     rows: Observations,
     allowed: np.ndarray,
     share: np.ndarray,
-    times: np.ndarray,
     settings: Settings,
 ) -> np.ndarray:
     """Parameters (p,) after a few rounds of fits and shares."""
     rough = dataclasses.replace(settings, tol=ROUGH, n_starts=min(settings.n_starts, 4))
-    x = np.empty(0)
+    x, times = np.empty(0), middles(rows)
     for _ in range(ROUNDS):
         found = [
             search(part, rows_of_cause(rows, share[:, i]), rough).best.x
@@ -66,7 +79,5 @@ def _alternated(
         x = np.concatenate(found)
         wide = np.pad(times, (0, bucket_size(times.size) - times.size), mode="edge")
         logs = np.asarray(_log_hazards(template.at(x), wide))[:, : times.size].T
-        logs = np.clip(np.nan_to_num(logs, nan=-700.0), -700.0, 700.0)
-        top = np.where(allowed, logs, -np.inf).max(axis=1, initial=-1e3, keepdims=True)
-        share = shares(np.exp(np.minimum(logs - top, 0.0)), allowed)
+        share = shares_by_hazards(logs, allowed)
     return x

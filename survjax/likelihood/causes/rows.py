@@ -15,7 +15,7 @@ from survjax._core.pytree import data, pytree
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import expansion_index, with_truncation_rows
 from survjax.lifetimes import Competing
-from survjax.likelihood.panels import Integrals, rates
+from survjax.likelihood.panels import Integrals, Rates, rates_from
 from survjax.likelihood.rows import padded
 
 
@@ -137,13 +137,14 @@ class SortedRows:
         """Which row of the data each row of a group belongs to."""
         return np.asarray(self.index[self.places[name]])
 
-    def data(self, near: Competing) -> CauseData:
-        """The groups; integrals over intervals are resolved for lifetimes `near` to this."""
+    def data(self, near: Rates) -> CauseData:
+        """The groups; integrals over intervals are resolved for hazards `near` to these."""
         found: dict[str, Any] = {}
         for name, chosen in self.places.items():
             some, allowed = self.rows.take(chosen), self.allowed[chosen]
             if name == "intervals":
-                found[name] = interval_nodes(some, allowed, near)
+                own = self.source(name)
+                found[name] = interval_nodes(some, allowed, lambda t, i, s=own: near(t, s[i]))
                 continue
             wide = padded(some)
             extra = ((0, wide.n_rows - chosen.size), (0, 0))
@@ -168,14 +169,14 @@ def cause_data(rows: Observations, allowed: np.ndarray, near: Competing) -> Caus
 
     Integrals over intervals are resolved for lifetimes like the one that they are `near` to.
     """
-    return SortedRows.of(rows, allowed).data(near)
+    return SortedRows.of(rows, allowed).data(rates_from(near, np.zeros(rows.n_rows)))
 
 
-def interval_nodes(rows: Observations, allowed: np.ndarray, near: Competing) -> IntervalNodes:
+def interval_nodes(rows: Observations, allowed: np.ndarray, near: Rates) -> IntervalNodes:
     """Nodes and weights for the integrals of h_k S over each row's interval, in log time."""
-    n, ages = rows.n_rows, np.zeros(rows.n_rows)
+    n, each = rows.n_rows, np.arange(rows.n_rows)
     high = np.log(rows.upper)
-    hazard = rates(near, np.concatenate([rows.lower, rows.upper]), np.zeros(2 * n))[1]
+    hazard = near(np.concatenate([rows.lower, rows.upper]), np.tile(each, 2))[1]
     with np.errstate(all="ignore"):
         from_zero = rows.lower == 0
         # A part so short that no cause is likely to strike in it, however early hazards begin.
@@ -183,7 +184,7 @@ def interval_nodes(rows: Observations, allowed: np.ndarray, near: Competing) -> 
             from_zero, _log_first(near, rows.upper), np.log(np.maximum(rows.lower, 1e-300))
         )
         share = np.exp(-hazard[:n]) * -np.expm1(-np.maximum(hazard[n:] - hazard[:n], 0.0))
-        integrals = Integrals(near, ages, allowed.T.copy())
+        integrals = Integrals(near, allowed.T.copy())
         # Most intervals are short, and one panel resolves them.
         panels = integrals.refined(low, high, share, 1)
         sums = np.where(allowed.T, integrals.totals(panels) * np.exp(integrals.scale), 0.0).sum(
@@ -206,13 +207,14 @@ def interval_nodes(rows: Observations, allowed: np.ndarray, near: Competing) -> 
     return IntervalNodes(weight, scale, first, causes, row, time, log_weight)
 
 
-def _log_first(near: Competing, upper: np.ndarray) -> np.ndarray:
+def _log_first(near: Rates, upper: np.ndarray) -> np.ndarray:
     """Logs of times (n,) before which next to nothing ends, by bisection."""
-    target = 1e-15 * np.minimum(rates(near, upper, 0.0 * upper)[1], 1.0)
+    each = np.arange(upper.size)
+    target = 1e-15 * np.minimum(near(upper, each)[1], 1.0)
     high = np.log(upper) - 1.0
     low = np.minimum(np.full_like(high, -700.0), high)
     for _ in range(30):
         middle = 0.5 * (low + high)
-        over = rates(near, np.exp(middle), 0.0 * upper)[1] > target
+        over = near(np.exp(middle), each)[1] > target
         low, high = np.where(over, low, middle), np.where(over, middle, high)
     return low

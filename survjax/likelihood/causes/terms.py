@@ -24,6 +24,7 @@ from survjax._core.pytree import ravel_parameters
 from survjax.lifetimes import Competing
 from survjax.likelihood.causes.rows import CauseData, CauseRows, IntervalNodes, SortedRows
 from survjax.likelihood.executors import executor
+from survjax.likelihood.panels import rates_from
 from survjax.likelihood.row_derivatives import row_terms
 
 
@@ -37,12 +38,18 @@ def point_terms(lifetime: Competing, both: CauseRows) -> jax.Array:
     return term - lifetime.cumulative_hazard(rows.lower)
 
 
-def interval_terms(lifetime: Competing, nodes: IntervalNodes) -> jax.Array:
-    """Log-likelihood of rows that ended in an interval of some of the causes: (n,)."""
+def interval_terms(
+    lifetime: Competing, nodes: IntervalNodes, at_nodes: Competing | None = None
+) -> jax.Array:
+    """Log-likelihood of rows that ended in an interval of some of the causes: (n,).
+
+    Where each row has a lifetime of its own, `at_nodes` is that of each node's row.
+    """
+    inside = lifetime if at_nodes is None else at_nodes
     allowed = nodes.allowed[:, nodes.row]
-    log_hazards = lifetime.each(lambda cause: cause.log_hazard(nodes.time))
+    log_hazards = inside.each(lambda cause: cause.log_hazard(nodes.time))
     logs = log_sum(jnp.where(allowed > 0, log_hazards, -jnp.inf))
-    logs = logs - lifetime.cumulative_hazard(nodes.time) + nodes.log_weight - nodes.scale[nodes.row]
+    logs = logs - inside.cumulative_hazard(nodes.time) + nodes.log_weight - nodes.scale[nodes.row]
     some = logs > -700.0
     values = jnp.where(some, jnp.exp(jnp.where(some, logs, 0.0)), 0.0)
     n = nodes.weight.shape[0]
@@ -61,7 +68,7 @@ def _log_sum_allowed(logs: jax.Array, allowed: tuple[Any, ...]) -> jax.Array:
 
 
 #: What each group of rows adds.
-_TERMS: tuple[tuple[str, Callable[..., jax.Array]], ...] = (
+TERMS: tuple[tuple[str, Callable[..., jax.Array]], ...] = (
     ("points", point_terms),
     ("anyhow", row_terms),
     ("intervals", interval_terms),
@@ -88,7 +95,7 @@ def cause_derivatives(
         return value(vector), gradient, hessian
 
     found = []
-    for name, terms in _TERMS:
+    for name, terms in TERMS:
         group = getattr(given, name)
         if group is not None:
             # Nodes belong to rows, so that they are no blocks.
@@ -104,7 +111,7 @@ def _scores(lifetime: Competing, given: CauseData) -> dict[str, jax.Array]:
     """Slopes (n, p) of each row's term in the parameters, by group."""
     vector, unravel = ravel_parameters(lifetime)
     found = {}
-    for name, terms in _TERMS:
+    for name, terms in TERMS:
         group = getattr(given, name)
         if group is not None:
             found[name] = jax.jacfwd(lambda x, t=terms, g=group: t(unravel(x), g))(vector)
@@ -113,7 +120,7 @@ def _scores(lifetime: Competing, given: CauseData) -> dict[str, jax.Array]:
 
 def cause_scores(lifetime: Competing, sorted_rows: SortedRows, n: int) -> np.ndarray:
     """Slopes (n, p) in the parameters of what each of n rows adds, before its weight."""
-    given = sorted_rows.data(lifetime)
+    given = sorted_rows.data(rates_from(lifetime, np.zeros(n)))
     each = _scores(lifetime, given)
     found = np.zeros((n, ravel_parameters(lifetime)[0].size))
     for name, scores in each.items():
@@ -126,7 +133,7 @@ def cause_scores(lifetime: Competing, sorted_rows: SortedRows, n: int) -> np.nda
 @program
 def _value(lifetime: Competing, given: CauseData) -> jax.Array:
     total = jnp.zeros(())
-    for name, terms in _TERMS:
+    for name, terms in TERMS:
         group = getattr(given, name)
         if group is not None:
             found = jnp.where(group.weight != 0, terms(lifetime, group), 0.0)

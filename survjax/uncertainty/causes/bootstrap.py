@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.numerics import diagonal_blocks
 from survjax._core.validation import random_generator
 from survjax.data.observations import Observations
 from survjax.fitting.causes.rows import coupled
@@ -25,13 +26,12 @@ from survjax.fitting.causes.search import (
 from survjax.fitting.coreset import condense, is_plain
 from survjax.fitting.settings import Settings
 from survjax.lifetimes import Competing
-from survjax.likelihood.causes.rows import CauseData, SortedRows
+from survjax.likelihood.causes.rows import CauseData, SortedRows, cause_data
 from survjax.likelihood.causes.terms import cause_scores
 from survjax.likelihood.causes_template import CausesTemplate
-from survjax.likelihood.panels import rates
+from survjax.likelihood.panels import rates, rates_from
 from survjax.prediction.incidence import incidence_slopes, incidences_at
 from survjax.uncertainty.bootstrap import MOST_STARTS, Bootstrap, bounds_around, crosses
-from survjax.uncertainty.causes.bounds import blocks
 from survjax.uncertainty.replicates import (
     FEW_ROWS,
     MANY_ROWS,
@@ -71,7 +71,7 @@ def bootstrap_causes(
     if kind == "rows":
         rows, allowed = condensed(rows, allowed)
         sorted_rows = SortedRows.of(rows, allowed)
-        given = sorted_rows.data(lifetime)
+        given = sorted_rows.data(rates_from(lifetime, np.zeros(rows.n_rows)))
         batches = _resampled(rows, allowed, rng, sorted_rows, given)
     else:
         sorted_rows = SortedRows.of(rows, allowed)
@@ -83,7 +83,9 @@ def bootstrap_causes(
     kept = [point for point in found if point is not None]
     points = np.array(kept).reshape(-1, x.size)
     pairs = zip(template.parts, template.slices, strict=True)
-    information = blocks([part.held.information(covariance[own, own]) for part, own in pairs])
+    information = diagonal_blocks(
+        [part.held.information(covariance[own, own]) for part, own in pairs]
+    )
     scores = cause_scores(lifetime, sorted_rows, rows.n_rows)
     scores = np.where(rows.weight[:, None] != 0, scores, 0.0)
     return Bootstrap(
@@ -158,7 +160,7 @@ def _simulated(
                 # The cause is that of the time itself, not of the rounded one.
                 life, still = np.where(ended, time, np.inf), np.where(ended, np.inf, time)
                 drawn = recorded(life, still, drawn.entry, recording)
-            yield SortedRows.of(drawn, own).data(lifetime), drawn, own
+            yield cause_data(drawn, own, lifetime), drawn, own
 
 
 @dataclasses.dataclass(frozen=True)
