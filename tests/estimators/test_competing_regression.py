@@ -103,9 +103,6 @@ def test_columns_keep_the_center_of_each_cause(model):
 
 def test_what_cannot_be_a_cause_is_said():
     causes = {"wear": AcceleratedLifetime(), "removal": "exponential"}
-    with pytest.raises(ValueError, match="covariates need each cause to be known"):
-        sets = [{"wear", "removal"} if c else c for c in CAUSE]
-        CompetingRegression(causes).fit(X, AGE, sets)
     with pytest.raises(ValueError, match="cannot be a CoxPH"):
         CompetingRegression({"wear": CoxPH(), "removal": "weibull"}).fit(X, AGE, CAUSE)
     with pytest.raises(NoFiniteMaximum, match="cause 'theft'"):

@@ -51,20 +51,27 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     Attributes
     ----------
     models_ : dict
-        The fitted model of each cause, for which the ends of other causes are censored.
+        The fitted model of each cause, as if no other were at work. Log-likelihoods of their own
+        are NaN where the causes were fitted together.
     log_likelihood_, aic_, bic_ : float
         Of durations and causes together; BIC counts units.
     n_free_ : int
         Parameters that AIC and BIC count.
+    parameters_, parameter_names_, covariance_
+        Of all causes, one after the other, such as `wear.log_scale:load`.
     converged_ : bool
         Whether the fit of each cause is a proper maximum.
+    certificate_ : Certificate
+        What that verdict stands on.
 
     Notes
     -----
     With every cause known the likelihood separates: each cause is fitted alone. Their hazards add
     up again in the predictions, which are those of the time until any cause ends the unit; with
     `cause=` they are the chance that this cause does (Kalbfleisch and Prentice 2002, section 8.2).
-    Where causes are known to be among some only, `CompetingRisks` serves units without covariates.
+    Where a cause is known to be among some only, a time to lie in an interval, or units to have been
+    seen only if they ended in time (`exit=`), the coefficients of all causes are maximized together,
+    over the likelihood of `CompetingRisks` with a lifetime for each unit.
 
     Examples
     --------
@@ -255,7 +262,8 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
 
         Arguments as in `fit`.
         """
-        x, _ = super()._assets(X, None)
+        self._check_fitted()
+        x = check_covariates(self, X, reset=False)
         allowed = allowed_causes(cause, tuple(self.models_), x.shape[0])
         rows = Observations.from_durations(
             durations, allowed.any(axis=1), entry=entry, exit=exit, sample_weight=sample_weight
