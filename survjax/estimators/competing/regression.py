@@ -69,9 +69,9 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     With every cause known the likelihood separates: each cause is fitted alone. Their hazards add
     up again in the predictions, which are those of the time until any cause ends the unit; with
     `cause=` they are the chance that this cause does (Kalbfleisch and Prentice 2002, section 8.2).
-    Where a cause is known to be among some only, a time to lie in an interval, or units to have been
-    seen only if they ended in time (`exit=`), the coefficients of all causes are maximized together,
-    over the likelihood of `CompetingRisks` with a lifetime for each unit.
+    Where a cause is known to be among some only, a time to lie in an interval, or units to be seen
+    only if they ended in time (`exit=`), the coefficients of all causes are maximized together, over
+    the likelihood of `CompetingRisks` with a lifetime for each unit.
 
     Examples
     --------
