@@ -19,7 +19,6 @@ from survjax.estimators.competing.checks import (
     alike_warning,
     check_agreement,
     check_seen,
-    fault_warning,
 )
 from survjax.estimators.competing.fitted import FittedCauseModels
 from survjax.estimators.competing.parts import joined, part_of, sees_columns
@@ -70,8 +69,8 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     up again in the predictions, which are those of the time until any cause ends the unit; with
     `cause=` they are the chance that this cause does (Kalbfleisch and Prentice 2002, section 8.2).
     Where a cause is known to be among some only, a time to lie in an interval, or units to be seen
-    only if they ended in time (`exit=`), the coefficients of all causes are maximized together, over
-    the likelihood of `CompetingRisks` with a lifetime for each unit.
+    only if they ended in time (`exit=`), the coefficients of all causes are maximized together,
+    over the likelihood of `CompetingRisks` with a lifetime for each unit.
 
     Examples
     --------
@@ -176,8 +175,9 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         """Fit each cause alone where the likelihood separates, and all together where not."""
         labels = self._labels()
         check_agreement(rows, allowed)
-        check_seen(rows, allowed, labels)
-        self.__dict__.pop("bootstrap_", None)
+        check_seen(rows, allowed & (rows.weight != 0)[:, None], labels)
+        for name in ("bootstrap_", "_training"):
+            self.__dict__.pop(name, None)
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
         if coupled(rows, allowed):
             kept = np.flatnonzero(rows.weight)
@@ -209,8 +209,9 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         self.log_likelihood_ = float(together.found.value)
         self._derive(fitted, not self.certificate_.faults)
         self._training = together.training
-        faults = fault_warning("; ".join(self.certificate_.faults))
-        for words in (faults, alike_warning(labels, allowed)):
+        faults = "; ".join(self.certificate_.faults)
+        kept = f"no proper maximum: {faults}. What is kept instead has no bounds"
+        for words in (kept if faults else "", alike_warning(labels, allowed)):
             if words:
                 warnings.warn(words, FitWarning, stacklevel=users_level())
 

@@ -13,6 +13,7 @@ from survjax.data.observations import Observations
 from survjax.estimators.certificate import Certificate, certify_regression
 from survjax.estimators.competing.parts import CausePart, joined, part_of, place, sees_columns
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum
+from survjax.estimators.regression.answer import improper, left_behind
 from survjax.estimators.target import survival_target
 from survjax.fitting.causes.rows import middles, seen_by_cause
 from survjax.fitting.causes.starts import ROUNDS, first_shares, shares_by_hazards
@@ -145,6 +146,8 @@ def verdict(together: Together, names: tuple[str, ...]) -> tuple[str, ...]:
     words: tuple[str, ...] = ()
     for part, own in zip(together.parts, slices_of(together.parts), strict=True):
         if sees_columns(part.model):
+            model = part.form, part.layout, found.x[own]
+            words += improper(*model) or left_behind(*model, training.x, part.columns)
             alone = found.restricted(np.arange(found.x.size)[own])
             words += part.model._model_faults(part.layout, alone)
     words = words or faults(_kept(found, training.penalty))
