@@ -65,6 +65,8 @@ RUN = (
     "devices.sum_on_devices",
     "causes.search._maximize",
     "causes.starts._log_hazards",
+    "causes.with_columns._derivatives",
+    "causes.with_columns._rates",
     "panels._rates",
     "regression.likelihood._derivatives",
     "regression.likelihood._values",
@@ -214,6 +216,7 @@ def several_causes():
     return (
         lambda: moved.failure_probability(X[:2], [3.0, 9.0], cause="wear"),
         lambda: make().fit(T, narrowed).score(T, narrowed),
+        lambda: CompetingRegression(causes).fit(X, T, narrowed),
         lambda: known.cumulative_incidence([3.0, 9.0], "wear"),
         lambda: known.failure_probability([3.0], 1.0, cause="wear"),
         lambda: known.probability_of("wear", [3.0]),

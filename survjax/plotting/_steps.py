@@ -136,8 +136,8 @@ def plot_incidence(
 
     Parameters
     ----------
-    model : CompetingRisks
-        Fitted.
+    model : CompetingRisks or CompetingRegression
+        Fitted. With covariates, the mean over the units that were fitted is drawn, without a band.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     times : array-like of shape (n,), optional
@@ -168,15 +168,16 @@ def plot_incidence(
         ax = start(None, title=title, x="age ({unit})", y=height, unit=unit)
     t, steps = grid(model, times), incidence_steps(model)
     colors = (MODEL, *COMPONENTS)
-    for number, cause in enumerate(model.lifetimes_):
+    labels = model._labels()
+    for number, cause in enumerate(labels):
         color = colors[number % len(colors)]
-        found = model.cumulative_incidence(t, cause, level)
-        ax.plot(t, found["cumulative_incidence"], color=color, linewidth=1.8, label=str(cause))
-        if model.converged_:
-            ax.fill_between(t, found["lower"], found["upper"], color=color, alpha=0.2, linewidth=0)
+        values, *band = model._drawn_incidence(t, cause, level)
+        ax.plot(t, values, color=color, linewidth=1.8, label=str(cause))
+        if band:
+            ax.fill_between(t, *band, color=color, alpha=0.2, linewidth=0)
         if steps is not None:
             x, heights = drawn_steps(steps[cause], longest(model))
             ax.plot(x, heights, color=color, linewidth=1.0, alpha=0.7)
     ax.set_xlim(0, None)
     ax.set_ylim(0, None)
-    return finish(ax, len(model.lifetimes_))
+    return finish(ax, len(labels))

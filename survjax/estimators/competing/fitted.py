@@ -11,29 +11,38 @@ from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_times
+from survjax.data.observations import Observations
 from survjax.estimators.competing.incidence import AssetIncidence
 from survjax.estimators.competing.intervals import INCIDENCE
 from survjax.estimators.competing.parts import CausePart, joined, part_of
 from survjax.estimators.effects.held import HeldEffects
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import CERTIFICATE
+from survjax.estimators.plots import Plots
 from survjax.estimators.regression.intervals import METHODS, RegressionIntervals
 from survjax.estimators.saving.fields import Flag, Floats, Number, Strings
 from survjax.estimators.saving.nested import FittedModels
 from survjax.estimators.saving.persistence import Persistent
-from survjax.likelihood.regression.columns import to_natural
+from survjax.likelihood.causes.with_columns import rates_of_rows
+from survjax.likelihood.regression.columns import sample_rows, to_natural
 from survjax.likelihood.vector.held import Held
 from survjax.prediction.curves import response_value
 from survjax.prediction.regression_curves import FittedForm
-from survjax.prediction.regression_incidence import asset_incidence
+from survjax.prediction.regression_incidence import asset_incidence, mean_incidences
 from survjax.uncertainty.bootstrap import replicate_bounds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent):
+#: Units over which a picture takes the mean.
+DRAWN_UNITS = 256
+
+
+class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
     """The models of all causes as one model."""
+
+    _picture = "incidence"
 
     causes: Any
     models_: dict[Hashable, Any]
@@ -84,8 +93,11 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent):
         self.covariance_ = change @ np.asarray(fitted.covariance) @ change.T
         self.parameter_names_ = self._names(parts)
         self.n_free_ = sum(model.n_free_ for model in self.models_.values())
-        self.aic_ = 2.0 * self.n_free_ - 2.0 * self.log_likelihood_
-        self.bic_ = float(self.n_free_ * np.log(self.n_units_) - 2.0 * self.log_likelihood_)
+        # Criteria are of maxima of a likelihood, and priors move the answer off it.
+        priors = any(getattr(model, "priors", None) for model in self.models_.values())
+        top = np.nan if priors else self.log_likelihood_
+        self.aic_ = 2.0 * self.n_free_ - 2.0 * top
+        self.bic_ = float(self.n_free_ * np.log(self.n_units_) - 2.0 * top)
 
     def _assets(self, X: Any, ages: Any, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
         x, ages = super()._assets(X, ages, offset)
@@ -180,6 +192,34 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent):
         ]
         low, high = replicate_bounds(np.array(found), best, level)
         return response_value("cdf", low), response_value("cdf", high)
+
+    @property
+    def _rows(self) -> Observations:
+        """The units that were fitted."""
+        return self._training.rows
+
+    @property
+    def _allowed(self) -> np.ndarray:
+        """The causes that each may have ended of."""
+        units: Any = self._training.units
+        return np.asarray(units.allowed)
+
+    @double_precision
+    def _drawn_incidence(
+        self, t: np.ndarray, cause: Hashable, level: float
+    ) -> tuple[np.ndarray, ...]:
+        """What a cause has ended of units like those fitted by times (m,): their mean."""
+        if not hasattr(self, "_training"):
+            raise ValueError(
+                "the incidence of all units needs those that were fitted, and a model from a file "
+                "has none: ask cumulative_incidence(X, ...) for units of your own"
+            )
+        rows, x, fitted = self._rows, self._training.x, self._fitted
+        form: Any = fitted.form
+        some = sample_rows(rows.weight, DRAWN_UNITS)
+        wide = np.tile(x[some], (1, len(self.models_)))
+        rates = rates_of_rows(form, fitted.layout, fitted.theta, wide, fitted.columns)
+        return (mean_incidences(rates, rows.weight[some], t)[self._number(cause)],)
 
     def _state(self) -> Any:
         held = {name: vars(self).get(name) for name in self._saved}

@@ -135,6 +135,13 @@ class FittedCauses(FittedLifetime, CausesState):
         columns = {"cumulative_incidence": values, "lower": lower, "upper": upper}
         return frame(columns, names=t)
 
+    def _drawn_incidence(
+        self, t: np.ndarray, cause: Hashable, level: float
+    ) -> tuple[np.ndarray, ...]:
+        """What a cause has ended of new units by times (m,), and the band where there is one."""
+        found = self._incidence(cause, t, np.zeros(t.size), level)
+        return found if self.converged_ else found[:1]
+
     @double_precision
     def _incidence(
         self, cause: Hashable, t: np.ndarray, ages: np.ndarray, level: float | None

@@ -88,6 +88,8 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     ['failure_probability', 'lower', 'upper']
     """
 
+    causes: Any
+
     def __init__(self, causes: Mapping[Any, Any] | None = None) -> None:
         self.causes = causes
 
@@ -198,6 +200,12 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     def _fit_together(self, rows: Observations, allowed: np.ndarray, x: np.ndarray) -> None:
         """Fit all causes at once."""
         labels = self._labels()
+        for label in labels:
+            if getattr(self.causes[label], "penalty", None) == "cv":
+                raise ValueError(
+                    f"cause {label!r}: penalty='cv' needs every cause to be known, and every time "
+                    "exactly: pass a number"
+                )
         together = fit_together(self._fit_alone, labels, rows, allowed, x)
         self.models_ = {
             label: part.model for label, part in zip(labels, together.parts, strict=True)

@@ -6,6 +6,7 @@ Integrals over intervals in which some of the causes may have ended a unit are s
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -137,14 +138,19 @@ class SortedRows:
         """Which row of the data each row of a group belongs to."""
         return np.asarray(self.index[self.places[name]])
 
+    def _inside(
+        self, near: Rates, t: np.ndarray, unit: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rates of the rows that ended in an interval of some causes, by their number there."""
+        return near(t, self.source("intervals")[unit])
+
     def data(self, near: Rates) -> CauseData:
         """The groups; integrals over intervals are resolved for hazards `near` to these."""
         found: dict[str, Any] = {}
         for name, chosen in self.places.items():
             some, allowed = self.rows.take(chosen), self.allowed[chosen]
             if name == "intervals":
-                own = self.source(name)
-                found[name] = interval_nodes(some, allowed, lambda t, i, s=own: near(t, s[i]))
+                found[name] = interval_nodes(some, allowed, partial(self._inside, near))
                 continue
             wide = padded(some)
             extra = ((0, wide.n_rows - chosen.size), (0, 0))
