@@ -29,7 +29,7 @@ from survjax.likelihood.vector.held import Held
 from survjax.prediction.curves import response_value
 from survjax.prediction.regression_curves import FittedForm
 from survjax.prediction.regression_incidence import asset_incidence, mean_incidences
-from survjax.uncertainty.bootstrap import replicate_bounds
+from survjax.uncertainty.percentiles import replicate_bounds
 
 if TYPE_CHECKING:
     import pandas as pd

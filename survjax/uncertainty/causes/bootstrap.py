@@ -31,7 +31,8 @@ from survjax.likelihood.causes.terms import cause_scores
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.panels import rates, rates_from
 from survjax.prediction.incidence import incidence_slopes, incidences_at
-from survjax.uncertainty.bootstrap import MOST_STARTS, Bootstrap, bounds_around, crosses
+from survjax.uncertainty.bootstrap import MOST_STARTS, Bootstrap, crosses
+from survjax.uncertainty.percentiles import bounds_around
 from survjax.uncertainty.replicates import (
     FEW_ROWS,
     MANY_ROWS,
