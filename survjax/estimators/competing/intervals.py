@@ -86,7 +86,7 @@ class CausesIntervals(CausesState, Bootstrapped):
             if method == "profile" and not hasattr(alone, "_rows"):
                 raise ValueError(
                     "method='profile' needs causes that were fitted each on its own, and rows: "
-                    "these were fitted together or come from a file: use 'delta' or 'bootstrap'"
+                    "these were fitted together or come from a file, so that there are delta bounds"
                 )
             return alone.confidence_interval(curve, t, level, method, ages=ages)
         if method == "profile":
