@@ -38,6 +38,8 @@ from survjax.data.truncation_rows import with_truncation_rows
 from survjax.fitting.corrections import Correction
 from survjax.fitting.local_maxima import Limits, maximize_from
 from survjax.lifetimes import Lifetime, LogNormal, Mixture, Weibull
+from survjax.likelihood.causes.rows import SortedRows
+from survjax.likelihood.causes.terms import cause_scores
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
@@ -46,6 +48,7 @@ from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template
 from survjax.optimize import fixed_point, iterate, orbit
 from survjax.prediction.curves import membership_logits
+from survjax.prediction.incidence import incidences_at
 from survjax.uncertainty.bootstrap import Bootstrap, bootstrap_bounds
 from survjax.uncertainty.profile import condensed
 from survjax.uncertainty.targets import Target
@@ -63,8 +66,10 @@ RUN = (
     "regression.maxima.maximize_regression_from",
     "objective._packed",
     "devices.sum_on_devices",
-    "fitting.competing._maximize",
-    "fitting.competing._log_hazards",
+    "causes.search._maximize",
+    "causes.starts._log_hazards",
+    "causes.with_columns._derivatives",
+    "causes.with_columns._rates",
     "panels._rates",
     "regression.likelihood._derivatives",
     "regression.likelihood._values",
@@ -214,9 +219,16 @@ def several_causes():
     return (
         lambda: moved.failure_probability(X[:2], [3.0, 9.0], cause="wear"),
         lambda: make().fit(T, narrowed).score(T, narrowed),
+        lambda: CompetingRegression(causes).fit(X, T, narrowed),
         lambda: known.cumulative_incidence([3.0, 9.0], "wear"),
         lambda: known.failure_probability([3.0], 1.0, cause="wear"),
         lambda: known.probability_of("wear", [3.0]),
+        lambda: incidences_at(
+            known.lifetime_, known.parameters_[None], 0, np.array([3.0]), np.zeros(1)
+        ),
+        lambda: cause_scores(
+            known.lifetime_, SortedRows.of(known._rows, known._allowed), known._rows.n_rows
+        ),
     )
 
 

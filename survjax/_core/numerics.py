@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -181,3 +182,14 @@ def padded_blocks(array: np.ndarray, units: int) -> np.ndarray:
     size = bucket_size(n) if n <= units else -(-bucket_size(n) // units) * units
     padding = ((0, size - n),) + ((0, 0),) * (array.ndim - 1)
     return np.pad(array, padding, mode="edge").reshape(-1, min(size, units), *array.shape[1:])
+
+
+def diagonal_blocks(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """A matrix with square parts along its diagonal, zero elsewhere."""
+    size = sum(len(part) for part in parts)
+    found, begin = np.zeros((size, size)), 0
+    for part in parts:
+        end = begin + len(part)
+        found[begin:end, begin:end] = part
+        begin = end
+    return found

@@ -31,8 +31,6 @@ def fit(session: Session) -> int:
     arguments.file = arguments.file[0]
     roles = needed_columns(arguments)
     names = named_covariates(arguments.covariates, roles)
-    if names and "cause" in roles:
-        raise Refused("--covariates does not go with --cause: causes have no covariates")
     session.begin(f"reading {arguments.file}")
     needed = list(dict.fromkeys([*roles.values(), *names]))
     forgotten = "duration" in roles and not {"event", "cause"} & set(roles)
@@ -50,6 +48,11 @@ def fit(session: Session) -> int:
         session.note("note", all_failed(table.n_rows, table.flags))
     session.results.open()
     session.begin("loading JAX")
+    if covariates is not None and units.causes is not None:
+        from survjax.cli.causes import with_covariates
+
+        of = units, units.causes, covariates
+        return with_covariates.finish(session, *of, arguments.unit)
     if covariates is not None:
         from survjax.cli.covariates import job as covariates_job
 

@@ -75,6 +75,24 @@ class CausesTemplate(Template):
         """Parameters that the data choose, those that are shared counted once."""
         return int(np.unique(self.groups_of_entries[~self.held.fixed]).size)
 
+    @property
+    def moving(self) -> np.ndarray:
+        """Which causes (K,) have a parameter that the data choose."""
+        return np.array([bool(self.held.free[own].any()) for own in self.slices])
+
+    def aligned(
+        self, points: np.ndarray, estimate: np.ndarray, information: np.ndarray
+    ) -> np.ndarray:
+        """Vectors (B, p) with each cause's components in the order nearest to an estimate."""
+        pairs = zip(self.parts, self.slices, strict=True)
+        return np.concatenate(
+            [
+                part.aligned(points[:, own], estimate[own], information[own, own])
+                for part, own in pairs
+            ],
+            axis=1,
+        )
+
     def clipped(self, table: np.ndarray) -> np.ndarray:
         """Bounds (m, 2) of the quantities, inside of those that a user set on parameters."""
         found, row = [], 0

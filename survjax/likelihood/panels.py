@@ -41,6 +41,15 @@ def rates(lifetime: Competing, t: np.ndarray, ages: np.ndarray) -> tuple[np.ndar
     return logs, hazard
 
 
+#: Log hazards of the causes (K, m) and cumulative hazards (m,) at times (m,) of units (m,).
+Rates = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def rates_from(lifetime: Competing, ages: np.ndarray) -> Rates:
+    """The rates of units that all have one lifetime, at times after their ages (n,)."""
+    return lambda t, unit: rates(lifetime, t, ages[unit])
+
+
 def in_calls(run: Callable[..., Any], *columns: np.ndarray) -> list[np.ndarray]:
     """Results (..., n) of a program that takes columns (n,) of a fixed length."""
     n = columns[0].size
@@ -100,28 +109,25 @@ def _log_times(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 class Integrals:
-    """Integrals of h_k S in log time, for units of some ages (n,).
+    """Integrals of h_k S in log time, for n units.
 
     Parameters
     ----------
-    lifetime : Competing
-        From birth.
-    ages : array of shape (n,)
-        Time is counted from here.
+    rates : callable
+        Of the units, at times of their own.
     wanted : bool array of shape (K, n)
         Whose integrals are to be resolved.
     """
 
-    def __init__(self, lifetime: Competing, ages: np.ndarray, wanted: np.ndarray) -> None:
-        self.lifetime, self.ages, self.wanted = lifetime, ages, wanted
+    def __init__(self, rates: Rates, wanted: np.ndarray) -> None:
+        self.rates, self.wanted = rates, wanted
         #: Logs of the sizes of the integrands (K, n), taken from their first nodes.
         self.scale = np.full(wanted.shape, np.nan)
 
     def _look(self, unit: np.ndarray, low: np.ndarray, high: np.ndarray) -> Panels:
         """Integrate over panels."""
         x = np.concatenate([_log_times(low, high), low[:, None], high[:, None]], axis=1)
-        ages = np.repeat(self.ages[unit], x.shape[1])
-        logs, hazard = rates(self.lifetime, np.exp(x).ravel(), ages)
+        logs, hazard = self.rates(np.exp(x).ravel(), np.repeat(unit, x.shape[1]))
         logs, hazard = logs.reshape(-1, *x.shape), hazard.reshape(x.shape)
         inside, half = slice(None, PANEL_NODES.size), 0.5 * (high - low)
         logs = logs[..., inside] - hazard[:, inside] + x[:, inside]
@@ -141,12 +147,14 @@ class Integrals:
         missing = np.abs((sizes * np.exp(scale)).sum(axis=0) - lost)
         return Panels(unit, low, high, sizes, errors, missing)
 
-    def refined(self, low: np.ndarray, high: np.ndarray, share: np.ndarray) -> Panels:
+    def refined(
+        self, low: np.ndarray, high: np.ndarray, share: np.ndarray, n_panels: int = PANELS
+    ) -> Panels:
         """Panels that resolve the integrals from low to high (n,); `share` is what ends there."""
         n = low.size
-        steps = np.linspace(0.0, 1.0, PANELS + 1)
+        steps = np.linspace(0.0, 1.0, n_panels + 1)
         ends = low[:, None] + (high - low)[:, None] * steps
-        unit = np.repeat(np.arange(n), PANELS)
+        unit = np.repeat(np.arange(n), n_panels)
         active = self._look(unit, ends[:, :-1].ravel(), ends[:, 1:].ravel())
         done = active.take(np.zeros(0, int))
         for _ in range(ROUNDS):
@@ -169,5 +177,5 @@ class Integrals:
 
     def totals(self, panels: Panels) -> np.ndarray:
         """The integrals (K, n), in units of the causes' scales."""
-        n = self.ages.size
+        n = self.wanted.shape[1]
         return np.stack([np.bincount(panels.unit, row, n) for row in panels.sizes])

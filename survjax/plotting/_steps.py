@@ -138,8 +138,8 @@ def plot_incidence(
 
     Parameters
     ----------
-    model : CompetingRisks
-        Fitted.
+    model : CompetingRisks or CompetingRegression
+        Fitted. With covariates, the mean over the units that were fitted is drawn, without a band.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
     times : array-like of shape (n,), optional
@@ -170,17 +170,18 @@ def plot_incidence(
         ax = start(None, title=title, x="age ({unit})", y=height, unit=unit)
     t, steps = grid(model, times), incidence_steps(model)
     colors = (MODEL, *COMPONENTS)
+    labels = model._labels()
     # A cause has the color that it has in the picture of Aalen and Johansen's estimate.
-    rank = {cause: i for i, cause in enumerate(sorted(model.lifetimes_, key=str))}
-    for cause in model.lifetimes_:
+    rank = {cause: i for i, cause in enumerate(sorted(labels, key=str))}
+    for cause in labels:
         color = colors[rank[cause] % len(colors)]
-        found = model.cumulative_incidence(t, cause, level)
-        ax.plot(t, found["cumulative_incidence"], color=color, linewidth=1.8, label=str(cause))
-        if model.converged_:
-            ax.fill_between(t, found["lower"], found["upper"], color=color, alpha=0.2, linewidth=0)
+        values, *band = model._drawn_incidence(t, cause, level)
+        ax.plot(t, values, color=color, linewidth=1.8, label=str(cause))
+        if band:
+            ax.fill_between(t, *band, color=color, alpha=0.2, linewidth=0)
         if steps is not None:
             x, heights = drawn_steps(steps[cause], longest(model))
             ax.plot(x, heights, color=color, linewidth=1.0, alpha=0.7)
     ax.set_xlim(0, None)
     ax.set_ylim(0, None)
-    return finish(ax, len(model.lifetimes_))
+    return finish(ax, len(labels))

@@ -45,7 +45,7 @@ PICTURES: dict[str, tuple[tuple[str, ...], str]] = {
         ("plot_history", "animate_fit"),
         (("lifetime_", "animate"), "the iterations of a fit of one lifetime"),
     ),
-    "plot_incidence": (("lifetimes_", "cumulative_incidence"), "shares of units by cause"),
+    "plot_incidence": (("_drawn_incidence",), "shares of units by cause"),
     "plot_effects": (("summary", "predict_path"), "coefficients of covariates"),
     "plot_partial_survival": (("predict_path",), "lives that follow from covariates"),
     "plot_asset_rul": (("predict_path", "predict_interval"), "intervals for single assets"),
@@ -128,7 +128,7 @@ def incidence_steps(model: Any) -> CumulativeIncidence | None:
         return None
     if (model._allowed.sum(axis=1) > 1).any():
         return None
-    labels = np.array([None, *model.lifetimes_], object)
+    labels = np.array([None, *model._labels()], object)
     number = np.where(model._allowed.any(axis=1), model._allowed.argmax(axis=1) + 1, 0)
     return aalen_johansen(rows.lower, labels[number], entry=rows.entry, sample_weight=rows.weight)
 

@@ -11,10 +11,35 @@ from jax import lax
 
 from survjax._core.numerics import log1mexp, padded_blocks
 from survjax._core.programs import program
+from survjax._core.quadrature import PANEL_NODES, PANEL_WEIGHTS
+from survjax.likelihood.panels import Rates
 from survjax.prediction.regression_curves import FittedForm, error_of, predictors_of
 
 #: Assets worked on at once: each has panels of its own.
 UNITS = 256
+
+
+def mean_incidences(rates: Rates, weight: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Shares of n units that each cause has ended by rising times (m,), (K, m), for a picture.
+
+    What survival loses between two times is shared out by the integrals of h_k S there.
+    """
+    n, edges = weight.size, np.concatenate([[0.0], t])
+    half = 0.5 * np.diff(edges)
+    nodes = (0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * PANEL_NODES).ravel()
+
+    def of_all(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logs, hazard = rates(np.tile(times, n), np.repeat(np.arange(n), times.size))
+        return logs.reshape(-1, n, times.size), hazard.reshape(n, times.size)
+
+    logs, hazard = of_all(nodes)
+    each = np.exp(logs - hazard).reshape(len(logs), n, t.size, -1) @ PANEL_WEIGHTS
+    total = each.sum(axis=0)
+    alive = np.exp(-np.column_stack([np.zeros(n), of_all(t)[1]]))
+    lost = -np.diff(alive, axis=1)
+    ended = lost * each / np.where(total > 0, total, 1.0)
+    mean = np.einsum("n,knm->km", weight / weight.sum(), ended)
+    return np.asarray(np.cumsum(mean, axis=1))
 
 
 @program(static_argnames=("layout", "cause", "errors"))

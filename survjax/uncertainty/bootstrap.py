@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from statistics import NormalDist
 from typing import Any
 
 import jax
@@ -32,7 +31,7 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.executors import executor
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.likelihood.vector.template import Template
-from survjax.uncertainty.delta import normal_quantile
+from survjax.uncertainty.percentiles import bounds_around
 from survjax.uncertainty.replicates import BATCH, FEW_ROWS, batch_item, resampled, simulated
 from survjax.uncertainty.targets import Target, expansion, value_of
 
@@ -174,19 +173,19 @@ def _fitted(
     for i in range(wanted):
         ends = [end_of(s, i, j) for j in range(len(starts))]
         good = [end for end in ends if not faults(end, template, settings.rule, n_units)]
-        crossed = any(_crosses(template, end.x) for end in good)
+        crossed = any(crosses(template, end.x) for end in good)
         if crossed or template.held.at_bounds.size or (template.n_components > 1 and not good):
             # Between bounds, where there are any: others may stand at one here than in the fit.
             free = template.holding(template.held.at(np.empty(0, int), np.empty(0)))
             model, answer = search_between_bounds(free, batch_item(batch, i), settings)
-            inside = not (answer.faults or _crosses(model, answer.best.x))
+            inside = not (answer.faults or crosses(model, answer.best.x))
             good = [answer.best] if inside else []
         if good:
             found.append(max(good, key=lambda end: end.value).x)
     return found
 
 
-def _crosses(template: Template, x: np.ndarray) -> bool:
+def crosses(template: Template, x: np.ndarray) -> bool:
     """Whether parameters lie beyond a bound of the user's."""
     held = template.held
     x = held.placed(x)
@@ -254,46 +253,4 @@ def bootstrap_bounds(
         np.asarray(part)
         for part in _at_points(lifetime, replicates.parameters, targets, curve=curve)
     )
-    influence = slopes @ covariance
-    third = np.einsum("abc,ma,mb,mc->m", replicates.skewness, influence, influence, influence)
-    variance = np.einsum("mp,mp->m", influence, slopes)
-    moving = variance > 0
-    acceleration = np.where(moving, third / np.where(moving, variance, 1.0) ** 1.5 / 6.0, 0.0)
-    if corrected:
-        return replicate_bounds(found, values, level, acceleration)
-    nothing = np.zeros_like(values)
-    low, high = (percentile(found, nothing, nothing, z) for z in _ends(level))
-    return np.fmin(low, values), np.fmax(high, values)
-
-
-def replicate_bounds(
-    found: np.ndarray, values: np.ndarray, level: float, acceleration: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles (m,) of replicates (B, m) around estimates (m,), corrected for their bias.
-
-    The bias is read off the share of replicates below the estimate (Efron 1987); without an
-    acceleration (m,) there is none.
-    """
-    below = np.mean(found < values, axis=0) + 0.5 * np.mean(found == values, axis=0)
-    n = len(found)
-    z0 = np.array([NormalDist().inv_cdf(float(np.clip(b, 0.5 / n, 1.0 - 0.5 / n))) for b in below])
-    a = np.zeros_like(z0) if acceleration is None else acceleration
-    low, high = (percentile(found, z0, a, z) for z in _ends(level))
-    return low, high
-
-
-def _ends(level: float) -> tuple[float, float]:
-    """Normal quantiles of both ends of an interval."""
-    z = normal_quantile(level)
-    return -z, z
-
-
-def percentile(found: np.ndarray, z0: np.ndarray, a: np.ndarray, z: float) -> np.ndarray:
-    """The replicate (each column by itself) at the corrected normal quantile z."""
-    corrected = z0 + (z0 + z) / np.maximum(1.0 - a * (z0 + z), 0.05)
-    share = np.array([NormalDist().cdf(float(c)) for c in corrected])
-    # A bound between two replicates is the one further out: infinite ones cannot be averaged.
-    place = share * (len(found) + 1) - 1.0
-    place = np.floor(place) if z < 0 else np.ceil(place)
-    place = np.clip(place, 0, len(found) - 1).astype(int)
-    return np.sort(found, axis=0)[place, np.arange(found.shape[1])]
+    return bounds_around(found, values, slopes, replicates.skewness, covariance, level, corrected)

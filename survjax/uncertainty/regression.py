@@ -14,6 +14,7 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import ARRIVED, faults
 from survjax.fitting.regression.fit import likelihood_of, maximize, penalized
 from survjax.fitting.regression.penalties import Penalty
+from survjax.likelihood.causes.with_columns import CauseUnits
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.held import holding
@@ -42,6 +43,8 @@ class Training(NamedTuple):
         what is fitted in more than one step.
     held : Held, optional
         Coefficients that did not move.
+    units : CauseUnits, optional
+        Where several causes end units: they draw some of themselves.
     """
 
     form: Form
@@ -55,6 +58,7 @@ class Training(NamedTuple):
     bound: bool = True
     refit: Callable[[Observations], np.ndarray | None] | None = None
     held: Held | None = None
+    units: CauseUnits | None = None
 
     def maximum(self, times: np.ndarray, start: np.ndarray, tol: float, max_iter: int) -> Any:
         """The maximum with each unit as many times as asked, between the bounds there are."""
@@ -82,6 +86,9 @@ class Training(NamedTuple):
 
     def likelihood(self, times: np.ndarray | None = None) -> Any:
         """The log-likelihood, each unit as many times as asked."""
+        if self.units is not None:
+            whole = self.units.likelihood
+            return whole if times is None else whole.drawn(times)
         form, layout, columns, _, x, histories, component, _, bound, *_ = self
         if histories is not None and bound:
             if times is not None:

@@ -38,6 +38,35 @@ def test_each_unit_gets_the_chance_of_each_cause(file, tmp_path, capsys):
     np.testing.assert_allclose(ends, 1.0, rtol=1e-8)
 
 
+def test_causes_go_with_covariates(file, tmp_path, capsys):
+    """Each running unit gets the chances of each cause by its own covariates."""
+    rng = np.random.default_rng(4)
+    load = rng.normal(size=80)
+    wear = 10.0 * np.exp(-0.4 * load) * rng.weibull(3.0, 80)
+    shock = 20.0 * rng.weibull(1.2, 80)
+    age = np.minimum(np.minimum(wear, shock), 9.0)
+    mode = np.where(age == 9.0, "", np.where(age == wear, "wear", "shock"))
+    mode[np.flatnonzero(mode == "wear")[0]] = "shock|wear"
+    table = pd.DataFrame({"hours": age, "mode": mode, "load": load})
+    out = tmp_path / "out"
+    more = ("--covariates", "load", "--horizon", "2", "--no-pictures", "--out", str(out))
+    assert main(["fit", file(table.to_csv(index=False)), *HOW, *more]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("2 causes with covariates: log-likelihood")
+    assert "cause 'wear', as if no other ended units:" in said and "without the covariates" in said
+    found = pd.read_csv(out / "rul.csv")
+    assert len(found) == np.sum(mode == "")
+    model = survjax.load(out / "model.json")
+    running = table.loc[mode == "", ["load"]]
+    for cause in ("shock", "wear"):
+        risk = model.failure_probability(running, 9.0, 2.0, cause=cause)["failure_probability"]
+        np.testing.assert_allclose(found[f"failure_probability_{cause}"], risk, rtol=1e-7)
+    both = found["failure_probability_shock"] + found["failure_probability_wear"]
+    np.testing.assert_allclose(both, found["failure_probability"], rtol=1e-7)
+    ends = found["probability_shock"] + found["probability_wear"]
+    np.testing.assert_allclose(ends, 1.0, rtol=1e-7)
+
+
 def test_bounds_and_causes_go_together(file, tmp_path):
     table = "lower,upper,mode\n0,2,1\n2,3,2\n3,5,1\n4,6,2\n5,,\n1,4,1|2\n6,,\n"
     out = tmp_path / "out"
@@ -51,7 +80,7 @@ def test_bounds_and_causes_go_together(file, tmp_path):
     ("content", "arguments", "words"),
     [
         (DRIVES, (*HOW, "--event", "load"), "leave out --event"),
-        (DRIVES, (*HOW, "--covariates", "load"), "--covariates does not go with --cause"),
+        (DRIVES, (*HOW, "--covariates", "load,hours"), "is --duration"),
         (DRIVES.replace("wear,1", "wear|,1", 1), HOW, "column 'mode' holds 'wear|' in line 2"),
         ("hours,mode\n3,\n4,0\n", HOW, "names no cause"),
         ("hours,mode\n3,a\n4,a\n5,b\n", HOW, "cause 'b': the likelihood"),

@@ -101,11 +101,26 @@ def test_columns_keep_the_center_of_each_cause(model):
     np.testing.assert_allclose(one, two, rtol=1e-5)
 
 
+def test_the_picture_shows_the_mean_over_units_and_the_steps(model):
+    ax = model.plot()
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["wear", "removal"] and len(ax.lines) == 4
+    t = np.array([2.0, 6.0, 10.0])
+    # Of 300 units every other one stands for all.
+    found = model._drawn_incidence(t, "wear", 0.95)[0]
+    each = [model.failure_probability(X[::2], horizon=h, cause="wear").iloc[:, 0] for h in t]
+    np.testing.assert_allclose(found, np.mean(each, axis=1), rtol=1e-5)
+
+
+def test_penalties_by_cross_validation_need_known_causes():
+    causes = {"wear": AcceleratedLifetime(penalty="cv"), "removal": "exponential"}
+    masked = [{"wear", "removal"} if c else None for c in CAUSE]
+    with pytest.raises(ValueError, match="penalty='cv' needs every cause to be known"):
+        CompetingRegression(causes).fit(X, AGE, masked)
+
+
 def test_what_cannot_be_a_cause_is_said():
     causes = {"wear": AcceleratedLifetime(), "removal": "exponential"}
-    with pytest.raises(ValueError, match="covariates need each cause to be known"):
-        sets = [{"wear", "removal"} if c else c for c in CAUSE]
-        CompetingRegression(causes).fit(X, AGE, sets)
     with pytest.raises(ValueError, match="cannot be a CoxPH"):
         CompetingRegression({"wear": CoxPH(), "removal": "weibull"}).fit(X, AGE, CAUSE)
     with pytest.raises(NoFiniteMaximum, match="cause 'theft'"):

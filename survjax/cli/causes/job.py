@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,9 +39,8 @@ def finish(session: Session, units: Units, causes: Causes, unit: str | None) -> 
     return write(session, model, found, partial(_draw, session, model, found, unit))
 
 
-def _fit(session: Session, units: Units, causes: Causes) -> CompetingRisks:
-    """A Weibull for each cause in the file."""
-    arguments = session.arguments
+def labels_of(causes: Causes) -> list[str]:
+    """The causes that a file names."""
     labels = sorted({name for names in causes if names is not None for name in names})
     if not labels:
         raise Refused("the column of --cause names no cause: a fit needs units that ended")
@@ -49,6 +49,13 @@ def _fit(session: Session, units: Units, causes: Causes) -> CompetingRisks:
             f"the column of --cause holds {len(labels)} causes, such as "
             f"{printable(labels[0], 20)}, and at most {MOST_CAUSES} can be fitted: join some"
         )
+    return labels
+
+
+def _fit(session: Session, units: Units, causes: Causes) -> CompetingRisks:
+    """A Weibull for each cause in the file."""
+    arguments = session.arguments
+    labels = labels_of(causes)
     model = CompetingRisks(
         dict.fromkeys(labels, "weibull"),
         resolution=arguments.resolution,
@@ -101,13 +108,31 @@ class RemainingByCause(Remaining):
         for_picture: bool = True,
     ) -> None:
         super().__init__(model, units, level, horizon, for_picture=for_picture)
-        for cause in model.lifetimes_ if self.ages.size else ():
-            ends = model.probability_of(cause, self.ages, level)["probability"]
-            self.columns_of[f"probability_{cause}"] = np.asarray(ends)
-            if horizon is not None:
-                risk = model.failure_probability(self.ages, horizon, level, cause=cause)
-                name = f"failure_probability_{cause}"
-                self.columns_of[name] = np.asarray(risk["failure_probability"])
+        if not self.ages.size:
+            return
+
+        def share(cause: Hashable) -> Any:
+            return model.probability_of(cause, self.ages, level)
+
+        def risk(cause: Hashable) -> Any:
+            return model.failure_probability(self.ages, horizon, level, cause=cause)
+
+        self.columns_of |= chances(model.lifetimes_, share, None if horizon is None else risk)
+
+
+def chances(
+    causes: Iterable[Hashable],
+    share: Callable[[Hashable], Any],
+    risk: Callable[[Hashable], Any] | None,
+) -> dict[str, np.ndarray]:
+    """Columns with the chance of each cause to end units, sooner or later and within a horizon."""
+    found = {}
+    for cause in causes:
+        found[f"probability_{cause}"] = share(cause)["probability"].to_numpy()
+        if risk is not None:
+            column = risk(cause)["failure_probability"].to_numpy()
+            found[f"failure_probability_{cause}"] = column
+    return found
 
 
 def _draw(

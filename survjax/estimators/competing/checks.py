@@ -8,7 +8,7 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.estimators.messages import ENDLESS_LIVES, NoFiniteMaximum
-from survjax.fitting.competing import ended
+from survjax.fitting.causes.rows import ended
 
 
 def check_agreement(rows: Observations, allowed: np.ndarray) -> None:

@@ -9,21 +9,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
+from survjax._core.validation import check_times
 from survjax.estimators.competing.state import CausesState
-from survjax.estimators.lifetime.intervals import CURVES, METHODS
+from survjax.estimators.lifetime.intervals import CURVES, METHODS, Bootstrapped, shaped
 from survjax.estimators.lifetime.predictions import check_level
+from survjax.prediction.curves import SAME, response_value
+from survjax.uncertainty.bootstrap import Bootstrap, bootstrap_bounds
+from survjax.uncertainty.causes.bootstrap import bootstrap_causes, incidence_bounds
+from survjax.uncertainty.causes.bounds import bounded_incidence
 from survjax.uncertainty.modes import bounded, parameter_bounds
+from survjax.uncertainty.targets import Target
 
 if TYPE_CHECKING:
     from survjax.estimators.lifetime.model import LifetimeModel
 
+#: What a cause ends, beside the curves of a lifetime.
+INCIDENCE = "cumulative_incidence"
 
-class CausesIntervals(CausesState):
+
+class CausesIntervals(CausesState, Bootstrapped):
     """`confidence_interval` of a fit of several causes, and the bounds of its summary."""
 
-    _check_fitted: Callable[[], None]
     _arguments: Callable[..., tuple[np.ndarray, np.ndarray, tuple[int, ...]]]
     _alone: Callable[[Hashable], LifetimeModel]
+    _number: Callable[[Hashable], int]
 
     @double_precision
     def confidence_interval(
@@ -42,52 +51,108 @@ class CausesIntervals(CausesState):
         ----------
         curve : str
             "survival", "hazard", "cumulative_hazard", "density", "cdf", "quantile" or "mean"; with
-            a cause also the name of its parameters, such as "scale" or "shapes".
+            a cause also "cumulative_incidence", or the name of its parameters, such as "scale" or
+            "shapes".
         t : array-like, optional
-            Where: times for a curve, shares for "quantile", nothing for the others.
+            Where: times for a curve, shares for "quantile", nothing for the others. Of
+            "cumulative_incidence" it may be infinite: what the cause ends sooner or later.
         level : float, default 0.95
             Chance, over repeated samples, that the bounds hold the truth at one point.
         method : {"auto", "delta", "profile", "bootstrap"}, default "auto"
-            As in `LifetimeModel`. Of all causes together, and of causes that were fitted together,
-            there are delta bounds only.
+            As in `LifetimeModel`; "auto" is "delta" for curves. Profile bounds are of a cause that
+            was fitted on its own.
         cause : label, optional
-            Bounds for the lifetime of one cause, as if no other were at work.
+            Bounds for the lifetime of one cause, as if no other were at work; for
+            "cumulative_incidence", of what it ends beside the others.
         ages : array-like, optional
             Ages reached: bounds for the remaining life. Broadcasts with t.
 
         Returns
         -------
         lower, upper : floats or arrays of t's shape
-            Bounds stay inside the range of what they bound. Those of cumulative incidences are in
-            the frames of `cumulative_incidence` and `failure_probability`.
+            Bounds stay inside the range of what they bound. Delta bounds of what a cause ends are
+            in the frames of `cumulative_incidence` and `failure_probability` as well.
         """
         self._check_fitted()
         check_level(level)
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        if method == "bootstrap" and not hasattr(self, "bootstrap_"):
+            self.bootstrap()
+        if curve == INCIDENCE:
+            return self._incidence_interval(t, level, method, cause, ages)
         if cause is not None:
             alone = self._alone(cause)
-            if method in ("profile", "bootstrap") and not hasattr(alone, "_rows"):
+            if method == "profile" and not hasattr(alone, "_rows"):
                 raise ValueError(
-                    f"method={method!r} needs causes that were fitted each on its own, and rows: "
+                    "method='profile' needs causes that were fitted each on its own, and rows: "
                     "these were fitted together or come from a file, so that there are delta bounds"
                 )
             return alone.confidence_interval(curve, t, level, method, ages=ages)
-        if method in ("profile", "bootstrap"):
-            raise ValueError(f"method={method!r} is for one cause: pass cause=, or method='delta'")
+        if method == "profile":
+            raise ValueError("method='profile' is for one cause: pass cause=, or method='delta'")
         if curve not in CURVES:
             raise ValueError(
-                f"curve must be one of {', '.join(CURVES)}, got {curve!r}: pass cause= for the "
-                "parameters of a cause"
+                f"curve must be one of {', '.join((*CURVES, INCIDENCE))}, got {curve!r}: pass "
+                "cause= for the parameters of a cause"
             )
         if (t is None) != (curve == "mean"):
             raise ValueError("pass t, where to bound the curve; the mean takes none")
         t, ages, shape = self._arguments(curve, 0.0 if t is None else t, ages)
-        found = bounded(
-            self.lifetime_, self.covariance_, self._maxima, (curve,), t[None], ages, level
+        if method == "bootstrap":
+            low, high = self._replicated(curve, t, ages, level)
+        else:
+            found = bounded(
+                self.lifetime_, self.covariance_, self._maxima, (curve,), t[None], ages, level
+            )
+            low, high = found[2][0], found[3][0]
+        return shaped(low, shape), shaped(high, shape)
+
+    def _replicated(
+        self, curve: str, t: np.ndarray, ages: np.ndarray, level: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Bootstrap bounds (n,) of a curve until any cause."""
+        same = SAME.get(curve, curve)
+        target = Target(t=t, age=ages if ages.any() else None)
+        fitted = self.lifetime_, self.covariance_, self.bootstrap_
+        safe = bootstrap_bounds(*fitted, same, target, level, corrected=self._maxima is None)
+        low, high = (response_value(curve, part) for part in safe)
+        return (high, low) if curve == "survival" else (low, high)
+
+    def _incidence_interval(
+        self, t: Any, level: float, method: str, cause: Hashable, ages: ArrayLike | None
+    ) -> tuple[Any, Any]:
+        """Bounds of what a cause ends within t after ages."""
+        number = self._number(cause)
+        if t is None:
+            raise ValueError("cumulative_incidence needs t: by when")
+        if method == "profile":
+            raise ValueError("what a cause ends has no profile bounds: use 'delta' or 'bootstrap'")
+        shape = np.broadcast_shapes(np.shape(t), np.shape(0.0 if ages is None else ages))
+        wide = np.broadcast_to(np.asarray(t, float), shape).ravel()
+        aged = np.broadcast_to(np.asarray(0.0 if ages is None else ages, float), shape).ravel()
+        wide, aged = (
+            check_times(wide, "t", zero=True, infinite=True),
+            check_times(aged, "ages", zero=True),
         )
-        low, high = (part[0].reshape(shape) if shape else float(part[0, 0]) for part in found[2:])
-        return low, high
+        if method == "bootstrap":
+            fitted = self._template, self.parameters_, self.covariance_, self.bootstrap_
+            safe = incidence_bounds(
+                *fitted, number, wide, aged, level, corrected=self._maxima is None
+            )
+            low, high = (response_value("cdf", part) for part in safe)
+        else:
+            fitted_once = self.lifetime_, self.covariance_, self._maxima
+            low, high = bounded_incidence(*fitted_once, number, wide, aged, level)[1:]
+        return shaped(low, shape), shaped(high, shape)
+
+    def _drawn_again(self, **how: Any) -> Bootstrap:
+        """Replicates of all causes together, and each cause's part of them."""
+        fitted = self._template, self.parameters_, self.covariance_
+        settings = next(iter(self._models.values()))._settings()
+        found = bootstrap_causes(*fitted, self._rows, self._allowed, settings, **how)
+        self._share_replicates(found)
+        return found
 
     def _parameter_bounds(self, level: float, method: str) -> tuple[np.ndarray, list[str]]:
         """Bounds (m, 2) of the parameters of all causes, and the method that gave each."""

@@ -30,9 +30,11 @@ from survjax.estimators.lifetime.report import Summary
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum
 from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Plots
-from survjax.fitting.competing import coupled, rows_of_cause, search_causes
+from survjax.fitting.causes.rows import coupled, rows_of_cause
+from survjax.fitting.causes.search import search_causes
+from survjax.likelihood.causes.rows import cause_data
+from survjax.likelihood.causes.terms import cause_log_likelihood
 from survjax.likelihood.causes_template import CausesTemplate
-from survjax.likelihood.competing import cause_data, cause_log_likelihood
 from survjax.likelihood.vector.held import Bounds, Fixed
 
 

@@ -21,7 +21,7 @@ from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
 from survjax.prediction.curves import response_value, times_at
 from survjax.prediction.incidence import incidence
-from survjax.uncertainty.causes import bounded_incidence
+from survjax.uncertainty.causes.bounds import bounded_incidence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,6 +134,13 @@ class FittedCauses(FittedLifetime, CausesState):
             return values.reshape(shape) if shape else float(values[0])
         columns = {"cumulative_incidence": values, "lower": lower, "upper": upper}
         return frame(columns, names=t)
+
+    def _drawn_incidence(
+        self, t: np.ndarray, cause: Hashable, level: float
+    ) -> tuple[np.ndarray, ...]:
+        """What a cause has ended of new units by times (m,), and the band where there is one."""
+        found = self._incidence(cause, t, np.zeros(t.size), level)
+        return found if self.converged_ else found[:1]
 
     @double_precision
     def _incidence(

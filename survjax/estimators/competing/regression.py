@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
+import warnings
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
+from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax.data.causes import allowed_causes, check_labels
+from survjax.data.observations import Observations
 from survjax.estimators.atomic import all_or_nothing
-from survjax.estimators.competing.incidence import AssetIncidence
+from survjax.estimators.competing.checks import (
+    alike_warning,
+    check_agreement,
+    check_seen,
+)
+from survjax.estimators.competing.fitted import FittedCauseModels
+from survjax.estimators.competing.parts import joined, part_of, sees_columns
+from survjax.estimators.competing.state import joined_certificate
+from survjax.estimators.competing.together import (
+    fit_together,
+    settle,
+    target_of,
+    training_of,
+)
 from survjax.estimators.covariates import check_covariates
 from survjax.estimators.lifetime.model import LifetimeModel
-from survjax.estimators.messages import NoFiniteMaximum
-from survjax.likelihood.regression.columns import Columns
-from survjax.likelihood.regression.competing_form import CompetingForm, side_by_side
-from survjax.likelihood.regression.forms import Form, Predictor
-from survjax.prediction.regression_curves import FittedForm
-from survjax.uncertainty.causes import blocks
-
-if TYPE_CHECKING:
-    import pandas as pd
+from survjax.estimators.messages import FitWarning, NoFiniteMaximum
+from survjax.fitting.causes.rows import coupled
+from survjax.likelihood.causes.with_columns import CauseUnits
 
 
-class CompetingRegression(AssetIncidence, BaseEstimator):
+class CompetingRegression(FittedCauseModels, BaseEstimator):
     r"""Units that end of one of several causes, whose hazards depend on covariates.
 
     Parameters
@@ -39,20 +50,27 @@ class CompetingRegression(AssetIncidence, BaseEstimator):
     Attributes
     ----------
     models_ : dict
-        The fitted model of each cause, for which the ends of other causes are censored.
+        The fitted model of each cause, as if no other were at work. Log-likelihoods of their own
+        are NaN where the causes were fitted together.
     log_likelihood_, aic_, bic_ : float
         Of durations and causes together; BIC counts units.
     n_free_ : int
         Parameters that AIC and BIC count.
+    parameters_, parameter_names_, covariance_
+        Of all causes, one after the other, such as `wear.log_scale:load`.
     converged_ : bool
         Whether the fit of each cause is a proper maximum.
+    certificate_ : Certificate
+        What that verdict stands on.
 
     Notes
     -----
     With every cause known the likelihood separates: each cause is fitted alone. Their hazards add
     up again in the predictions, which are those of the time until any cause ends the unit; with
     `cause=` they are the chance that this cause does (Kalbfleisch and Prentice 2002, section 8.2).
-    Where causes are known to be among some only, `CompetingRisks` serves units without covariates.
+    Where a cause is known to be among some only, a time to lie in an interval, or units to be seen
+    only if they ended in time (`exit=`), the coefficients of all causes are maximized together,
+    over the likelihood of `CompetingRisks` with a lifetime for each unit.
 
     Examples
     --------
@@ -70,6 +88,8 @@ class CompetingRegression(AssetIncidence, BaseEstimator):
     ['failure_probability', 'lower', 'upper']
     """
 
+    causes: Any
+
     def __init__(self, causes: Mapping[Any, Any] | None = None) -> None:
         self.causes = causes
 
@@ -82,6 +102,7 @@ class CompetingRegression(AssetIncidence, BaseEstimator):
         cause: Any = None,
         *,
         entry: Any = None,
+        exit: Any = None,
         sample_weight: Any = None,
     ) -> Self:
         """Fit to covariates, times and what ended the units, some of them still running.
@@ -93,10 +114,11 @@ class CompetingRegression(AssetIncidence, BaseEstimator):
         durations : array-like of shape (n,)
             Time to the end, or time survived so far, in any one unit of time.
         cause : array-like of shape (n,)
-            What ended each unit: a label of `causes`; None, NaN, NA or the number 0 where the unit
-            still runs.
-        entry, sample_weight : array-like of shape (n,), optional
-            As in `AcceleratedLifetime.fit`.
+            What ended each unit: a label of `causes`; a set, frozenset, tuple or list of labels
+            where it is one of these and no more is known; None, NaN, NA or the number 0 where the
+            unit still runs.
+        entry, exit, sample_weight : array-like of shape (n,), optional
+            As in `CompetingRisks.fit`.
 
         Returns
         -------
@@ -108,25 +130,98 @@ class CompetingRegression(AssetIncidence, BaseEstimator):
             Where no unit ended of a cause, or its likelihood rises without end: the message names
             the cause.
         """
-        labels = self._labels()
         x = check_covariates(self, X, reset=True)
-        allowed = allowed_causes(cause, labels, x.shape[0])
-        several = np.flatnonzero(allowed.sum(axis=1) > 1)
-        if several.size:
-            raise ValueError(
-                f"the unit in row {several[0]} ended of one of several causes ({several.size} such "
-                "rows): covariates need each cause to be known; CompetingRisks takes such rows, "
-                "without covariates"
-            )
-        given: dict[str, Any] = {"entry": entry, "sample_weight": sample_weight}
+        allowed = allowed_causes(cause, self._labels(), x.shape[0])
+        rows = Observations.from_durations(
+            durations, allowed.any(axis=1), entry=entry, exit=exit, sample_weight=sample_weight
+        )
+        return self._fit(X, x, rows, allowed)
+
+    @double_precision
+    @all_or_nothing
+    def fit_interval(
+        self,
+        X: Any,
+        lower: Any,
+        upper: Any,
+        cause: Any = None,
+        *,
+        entry: Any = None,
+        exit: Any = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Fit to covariates and bounds: each unit ended in (lower, upper].
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates of each unit.
+        lower, upper : array-like of shape (n,)
+            lower == upper is an exact time, upper = inf a unit still running, lower = 0 one
+            found ended at its first inspection.
+        cause, entry, exit, sample_weight : array-like of shape (n,)
+            As in `fit`.
+
+        Returns
+        -------
+        self
+        """
+        x = check_covariates(self, X, reset=True)
+        allowed = allowed_causes(cause, self._labels(), x.shape[0])
+        rows = Observations.from_intervals(
+            lower, upper, entry=entry, exit=exit, sample_weight=sample_weight
+        )
+        return self._fit(X, x, rows, allowed)
+
+    def _fit(self, X: Any, x: np.ndarray, rows: Observations, allowed: np.ndarray) -> Self:
+        """Fit each cause alone where the likelihood separates, and all together where not."""
+        labels = self._labels()
+        check_agreement(rows, allowed)
+        check_seen(rows, allowed & (rows.weight != 0)[:, None], labels)
+        for name in ("bootstrap_", "_training"):
+            self.__dict__.pop(name, None)
+        self.n_units_, self.n_events_ = rows.n_units, rows.n_events
+        if coupled(rows, allowed):
+            kept = np.flatnonzero(rows.weight)
+            self._fit_together(rows.take(kept), allowed[kept], x[kept])
+            return self
         self.models_ = {}
         for k, label in enumerate(labels):
-            try:
-                self.models_[label] = self._fitted_alone(label, X, durations, allowed[:, k], given)
-            except NoFiniteMaximum as error:
-                raise NoFiniteMaximum(f"cause {label!r}: {error}") from None
-        self._derive()
+            one = dataclasses.replace(rows, event=rows.event * allowed[:, k])
+            self.models_[label] = self._fit_alone(label, X, one)
+        parts = [part_of(model, self.n_features_in_) for model in self.models_.values()]
+        self.certificate_ = joined_certificate(self.models_)
+        self.log_likelihood_ = float(sum(m.log_likelihood_ for m in self.models_.values()))
+        self._derive(joined(parts), all(m.converged_ for m in self.models_.values()))
+        if all(part.in_one_step for part in parts):
+            self._training = training_of(parts, rows, allowed, x)
         return self
+
+    def _fit_together(self, rows: Observations, allowed: np.ndarray, x: np.ndarray) -> None:
+        """Fit all causes at once."""
+        labels = self._labels()
+        for label in labels:
+            if getattr(self.causes[label], "penalty", None) == "cv":
+                raise ValueError(
+                    f"cause {label!r}: penalty='cv' needs every cause to be known, and every time "
+                    "exactly: pass a number"
+                )
+        together = fit_together(self._fit_alone, labels, rows, allowed, x)
+        self.models_ = {
+            label: part.model for label, part in zip(labels, together.parts, strict=True)
+        }
+        for model in self.models_.values():
+            if sees_columns(model) and hasattr(self, "feature_names_in_"):
+                model.feature_names_in_ = self.feature_names_in_
+        fitted, self.certificate_ = settle(together, self._names(together.parts), rows.n_units)
+        self.log_likelihood_ = float(together.found.value)
+        self._derive(fitted, not self.certificate_.faults)
+        self._training = together.training
+        faults = "; ".join(self.certificate_.faults)
+        kept = f"no proper maximum: {faults}. What is kept instead has no bounds"
+        for words in (kept if faults else "", alike_warning(labels, allowed)):
+            if words:
+                warnings.warn(words, FitWarning, stacklevel=users_level())
 
     def _labels(self) -> tuple[Hashable, ...]:
         if not isinstance(self.causes, Mapping):
@@ -136,78 +231,53 @@ class CompetingRegression(AssetIncidence, BaseEstimator):
             )
         return check_labels(list(self.causes))
 
-    def _fitted_alone(
-        self, label: Hashable, X: Any, durations: Any, ended: np.ndarray, given: dict[str, Any]
-    ) -> Any:
+    def _fit_alone(self, label: Hashable, X: Any, rows: Observations) -> Any:
         """The model of one cause, for which the ends of other causes are censored."""
         causes: Mapping[Any, Any] = self.causes or {}
         model = causes[label]
-        if hasattr(model, "_form"):
-            y = np.column_stack([np.asarray(durations, float), ended])
-            return clone(model).fit(X, y, **given)
-        if hasattr(model, "fit") and not hasattr(model, "_model_of_cause"):
+        given = {"entry": rows.entry, "sample_weight": rows.weight}
+        if not sees_columns(model):
             if hasattr(model, "predict_survival"):
                 raise ValueError(
                     f"the cause {label!r} cannot be a {type(model).__name__}: "
                     "AcceleratedLifetime, ScaledHazard, ScaledOdds and MixtureRegression can"
                 )
-            return clone(model).fit(durations, ended, **given)
-        return LifetimeModel(model).fit(durations, ended, **given)
+            if not hasattr(model, "_fit_steps"):
+                model = LifetimeModel(model)
+            if model.resolution is not None:
+                raise ValueError(
+                    f"the cause {label!r} cannot have a resolution of its own: pass the intervals "
+                    "that durations stand for to fit_interval"
+                )
+        try:
+            if sees_columns(model):
+                return clone(model).fit(X, target_of(rows), **given)
+            return clone(model)._fit(rows)
+        except NoFiniteMaximum as error:
+            raise NoFiniteMaximum(f"cause {label!r}: {error}") from None
 
-    def _derive(self) -> None:
-        """Join the causes' answers into one, over a table with a copy of the columns for each."""
-        p, models = self.n_features_in_, list(self.models_.values())
-        parts = [_answer(model, p) for model in models]
-        layout, columns = side_by_side(
-            [part.layout for part in parts], [part.columns for part in parts]
-        )
-        form: Any = CompetingForm(
-            tuple(part.form for part in parts), tuple(len(part.layout) for part in parts)
-        )
-        theta = np.concatenate([part.theta for part in parts])
-        covariance = blocks([np.asarray(part.covariance) for part in parts])
-        self._fitted = FittedForm(form, layout, theta, covariance, columns)
-        self.converged_ = all(model.converged_ for model in models)
-        self.log_likelihood_ = float(sum(model.log_likelihood_ for model in models))
-        self.n_free_ = sum(model.n_free_ for model in models)
-        self.n_units_ = models[0].n_units_
-        self.aic_ = 2.0 * self.n_free_ - 2.0 * self.log_likelihood_
-        self.bic_ = float(self.n_free_ * np.log(self.n_units_) - 2.0 * self.log_likelihood_)
+    @double_precision
+    def score(
+        self,
+        X: Any,
+        durations: Any,
+        cause: Any = None,
+        *,
+        entry: Any = None,
+        exit: Any = None,
+        sample_weight: Any = None,
+    ) -> float:
+        """Mean log-likelihood per unit, of its time and cause; higher is better.
 
-    def _assets(self, X: Any, ages: Any, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        x, ages = super()._assets(X, ages, offset)
-        return np.tile(x, (1, len(self.models_))), ages
-
-    def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """The tables of all causes, whose rows begin with the cause.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-            Of the bounds.
-
-        Returns
-        -------
-        DataFrame
-            As each model's own `summary`.
+        Arguments as in `fit`.
         """
-        import pandas as pd
-
         self._check_fitted()
-        tables = [model.summary(level) for model in self.models_.values()]
-        found = pd.concat(tables)
-        names = zip(self.models_, tables, strict=True)
-        found.index = pd.Index([f"{label}.{row}" for label, table in names for row in table.index])
-        return found
-
-
-def _answer(model: Any, p: int) -> FittedForm:
-    """What was fitted for a cause, of which columns move nothing where it sees none."""
-    if hasattr(model, "_form"):
-        fitted: FittedForm = model._fitted
-        return fitted
-    names = model.parameter_names_
-    layout = tuple(Predictor(name, (0,)) for name in names)
-    columns = Columns(np.zeros(p), np.ones(p))
-    form = Form(model.lifetime_, names)
-    return FittedForm(form, layout, model.parameters_, model.covariance_, columns)
+        x = check_covariates(self, X, reset=False)
+        allowed = allowed_causes(cause, tuple(self.models_), x.shape[0])
+        rows = Observations.from_durations(
+            durations, allowed.any(axis=1), entry=entry, exit=exit, sample_weight=sample_weight
+        )
+        fitted: Any = self._fitted
+        model = fitted.form, fitted.layout, fitted.columns
+        units = CauseUnits(*model, rows, allowed, x, fitted.theta)
+        return units.likelihood(fitted.theta)[0] / float(rows.weight.sum())

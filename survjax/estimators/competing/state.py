@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
+from survjax._core.numerics import diagonal_blocks
 from survjax.data.observations import Observations
 from survjax.estimators.certificate import Certificate, certify
 from survjax.estimators.lifetime.model import LifetimeModel
@@ -16,7 +18,8 @@ from survjax.fitting.search import Maximum
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.vector.template import Template
-from survjax.uncertainty.causes import blocks, joined
+from survjax.uncertainty.bootstrap import Bootstrap
+from survjax.uncertainty.causes.bounds import joined
 
 
 class CausesState(FittedState):
@@ -24,6 +27,7 @@ class CausesState(FittedState):
 
     causes: Any
     lifetimes_: dict[Hashable, Lifetime]
+    bootstrap_: Bootstrap
     _template: CausesTemplate
     _labels: Callable[[], tuple[Hashable, ...]]
     _model_of_cause: Callable[[Hashable], LifetimeModel]
@@ -37,7 +41,7 @@ class CausesState(FittedState):
         **{
             name: kind
             for name, kind in FittedState._saved.items()
-            if name not in ("selection_", "history_", "_profiles", "bootstrap_")
+            if name not in ("selection_", "history_", "_profiles")
         },
         "lifetime_": Distribution(),
     }
@@ -49,12 +53,12 @@ class CausesState(FittedState):
         self._template = CausesTemplate(list(models), [part._template for part in parts])
         self.parameters_ = np.concatenate([part.parameters_ for part in parts])
         self.converged_ = all(part.converged_ for part in parts)
-        self.covariance_ = blocks([part.covariance_ for part in parts])
+        self.covariance_ = diagonal_blocks([part.covariance_ for part in parts])
         if not self.converged_:
             self.covariance_ = np.full_like(self.covariance_, np.nan)
         self.log_likelihood_ = float(sum(part.log_likelihood_ for part in parts))
         self.n_iter_ = max(part.n_iter_ for part in parts)
-        self.certificate_ = _joined_certificate(models)
+        self.certificate_ = joined_certificate(models)
         self._maxima = None
         if self.converged_:
             self._maxima = joined(
@@ -75,7 +79,7 @@ class CausesState(FittedState):
             part.reordering(part.median_order(x[own]))
             for part, own in zip(template.parts, template.slices, strict=True)
         ]
-        turn = blocks(change)
+        turn = diagonal_blocks(change)
         back = np.linalg.inv(turn)
         self.parameters_ = template.held.placed(turn @ x)
         hessian = back.T @ hessian @ back
@@ -104,6 +108,15 @@ class CausesState(FittedState):
                 labels, self._template.parts, self._template.slices, strict=True
             )
         }
+        if "bootstrap_" in self.__dict__:
+            self._share_replicates(self.bootstrap_)
+
+    def _share_replicates(self, found: Bootstrap) -> None:
+        """Give each cause its part of the replicates of all."""
+        for model, own in zip(self._models.values(), self._template.slices, strict=True):
+            model.bootstrap_ = dataclasses.replace(
+                found, parameters=found.parameters[:, own], skewness=found.skewness[own, own, own]
+            )
 
     def _part(self, label: Hashable, template: Template, own: slice) -> LifetimeModel:
         """One cause as a fitted model, which has no rows of its own."""
@@ -145,7 +158,7 @@ class CausesState(FittedState):
         return found
 
 
-def _joined_certificate(models: dict[Hashable, LifetimeModel]) -> Certificate:
+def joined_certificate(models: dict[Hashable, Any]) -> Certificate:
     """What the verdict stands on where each cause was fitted alone."""
     found = [model.certificate_ for model in models.values()]
     return Certificate(

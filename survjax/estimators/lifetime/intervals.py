@@ -31,21 +31,120 @@ MANY_ROWS = 50_000
 METHODS = ("auto", "delta", "profile", "bootstrap")
 
 
-class Intervals(FittedState):
-    """`confidence_interval` of a fitted mixture."""
+class Bootstrapped(FittedState):
+    """`bootstrap` of a fitted lifetime."""
 
     _check_fitted: Callable[[], None]
-    _arguments: Callable[..., tuple[np.ndarray, np.ndarray, tuple[int, ...]]]
     _settings: Callable[[], Settings]
-    _template: Template
     _rows: Observations
     resolution: float | str | None
     rounding: str
+    random_state: Any
+    bootstrap_: Bootstrap
+
+    def _drawn_again(self, **how: Any) -> Bootstrap:
+        """Replicates, as `survjax.uncertainty.bootstrap.bootstrap` takes them."""
+        fitted = self._template, self.parameters_, self.covariance_
+        return bootstrap(*fitted, self._rows, self._settings(), **how)
+
+    @double_precision
+    def bootstrap(
+        self, n_replicates: int = 500, kind: str = "rows", random_state: Any = None
+    ) -> Self:
+        """Refit replicates of the data, for `confidence_interval(..., method="bootstrap")`.
+
+        Each is refitted from the fit, and from the other maxima that bounds take into account.
+
+        Parameters
+        ----------
+        n_replicates : int, default 500
+            How many.
+        kind : {"rows", "parametric"}, default "rows"
+            "rows" draws units with replacement. "parametric" draws every unit's life from the
+            fit, from where it came under observation until it is censored; censoring times that
+            failures hid come from the reverse Kaplan-Meier curve.
+        random_state : int or numpy.random.Generator, optional
+            The estimator's own by default. With one seed, replicates depend on the order of the
+            rows that were fitted.
+
+        Returns
+        -------
+        self
+            With `bootstrap_`: `parameters` (B, p) of the replicates, `n_failed` of them without
+            an interior maximum left out.
+
+        Warns
+        -----
+        FitWarning
+            If more than one replicate in twenty has no interior maximum: the bounds then describe
+            the others only.
+
+        Examples
+        --------
+        >>> from survjax import WeibullMixture
+        >>> model = WeibullMixture(1).fit([3.0, 5.0, 8.0, 9.0, 11.0, 14.0])
+        >>> lower, upper = model.bootstrap(200).confidence_interval(
+        ...     "survival", 6.0, method="bootstrap"
+        ... )
+        >>> bool(lower < model.survival(6.0) < upper)
+        True
+        """
+        self._check_fitted()
+        if not hasattr(self, "_rows"):
+            raise rows_needed("bootstrap")
+        if not self.converged_:
+            raise ValueError(
+                "bootstrap needs a fit that is an interior maximum, and certificate_ says: "
+                f"{self.certificate_.status}"
+            )
+        if kind not in ("rows", "parametric"):
+            raise ValueError(f"kind must be 'rows' or 'parametric', got {kind!r}")
+        if not (isinstance(n_replicates, (int, np.integer)) and n_replicates >= 20):
+            raise ValueError(
+                f"n_replicates must be a whole number of at least 20, got {n_replicates!r}"
+            )
+        self.bootstrap_ = self._drawn_again(
+            n_replicates=int(n_replicates),
+            kind=kind,
+            recording=self._recording() if kind == "parametric" else None,
+            random_state=self.random_state if random_state is None else random_state,
+            others=None if self._maxima is None else self._maxima.parameters[1:],
+        )
+        if self.bootstrap_.n_failed > 0.05 * n_replicates:
+            warnings.warn(
+                f"{self.bootstrap_.n_failed} of {n_replicates} bootstrap replicates have no "
+                "interior maximum and are left out: the data may not support this model",
+                FitWarning,
+                stacklevel=users_level(),
+            )
+        return self
+
+    def _recording(self) -> tuple[float, str] | None:
+        """Width and direction of rounding, where failures count as intervals."""
+        rows = self._rows
+        if rows.interval is None:
+            return None
+        inside = (rows.interval > 0) & ~failed_at_zero(rows)
+        if not inside.any():
+            return None
+        widest = float(np.max(rows.upper[inside] - rows.lower[inside]))
+        width = widest if isinstance(self.resolution, str) else self.resolution
+        if width is None or widest > width * (1.0 + 1e-6):
+            raise ValueError(
+                "kind='parametric' must know how failures came to be intervals, and only the "
+                "rounding of fit(..., resolution=) is known: use kind='rows'"
+            )
+        return float(width), self.rounding
+
+
+class Intervals(Bootstrapped):
+    """`confidence_interval` of a fitted mixture."""
+
+    _arguments: Callable[..., tuple[np.ndarray, np.ndarray, tuple[int, ...]]]
+    _template: Template
     tol: float
     max_iter: int
     n_starts: int
-    random_state: Any
-    bootstrap_: Bootstrap
 
     @double_precision
     def confidence_interval(
@@ -111,7 +210,7 @@ class Intervals(FittedState):
             safe = self._searched(curve, target, level, method)
             low, high = (response_value(curve, part) for part in safe)
             low, high = (high, low) if curve == "survival" else (low, high)
-        return _shaped(low, shape), _shaped(high, shape)
+        return shaped(low, shape), shaped(high, shape)
 
     def _searched(
         self, curve: str, target: Target, level: float, method: str
@@ -176,101 +275,7 @@ class Intervals(FittedState):
             return self._parameter_bounds(level, "auto")
         return np.full((len(self._template.quantities), 2), np.nan), "call summary()"
 
-    @double_precision
-    def bootstrap(
-        self, n_replicates: int = 500, kind: str = "rows", random_state: Any = None
-    ) -> Self:
-        """Refit replicates of the data, for `confidence_interval(..., method="bootstrap")`.
 
-        Each is refitted from the fit, and from the other maxima that bounds take into account.
-
-        Parameters
-        ----------
-        n_replicates : int, default 500
-            How many.
-        kind : {"rows", "parametric"}, default "rows"
-            "rows" draws units with replacement. "parametric" draws every unit's life from the
-            fit, from where it came under observation until it is censored; censoring times that
-            failures hid come from the reverse Kaplan-Meier curve.
-        random_state : int or numpy.random.Generator, optional
-            The estimator's own by default. With one seed, replicates depend on the order of the
-            rows that were fitted.
-
-        Returns
-        -------
-        self
-            With `bootstrap_`: `parameters` (B, p) of the replicates, `n_failed` of them without
-            an interior maximum left out.
-
-        Warns
-        -----
-        FitWarning
-            If more than one replicate in twenty has no interior maximum: the bounds then describe
-            the others only.
-
-        Examples
-        --------
-        >>> from survjax import WeibullMixture
-        >>> model = WeibullMixture(1).fit([3.0, 5.0, 8.0, 9.0, 11.0, 14.0])
-        >>> lower, upper = model.bootstrap(200).confidence_interval(
-        ...     "survival", 6.0, method="bootstrap"
-        ... )
-        >>> bool(lower < model.survival(6.0) < upper)
-        True
-        """
-        self._check_fitted()
-        if not hasattr(self, "_rows"):
-            raise rows_needed("bootstrap")
-        if not self.converged_:
-            raise ValueError(
-                "bootstrap needs a fit that is an interior maximum, and certificate_ says: "
-                f"{self.certificate_.status}"
-            )
-        if kind not in ("rows", "parametric"):
-            raise ValueError(f"kind must be 'rows' or 'parametric', got {kind!r}")
-        if not (isinstance(n_replicates, (int, np.integer)) and n_replicates >= 20):
-            raise ValueError(
-                f"n_replicates must be a whole number of at least 20, got {n_replicates!r}"
-            )
-        self.bootstrap_ = bootstrap(
-            self._template,
-            self.parameters_,
-            self.covariance_,
-            self._rows,
-            self._settings(),
-            n_replicates=int(n_replicates),
-            kind=kind,
-            recording=self._recording() if kind == "parametric" else None,
-            random_state=self.random_state if random_state is None else random_state,
-            others=None if self._maxima is None else self._maxima.parameters[1:],
-        )
-        if self.bootstrap_.n_failed > 0.05 * n_replicates:
-            warnings.warn(
-                f"{self.bootstrap_.n_failed} of {n_replicates} bootstrap replicates have no "
-                "interior maximum and are left out: the data may not support this model",
-                FitWarning,
-                stacklevel=users_level(),
-            )
-        return self
-
-    def _recording(self) -> tuple[float, str] | None:
-        """Width and direction of rounding, where failures count as intervals."""
-        rows = self._rows
-        if rows.interval is None:
-            return None
-        inside = (rows.interval > 0) & ~failed_at_zero(rows)
-        if not inside.any():
-            return None
-        widest = float(np.max(rows.upper[inside] - rows.lower[inside]))
-        width = widest if isinstance(self.resolution, str) else self.resolution
-        if width is None or widest > width * (1.0 + 1e-6):
-            raise ValueError(
-                "kind='parametric' must know how failures came to be intervals, and only the "
-                "rounding of fit(..., resolution=) is known: use kind='rows'"
-            )
-        return float(width), self.rounding
-
-
-def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> Any:
+def shaped(values: np.ndarray, shape: tuple[int, ...]) -> Any:
     """An array of the asked shape; a plain float for a scalar."""
     return values.reshape(shape) if shape else float(values[0])

@@ -97,7 +97,7 @@ class FittedState(Persistent):
     _saved: ClassVar[Mapping[str, Any]] = {
         "parameters_": Floats(("p",)),
         "covariance_": Floats(("p", "p"), finite=False),
-        "log_likelihood_": Number(),
+        "log_likelihood_": Number(finite=False),
         "n_units_": Number(least=0.0),
         "n_events_": Number(least=0.0),
         "n_iter_": Number(whole=True),

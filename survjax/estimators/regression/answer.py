@@ -73,8 +73,8 @@ class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
             kept = np.flatnonzero(found.x != 0)
         some = found.restricted(kept)
         held = Held.nothing(p) if held is None else held
-        improper = _improper(form, layout, full) or _left_behind(form, layout, full, x, columns)
-        words = improper or self._model_faults(layout, found)
+        useless = improper(form, layout, full) or left_behind(form, layout, full, x, columns)
+        words = useless or self._model_faults(layout, found)
         words = words or faults(some, self._least_eigenvalue)
         inside = np.full((p, p), np.nan)
         if not words and theta is None:
@@ -98,7 +98,7 @@ class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
         self.certificate_ = certify_regression(some, words, rows.n_units, at_bounds)
         if words:
             far = outlying_words(x[:, : self.n_features_in_], column_names(self))
-            advice = "" if improper else f" {self._advice(found, rows)}"
+            advice = "" if useless else f" {self._advice(found, rows)}"
             warnings.warn(
                 f"no proper maximum: {'; '.join(words)}{far}.{advice}",
                 FitWarning,
@@ -170,7 +170,7 @@ def placed(layout: Layout) -> Iterator[tuple[Predictor, slice]]:
         start = end
 
 
-def _left_behind(
+def left_behind(
     form: Form, layout: Layout, theta: np.ndarray, x: np.ndarray, columns: Columns
 ) -> tuple[str, ...]:
     """What of a modified lifetime the covariates leave of no use for any row, if anything."""
@@ -192,7 +192,7 @@ def _left_behind(
     )
 
 
-def _improper(form: Form, layout: Layout, x: np.ndarray) -> tuple[str, ...]:
+def improper(form: Form, layout: Layout, x: np.ndarray) -> tuple[str, ...]:
     """What makes the base of the answer no lifetime, if anything does."""
     if form.modifier is None or form.held:
         return ()

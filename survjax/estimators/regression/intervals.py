@@ -18,8 +18,8 @@ from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.messages import FitWarning
 from survjax.likelihood.regression.columns import to_natural
 from survjax.prediction.curves import CURVES, bounds, response_value
-from survjax.uncertainty.bootstrap import replicate_bounds
 from survjax.uncertainty.delta import normal_quantile, rows_needed
+from survjax.uncertainty.percentiles import replicate_bounds
 from survjax.uncertainty.regression import (
     Replicates,
     Training,

@@ -55,7 +55,7 @@ class SavedRegression(Persistent):
         "_theta": Floats(("inside",)),
         "_covariance": Floats(("inside", "inside"), finite=False),
         "_base": Distribution(optional=True),
-        "log_likelihood_": Number(),
+        "log_likelihood_": Number(finite=False),
         "aic_": Number(finite=False),
         "bic_": Number(finite=False),
         "log_posterior_": Number(optional=True),

@@ -49,6 +49,11 @@ def step_units(form: Form, layout: Layout, theta: np.ndarray) -> np.ndarray:
     Columns are standardized, and most parameters logarithms; a base of another kind, whose
     parameters may be in the unit of time, says for itself.
     """
+    return np.concatenate([_own_units(*part) for part in form.parts(layout, theta)])
+
+
+def _own_units(form: Form, layout: Layout, theta: np.ndarray) -> np.ndarray:
+    """`step_units` of one cause."""
     units = np.ones(theta.size)
     if form.modifier is not None and not form.held:
         sizes = np.array([len(item.columns) for item in layout])

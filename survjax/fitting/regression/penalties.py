@@ -7,10 +7,12 @@ Tibshirani 2010), and is halved until the objective falls.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from survjax._core.numerics import diagonal_blocks
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.likelihood.objective import Derivatives
 from survjax.likelihood.vector.prior_terms import PriorTerms
@@ -54,6 +56,24 @@ class Penalty(NamedTuple):
     def nothing(cls, size: int) -> Penalty:
         """None of size P."""
         return cls(np.zeros(size), np.zeros(size))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Penalty | None], sizes: Sequence[int]) -> Penalty | None:
+        """Those of coefficients end to end, so many each; None where there are none."""
+        if all(part is None for part in parts):
+            return None
+        whole = [cls.nothing(n) if p is None else p for p, n in zip(parts, sizes, strict=True)]
+        ridge, lasso = (
+            np.concatenate([getattr(p, name) for p in whole]) for name in cls._fields[:2]
+        )
+        if all(part.priors is None for part in whole):
+            return cls(ridge, lasso)
+        each = [
+            NaturalPriors(PriorTerms.nothing(n), np.eye(n)) if p.priors is None else p.priors
+            for p, n in zip(whole, sizes, strict=True)
+        ]
+        terms = PriorTerms.joined([known.terms for known in each])
+        return cls(ridge, lasso, NaturalPriors(terms, diagonal_blocks([k.change for k in each])))
 
     def scaled(self, share: float) -> Penalty:
         """The same penalty per unit, on a share of the units; what was known before stays."""

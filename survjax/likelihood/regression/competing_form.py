@@ -37,6 +37,16 @@ class CompetingForm:
             start += size
         return Competing(tuple(found))
 
+    def parts(self, layout: Layout, theta: np.ndarray) -> list[tuple[Any, Layout, np.ndarray]]:
+        """The form of each cause, with its own part of the layout and of the coefficients."""
+        found, item, entry = [], 0, 0
+        for form, size in zip(self.forms, self.sizes, strict=True):
+            own = layout[item : item + size]
+            length = sum(len(one.columns) for one in own)
+            found.append((form, own, theta[entry : entry + length]))
+            item, entry = item + size, entry + length
+        return found
+
     @property
     def has_components(self) -> bool:
         """Whether lives are of several kinds, between which hardly anything may fail."""

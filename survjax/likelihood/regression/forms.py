@@ -108,6 +108,10 @@ class Form:
         whole: Lifetime = base if self.held else rebuilt(base, _pieces(base, eta[1:]))
         return whole.plainest()
 
+    def parts(self, layout: Layout, theta: Any) -> list[tuple[Form, Layout, Any]]:
+        """What is fitted for each of several causes that end units: here of one."""
+        return [(self, layout, theta)]
+
     def has_family_of(self, other: Form) -> bool:
         """Whether the templates of two forms are of the same families."""
         one: Any = jax.tree.structure(self.template)

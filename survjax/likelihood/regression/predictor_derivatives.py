@@ -132,11 +132,17 @@ def general_predictor_derivatives(
     form: Form, eta: Sequence[Any], rows: Observations
 ) -> tuple[Any, Any, Any]:
     """Any form's jet by forward mode over forward mode, all directions at once."""
+    return derivatives_along(lambda moved: row_terms(form.lifetime(moved), rows), eta)
+
+
+def derivatives_along(
+    terms: Callable[[tuple[Any, ...]], Any], eta: Sequence[Any]
+) -> tuple[Any, Any, Any]:
+    """Values (n,) of each row's term with derivatives (Q, n), (Q, Q, n) in its Q predictors."""
     size = len(eta)
 
     def at(moved: Any) -> Any:
-        shifted = tuple(part + moved[q] for q, part in enumerate(eta))
-        return row_terms(form.lifetime(shifted), rows)
+        return terms(tuple(part + moved[q] for q, part in enumerate(eta)))
 
     def along(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def derivative(moved: Any) -> Any:

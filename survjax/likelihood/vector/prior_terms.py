@@ -40,6 +40,17 @@ class PriorTerms:
     growth: Any = data()
     odds: Any = data()
 
+    @classmethod
+    def nothing(cls, size: int) -> PriorTerms:
+        """No priors on a vector of so many entries."""
+        return cls(*(np.zeros(size) for _ in dataclasses.fields(cls)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[PriorTerms]) -> PriorTerms:
+        """Those of vectors end to end."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
     def derivatives(self, x: Any) -> tuple[Any, Any, Any]:
         """Value, gradient (p,) and Hessian (p, p) at x (p,)."""
         xp = module_of(x)

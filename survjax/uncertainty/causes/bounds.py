@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 
+from survjax._core.numerics import diagonal_blocks
 from survjax.lifetimes import Competing
 from survjax.prediction.curves import response_interval, response_value
 from survjax.prediction.incidence import incidence
@@ -49,20 +50,14 @@ def joined(
         np.stack(
             [np.concatenate([p.parameters[i] for p, i in zip(each, c, strict=True)]) for c in found]
         ),
-        np.stack([blocks([p.covariances[i] for p, i in zip(each, c, strict=True)]) for c in found]),
+        np.stack(
+            [
+                diagonal_blocks([p.covariances[i] for p, i in zip(each, c, strict=True)])
+                for c in found
+            ]
+        ),
         weights[kept] / weights[kept].sum(),
     )
-
-
-def blocks(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """A matrix with square parts along its diagonal, zero elsewhere."""
-    size = sum(len(part) for part in parts)
-    found, begin = np.zeros((size, size)), 0
-    for part in parts:
-        end = begin + len(part)
-        found[begin:end, begin:end] = part
-        begin = end
-    return found
 
 
 def bounded_incidence(

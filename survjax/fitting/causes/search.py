@@ -15,26 +15,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from survjax._core.numerics import bucket_size
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
+from survjax.fitting.causes.starts import starts_of
 from survjax.fitting.corrections import Correction
 from survjax.fitting.edges.bounds import between_bounds
 from survjax.fitting.interior import faults
 from survjax.fitting.local_maxima import Limits, LocalMaximum, in_groups, newton_from
 from survjax.fitting.ranking import Ranking
-from survjax.fitting.search import Maximum, search
-from survjax.fitting.settings import ROUGH, Settings
+from survjax.fitting.search import Maximum
+from survjax.fitting.settings import Settings
 from survjax.lifetimes import Competing
+from survjax.likelihood.causes.rows import CauseData, cause_data
+from survjax.likelihood.causes.terms import cause_derivatives
 from survjax.likelihood.causes_template import CausesTemplate
-from survjax.likelihood.competing import CauseData, cause_data, cause_derivatives
 from survjax.likelihood.vector.held import Held
 
-#: Rounds in which failures are shared out by the hazards of the last.
-ROUNDS = 3
-#: By what factor guesses favor one cause over another for the last failures over the first.
-TILT = 6.0
 #: Starts that go side by side.
 STARTS = 3
 
@@ -65,65 +62,12 @@ def _maximize(
     )
 
 
-@program
-def _log_hazards(lifetime: Competing, times: jax.Array) -> Any:
-    return lifetime.each(lambda cause: cause.log_hazard(times))
-
-
-def coupled(rows: Observations, allowed: np.ndarray) -> bool:
-    """Whether the rows, whose causes are among those allowed (n, K), need all causes at once."""
-    if allowed.shape[1] == 1:
-        return False
-    several = (allowed.sum(axis=1) > 1) & (rows.weight != 0)
-    return bool(several.any() or rows.interval is not None or rows.exit is not None)
-
-
-def ended(rows: Observations) -> np.ndarray:
-    """Which units have ended, at a time or in an interval."""
-    found = rows.event > 0
-    return np.asarray(found if rows.interval is None else found | (rows.interval > 0))
-
-
-def rows_of_cause(rows: Observations, share: np.ndarray) -> Observations:
-    """The rows as one cause sees them, which has a share (n,) of each unit's end.
-
-    Where another cause ended a unit it is censored: at that time, or where the interval begins.
-    """
-    share = np.where(ended(rows), share, 0.0)
-    if rows.exit is not None:
-        rows = dataclasses.replace(rows, exit=None)
-    other = dataclasses.replace(rows, event=0.0 * rows.event)
-    if rows.interval is not None:
-        # What may have ended at once says nothing of the other causes.
-        other = dataclasses.replace(
-            other,
-            lower=np.where(rows.lower > 0, rows.lower, 1.0),
-            interval=0.0 * rows.interval,
-            weight=np.where(rows.lower > 0, rows.weight, 0.0),
-        )
-    own = rows.reweighted(rows.weight * share)
-    other = other.reweighted(other.weight * (1.0 - share))
-    parts = [own.take(np.flatnonzero(own.weight)), other.take(np.flatnonzero(other.weight))]
-    both = Observations(
-        *(
-            None if column is None else np.concatenate([column, getattr(parts[1], name)])
-            for name, column in ((f.name, getattr(parts[0], f.name)) for f in _FIELDS)
-        )
-    )
-    if both.interval is not None and not both.interval.any():
-        both = both.without_intervals()
-    return both.compressed()
-
-
-_FIELDS = dataclasses.fields(Observations)
-
-
 def search_together(
     template: CausesTemplate, rows: Observations, allowed: np.ndarray, settings: Settings
 ) -> Maximum:
     """Find the highest maximum over the parameters of all causes."""
-    starts = _starts(template, rows, allowed, settings)
-    limits = _limits(template, settings, rows.n_units)
+    starts = starts_of(template, rows, allowed, settings)
+    limits = causes_limits(template, settings, rows.n_units)
     ends = _ends(template, rows, allowed, starts, starts[0], limits)
     ranking = Ranking(template, settings.rule, rows.n_units)
     ranked = [end for end, _ in ranking.distinct(ends)]
@@ -140,16 +84,11 @@ def search_together(
     return Maximum(best, words, len(starts), best.n_agreeing, others, starts[best.start])
 
 
-def _ends(
-    template: CausesTemplate,
-    rows: Observations,
-    allowed: np.ndarray,
-    starts: np.ndarray,
-    near: np.ndarray,
-    limits: Limits,
+def ends_from(
+    template: CausesTemplate, given: CauseData, starts: np.ndarray, limits: Limits, width: int
 ) -> list[LocalMaximum]:
-    """Where Newton's iterations from each start (S, p) end."""
-    given = jax.device_put(cause_data(rows, allowed, template.at(near)))
+    """Where Newton's iterations from each start (S, p) end, so many side by side."""
+    given = jax.device_put(given)
     merging = template.merging
     back = merging.T / merging.sum(axis=0)[:, None]
     correction = Correction.none(len(back))
@@ -160,8 +99,21 @@ def _ends(
         found: dict[str, Any] = _maximize(*model, some, given, limits, correction)
         return found
 
-    ends = in_groups(run, template.held.placed(starts) @ back.T, STARTS)
+    ends = in_groups(run, template.held.placed(starts) @ back.T, width)
     return [_unmerged(end, merging, back) for end in ends]
+
+
+def _ends(
+    template: CausesTemplate,
+    rows: Observations,
+    allowed: np.ndarray,
+    starts: np.ndarray,
+    near: np.ndarray,
+    limits: Limits,
+) -> list[LocalMaximum]:
+    """Where Newton's iterations from each start (S, p) end on some rows."""
+    given = cause_data(rows, allowed, template.at(near))
+    return ends_from(template, given, starts, limits, STARTS)
 
 
 def _unmerged(end: LocalMaximum, merging: np.ndarray, back: np.ndarray) -> LocalMaximum:
@@ -219,64 +171,6 @@ def joint_faults(
     return tuple(words) if words else together
 
 
-def _limits(template: CausesTemplate, settings: Settings, n_units: float) -> Limits:
+def causes_limits(template: CausesTemplate, settings: Settings, n_units: float) -> Limits:
     """When an iteration stops; as for a mixture if a cause is one."""
     return settings.limits(max(part.n_components for part in template.parts), n_units)
-
-
-def _starts(
-    template: CausesTemplate, rows: Observations, allowed: np.ndarray, settings: Settings
-) -> np.ndarray:
-    """Points (S, p) to start from: fits of each cause alone to failures that are shared out."""
-    known = allowed & (allowed.sum(axis=1, keepdims=True) == 1)
-    counts = np.einsum("i,ik->k", rows.weight, known) + 1.0
-    times = _middles(rows)
-    order = np.argsort(np.argsort(times, kind="stable"), kind="stable") / max(1, times.size - 1)
-    k = len(template.parts)
-    slant = np.linspace(-0.5, 0.5, k) * np.log(TILT) if k > 1 else np.zeros(1)
-    points = []
-    several = bool((allowed.sum(axis=1) > 1).any())
-    for direction in (0.0, 1.0, -1.0) if several else (0.0,):
-        weights = counts * np.exp(direction * slant * (2.0 * order[:, None] - 1.0))
-        share = _shares(weights, allowed)
-        points.append(_alternated(template, rows, allowed, share, times, settings))
-    return np.array(points)
-
-
-def _alternated(
-    template: CausesTemplate,
-    rows: Observations,
-    allowed: np.ndarray,
-    share: np.ndarray,
-    times: np.ndarray,
-    settings: Settings,
-) -> np.ndarray:
-    """Parameters (p,) after a few rounds of fits and shares."""
-    rough = dataclasses.replace(settings, tol=ROUGH, n_starts=min(settings.n_starts, 4))
-    x = np.empty(0)
-    for _ in range(ROUNDS):
-        found = [
-            search(part, rows_of_cause(rows, share[:, i]), rough).best.x
-            for i, part in enumerate(template.parts)
-        ]
-        x = np.concatenate(found)
-        wide = np.pad(times, (0, bucket_size(times.size) - times.size), mode="edge")
-        logs = np.asarray(_log_hazards(template.at(x), wide))[:, : times.size].T
-        logs = np.clip(np.nan_to_num(logs, nan=-700.0), -700.0, 700.0)
-        top = np.where(allowed, logs, -np.inf).max(axis=1, initial=-1e3, keepdims=True)
-        share = _shares(np.exp(np.minimum(logs - top, 0.0)), allowed)
-    return x
-
-
-def _shares(weights: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """Weights (n, K) as shares of the causes allowed."""
-    found = np.where(allowed, weights, 0.0)
-    total = found.sum(axis=1, keepdims=True)
-    return found / np.where(total > 0, total, 1.0)
-
-
-def _middles(rows: Observations) -> np.ndarray:
-    """A time of each row, the middle of an interval."""
-    if rows.interval is None:
-        return np.asarray(rows.lower)
-    return np.where(rows.interval > 0, 0.5 * (rows.lower + rows.upper), rows.lower)

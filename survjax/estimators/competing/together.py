@@ -1,0 +1,197 @@
+"""Causes with covariates that the rows do not tell apart everywhere, fitted all together."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from survjax.data.observations import Observations
+from survjax.estimators.certificate import Certificate, certify_regression
+from survjax.estimators.competing.parts import CausePart, joined, part_of, place, sees_columns
+from survjax.estimators.messages import FitWarning, NoFiniteMaximum
+from survjax.estimators.regression.answer import improper, left_behind
+from survjax.estimators.target import survival_target
+from survjax.fitting.causes.rows import middles, seen_by_cause
+from survjax.fitting.causes.starts import ROUNDS, first_shares, shares_by_hazards
+from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.regression.faults import (
+    faults,
+    intercepts_of,
+    open_parameters,
+    step_units,
+)
+from survjax.fitting.regression.penalties import Penalty
+from survjax.likelihood.causes.with_columns import CauseUnits, rates_of_rows
+from survjax.likelihood.vector.held import Held
+from survjax.prediction.regression_curves import FittedForm
+from survjax.uncertainty.regression import Training
+
+
+class Together(NamedTuple):
+    """Where the causes were fitted to, at once."""
+
+    parts: list[CausePart]
+    found: LocalMaximum
+    training: Training
+
+
+def training_of(
+    parts: list[CausePart], rows: Observations, allowed: np.ndarray, x: np.ndarray
+) -> Training:
+    """The model of all causes, and the units it is of."""
+    fitted = joined(parts)
+    form: Any = fitted.form
+    sizes = [part.theta.size for part in parts]
+    nowhere = np.empty(0, int), np.empty(0)
+    held = Held.joined([part.held.at(*nowhere) for part in parts])
+    penalty = Penalty.joined([part.penalty(rows.n_units) for part in parts], sizes)
+    model = fitted.form, fitted.layout, fitted.columns
+    units = CauseUnits(form, *model[1:], rows, allowed, x, fitted.theta)
+    return Training(*model, rows, x, penalty=penalty, held=held, units=units)
+
+
+def fit_together(
+    fit_one: Callable[[Hashable, np.ndarray, Observations], Any],
+    labels: tuple[Hashable, ...],
+    rows: Observations,
+    allowed: np.ndarray,
+    x: np.ndarray,
+) -> Together:
+    """The highest maximum over the coefficients of all causes.
+
+    `fit_one` fits a cause, by its label, to covariates and rows. Iterations start from such fits to
+    ends that are shared out among the causes allowed.
+    """
+    best: Together | None = None
+    errors: list[NoFiniteMaximum] = []
+    for share in first_shares(rows, allowed):
+        try:
+            parts = _alternated(fit_one, labels, rows, allowed, x, share)
+        except NoFiniteMaximum as error:
+            errors.append(error)
+            continue
+        training = training_of(parts, rows, allowed, x)
+        found = _maximum(training, joined(parts).theta, parts)
+        if best is None or _rank(found, training) > _rank(best.found, best.training):
+            best = Together(parts, found, training)
+    if best is None:
+        raise errors[0]
+    if rows.interval is not None and best.training.units is not None:
+        # Integrals over intervals were resolved for the start: once more, for the answer.
+        units = dataclasses.replace(best.training.units, near=best.found.x)
+        training = best.training._replace(units=units)
+        best = Together(best.parts, _maximum(training, best.found.x, best.parts), training)
+    return best
+
+
+def _rank(found: LocalMaximum, training: Training) -> tuple[bool, float]:
+    """What is better: a maximum, then a higher one."""
+    paid = 0.0 if training.penalty is None else training.penalty.smooth(found.x)[0]
+    return not faults(found), float(np.nan_to_num(found.value - paid, nan=-np.inf))
+
+
+def _maximum(training: Training, start: np.ndarray, parts: list[CausePart]) -> LocalMaximum:
+    """Where Newton's iterations end, between the bounds there are."""
+    tol = min(part.model.tol for part in parts)
+    max_iter = max(part.model.max_iter for part in parts)
+    found: LocalMaximum = training.maximum(np.ones(training.rows.n_rows), start, tol, max_iter)
+    return found
+
+
+def _alternated(
+    fit_one: Callable[[Hashable, np.ndarray, Observations], Any],
+    labels: tuple[Hashable, ...],
+    rows: Observations,
+    allowed: np.ndarray,
+    x: np.ndarray,
+    share: np.ndarray,
+) -> list[CausePart]:
+    """Fits of each cause after a few rounds of fits and shares."""
+    times, each = middles(rows), np.arange(rows.n_rows)
+    parts: list[CausePart] = []
+    for _ in range(ROUNDS):
+        parts = []
+        for k, label in enumerate(labels):
+            own, index = seen_by_cause(rows, share[:, k])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FitWarning)
+                model = fit_one(label, x[index], own)
+            parts.append(part_of(model, x.shape[1]))
+        fitted = joined(parts)
+        form: Any = fitted.form
+        wide = np.tile(x, (1, len(parts)))
+        rates = rates_of_rows(form, fitted.layout, fitted.theta, wide, fitted.columns)
+        share = shares_by_hazards(rates(times, each)[0].T, allowed)
+    return parts
+
+
+def target_of(own: Observations) -> np.ndarray:
+    """The target of a regression on some rows."""
+    if own.interval is None:
+        return np.column_stack([own.lower, own.event])
+    inside = own.interval > 0
+    upper = np.where(inside, own.upper, np.where(own.event > 0, own.lower, np.inf))
+    return survival_target(own.lower, upper)
+
+
+def verdict(together: Together, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Why the answer is no proper maximum; empty where it is one."""
+    found, training = together.found, together.training
+    fitted = joined(together.parts)
+    form: Any = fitted.form
+    words: tuple[str, ...] = ()
+    for part, own in zip(together.parts, slices_of(together.parts), strict=True):
+        if sees_columns(part.model):
+            model = part.form, part.layout, found.x[own]
+            words += improper(*model) or left_behind(*model, training.x, part.columns)
+            alone = found.restricted(np.arange(found.x.size)[own])
+            words += part.model._model_faults(part.layout, alone)
+    words = words or faults(_kept(found, training.penalty))
+    if not words or "singular" in words[0]:
+        units = step_units(form, fitted.layout, found.x)
+        open_ = open_parameters(found, intercepts_of(fitted.layout), units)[:5]
+        words = tuple(f"the data leave {names[i]} open" for i in open_) or words
+    return words
+
+
+def _kept(found: LocalMaximum, penalty: Penalty | None) -> LocalMaximum:
+    """The maximum in what a lasso kept."""
+    if penalty is None or not penalty.lasso.any():
+        return found
+    return found.restricted(np.flatnonzero(found.x != 0))
+
+
+def slices_of(parts: list[CausePart]) -> list[slice]:
+    """Where each cause's coefficients stand among all."""
+    ends = np.cumsum([part.theta.size for part in parts])
+    return [slice(int(e) - part.theta.size, int(e)) for part, e in zip(parts, ends, strict=True)]
+
+
+def settle(
+    together: Together, names: tuple[str, ...], n_units: float
+) -> tuple[FittedForm, Certificate]:
+    """Give each cause's model its part of the answer; the whole of it, and its certificate."""
+    parts, found, training = together
+    held: Any = training.held
+    held = held.from_vector(found.x)
+    words = verdict(together, names)
+    p = found.x.size
+    covariance = np.full((p, p), np.nan)
+    if not words:
+        kept = np.arange(p)
+        if training.penalty is not None and training.penalty.lasso.any():
+            kept = np.flatnonzero(found.x != 0)
+        covariance = np.zeros((p, p))
+        covariance[np.ix_(kept, kept)] = np.linalg.inv(-found.hessian[np.ix_(kept, kept)])
+        covariance *= np.outer(held.free, held.free)
+    at_bounds = tuple(names[i] for i in held.at_bounds)
+    certificate = certify_regression(found, words, n_units, at_bounds)
+    known = {"converged_": not words, "certificate_": certificate, "n_units_": n_units}
+    for part, own in zip(parts, slices_of(parts), strict=True):
+        place(part, found.x[own], covariance[own, own], **known)
+    form: Any = training.form
+    return FittedForm(form, training.layout, found.x, covariance, training.columns), certificate

@@ -1,0 +1,1 @@
+"""Fits of several causes that the data do not tell apart everywhere."""
