@@ -41,6 +41,8 @@ from survjax.uncertainty.targets import Target, target_errors
 
 #: Maxima that weigh less than this share, or rank behind this many, are left out.
 LIGHT, MOST = 0.005, 12
+#: Log-likelihood below the highest maximum from which on no width makes up for it.
+NEAR = 15.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +77,7 @@ def weigh(
 
     Their components are put in the order that is nearest to the answer's.
     """
-    # exp(-l) beats any width: what lies far below needs no look.
-    near = [c for c in others if value - c.value < 15.0 and not faults(c, template, rule, n_units)]
+    near = [c for c in others if value - c.value < NEAR and not faults(c, template, rule, n_units)]
     if not near:
         return None
     hessians = [hessian]
@@ -201,7 +202,10 @@ def over_all(
 def averaged(
     values: np.ndarray, errors: np.ndarray, weights: np.ndarray, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds (...) from values and errors (m, ...) at each maximum; the first is the estimate."""
+    """Bounds (...) from values and errors (m, ...) at each maximum; the first is the estimate.
+
+    Weights are (m,), or of as many axes as the values.
+    """
     usable = np.all(np.isfinite(values) & (errors >= 0), axis=0)
     center = np.where(usable, values, 0.0)
     spread = np.where(usable, np.maximum(errors, 1e-12 * (1.0 + np.abs(center))), 1.0)
@@ -223,7 +227,8 @@ def _mixture_quantile(
     """
     ends = center + z * spread
     low, high = ends.min(axis=0), ends.max(axis=0)
-    weights = weights.reshape(-1, *(1,) * (center.ndim - 1))
+    if weights.ndim == 1:
+        weights = weights.reshape(-1, *(1,) * (center.ndim - 1))
     x = 0.5 * (low + high)
     for _ in range(100):
         standard = (x - center) / spread

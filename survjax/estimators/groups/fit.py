@@ -21,6 +21,8 @@ from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.fitting.groups.maxima import maxima_of_groups
+from survjax.fitting.groups.mixtures.rows import tied_failures
+from survjax.fitting.groups.mixtures.search import mixtures_of_groups
 from survjax.fitting.groups.requests import Steps
 from survjax.fitting.groups.rows import MOST_ROWS, GroupedRows
 from survjax.fitting.groups.together import together
@@ -161,7 +163,10 @@ def _answers(model: LifetimeEstimator, groups: GroupedRows, progress: Progress) 
         count += more
         progress(count, n)
 
-    if template is not None:
+    if template is not None and template.n_components > 1:
+        _put_mixtures(answers, model, groups)
+        done(int(answers.converged.sum()))
+    elif template is not None:
         usual = (groups.n_events > 0) & (groups.sizes <= MOST_ROWS)
         maxima = maxima_of_groups(template, groups, np.flatnonzero(usual), model._settings())
         answers.put(maxima)
@@ -185,6 +190,23 @@ def _answers(model: LifetimeEstimator, groups: GroupedRows, progress: Progress) 
             answers.put_alone(i, own, "; ".join(found))
         done(1)
     return answers
+
+
+def _put_mixtures(answers: Answers, model: LifetimeEstimator, groups: GroupedRows) -> None:
+    """Search the mixtures of all groups at once, but of those that have more to say."""
+    template, usual = answers.template, tied_failures(groups) <= 0.5 * groups.n_events
+    assert template is not None
+    found = mixtures_of_groups(template, groups, np.flatnonzero(usual), model._settings())
+    if found is not None and found.which.size:
+        answers.put_searched(found)
+    some = np.flatnonzero(answers.converged)
+    warned = model._may_warn(answers.x[some], answers.covariance[some])
+    for i in some[warned].tolist():
+        own = answers.as_searched(i, model, groups)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            own._warn(groups.observed(i))
+        answers.message[i] = "; ".join(str(each.message) for each in caught) or answers.message[i]
 
 
 def _heard(steps: Steps[None]) -> Steps[list[str]]:

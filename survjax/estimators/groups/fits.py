@@ -127,6 +127,8 @@ class GroupFits:
         if i not in self._models:
             found = self._answers.alone.get(i)
             if found is None:
+                found = self._answers.as_searched(i, self.estimator, self._groups)
+            if found is None:
                 found = unfitted(self.estimator)._fit(self._groups.observed(i))
             self._models[i] = found
         return self._models[i]

@@ -17,7 +17,7 @@ def pooled_fits(fits: GroupFits) -> GroupFits:
     """The same groups, each drawn to what all have in common."""
     answers, groups = fits._answers, fits._groups
     template = answers.template
-    if template is None or template.held.is_any:
+    if template is None or template.held.is_any or template.n_components > 1:
         raise ValueError(
             "pooling='empirical-bayes' is for lifetimes of one component whose family is given "
             f"before the data and of which nothing is held, got {fits.estimator!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from survjax.estimators.groups.answers import Answers
-from survjax.prediction.curves import bounds, response_value
+from survjax.prediction.curves import response_interval, response_value
 from survjax.prediction.each_unit import evaluate_each
 
 
@@ -33,20 +33,27 @@ def remaining_lives(
     curves = (*("mean",) * mean, *("quantile",) * shares.size)
     side = np.flatnonzero(answers.side_by_side[whose])
     if side.size and answers.template is not None:
-        t = np.repeat(np.concatenate([[0.0] * mean, shares])[:, None], side.size, axis=1)
+        there, maxima = answers.maxima_that_count()
+        own = np.searchsorted(there, whose[side])
+        unit, which = maxima.each_of(own)
+        t = np.repeat(np.concatenate([[0.0] * mean, shares])[:, None], unit.size, axis=1)
         values, errors = evaluate_each(
             answers.template.lifetime,
-            answers.x,
-            answers.covariance,
-            whose[side],
+            maxima.parameters,
+            maxima.covariances,
+            which,
             curves,
             t,
-            at[side],
+            at[side][unit],
         )
+        low, high = maxima.bounds(own, unit, values, errors, level)
+        values = values[:, np.searchsorted(unit, np.arange(side.size))]
+        # What every parameter shares, such as an infinite life, has no error.
+        low, high = (np.where(np.isfinite(values), end, values) for end in (low, high))
         for i, label in enumerate(labels):
-            low, high = bounds(curves[i], values[i], errors[i], level)
+            ends = response_interval(curves[i], low[i], high[i])
             found[label][side] = response_value(curves[i], values[i])
-            found[f"{label}_lower"][side], found[f"{label}_upper"][side] = low, high
+            found[f"{label}_lower"][side], found[f"{label}_upper"][side] = ends
     order = np.argsort(whose, kind="stable")
     first, last = (
         np.searchsorted(whose[order], list(answers.alone), side=s) for s in ("left", "right")

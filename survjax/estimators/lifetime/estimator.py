@@ -78,6 +78,10 @@ class LifetimeEstimator(
         """The template of many fits side by side; None where each group must be fitted alone."""
         return None
 
+    def _may_warn(self, x: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        """Which of many answers (m, p) have something to warn of besides their certificate."""
+        return np.zeros(len(x), bool)
+
     @abstractmethod
     def _maximize(self, rows: Observations) -> Steps[None]:
         """Find the answer on checked rows, and keep it (`_keep`)."""
