@@ -39,10 +39,8 @@ from survjax.uncertainty.profile import profile_bounds
 from survjax.uncertainty.profile_parameters import profile_parameters
 from survjax.uncertainty.targets import Target, target_errors
 
-#: Maxima that weigh less than this share, or rank behind this many, are left out.
-LIGHT, MOST = 0.005, 12
-#: Log-likelihood below the highest maximum from which on no width makes up for it.
-NEAR = 15.0
+#: Maxima that weigh less than this share, rank behind this many, or lie lower by this are left out.
+LIGHT, MOST, NEAR = 0.005, 12, 15.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,10 +200,7 @@ def over_all(
 def averaged(
     values: np.ndarray, errors: np.ndarray, weights: np.ndarray, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds (...) from values and errors (m, ...) at each maximum; the first is the estimate.
-
-    Weights are (m,), or of as many axes as the values.
-    """
+    """Bounds (...) from values and errors (m, ...) at each maximum; the first is the estimate."""
     usable = np.all(np.isfinite(values) & (errors >= 0), axis=0)
     center = np.where(usable, values, 0.0)
     spread = np.where(usable, np.maximum(errors, 1e-12 * (1.0 + np.abs(center))), 1.0)
@@ -227,7 +222,7 @@ def _mixture_quantile(
     """
     ends = center + z * spread
     low, high = ends.min(axis=0), ends.max(axis=0)
-    if weights.ndim == 1:
+    if weights.ndim == 1:  # else of as many axes as the values
         weights = weights.reshape(-1, *(1,) * (center.ndim - 1))
     x = 0.5 * (low + high)
     for _ in range(100):

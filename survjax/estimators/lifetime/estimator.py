@@ -25,6 +25,7 @@ from survjax.estimators.memberships import LifetimeMemberships
 from survjax.estimators.messages import FitWarning
 from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Films
+from survjax.estimators.refits.refit import Refits
 from survjax.estimators.unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
 from survjax.fitting.coreset import is_plain
 from survjax.fitting.groups.requests import Steps, answered
@@ -45,6 +46,7 @@ class LifetimeEstimator(
     LifetimeGoodness,
     LifetimeMemberships,
     Report,
+    Refits,
     Films,
 ):
     """Fit and score of an estimator that says which lifetime it fits, and how."""

@@ -227,6 +227,13 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
         alone = template.n_components == 1 and not template.is_modified
         return template if alone or is_plain_pair(template) else None
 
+    def _template_again(self) -> Template | None:
+        if _is_for_failures(self.lifetime):
+            return None
+        template = self._held(template_of(self.lifetime))
+        again = template.held.is_bounded or template.lifetime.has_threshold
+        return None if again else template
+
     def _saved_template(self) -> Template:
         return Template(self.lifetime_)
 

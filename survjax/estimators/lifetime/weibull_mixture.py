@@ -164,6 +164,12 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         template = self._held(weibull_template(self.n_components))
         return template if self.n_components == 1 or is_plain_pair(template) else None
 
+    def _template_again(self) -> Template | None:
+        if isinstance(self.n_components, str):
+            return None
+        template = self._held(weibulls(self.n_components, self.cured))
+        return None if template.held.is_bounded else template
+
     def _fit_components(self, rows: Observations, k: int) -> Steps[None]:
         """Fit K components."""
         if k > rows.n_rows:

@@ -58,8 +58,8 @@ class ManyMaxima:
             some = np.flatnonzero(count == m)
             at = first[some] + np.arange(m)[:, None]
             weights = self.weights[self.begins[group[some]] + np.arange(m)[:, None]]
-            parts = (np.moveaxis(part[:, at], 1, 0) for part in (values, errors))
-            low[:, some], high[:, some] = averaged(*parts, weights[:, None], level)
+            centers, spreads = (np.moveaxis(part[:, at], 1, 0) for part in (values, errors))
+            low[:, some], high[:, some] = averaged(centers, spreads, weights[:, None], level)
         return low, high
 
     def each_of(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

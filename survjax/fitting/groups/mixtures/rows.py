@@ -61,7 +61,7 @@ class SortedRows:
         columns = (np.exp(y), y, self.event, self.weight)
         return Observations(*(column.astype(np.float32) for column in columns))
 
-    def take(self, which: np.ndarray) -> SortedRows:
+    def take(self, which: slice) -> SortedRows:
         """Some of the groups."""
         return SortedRows(
             **{f.name: getattr(self, f.name)[which] for f in dataclasses.fields(self)}

@@ -36,7 +36,7 @@ GROUPS, AT_ONCE = 128, 16
 TOGETHER, NEARLY = 0.03, 0.03
 #: Steps after which runs that are done, or have come together, are taken out.
 PAUSES = (3, 5, 7, 9, 12, 16, 24, 48, 2**30)
-#: Numbers of runs that a call is filled up to: few, since programs of mixtures take long to compile.
+#: Numbers of runs that a call is filled up to: few, since mixtures take long to compile.
 FILLINGS = (16, 128)
 
 
