@@ -150,7 +150,7 @@ def fit_groups(
     if pooling not in (None, "empirical-bayes"):
         raise ValueError(f"pooling must be None or 'empirical-bayes', got {pooling!r}")
     answers = _answers(model, groups, _shown(progress))
-    fits = GroupFits(keys, unfitted(model), groups, answers, duration)
+    fits = GroupFits.of(keys, unfitted(model), groups, answers, duration)
     return fits if pooling is None else pooled_fits(fits)
 
 

@@ -52,4 +52,4 @@ def pooled_fits(fits: GroupFits) -> GroupFits:
         ],
         answers.own,
     )
-    return GroupFits(fits.keys, fits.estimator, groups, shrunk, fits._duration, fits, found)
+    return GroupFits.of(fits.keys, fits.estimator, groups, shrunk, fits._duration, fits, found)

@@ -8,6 +8,7 @@ import numpy as np
 
 from survjax.estimators.groups.answers import Answers
 from survjax.estimators.groups.predictions import remaining_lives
+from survjax.estimators.groups.saved import Counts
 from survjax.fitting.groups.rows import GroupedRows
 from survjax.uncertainty.delta import response_errors
 from survjax.uncertainty.groups.maxima import link_errors_each
@@ -22,7 +23,9 @@ LIVES = {"q10": 0.1, "q50": 0.5}
 ENDS = ("", "_error", "_lower", "_upper")
 
 
-def table_of(keys: pd.Index, groups: GroupedRows, answers: Answers, level: float) -> pd.DataFrame:
+def table_of(
+    keys: pd.Index, groups: GroupedRows | Counts, answers: Answers, level: float
+) -> pd.DataFrame:
     """Counts, parameters, quantiles of the life, log-likelihood and verdict of each group."""
     import pandas as pd
 

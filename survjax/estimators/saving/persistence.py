@@ -45,6 +45,7 @@ CLASSES: dict[str, str] = {
     "DeepWeibullMixture": "survjax.estimators.deep.model",
     "CoxPH": "survjax.estimators.cox.model",
     "CompetingRisks": "survjax.estimators.competing.model",
+    "GroupFits": "survjax.estimators.groups.fits",
 }
 #: Hyper-parameters that came after the first files were written.
 ADDED = {"unpenalized", "fixed", "bounds", "on", "cured", "shared", "priors"}
