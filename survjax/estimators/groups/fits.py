@@ -175,13 +175,13 @@ class GroupFits(Persistent):
             return self.unpooled.model(key)
         i = self._place(key)
         if i not in self._models:
-            found = self._answers.alone.get(i)
-            if found is None and isinstance(self._groups, Counts):
-                raise rows_needed("the model of a group that was fitted side by side with others")
+            found, groups = self._answers.alone.get(i), self._groups
             if found is None:
-                found = self._answers.as_searched(i, self.estimator, self._groups)
-            if found is None:
-                found = unfitted(self.estimator)._fit(self._groups.observed(i))
+                if isinstance(groups, Counts):
+                    raise rows_needed("the model of a group that was fitted with others")
+                found = self._answers.as_searched(i, self.estimator, groups)
+                if found is None:
+                    found = unfitted(self.estimator)._fit(groups.observed(i))
             self._models[i] = found
         return self._models[i]
 

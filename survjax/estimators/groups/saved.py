@@ -185,7 +185,9 @@ def answers_of(fits: Any, template: Any) -> Answers:
 
 def pooling_of(fits: Any, answers: Answers) -> Pooled | None:
     """What pooling found, where groups are pooled."""
-    given = [getattr(fits, name, None) for name in ("prior", "drawn", "settled", "unpooled")]
+    given: list[Any] = [
+        getattr(fits, name, None) for name in ("prior", "drawn", "settled", "unpooled")
+    ]
     if all(part is None for part in given):
         return None
     if any(part is None for part in given):

@@ -123,7 +123,7 @@ class Refits:
             model._warn(rows)
         labels = getattr(durations, "index", None)  # that of a list is a method
         model._added = more, None if callable(labels) else labels, self.parameters_
-        return model  # type: ignore[no-any-return]
+        return model
 
     def _from_here(
         self, template: Template, rows: Observations, more: Observations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 from typing import Any
 
 import jax
@@ -32,6 +33,9 @@ PAUSES = (6, 12, 24, 48, 2**30)
 ROWS = 2**15
 #: Numbers of runs that a call is filled up to, so that few programs are compiled.
 RUNS = (1, 16, 128, 512, 4096)
+#: Calls at a time. Eigenvalues of a batch wait, on a thread of XLA's pool, for others of the same
+#: pool: were all of its threads to wait so, none would ever go on, and so one is left free.
+CALLS = BoundedSemaphore(max(n_threads() - 1, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,9 +162,10 @@ def maximize_runs(
         own_state = jax.tree.map(lambda a: a[some], state)
         batch = rows_of(some)
         lifetime = _as_precise(template.lifetime, starts.dtype)
-        with np.errstate(over="ignore"):  # what is huge in 64 bits is infinite in 32
+        # What is huge in 64 bits is infinite in 32.
+        with CALLS, np.errstate(over="ignore"):
             found = maximize_groups(lifetime, own_state, batch, own, correction, np.int64(pause))
-        return jax.tree.map(np.asarray, found)
+            return jax.tree.map(np.asarray, found)
 
     for pause in pauses:
         pieces = _pieces(left, size, fillings)
