@@ -68,23 +68,30 @@ class ScanStatistic:
         """
         before, total = self.n_before, self.n_before[-1]
         # Failures expected by each time: the hazard that the units have lived through.
-        at_rows = _cumulative_hazard(x, self.y)
+        at_rows = cumulative_hazard(x, self.y)
         lived = np.concatenate([[0.0], np.cumsum(self.held * at_rows)])
-        by_low, by_high = _cumulative_hazard(x, self.low), _cumulative_hazard(x, self.high)
+        by_low, by_high = cumulative_hazard(x, self.low), cumulative_hazard(x, self.high)
         expected = lived[self.j] - lived[self.i]
         expected += (total - before[self.j]) * by_high - (total - before[self.i]) * by_low
         # Of the units at risk late in life, most may be of a kind that the mixture does not know:
         # what it expects is also limited by those that it lets live so long.
         alive = np.exp(-np.minimum(by_low, 300.0))
         let_live = total * self.uncensored[self.i] * (alive - np.exp(-by_high))
-        usual = np.maximum(np.minimum(expected, let_live), 1e-300)
-        excess = self.observed - usual
-        gain = np.where(excess > 0, self.observed * np.log(self.observed / usual) - excess, 0.0)
+        gain, excess = gains(self.observed, np.minimum(expected, let_live))
         chosen = _apart(gain, max(least, 0.0), self.first, self.last, most)
         reached = (total - before[self.i]) / (total * alive)
         share = excess / (total * np.clip(reached, 0.05, 1.0))
-        starts = [_with_component(x, share[c], self.log_scale[c], self.shape[c]) for c in chosen]
-        return np.array(starts).reshape(-1, x.size + 3), gain[chosen]
+        more = share[chosen], self.log_scale[chosen], self.shape[chosen]
+        return with_component(np.repeat(x[None], len(chosen), axis=0), *more), gain[chosen]
+
+
+def gains(observed: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The likelihood ratio of two Poisson counts where more is observed, and how much more."""
+    usual = np.maximum(usual, 1e-300)
+    excess = observed - usual
+    some = excess > 0
+    ratio = np.where(some, observed, 1.0) / np.where(some, usual, 1.0)
+    return np.where(some, observed * np.log(ratio) - excess, 0.0), excess
 
 
 def _uncensored(held: np.ndarray, event: np.ndarray) -> np.ndarray:
@@ -107,33 +114,46 @@ def _runs(
     y: np.ndarray, weight: np.ndarray, half: np.ndarray, max_shape: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Runs of consecutive failures: first, last, mean log time and the shape of its spread."""
-    n = y.shape[0]
-    sizes = np.unique(np.geomspace(2, max(0.7 * n, 2), 16).astype(int))
-    # Long runs begin further apart: neighbors would share nearly all of their failures.
-    begins = [np.arange(0, n - size + 1, 1 + size // 4) for size in sizes if size <= n]
-    first = np.concatenate([*begins, np.zeros(0, int)])
-    last = first + np.repeat(sizes[: len(begins)], [b.size for b in begins]) - 1
+    first, last = runs_of(y.shape[0])
     x = y - y.mean()
     # A unit lies anywhere in its interval.
     square = x * x + half**2 / 3.0
     sums = np.cumsum(np.stack([weight, weight * x, weight * square], axis=1), axis=0)
     sums = np.concatenate([np.zeros((1, 3)), sums])
-    total, once, twice = (sums[last + 1] - sums[first]).T
+    mean, shape, good = shapes_of_runs((sums[last + 1] - sums[first]).T, max_shape)
+    return first[good], last[good], (mean + y.mean())[good], shape[good]
+
+
+def runs_of(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last of the failures of each run, of n in all."""
+    sizes = np.unique(np.geomspace(2, max(0.7 * n, 2), 16).astype(int))
+    # Long runs begin further apart: neighbors would share nearly all of their failures.
+    begins = [np.arange(0, n - size + 1, 1 + size // 4) for size in sizes if size <= n]
+    first = np.concatenate([*begins, np.zeros(0, int)])
+    last = first + np.repeat(sizes[: len(begins)], [b.size for b in begins]) - 1
+    return first, last
+
+
+def shapes_of_runs(sums: np.ndarray, max_shape: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and shape (...) of runs, of their sums (3, ...) of 1, x and x^2, and which may count."""
+    total, once, twice = sums
     mean = once / total
     spread = np.sqrt(np.maximum(twice / total - mean**2, 0.0))
     # A run tighter than the steepest component allowed is a collapse in waiting.
     good = spread > SPREAD / (1.2 * max_shape)
     shape = np.clip(SPREAD / np.where(good, spread, 1.0), 0.3, 0.85 * max_shape)
-    return first[good], last[good], (mean + y.mean())[good], shape[good]
+    return mean, shape, good
 
 
-def _cumulative_hazard(x: np.ndarray, log_time: np.ndarray) -> np.ndarray:
-    """H of a Weibull mixture at log times."""
+def cumulative_hazard(x: np.ndarray, log_time: np.ndarray) -> np.ndarray:
+    """H (..., n) of Weibull mixtures (..., 3K - 1) at log times (..., n)."""
     logits, log_scales, log_shapes = weibull_parts(x)
-    log_weights = logits - np.logaddexp.reduce(logits)
-    z = np.exp(log_shapes[:, None]) * (log_time - log_scales[:, None])
-    alive = log_weights[:, None] - np.exp(np.minimum(z, 300.0))
-    return -np.logaddexp.reduce(alive, axis=0)
+    log_weights = logits - np.logaddexp.reduce(logits, axis=-1)[..., None]
+    gap = log_time[..., None, :] - log_scales[..., None]
+    hazards = np.exp(np.minimum(np.exp(log_shapes)[..., None] * gap, 300.0))
+    if logits.shape[-1] == 1:
+        return hazards[..., 0, :]
+    return -np.logaddexp.reduce(log_weights[..., None] - hazards, axis=-2)
 
 
 def _apart(
@@ -152,26 +172,31 @@ def _apart(
     return chosen
 
 
-def _with_component(x: np.ndarray, share: float, log_scale: float, shape: float) -> np.ndarray:
-    """The mixture at x with one more component that takes a share of all units."""
-    share = np.clip(share, 1e-4, 0.9)
+def with_component(
+    x: np.ndarray, share: np.ndarray, log_scale: np.ndarray, shape: np.ndarray
+) -> np.ndarray:
+    """The mixtures at x (B, 3K - 1) with one more component that takes a share of all units."""
+    share = np.clip(share, 1e-4, 0.9)[:, None]
     logits, log_scales, log_shapes = weibull_parts(x)
-    log_weights = logits - np.logaddexp.reduce(logits) + np.log1p(-share)
-    return weibull_vector(
-        np.append(log_weights, np.log(share)),
-        np.append(log_scales, log_scale),
-        np.append(log_shapes, np.log(shape)),
+    log_weights = logits - np.logaddexp.reduce(logits, axis=-1)[:, None] + np.log1p(-share)
+    pairs = (
+        (log_weights, np.log(share)),
+        (log_scales, log_scale[:, None]),
+        (log_shapes, np.log(shape)[:, None]),
     )
+    found: np.ndarray = weibull_vector(*(np.concatenate(pair, axis=1) for pair in pairs))
+    return found
 
 
 def without_each(x: np.ndarray) -> np.ndarray:
-    """The mixtures (K, 3K - 4) that are left of that at x when one component goes."""
+    """The mixtures (..., K, 3K - 4) that are left of those at x when one component goes."""
     parts = weibull_parts(x)
     return np.stack(
         [
-            weibull_vector(*(np.delete(part, gone) for part in parts))
-            for gone in range(parts[0].size)
-        ]
+            weibull_vector(*(np.delete(part, gone, axis=-1) for part in parts))
+            for gone in range(parts[0].shape[-1])
+        ],
+        axis=-2,
     )
 
 

@@ -7,17 +7,16 @@ shares give many; a few EM steps turn each into parameters.
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from survjax.data.observations import Observations
+from survjax.fitting.guesses.responsibilities import guessed
 from survjax.likelihood.weibulls import weibull_parts
 
 #: Euler's constant over the standard deviation pi / sqrt(6) of a log Weibull of shape one.
 SD_OF_LOG = 1.2825498301618641
-CUTS = (0.03, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97)
 
 
 def representative(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
@@ -40,119 +39,9 @@ def failure_times(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
     return times[seen], rows.weight[seen]
 
 
-def failed_share(log_time: np.ndarray, event: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Kaplan-Meier's failed share just after each row's time, ties in the order of events."""
-    order = np.lexsort((-event, log_time))
-    at_risk = np.cumsum(weight[order][::-1])[::-1]
-    hazard = event[order] * weight[order] / np.maximum(at_risk, 1e-300)
-    share = np.empty_like(log_time)
-    share[order] = 1.0 - np.cumprod(1.0 - np.minimum(hazard, 1.0 - 1e-9))
-    return share
-
-
 def guesses(rows: Observations, n_components: int, n_starts: int, random_state: Any) -> np.ndarray:
     """Responsibilities of shape (n_starts, K, n), the most telling guesses first."""
-    rng = np.random.default_rng(random_state)
-    log_time, event = representative(rows)
-    failed = failed_share(log_time, event, rows.weight)
-    top = failed.max() if failed.size else 1.0
-    share = np.clip(failed / max(top, 1e-300), 0.0, 1.0)
-    cuts = np.array(_cut_points(n_components, rng, max(n_starts // 2, 1)))
-    tables = list(_blocks(share, event, cuts))
-    if n_components > 1:
-        tables[2:2] = [_center(share, event, n_components, width) for width in (0.3, 0.6)]
-        tables[2:2] = [_survivors(share, event, n_components)]
-        tables[2:2] = _paper(log_time, event, failed, n_components)
-    while len(tables) < n_starts:
-        tables.append(_random_split(share, n_components, rng))
-    return np.stack(tables[:n_starts])
-
-
-def _cut_points(n_components: int, rng: np.random.Generator, most: int) -> list[tuple[float, ...]]:
-    """Sets of K - 1 quantiles between blocks: even ones first, then others at random."""
-    even = tuple(np.arange(1, n_components) / n_components)
-    others: list[tuple[float, ...]]
-    if n_components == 2:
-        others = [(q,) for q in (0.1, 0.8, 0.35, 0.03, 0.65, 0.9, 0.2, 0.97)]
-    else:
-        others = [c for c in combinations(CUTS, n_components - 1) if c != even]
-        rng.shuffle(others)
-    return [even, *others[: most - 1]] if n_components > 1 else [()]
-
-
-def _blocks(share: np.ndarray, event: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-    """Responsibilities (C, K, n) for sets of K - 1 quantiles (C, K - 1) that part blocks.
-
-    Failed units belong to the block their time falls in; running ones to this or later ones. A
-    running unit's share of each later block is the probability to fail there.
-    """
-    edges = np.zeros((len(cuts), cuts.shape[1] + 2, 1))
-    edges[:, 1:-1, 0], edges[:, -1] = cuts, 1.0
-    inside = (share > edges[:, :-1]) & (share <= edges[:, 1:])
-    inside[:, 0] |= share == 0.0
-    left = np.maximum(edges[:, 1:] - np.maximum(edges[:, :-1], share), 0.0)
-    left += 1e-3 * inside
-    left /= left.sum(1, keepdims=True)
-    return _softened(np.where(event > 0, inside, left))
-
-
-def _random_split(share: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Blocks between random quantiles, several for each component, that lean to one or another."""
-    n_cuts = 2 * k
-    table = rng.random((k, n_cuts + 1)) ** 4
-    table /= table.sum(0)
-    return _softened(table)[:, np.sort(rng.random(n_cuts)).searchsorted(share)]
-
-
-def _softened(table: np.ndarray, by: float = 0.02) -> np.ndarray:
-    return (1.0 - by) * table + by / table.shape[-2]
-
-
-def _center(share: np.ndarray, event: np.ndarray, k: int, width: float) -> np.ndarray:
-    """A component for the middle of the failures and others for everything around it."""
-    middle = np.abs(share - 0.5) < width / 2
-    table = np.empty((k, share.size))
-    table[0] = np.where(middle, 0.9, 0.1)
-    others = table[1:]
-    others[:] = (1.0 - table[0]) / len(others)
-    if k > 2:
-        side = share > 0.5
-        table[1] = (1.0 - table[0]) * np.where(side, 0.9, 0.1)
-        table[2:] = (1.0 - table[0] - table[1]) / len(table[2:])
-    return table
-
-
-def _survivors(share: np.ndarray, event: np.ndarray, k: int) -> np.ndarray:
-    """The last component takes what still runs."""
-    failed = _blocks(share, event, np.linspace(0.0, 1.0, k)[None, 1:-1])[0]
-    return _softened(np.concatenate([failed * (event > 0), (event == 0)[None]]), 0.1)
-
-
-def _paper(log_time: np.ndarray, event: np.ndarray, failed: np.ndarray, k: int) -> np.ndarray:
-    """Straight pieces of Weibull paper: log(-log S) against log t is a line for one Weibull."""
-    seen = np.flatnonzero((event > 0) & (failed > 0) & (failed < 1))
-    seen = seen[log_time[seen].argsort()]
-    x = log_time[seen]
-    if np.count_nonzero(x[1:] > x[:-1]) + 1 < 2 * k:
-        return np.empty((0, k, log_time.size))
-    y = np.log(-np.log1p(-failed[seen]))
-    even = np.arange(k + 1) / k
-    edges = (np.stack([even, even * even]) * x.size).astype(int)
-    low, high = edges[:, :-1], np.minimum(np.maximum(edges[:, 1:], edges[:, :-1] + 2), x.size)
-    center = x.mean()
-    x = x - center
-    sums = np.zeros((x.size + 1, 5))
-    np.cumsum(np.stack([np.ones_like(x), x, y, x * x, x * y], axis=1), axis=0, out=sums[1:])
-    n, sum_x, sum_y, sum_xx, sum_xy = np.moveaxis(sums[high] - sums[low], -1, 0)
-    middle, level = sum_x / n, sum_y / n
-    spread = sum_xx - n * middle * middle
-    flat = spread <= 1e-12 * sum_xx
-    slope = (sum_xy - n * middle * level) / np.where(flat, 1.0, spread)
-    slope = np.minimum(np.maximum(np.where(flat, 1.0, slope), 0.2), 20.0)[..., None]
-    z = slope * (log_time - center - middle[..., None]) + level[..., None]
-    q = event * (np.log(slope) + z) - np.exp(np.minimum(z, 50.0))
-    table = np.exp(q - q.max(1, keepdims=True))
-    return _softened(table / table.sum(1, keepdims=True))
+    return guessed(*representative(rows), rows.weight, n_components, n_starts, random_state)
 
 
 def expectation_maximization(
@@ -163,36 +52,50 @@ def expectation_maximization(
     The answer is only a start: intervals stand at their middles, truncation is left aside, two
     Newton steps solve each component's shape, and 32 bits carry enough digits.
     """
-    log_time, event = representative(rows)
-    n_starts, k, n = tables.shape
-    weight = rows.weight / (rows.n_units / n)
-    center = weight @ log_time / n
+    weight = rows.weight / (rows.n_units / rows.n_rows)
+    return maximized(tables, *representative(rows), weight, n_steps)
+
+
+def maximized(
+    tables: np.ndarray,
+    log_time: np.ndarray,
+    event: np.ndarray,
+    weight: np.ndarray,
+    n_steps: int = 4,
+) -> np.ndarray:
+    """The same of many samples: tables (..., B, K, n), rows (..., n) of mean weight one."""
+    n_starts, k, n = tables.shape[-3:]
+    lead = tables.shape[:-3]
+    center = np.sum(weight * log_time, axis=-1) / weight.sum(axis=-1)
     tables, event, weight, x = (
-        column.astype(np.float32) for column in (tables, event, weight, log_time - center)
+        column.astype(np.float32)
+        for column in (tables, event, weight, log_time - center[..., None])
     )
-    powers = powers_of(x)
-    first = ((tables * (weight * (0.05 + event))).reshape(-1, n) @ powers).T
+    powers, weight = powers_of(x), weight[..., None, None, :]
+    held = tables * (weight * (np.float32(0.05) + event[..., None, None, :]))
+    first = np.moveaxis(held.reshape(*lead, -1, n) @ powers, -1, 0)
     mean = first[1] / first[0]
     spread = np.maximum(first[2] / first[0] - mean**2, 0.0)
     shape = np.minimum(np.maximum(SD_OF_LOG / np.sqrt(spread + 1e-12), 0.1), 20.0)
     for step in range(n_steps + 1):
-        held = (tables * weight).reshape(-1, n)
+        held = (tables * weight).reshape(*lead, -1, n)
         shape, log_scale = weibull_fit(held, event, powers, shape, 2)
-        share = np.add.reduce(held, axis=1).reshape(n_starts, k) + 0.1
+        share = np.add.reduce(held, axis=-1).reshape(*lead, n_starts, k) + 0.1
         log_weight = np.log(share / share.sum(-1, keepdims=True))
         if step < n_steps:
-            z = shape[:, None] * (x - log_scale[:, None])
-            q = np.log(shape)[:, None] + z
-            q *= event
-            q += log_weight.reshape(-1, 1)
+            z = shape[..., None] * (x[..., None, :] - log_scale[..., None])
+            q = np.log(shape)[..., None] + z
+            q *= event[..., None, :]
+            q += log_weight.reshape(*lead, -1, 1)
             q -= np.exp(np.minimum(z, 80.0))
-            tables = q.reshape(n_starts, k, n)
-            tables -= tables.max(1, keepdims=True)
+            tables = q.reshape(*lead, n_starts, k, n)
+            tables -= tables.max(-2, keepdims=True)
             np.exp(tables, out=tables)
-            tables /= tables.sum(1, keepdims=True)
-    logits = log_weight[:, 1:] - log_weight[:, :1]
-    found = log_scale + center, np.log(shape)
-    return np.concatenate([logits, *(part.reshape(n_starts, k) for part in found)], axis=1)
+            tables /= tables.sum(-2, keepdims=True)
+    logits = log_weight[..., 1:] - log_weight[..., :1]
+    found = log_scale + center[..., None], np.log(shape)
+    parts = (part.reshape(*lead, n_starts, k) for part in found)
+    return np.concatenate([logits, *parts], axis=-1)
 
 
 def weibull_fit(
@@ -263,31 +166,36 @@ def weibull_start(rows: Observations) -> np.ndarray:
 
 
 def canonical(x: np.ndarray) -> np.ndarray:
-    """Points (B, 3K - 1) with components in the order of their medians, as (B, 3K) to compare.
+    """Points (..., 3K - 1) with components in the order of their medians, as (..., 3K) to compare.
 
     Log shares, log scales and log shapes; a logit of a share is compared as such.
     """
     logits, scales, shapes = weibull_parts(x)
-    log_weights = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
-    order = np.argsort(scales - 0.3665 / np.exp(shapes), axis=1)
-    parts = (np.take_along_axis(part, order, 1) for part in (log_weights, scales, shapes))
-    return np.concatenate(list(parts), axis=1)
+    log_weights = logits - np.logaddexp.reduce(logits, axis=-1)[..., None]
+    order = np.argsort(scales - 0.3665 / np.exp(shapes), axis=-1)
+    parts = (np.take_along_axis(part, order, -1) for part in (log_weights, scales, shapes))
+    return np.concatenate(list(parts), axis=-1)
 
 
 def different(starts: np.ndarray, reach: float = 0.25) -> np.ndarray:
-    """Those of the starts (B, 3K - 1) that no earlier one is close to.
+    """Those of the starts (B, 3K - 1) that no earlier one is close to."""
+    return starts[are_different(starts, reach)]
+
+
+def are_different(starts: np.ndarray, reach: float = 0.25) -> np.ndarray:
+    """Which of the starts (..., B, 3K - 1) no earlier one is close to.
 
     Scales are compared in units of the component's own spread.
     """
-    points = canonical(starts)
-    logs, scales, log_shapes = np.split(points, 3, axis=1)
+    logs, scales, log_shapes = np.split(canonical(starts), 3, axis=-1)
     shapes = np.exp(log_shapes)
-    spread = np.maximum(shapes[:, None], shapes)
-    gaps = [np.abs(part[:, None] - part) for part in (logs, scales, log_shapes)]
+    spread = np.maximum(shapes[..., :, None, :], shapes[..., None, :, :])
+    gaps = [
+        np.abs(part[..., :, None, :] - part[..., None, :, :]) for part in (logs, scales, log_shapes)
+    ]
     gaps[1] *= spread
-    far = np.max(gaps, axis=(0, 3)) >= reach
-    kept: list[int] = []
-    for i, others in enumerate(far):
-        if others[kept].all():
-            kept.append(i)
-    return starts[kept]
+    near = np.max(gaps, axis=(0, -1)) < reach
+    kept = np.zeros(near.shape[:-1], bool)
+    for i in range(near.shape[-1]):
+        kept[..., i] = ~(near[..., i, :i] & kept[..., :i]).any(axis=-1)
+    return kept

@@ -223,11 +223,11 @@ def assemble(
     gradient = once[..., 1:size]
     # Every entry of the block parts is one of the sums, or none of them.
     where, some = positions_of_sums(sizes)
-    hessian = once[..., where] * some - twice[..., 1:, 1:]
+    hessian = once[..., where] * some.astype(once.dtype) - twice[..., 1:, 1:]
     if k == 1:
         return gradient, hessian
     total = total * weights[..., 1:]
-    spread = total[..., :, None] * (np.eye(k)[1:, 1:] - weights[..., None, 1:])
+    spread = total[..., :, None] * (np.eye(k, dtype=weights.dtype)[1:, 1:] - weights[..., None, 1:])
     pad = [(0, 0)] * (weights.ndim - 1) + [(0, size - k)]
     return gradient - jnp.pad(total, pad), hessian - jnp.pad(spread, [*pad, (0, size - k)])
 

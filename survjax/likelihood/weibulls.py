@@ -33,7 +33,7 @@ def weibull_parts(x: Any, axis: int = -1) -> tuple[Any, Any, Any]:
     first = xp.moveaxis(x, axis, 0)
     # With the first one's logit, which is zero and no parameter, there are three of everything.
     whole = xp.concatenate([xp.zeros_like(first[:1]), first])
-    logits, scales, shapes = whole.reshape(3, -1, *first.shape[1:])
+    logits, scales, shapes = whole.reshape(3, len(whole) // 3, *first.shape[1:])
     return xp.moveaxis(logits, 0, axis), xp.moveaxis(scales, 0, axis), xp.moveaxis(shapes, 0, axis)
 
 

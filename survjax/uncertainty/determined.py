@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from survjax.likelihood.weibulls import natural_parameters, weibull_vector
+from survjax.likelihood.weibulls import natural_parameters, weibull_parts, weibull_vector
 
 #: The 95 % bounds of a quantity lie further away than these factors where the standard error of
 #: its logarithm exceeds log(factor) / 1.96: it is then undetermined, or known in size only.
@@ -79,6 +79,21 @@ def log_errors(x: np.ndarray, covariance: np.ndarray) -> LogErrors:
             parameters=(weights, scales, shapes),
             covariance=covariance,
         )
+
+
+def component_errors(x: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Errors (m, K) of the logs of components' means, at each of many parameters (m, 3K - 1)."""
+    _, _, log_shapes = weibull_parts(x)
+    k = log_shapes.shape[1]
+    reach = np.exp(-log_shapes)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        slopes = -reach * np.vectorize(_digamma, otypes=[float])(1.0 + reach)
+        each = np.arange(k)
+        along = [weibull_vector(np.zeros(k), one, np.zeros(k)) for one in np.eye(k)]
+        by_shape = [weibull_vector(np.zeros(k), np.zeros(k), one) for one in np.eye(k)]
+        gradient = np.stack(along) + slopes[:, each, None] * np.stack(by_shape)
+        variance = np.einsum("mki,mij,mkj->mk", gradient, covariance, gradient)
+        return np.sqrt(np.maximum(variance, 0.0))
 
 
 def _errors(gradients: np.ndarray, covariance: np.ndarray) -> np.ndarray:

@@ -39,8 +39,8 @@ from survjax.uncertainty.profile import profile_bounds
 from survjax.uncertainty.profile_parameters import profile_parameters
 from survjax.uncertainty.targets import Target, target_errors
 
-#: Maxima that weigh less than this share, or rank behind this many, are left out.
-LIGHT, MOST = 0.005, 12
+#: Maxima that weigh less than this share, rank behind this many, or lie lower by this are left out.
+LIGHT, MOST, NEAR = 0.005, 12, 15.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +75,7 @@ def weigh(
 
     Their components are put in the order that is nearest to the answer's.
     """
-    # exp(-l) beats any width: what lies far below needs no look.
-    near = [c for c in others if value - c.value < 15.0 and not faults(c, template, rule, n_units)]
+    near = [c for c in others if value - c.value < NEAR and not faults(c, template, rule, n_units)]
     if not near:
         return None
     hessians = [hessian]
@@ -223,7 +222,8 @@ def _mixture_quantile(
     """
     ends = center + z * spread
     low, high = ends.min(axis=0), ends.max(axis=0)
-    weights = weights.reshape(-1, *(1,) * (center.ndim - 1))
+    if weights.ndim == 1:  # else of as many axes as the values
+        weights = weights.reshape(-1, *(1,) * (center.ndim - 1))
     x = 0.5 * (low + high)
     for _ in range(100):
         standard = (x - center) / spread

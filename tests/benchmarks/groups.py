@@ -151,7 +151,7 @@ def main() -> None:
         f"lives of {arguments.units:,} units: {spent:.2f} s, {wall:.2f} s of the clock", flush=True
     )
     two = framed(*two_kinds(arguments.mixtures, 200))
-    fit_groups(two[: 200 * 32], "group", **named, model=WeibullMixture(2))
+    fit_groups(two[: 200 * 256], "group", **named, model=WeibullMixture(2)).summary(0.8)
     begin = time.perf_counter()
     spent = seconds(lambda: fit_groups(two, "group", **named, model=WeibullMixture(2)))
     wall = time.perf_counter() - begin

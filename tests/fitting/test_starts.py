@@ -6,6 +6,7 @@ import pytest
 from survjax import Observations
 from survjax._core.precision import double_precision
 from survjax.fitting.coreset import _edges, condense
+from survjax.fitting.guesses.responsibilities import failed_share
 from survjax.fitting.local_maxima import Maximizer
 from survjax.fitting.scan_statistic import ScanStatistic
 from survjax.fitting.settings import Settings
@@ -13,7 +14,6 @@ from survjax.fitting.starts import (
     canonical,
     different,
     expectation_maximization,
-    failed_share,
     guesses,
     moment_start,
     representative,

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from survjax.data.recording import has_ties
 from survjax.fitting.groups.maxima import GroupMaxima
+from survjax.fitting.groups.mixtures.ranked import Ranked
+from survjax.fitting.groups.rows import GroupedRows
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import MESSAGES, ResultCode
+from survjax.uncertainty.groups.maxima import ManyMaxima, maxima_of
 
 
 @dataclasses.dataclass
@@ -44,6 +48,10 @@ class Answers:
     status: list[str]
     message: list[str]
     own: GroupMaxima | None = None
+    #: Of groups whose mixtures were fitted side by side: what their searches found.
+    searched: Ranked | None = None
+    #: All maxima that count, of the groups whose parameters are in the arrays, in their order.
+    maxima: ManyMaxima | None = None
 
     @classmethod
     def nothing(cls, n_groups: int, template: Template | None) -> Answers:
@@ -71,6 +79,37 @@ class Answers:
         self.converged[which] = True
         for i, code in zip(which.tolist(), ends.code.tolist(), strict=True):
             self.status[i], self.message[i] = "interior maximum", MESSAGES[ResultCode(code)]
+
+    def put_searched(self, found: Ranked) -> None:
+        """Note the maxima of groups whose mixtures were fitted side by side."""
+        assert self.template is not None
+        self.searched, self.maxima = found, maxima_of(self.template, found)
+        which, best = found.which, self.maxima.begins[:-1]
+        self.x[which] = self.maxima.parameters[best]
+        self.covariance[which] = self.maxima.covariances[best]
+        self.log_likelihood[which] = found.ends.value[found.best]
+        self.converged[which] = True
+        for i, code in zip(which.tolist(), found.ends.code[found.best].tolist(), strict=True):
+            self.status[i], self.message[i] = "interior maximum", MESSAGES[ResultCode(code)]
+
+    def as_searched(self, i: int, estimator: Any, groups: GroupedRows) -> Any:
+        """The estimator of a group whose mixture was fitted side by side; None of another."""
+        if self.searched is None or self.template is None:
+            return None
+        place = int(np.searchsorted(self.searched.which, i))
+        if not (self.searched.which[place : place + 1] == i).any():
+            return None
+        rows, model = groups.observed(i), unfitted(estimator)
+        rows = rows.compressed() if has_ties(rows.lower) else rows
+        model._keep(self.template, rows, self.searched.maximum(place))
+        return model
+
+    def maxima_that_count(self) -> tuple[np.ndarray, ManyMaxima]:
+        """The groups whose parameters are in the arrays, and the maxima of each."""
+        which = np.flatnonzero(self.side_by_side)
+        if self.maxima is not None:
+            return which, self.maxima
+        return which, ManyMaxima.of_one_each(self.x[which], self.covariance[which])
 
     def put_alone(self, i: int, model: Any, warned: str) -> None:
         """Note the fit of one group, and what it warned of."""

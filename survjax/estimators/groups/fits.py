@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,17 +16,27 @@ from survjax.estimators.frames import frame as make_frame
 from survjax.estimators.groups.answers import Answers, unfitted
 from survjax.estimators.groups.keys import key_columns, places
 from survjax.estimators.groups.predictions import remaining_lives
+from survjax.estimators.groups.saved import (
+    FIELDS,
+    Counts,
+    answers_of,
+    keys_of,
+    pooling_of,
+    state_of,
+)
 from survjax.estimators.groups.table import table_of
 from survjax.estimators.lifetime.predictions import check_level
+from survjax.estimators.saving.persistence import Persistent
 from survjax.fitting.groups.pooling import Pooled
 from survjax.fitting.groups.rows import GroupedRows
+from survjax.uncertainty.delta import rows_needed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class GroupFits:
-    """Fits of one model to many groups, as `survjax.fit_groups` returns them.
+class GroupFits(Persistent):
+    """Fits of one model to many groups, as `survjax.fit_groups` returns them; `save` keeps them.
 
     Attributes
     ----------
@@ -38,8 +50,22 @@ class GroupFits:
         The distribution of the groups' parameters, and how far each was drawn to its mean.
     """
 
-    def __init__(
-        self,
+    keys: pd.Index
+    unpooled: GroupFits | None
+    pooling: Pooled | None
+    _groups: GroupedRows | Counts
+    _answers: Answers
+    _duration: str | None
+
+    _saved: ClassVar[Mapping[str, Any]] = FIELDS
+
+    def __init__(self, estimator: Any = None) -> None:
+        self.estimator = estimator
+        self._models: dict[int, Any] = {}
+
+    @classmethod
+    def of(
+        cls,
         keys: pd.Index,
         estimator: Any,
         groups: GroupedRows,
@@ -47,11 +73,39 @@ class GroupFits:
         duration: str | None,
         unpooled: GroupFits | None = None,
         pooling: Pooled | None = None,
-    ) -> None:
-        self.keys, self.estimator = keys, estimator
-        self.unpooled, self.pooling = unpooled, pooling
-        self._groups, self._answers, self._duration = groups, answers, duration
-        self._models: dict[int, Any] = {}
+    ) -> GroupFits:
+        """Put together what was found."""
+        found = cls(estimator)
+        found.keys, found.unpooled, found.pooling = keys, unpooled, pooling
+        found._groups, found._answers, found._duration = groups, answers, duration
+        return found
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The model, without a fit, by its name."""
+        return {"estimator": self.estimator}
+
+    @property
+    def key_names(self) -> list[str]:
+        """Names of the columns of the keys."""
+        return list(self.keys.names)
+
+    def _state(self) -> Any:
+        return state_of(self)
+
+    def _rebuild(self) -> None:
+        """Set what follows from what a file holds."""
+        held = SimpleNamespace(**vars(self))
+        if not hasattr(self.estimator, "_template_for_groups"):
+            raise ValueError("estimator must be a LifetimeModel or a WeibullMixture")
+        template = self.estimator._template_for_groups()
+        for name in FIELDS:
+            vars(self).pop(name, None)
+        self.keys = keys_of(held)
+        self._answers = answers_of(held, template)
+        self._groups = Counts(held.n_units, held.n_events)
+        self._duration = getattr(held, "duration_name", None)
+        self.pooling = pooling_of(held, self._answers)
+        self.unpooled = getattr(held, "unpooled", None)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -62,14 +116,10 @@ class GroupFits:
         units, failures = self._groups.n_units.sum(), self._groups.n_events.sum()
         pooled = "" if self.unpooled is None else ", pooled"
         return (
-            f"<GroupFits by {', '.join(map(str, self._names))}: {len(self):,} groups of "
+            f"<GroupFits by {', '.join(map(str, self.key_names))}: {len(self):,} groups of "
             f"{units:,.10g} units, {failures:,.10g} failures; {self.estimator!r}{pooled}; "
             f"{good:,} with an interior maximum>"
         )
-
-    @property
-    def _names(self) -> list[str]:
-        return list(self.keys.names)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -125,9 +175,13 @@ class GroupFits:
             return self.unpooled.model(key)
         i = self._place(key)
         if i not in self._models:
-            found = self._answers.alone.get(i)
+            found, groups = self._answers.alone.get(i), self._groups
             if found is None:
-                found = unfitted(self.estimator)._fit(self._groups.observed(i))
+                if isinstance(groups, Counts):
+                    raise rows_needed("the model of a group that was fitted with others")
+                found = self._answers.as_searched(i, self.estimator, groups)
+                if found is None:
+                    found = unfitted(self.estimator)._fit(groups.observed(i))
             self._models[i] = found
         return self._models[i]
 
@@ -175,7 +229,7 @@ class GroupFits:
         if name is None:
             raise ValueError("age must name the column of the ages that units have reached")
         column = Columns(frame)
-        where = places(self.keys, key_columns(column, self._names), self._names)
+        where = places(self.keys, key_columns(column, self.key_names), self.key_names)
         ages = check_times(column(name), name, zero=True)
         q, names = check_shares(quantiles)
         found = remaining_lives(self._answers, where, ages, q, names, check_level(level))

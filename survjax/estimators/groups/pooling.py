@@ -9,6 +9,7 @@ import numpy as np
 from survjax._core.callers import users_level
 from survjax.estimators.groups.answers import Answers
 from survjax.estimators.groups.fits import GroupFits
+from survjax.estimators.groups.saved import Counts
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum
 from survjax.fitting.groups.pooling import pooled
 
@@ -17,7 +18,8 @@ def pooled_fits(fits: GroupFits) -> GroupFits:
     """The same groups, each drawn to what all have in common."""
     answers, groups = fits._answers, fits._groups
     template = answers.template
-    if template is None or template.held.is_any:
+    assert not isinstance(groups, Counts)  # those of a file are not pooled again
+    if template is None or template.held.is_any or template.n_components > 1:
         raise ValueError(
             "pooling='empirical-bayes' is for lifetimes of one component whose family is given "
             f"before the data and of which nothing is held, got {fits.estimator!r}"
@@ -52,4 +54,4 @@ def pooled_fits(fits: GroupFits) -> GroupFits:
         ],
         answers.own,
     )
-    return GroupFits(fits.keys, fits.estimator, groups, shrunk, fits._duration, fits, found)
+    return GroupFits.of(fits.keys, fits.estimator, groups, shrunk, fits._duration, fits, found)

@@ -8,8 +8,10 @@ import numpy as np
 
 from survjax.estimators.groups.answers import Answers
 from survjax.estimators.groups.predictions import remaining_lives
+from survjax.estimators.groups.saved import Counts
 from survjax.fitting.groups.rows import GroupedRows
-from survjax.uncertainty.delta import normal_quantile, response_errors
+from survjax.uncertainty.delta import response_errors
+from survjax.uncertainty.groups.maxima import link_errors_each
 from survjax.uncertainty.modes import parameter_bounds
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ LIVES = {"q10": 0.1, "q50": 0.5}
 ENDS = ("", "_error", "_lower", "_upper")
 
 
-def table_of(keys: pd.Index, groups: GroupedRows, answers: Answers, level: float) -> pd.DataFrame:
+def table_of(
+    keys: pd.Index, groups: GroupedRows | Counts, answers: Answers, level: float
+) -> pd.DataFrame:
     """Counts, parameters, quantiles of the life, log-likelihood and verdict of each group."""
     import pandas as pd
 
@@ -46,16 +50,23 @@ def _parameters(answers: Answers, level: float, n: int) -> dict[str, np.ndarray]
         for end, part in zip(ENDS, parts, strict=True):
             columns.setdefault(f"{name}{end}", np.full(n, np.nan))[which] = part
 
-    z = normal_quantile(level)
-    some, template = np.flatnonzero(answers.side_by_side), answers.template
+    template = answers.template
+    some, maxima = answers.maxima_that_count()
     if template is not None and some.size:
+        group = np.arange(some.size)
+        unit, which = maxima.each_of(group)
+        values, errors = link_errors_each(
+            template, maxima.parameters[which], maxima.covariances[which]
+        )
+        ends = maxima.bounds(group, unit, values.T, errors.T, level)
+        values, errors = (part[maxima.begins[:-1]] for part in (values, errors))
+        parts = (
+            template.response(values),
+            errors * template.response_slope(values),
+            *(template.response(end.T) for end in ends),
+        )
         # The one weight of a single component is no news.
-        first = len(template.quantities) - template.size
-        x = np.pad(answers.x[some], ((0, 0), (first, 0)))
-        variance = np.diagonal(answers.covariance[some], axis1=1, axis2=2)
-        errors = np.pad(np.sqrt(variance), ((0, 0), (first, 0)))
-        ends = (template.response(x + side * z * errors) for side in (-1.0, 1.0))
-        parts = (template.response(x), errors * template.response_slope(x), *ends)
+        first = 1 if template.is_mixture and template.n_components == 1 else 0
         for j, quantity in list(enumerate(template.quantities))[first:]:
             put(quantity.name, some, tuple(part[:, j] for part in parts))
     for i, model in answers.alone.items():

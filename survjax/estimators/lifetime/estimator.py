@@ -26,6 +26,7 @@ from survjax.estimators.memberships import LifetimeMemberships
 from survjax.estimators.messages import FitWarning
 from survjax.estimators.parameters import Parameters
 from survjax.estimators.plots import Films
+from survjax.estimators.refits.refit import Refits
 from survjax.estimators.unnamed_units import COUNTS, ONE_ROW, warn_of_unnamed_units
 from survjax.fitting.coreset import is_plain
 from survjax.fitting.groups.requests import Steps, answered
@@ -46,6 +47,7 @@ class LifetimeEstimator(
     LifetimeGoodness,
     LifetimeMemberships,
     Report,
+    Refits,
     Films,
 ):
     """Fit and score of an estimator that says which lifetime it fits, and how."""
@@ -78,6 +80,10 @@ class LifetimeEstimator(
     def _template_for_groups(self) -> Template | None:
         """The template of many fits side by side; None where each group must be fitted alone."""
         return None
+
+    def _may_warn(self, x: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        """Which of many answers (m, p) have something to warn of besides their certificate."""
+        return np.zeros(len(x), bool)
 
     @abstractmethod
     def _maximize(self, rows: Observations) -> Steps[None]:

@@ -23,6 +23,7 @@ from survjax.estimators.posterior.method import WithPosterior
 from survjax.estimators.saving.fields import Number
 from survjax.estimators.saving.kinds import Distribution
 from survjax.fitting.edges.bounds import steps_between_bounds
+from survjax.fitting.groups.mixtures.search import is_plain_pair
 from survjax.fitting.groups.requests import Steps
 from survjax.fitting.modified.threshold import AtFirstFailure, at_first_failure, first_failure
 from survjax.fitting.search import search
@@ -224,7 +225,14 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
             return None
         template = self._held(template_of(self.lifetime))
         alone = template.n_components == 1 and not template.is_modified
-        return template if alone else None
+        return template if alone or is_plain_pair(template) else None
+
+    def _template_again(self) -> Template | None:
+        if _is_for_failures(self.lifetime):
+            return None
+        template = self._held(template_of(self.lifetime))
+        again = template.held.is_bounded or template.lifetime.has_threshold
+        return None if again else template
 
     def _saved_template(self) -> Template:
         return Template(self.lifetime_)

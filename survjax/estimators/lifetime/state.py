@@ -173,7 +173,7 @@ class FittedState(Persistent):
 
     def _forget(self) -> None:
         """Drop what was computed from an earlier fit."""
-        for name in ("selection_", "history_", "bootstrap_", "_maxima"):
+        for name in ("selection_", "history_", "bootstrap_", "_maxima", "_added"):
             self.__dict__.pop(name, None)
         self._profiles = {}
 

@@ -16,13 +16,14 @@ from survjax.estimators.lifetime.state import MixtureState
 from survjax.estimators.messages import NoFiniteMaximum, likely_cause, shape_direction
 from survjax.estimators.posterior.method import WithPosterior
 from survjax.fitting.edges.bounds import steps_between_bounds
+from survjax.fitting.groups.mixtures.search import is_plain_pair
 from survjax.fitting.groups.requests import Steps
 from survjax.fitting.search import Maximum
 from survjax.likelihood.vector.held import Bounds, Fixed
 from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template, weibulls
-from survjax.uncertainty.determined import log_errors
+from survjax.uncertainty.determined import UNDETERMINED, component_errors, log_errors
 
 
 class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
@@ -158,9 +159,16 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
             yield from self._fit_components(rows, self.n_components)
 
     def _template_for_groups(self) -> Template | None:
-        if self.n_components != 1 or self.cured:
+        if self.cured or isinstance(self.n_components, str) or self.n_components > 2:
             return None
-        return self._held(weibull_template(1))
+        template = self._held(weibull_template(self.n_components))
+        return template if self.n_components == 1 or is_plain_pair(template) else None
+
+    def _template_again(self) -> Template | None:
+        if isinstance(self.n_components, str):
+            return None
+        template = self._held(weibulls(self.n_components, self.cured))
+        return None if template.held.is_bounded else template
 
     def _fit_components(self, rows: Observations, k: int) -> Steps[None]:
         """Fit K components."""
@@ -227,6 +235,9 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         """Parameters (3K - 1,) of the mixture alone, and their covariance."""
         inside = self._template.unmodified
         return self.parameters_[inside], self.covariance_[np.ix_(inside, inside)]
+
+    def _may_warn(self, x: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        return np.any(component_errors(x, covariance) > UNDETERMINED, axis=1)
 
     def _warn(self, rows: Observations) -> None:
         super()._warn(rows)

@@ -46,6 +46,7 @@ CLASSES: dict[str, str] = {
     "CoxPH": "survjax.estimators.cox.model",
     "CompetingRisks": "survjax.estimators.competing.model",
     "CompetingRegression": "survjax.estimators.competing.regression",
+    "GroupFits": "survjax.estimators.groups.fits",
 }
 #: Hyper-parameters that came after the first files were written.
 ADDED = {"unpenalized", "fixed", "bounds", "on", "cured", "shared", "priors"}

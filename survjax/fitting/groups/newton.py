@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 from typing import Any
 
 import jax
@@ -31,7 +32,10 @@ PAUSES = (6, 12, 24, 48, 2**30)
 #: Rows of a call, all its runs together: what is in between stays in cache.
 ROWS = 2**15
 #: Numbers of runs that a call is filled up to, so that few programs are compiled.
-RUNS = (1, 16, 256, 4096)
+RUNS = (1, 16, 128, 512, 4096)
+#: Calls at a time. Eigenvalues of a batch wait, on a thread of XLA's pool, for others of the same
+#: pool: were all of its threads to wait so, none would ever go on, and so one is left free.
+CALLS = BoundedSemaphore(max(n_threads() - 1, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +123,9 @@ def maximize_runs(
     starts: np.ndarray,
     limits: Limits,
     correction: Correction,
+    leaving: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    pauses: tuple[int, ...] = PAUSES,
+    fillings: tuple[int, ...] = RUNS,
 ) -> Ends:
     """Newton's iterations from starts (m, p), each on rows of its own.
 
@@ -130,11 +137,20 @@ def maximize_runs(
     size : int
         Rows of each run.
     starts : array of shape (m, p)
+        Of the precision that the iterations shall have, and the rows have.
     limits : Limits
         `log_weight` may differ between runs, (m,).
     correction : Correction
         The same for all runs.
+    leaving : callable, optional
+        At a pause, which of the runs that go on (k,), by their numbers and the points (m, p) of
+        all, need not: they are left where they stand, and still count as running.
+    pauses : tuple of int
+        Steps after which runs that are done are taken out.
+    fillings : tuple of int
+        Numbers of runs that a call is filled up to.
     """
+    limits, correction = (_as_precise(part, starts.dtype) for part in (limits, correction))
     log_weight = np.broadcast_to(limits.log_weight, starts.shape[:1])
     state: Any = initial_states(starts, FIRST_STEP)
     units = np.ones_like(starts)
@@ -145,18 +161,21 @@ def maximize_runs(
         own = dataclasses.replace(limits, log_weight=log_weight[some])
         own_state = jax.tree.map(lambda a: a[some], state)
         batch = rows_of(some)
-        found = maximize_groups(
-            template.lifetime, own_state, batch, own, correction, np.int64(pause)
-        )
-        return jax.tree.map(np.asarray, found)
+        lifetime = _as_precise(template.lifetime, starts.dtype)
+        # What is huge in 64 bits is infinite in 32.
+        with CALLS, np.errstate(over="ignore"):
+            found = maximize_groups(lifetime, own_state, batch, own, correction, np.int64(pause))
+            return jax.tree.map(np.asarray, found)
 
-    for pause in PAUSES:
-        pieces = _pieces(left, size)
+    for pause in pauses:
+        pieces = _pieces(left, size, fillings)
         with ThreadPoolExecutor(min(n_threads(), len(pieces)) or 1) as pool:
-            pauses = [pause] * len(pieces)
-            for some, found in zip(pieces, pool.map(call, pieces, pauses), strict=True):
+            found_by = pool.map(call, pieces, [pause] * len(pieces))
+            for some, found in zip(pieces, found_by, strict=True):
                 _put((state, units), some, found)
         left = left[state.code[left] == int(ResultCode.RUNNING)]
+        if leaving is not None and left.size:
+            left = left[~leaving(left, state.x)]
         if not left.size:
             break
     return Ends(
@@ -165,17 +184,27 @@ def maximize_runs(
     )  # fmt: skip
 
 
+def _as_precise(tree: Any, dtype: Any) -> Any:
+    """The same with all its real numbers of one precision."""
+
+    def cast(leaf: Any) -> Any:
+        array = np.asarray(leaf)
+        return array.astype(dtype) if array.dtype.kind == "f" else leaf
+
+    return jax.tree.map(cast, tree)
+
+
 def _put(state: Any, some: np.ndarray, found: Any) -> None:
     """Write what a call found into the state of all; its last runs may be copies."""
     for whole, part in zip(jax.tree.leaves(state), jax.tree.leaves(found), strict=True):
         whole[some] = part
 
 
-def _pieces(left: np.ndarray, size: int) -> list[np.ndarray]:
+def _pieces(left: np.ndarray, size: int, fillings: tuple[int, ...]) -> list[np.ndarray]:
     """Runs in calls of a few sizes, each filled up with copies of its last run."""
-    most = max(run for run in RUNS if run == 1 or run * size <= ROWS)
+    most = max(run for run in fillings if run == fillings[0] or run * size <= ROWS)
     pieces = [left[i : i + most] for i in range(0, left.size, most)]
-    sizes = [next(run for run in RUNS if run >= piece.size) for piece in pieces]
+    sizes = [next(run for run in fillings if run >= piece.size) for piece in pieces]
     return [
         np.concatenate([piece, np.repeat(piece[-1:], n - piece.size)])
         for piece, n in zip(pieces, sizes, strict=True)

@@ -7,7 +7,8 @@ import numpy as np
 from survjax._core.pytree import parameter_items, parameter_names
 from survjax.data.observations import Observations
 from survjax.data.recording import failed_at_zero
-from survjax.fitting.starts import failed_share, representative
+from survjax.fitting.guesses.responsibilities import failed_share
+from survjax.fitting.starts import representative
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.vector.template import Template
 

@@ -61,13 +61,14 @@ class Orders(Positions):
         """For each vector (B, p), the order of its components that is nearest to an estimate.
 
         Nearest in the metric of the information: components are told apart by whatever tells
-        them apart in the data. With many components, the order of the medians stands in.
+        them apart in the data. Estimate (p,) and information (p, p) may also be one of each vector.
+        With many components, the order of the medians stands in.
         """
         if self.n_components > MOST_ORDERED:
             return [self.median_order(x) for x in points]
         orders = [np.arange(self.n_components)] if self._is_ordered else self._orders()
         moves = np.stack([points @ self.reordering(order).T for order in orders]) - estimate
-        distance = np.einsum("obp,pq,obq->ob", moves, information, moves)
+        distance = np.sum((moves[..., None, :] @ information)[..., 0, :] * moves, axis=-1)
         return [orders[i] for i in np.argmin(distance, axis=0)]
 
     def every_order(self, points: np.ndarray) -> np.ndarray:

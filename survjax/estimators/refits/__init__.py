@@ -1,0 +1,1 @@
+"""Fits that go on from an earlier one with more rows."""

@@ -1,0 +1,1 @@
+"""Mixtures of Weibulls in many groups: their searches as arrays."""

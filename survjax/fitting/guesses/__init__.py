@@ -1,0 +1,1 @@
+"""What fits of mixtures begin with."""

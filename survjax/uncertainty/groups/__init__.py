@@ -1,0 +1,1 @@
+"""Bounds of many fits at once."""
