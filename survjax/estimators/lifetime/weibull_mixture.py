@@ -59,9 +59,10 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         `{"shape_1": 1.0}` of one component, `{"shape": 1.0}` of all. Components of which different
         things are known keep their numbers, whatever their medians.
     priors : dict, optional
-        What is known of scales, shapes or the cured share before these units, as for
-        `LifetimeModel`: `{"shape": survjax.priors.LogNormal(2.0, 1.5)}` of all components. Not with
-        a criterion, which compares maxima of likelihoods.
+        What is known before these units, as for `LifetimeModel`: `{"shape":
+        survjax.priors.LogNormal(2.0, 1.5)}` of all components, `{"weights":
+        survjax.priors.Dirichlet([2, 8])}` of the weights together. Not with a criterion, which
+        compares maxima of likelihoods.
 
     Attributes
     ----------

@@ -9,8 +9,9 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.penalties import NaturalPriors, Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Layout, without_offset
+from survjax.likelihood.regression.held import named_coefficients, shared_weights
 from survjax.likelihood.vector.held import Held
-from survjax.likelihood.vector.prior_terms import terms_at
+from survjax.likelihood.vector.prior_terms import terms_at, whole
 
 
 class WithPriors:
@@ -38,25 +39,15 @@ class WithPriors:
             layout = without_offset(layout)
             columns = Columns(columns.center[:-1], columns.scale[:-1])
         names = self._names(layout)
-        first = layout[0].name
-
-        def places(name: str) -> list[tuple[int, str]]:
-            for known, link in ((name, "identity"), (f"{first}:{name}", "identity")):
-                if known in names:
-                    return [(names.index(known), link)]
-            if f"log_{name}" in names:
-                return [(names.index(f"log_{name}"), "log")]
-            raise ValueError(f"priors knows the parameters {', '.join(names)}, got {name!r}")
-
         fixed = self._held_in(layout, columns).fixed
 
         def moving(name: str) -> list[tuple[int, str]]:
-            found = places(name)
-            if any(fixed[position] for position, _ in found):
+            found = named_coefficients(names, name, "priors")
+            if any(fixed[place.position] for place in found):
                 raise ValueError(f"{name} is fixed, and so has no prior")
-            return found
+            return [(place.position, place.link) for place in found]
 
-        terms = terms_at(self.priors, names, moving)
+        terms = terms_at(self.priors, names, moving, shared_weights(names))
         if terms is None:
             return None
         change = to_natural(layout, columns)
@@ -67,13 +58,17 @@ class WithPriors:
         """Set the log posterior; criteria are of maxima of a likelihood, and this is none."""
         self.log_posterior_ = self.log_likelihood_
         if penalty is not None and penalty.priors is not None:
-            self.log_posterior_ += penalty.priors.derivatives(found.x)[0]
+            self.log_posterior_ += float(penalty.priors.derivatives(found.x)[0])
             self.aic_ = self.bic_ = float("nan")
 
     def _prior_words(self, names: tuple[str, ...]) -> list[str]:
         """The prior of each parameter, for a summary."""
-        first = names[0].partition(":")[0]
-        known: dict[str, str] = {}
+        words = ["flat"] * len(names)
         for name, prior in (self.priors or {}).items():
-            known |= dict.fromkeys((name, f"{first}:{name}", f"log_{name}"), str(prior))
-        return [known.get(name, "flat") for name in names]
+            if whole(name) in ("weight", "weights"):
+                at = shared_weights(names)
+            else:
+                at = [place.position for place in named_coefficients(names, name, "priors")]
+            for position in at:
+                words[position] = str(prior)
+        return words

@@ -32,7 +32,7 @@ class NaturalPriors(NamedTuple):
         """Log density at standardized coefficients (P,), with gradient and Hessian."""
         value, gradient, hessian = self.terms.derivatives(self.change @ theta)
         change = self.change if self.free is None else self.change * self.free
-        return float(value), gradient @ change, change.T @ hessian @ change
+        return value, gradient @ change, change.T @ hessian @ change
 
 
 class Penalty(NamedTuple):
@@ -66,7 +66,7 @@ class Penalty(NamedTuple):
         if self.priors is None:
             return found
         less = self.priors.derivatives(theta)
-        return found[0] - less[0], found[1] - less[1], found[2] - less[2]
+        return found[0] - float(less[0]), found[1] - less[1], found[2] - less[2]
 
     def on(self, free: np.ndarray) -> Penalty:
         """The same on those coefficients alone that are free: ones in (P,)."""
