@@ -50,9 +50,9 @@ def held_coefficients(
 def named_coefficients(names: Sequence[str], name: str, word: str) -> list[Place]:
     """The coefficients (of P) that people mean by a name; `word` is what names them.
 
-    That is one of `names`, such as `log_scale:load`; a parameter that all rows share on its response
-    scale, such as `shape` of `log_shape`; either without the number of its component, for all of
-    them; or a column that moves one parameter only.
+    That is one of `names`, such as `log_scale:load`; a parameter that all rows share on its
+    response scale, such as `shape` of `log_shape`; either without the number of its component, for
+    all of them; or a column that moves one parameter only.
 
     Raises
     ------
