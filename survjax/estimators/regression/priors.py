@@ -1,31 +1,72 @@
-"""Priors on the parameters of a regression."""
+"""Priors on the parameters of a regression, and Firth's penalty on its effects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from survjax.data.observations import Observations
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.regression.firth import FirthPenalty
 from survjax.fitting.regression.penalties import NaturalPriors, Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
-from survjax.likelihood.regression.forms import Layout, without_offset
+from survjax.likelihood.regression.forms import Form, Layout, without_offset
 from survjax.likelihood.regression.held import named_coefficients, shared_weights
 from survjax.likelihood.vector.held import Held
 from survjax.likelihood.vector.prior_terms import terms_at, whole
+from survjax.likelihood.vector.template import Template
+
+#: The name of the penalty that is half the log determinant of the information.
+FIRTH = "firth"
 
 
 class WithPriors:
-    """A regression that may have `priors`, by the names of its summary."""
+    """A regression that may have `priors`, by the names of its summary, or Firth's penalty."""
 
     #: Estimators that take priors set these.
     priors: Any = None
     penalty: Any
+    l1_ratio: float
     log_likelihood_: float
     log_posterior_: float
     aic_: float
     bic_: float
     _held_in: Callable[[Layout, Columns], Held]
     _names: Callable[[Layout], tuple[str, ...]]
+
+    @property
+    def _is_firth(self) -> bool:
+        """Whether the penalty is Firth's."""
+        return isinstance(self.penalty, str) and self.penalty == FIRTH
+
+    def _check_firth(self) -> None:
+        """Refuse what cannot go with Firth's penalty."""
+        if not self._is_firth:
+            return
+        others = ("fixed", "bounds", "unpenalized", "on", "shape_on", "priors")
+        given = [name for name in others if getattr(self, name, None) is not None]
+        given += ["l1_ratio"] if self.l1_ratio else []
+        given += [] if getattr(self, "joint", True) else ["joint=False"]
+        if given:
+            raise ValueError(
+                f"penalty='firth' is of the effects of all columns on one predictor together: "
+                f"leave out {' and '.join(given)}"
+            )
+
+    def _with_firth(
+        self, form: Form, layout: Layout, columns: Columns, rows: Observations, x: np.ndarray
+    ) -> Penalty:
+        """Firth's penalty."""
+        stacks = Template(form.template).stacks
+        if not all(stack.lifetime.inner()[1].has_fourth_derivatives for stack in stacks):
+            raise ValueError(
+                "penalty='firth' needs derivatives to fourth order, which gamma functions have not "
+                "here: take priors= of the effects, or another family"
+            )
+        nothing = Penalty.nothing(sum(len(item.columns) for item in layout))
+        return nothing._replace(firth=FirthPenalty(form, layout, columns, rows, x))
 
     def _with_priors(
         self, penalty: Penalty | None, layout: Layout, columns: Columns
