@@ -14,6 +14,7 @@ from survjax._core.validation import check_count, check_fraction, check_penalty,
 from survjax.data.observations import Observations
 from survjax.estimators.assets.paths import PathPredictions
 from survjax.estimators.atomic import all_or_nothing
+from survjax.estimators.choosing.goodness import RegressionGoodness
 from survjax.estimators.covariates import chosen_columns, collinear_message, column_names
 from survjax.estimators.plots import Plots
 from survjax.estimators.regression.answer import RegressionAnswer
@@ -41,6 +42,7 @@ class RegressionEstimator(
     PathPredictions,
     RegressionIntervals,
     RegressionResiduals,
+    RegressionGoodness,
     RegressionAnswer,
     Plots,
     SurvivalRegressor,
