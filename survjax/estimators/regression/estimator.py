@@ -174,7 +174,7 @@ class RegressionEstimator(
         held = self._held_in(layout, columns)
         movable = lambda: self._center(x, rows.weight) is None  # noqa: E731
         columns = self._columns_for(held, layout, columns, movable)
-        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns)
+        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns, rows)
         if self._is_firth:
             penalty = self._with_firth(form, layout, columns, rows, x)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
@@ -204,7 +204,7 @@ class RegressionEstimator(
         held = self._held_in(layout, columns)
         movable = lambda: self._center(x, rows.weight) is None  # noqa: E731
         columns = self._columns_for(held, layout, columns, movable)
-        penalty = self._with_priors(self._penalty(layout, histories.n_units), layout, columns)
+        penalty = self._with_priors(self._penalty(layout, histories.n_units), layout, columns, rows)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
 
         def maximum(held: Held) -> LocalMaximum:

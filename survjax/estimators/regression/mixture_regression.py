@@ -196,7 +196,7 @@ class MixtureRegression(FormMemberships, MixtureFaults):
         columns = self._columns(x, row_weights(rows, histories))
         held = self._held_in(layout, columns)
         columns = self._columns_for(held, layout, columns, lambda: True)
-        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns)
+        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns, rows)
         given = form, layout, columns, rows, x, known, histories, penalty, self._settings()
 
         def maximum(held: Held) -> LocalMaximum:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from survjax.data.observations import Observations
+from survjax.estimators.effects.unseen import refuse_unseen_cured
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.firth import FirthPenalty
 from survjax.fitting.regression.penalties import NaturalPriors, Penalty
@@ -69,12 +70,10 @@ class WithPriors:
         return nothing._replace(firth=FirthPenalty(form, layout, columns, rows, x))
 
     def _with_priors(
-        self, penalty: Penalty | None, layout: Layout, columns: Columns
+        self, penalty: Penalty | None, layout: Layout, columns: Columns, rows: Observations
     ) -> Penalty | None:
-        """The penalty, with the priors in it."""
-        if not self.priors:
-            return penalty
-        if penalty is not None:
+        """The penalty, with the priors in it; an error where rows cannot tell what these leave."""
+        if self.priors and penalty is not None:
             raise ValueError("penalty and priors say the same in two ways: leave out penalty")
         if layout[0].offset:
             layout = without_offset(layout)
@@ -89,8 +88,9 @@ class WithPriors:
             return [(place.position, place.link) for place in found]
 
         terms = terms_at(self.priors, names, moving, shared_weights(names))
+        refuse_unseen_cured(rows, names, fixed | (False if terms is None else terms.has > 0))
         if terms is None:
-            return None
+            return penalty
         change = to_natural(layout, columns)
         nothing = Penalty.nothing(len(names))
         return nothing._replace(priors=NaturalPriors(terms, change))
