@@ -171,6 +171,7 @@ def calls():
         lambda: aft.score(X, Y),
         lambda: AcceleratedLifetime().fit(X, Y, unit=np.arange(60), entry=np.zeros(60)),
         lambda: ScaledHazard(joint=False).fit(X, Y),
+        lambda: AcceleratedLifetime(penalty="firth").fit(X, Y),
     )
     mixed = MixtureRegression(2, n_starts=1, max_iter=20).fit(X, Y)
     found = mixed._fitted

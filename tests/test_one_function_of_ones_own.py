@@ -5,6 +5,7 @@ References are survjax's own families, which say both by formula, and plain form
 
 from __future__ import annotations
 
+import math
 import pickle
 
 import jax
@@ -14,6 +15,7 @@ import pytest
 
 import survjax
 from survjax import AcceleratedLifetime, LifetimeModel, Mixture, ScaledHazard, Weibull
+from survjax._core.precision import double_precision
 from survjax.estimators.saving.kinds import Distribution
 from survjax.lifetimes import (
     Accelerated,
@@ -24,6 +26,7 @@ from survjax.lifetimes import (
     parameter,
     pytree,
 )
+from survjax.lifetimes._derived.mean_life import mean_life
 from tests.plain_references import simulate
 
 
@@ -245,3 +248,11 @@ def test_a_family_of_neither_function_is_refused():
 def test_functions_and_names_that_do_not_fit_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         lifetime_from(**given)
+
+
+@double_precision
+def test_means_are_exact_however_steeply_units_fail():
+    for shape in (0.2, 5.0, 200.0, 1e4):
+        weibull = Weibull(np.log(10.0), np.log(shape))
+        found = mean_life(weibull, ())
+        assert found == pytest.approx(10.0 * math.gamma(1.0 + 1.0 / shape), rel=1e-10)

@@ -20,7 +20,8 @@ class Correction:
 
     A quadratic around `point`, and minus `penalty` (p,) times r - 1 - log r, r the square of the
     ratio of each parameter's exponential to that of `reference`. Parameters of which `free` (p,) is
-    zero do not move. `prior` is a `PriorTerms`, or None.
+    zero do not move. `prior` is a
+    `PriorTerms` or what has such derivatives, or None.
     """
 
     point: Any = data()

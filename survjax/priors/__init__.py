@@ -1,4 +1,4 @@
-r"""Proper priors on single parameters: what is known of them before these units were seen.
+r"""Proper priors on parameters: what is known of them before these units were seen.
 
 A fit with `priors=` maximizes the log-likelihood plus the log density of each prior. Densities are
 those of the parameter on its link scale (the log of a scale or a shape, the logit of a share), so
@@ -17,6 +17,6 @@ One failure says nothing of a shape; a prior of earlier units of the kind does:
 2.1
 """
 
-from survjax.priors._densities import Beta, Gamma, LogNormal, Normal, Prior, Terms
+from survjax.priors._densities import Beta, Dirichlet, Gamma, LogNormal, Normal, Prior, Terms
 
-__all__ = ["Beta", "Gamma", "LogNormal", "Normal", "Prior", "Terms"]
+__all__ = ["Beta", "Dirichlet", "Gamma", "LogNormal", "Normal", "Prior", "Terms"]

@@ -39,7 +39,7 @@ class Prior:
         raise NotImplementedError
 
     def __str__(self) -> str:
-        numbers = (f"{f.name}={getattr(self, f.name):.4g}" for f in dataclasses.fields(self))
+        numbers = (f"{f.name}={_shown(getattr(self, f.name))}" for f in dataclasses.fields(self))
         return f"{type(self).__name__}({', '.join(numbers)})"
 
 
@@ -180,6 +180,66 @@ class Beta(Prior):
         a, b = self.successes, self.failures
         constant = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
         return Terms(constant=constant, power=a, odds=a + b)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dirichlet(Prior):
+    r"""The weights of a mixture, all of them together.
+
+    Parameters
+    ----------
+    counts : float or sequence of K floats
+        As if so many units had been seen of each component: one number for each, in the order of
+        the components, which then keep their numbers, or one for all.
+
+    Notes
+    -----
+    The density of the weights w is proportional to the product of :math:`w_k^{a_k - 1}`, a being
+    the counts. Fits move the logits of the weights over the first, :math:`\log(w_k / w_1)`; there
+    it is proportional to the product of :math:`w_k^{a_k}`, and without data the mode is at
+    :math:`a_k / \sum_j a_j`. A `Beta` of one of two weights says the same of both.
+    """
+
+    counts: float | tuple[float, ...]
+    link: ClassVar[str] = "weights"
+    of: ClassVar[str] = "the weights of a mixture"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.counts, (int, float)) and not isinstance(self.counts, bool):
+            check_positive(self.counts, "counts")
+            return
+        try:
+            counts = tuple(self.counts)  # type: ignore[arg-type]
+        except TypeError:
+            raise ValueError(f"counts must be one or more numbers, got {self.counts!r}") from None
+        for number in counts:
+            check_positive(number, "counts")
+        object.__setattr__(self, "counts", tuple(float(number) for number in counts))
+
+    def terms(self) -> Terms:
+        """Of each weight there is none: they add up to one."""
+        raise ValueError("a Dirichlet is of all weights together")
+
+    def of_each(self, n_components: int) -> tuple[float, ...]:
+        """The counts of K components.
+
+        Raises
+        ------
+        ValueError
+            If there are as many counts as there are not components.
+        """
+        if not isinstance(self.counts, tuple):
+            return (float(self.counts),) * n_components
+        if len(self.counts) != n_components:
+            raise ValueError(f"Dirichlet has {len(self.counts)} counts for {n_components} weights")
+        return self.counts
+
+
+def _shown(value: float | tuple[float, ...]) -> str:
+    """A number, or several, in four digits."""
+    if isinstance(value, tuple):
+        return f"({', '.join(f'{number:.4g}' for number in value)})"
+    return f"{value:.4g}"
 
 
 def _normal_terms(mean: float, sd: float) -> Terms:

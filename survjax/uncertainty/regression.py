@@ -62,18 +62,20 @@ class Training(NamedTuple):
 
     def maximum(self, times: np.ndarray, start: np.ndarray, tol: float, max_iter: int) -> Any:
         """The maximum with each unit as many times as asked, between the bounds there are."""
-        likelihood = self.likelihood(times)
+        likelihood, penalty = self.likelihood(times), self.penalty
+        if penalty is not None and penalty.firth is not None:
+            penalty = penalty.of(self.drawn_rows(times))
         if self.held is None:
-            return maximize(likelihood, start, tol, max_iter, self.penalty)
+            return maximize(likelihood, start, tol, max_iter, penalty)
 
         def maximum(held: Held) -> tuple[np.ndarray, LocalMaximum]:
-            penalty = None if self.penalty is None else self.penalty.on(held.free)
+            paid = None if penalty is None else penalty.on(held.free)
             run = holding(likelihood, held)
-            found = maximize(run, held.placed(start), tol, max_iter, penalty)
+            found = maximize(run, held.placed(start), tol, max_iter, paid)
             return found.x, found
 
         def slope(x: np.ndarray) -> np.ndarray:
-            pulled = 0.0 if self.penalty is None else self.penalty.smooth(x)[1]
+            pulled = 0.0 if penalty is None else penalty.smooth(x)[1]
             return np.asarray(likelihood(x)[1] - pulled)
 
         held, found = between_bounds(self.held, maximum, slope)

@@ -27,7 +27,9 @@ from survjax import (
     Weibull,
     WeibullMixture,
     compare,
+    priors,
 )
+from survjax.lifetimes import Cured
 
 FOLDER = Path(os.environ.get("SURVJAX_DATA", "none"))
 
@@ -242,3 +244,68 @@ def test_regressions_and_causes_say_so_too(aids):
     cause = np.where(x[:, 0] == 0, "a", "b")
     with pytest.raises(NoFiniteMaximum, match="the scale grows without end"):
         CompetingRisks({"a": "weibull", "b": "weibull"}).fit(lives, cause, exit=exits)
+
+
+def followed_too(n=200):
+    """The units of `simulated`, and others that were followed, two in five of which never fail."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=n)
+    lives = np.where(rng.random(n) < 0.4, np.inf, 10.0 * np.exp(0.4 * x) * rng.weibull(2.0, n))
+    ends = rng.uniform(5.0, 30.0, n)
+    times = np.concatenate([LIVES, np.minimum(lives, ends)])
+    event = np.concatenate([np.ones(LIVES.size), lives <= ends])
+    exits = np.concatenate([EXITS, np.full(n, np.inf)])
+    return np.concatenate([X, x])[:, None], times, event, exits
+
+
+CURABLE = Cured(Weibull(0.0, 0.0), 0.0)
+
+
+def test_a_cured_share_is_not_identified_where_only_failed_units_were_seen():
+    for model in (LifetimeModel(CURABLE), WeibullMixture(2, cured=True)):
+        with pytest.raises(NoFiniteMaximum, match="cured share is not identified"):
+            model.fit(LIVES, exit=EXITS)
+    for model in (
+        AcceleratedLifetime(CURABLE),
+        AcceleratedLifetime(CURABLE, on={"cured_share": "all"}),
+        MixtureRegression(1, cured=True),
+    ):
+        with pytest.raises(NoFiniteMaximum, match="cured share is not identified"):
+            model.fit(X[:, None], LIVES, exit=EXITS)
+    # What is known of the share changes nothing of the others.
+    plain = LifetimeModel("weibull").fit(LIVES, exit=EXITS)
+    for known in (
+        {"fixed": {"cured_share": 0.3}},
+        {"priors": {"cured_share": priors.Beta(3.0, 7.0)}},
+    ):
+        model = LifetimeModel(CURABLE, **known).fit(LIVES, exit=EXITS)
+        np.testing.assert_allclose(model.parameters_[:2], plain.parameters_, atol=1e-6)
+        assert model.log_likelihood_ == pytest.approx(plain.log_likelihood_, rel=1e-10)
+        assert model.lifetime_.share == pytest.approx(0.3, abs=1e-6)
+        assert np.isinf(model.mean())
+
+
+def test_units_that_were_followed_tell_the_share_that_never_fails():
+    x, times, event, exits = followed_too()
+    bounded = np.isfinite(exits)
+
+    def log_likelihood(p, effect=0.0):
+        never, shape = 1.0 / (1.0 + np.exp(-p[2])), np.exp(p[1])
+        z = shape * (np.log(times) - p[0] - effect)
+        failed = np.log1p(-never) + p[1] + z - np.log(times) - np.exp(z)
+        running = np.log(never + (1.0 - never) * np.exp(-np.exp(z)))
+        end = shape * (np.log(np.where(bounded, exits, 1.0)) - p[0] - effect)
+        seen = np.where(bounded, np.log1p(-never) + log_cdf(np.exp(end)), 0.0)
+        return np.sum(np.where(event > 0, failed, running) - seen)
+
+    model = LifetimeModel(CURABLE).fit(times, event, exit=exits)
+    best = maximized(log_likelihood, [2.3, 0.7, -0.5])
+    assert model.log_likelihood_ == pytest.approx(best, rel=1e-9)
+    mixed = WeibullMixture(1, cured=True).fit(times, event, exit=exits)
+    np.testing.assert_allclose(mixed.cured_share_, model.lifetime_.share, rtol=1e-6)
+    both = np.column_stack([times, event])
+    moved = AcceleratedLifetime(CURABLE).fit(x, both, exit=exits)
+    best = maximized(lambda p: log_likelihood(p[:3], p[3] * x[:, 0]), [2.3, 0.7, -0.5, 0.4])
+    assert moved.log_likelihood_ == pytest.approx(best, rel=1e-9)
+    same = MixtureRegression(1, cured=True, on=["scale"], n_starts=4).fit(x, both, exit=exits)
+    assert same.log_likelihood_ == pytest.approx(best, rel=1e-9)

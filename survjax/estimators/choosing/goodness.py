@@ -6,13 +6,21 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import random_generator
-from survjax.estimators.choosing.replicates import check_replicates, shown, truth_of
+from survjax.estimators.choosing.replicates import (
+    check_replicates,
+    regression_truth_of,
+    shown,
+    truth_of,
+)
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import FitWarning
 from survjax.uncertainty.parametric.goodness import STATISTICS, goodness_of_fit, p_values
+from survjax.uncertainty.parametric.regressions import regression_goodness
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,18 +103,99 @@ class LifetimeGoodness:
         n_replicates = check_replicates(n_replicates)
         truth = truth_of(self, "goodness_of_fit")
         rng = random_generator(self.random_state if random_state is None else random_state)
-        observed, drawn = goodness_of_fit(truth, rng, n_replicates, shown(progress))
-        lost = n_replicates - len(drawn)
-        if lost > 0.05 * n_replicates:
-            warnings.warn(
-                f"{lost} of {n_replicates} replicates have no interior maximum and are left out: "
-                "p-values describe the others only",
-                FitWarning,
-                stacklevel=users_level(),
-            )
-        columns = {
-            "statistic": observed,
-            "p_value": p_values(observed, drawn),
-            "n_replicates": [len(drawn)] * len(STATISTICS),
-        }
-        return frame(columns, names=list(STATISTICS))
+        found = goodness_of_fit(truth, rng, n_replicates, shown(progress))
+        return _table(*found, n_replicates)
+
+
+class RegressionGoodness:
+    """`goodness_of_fit` of an estimator with covariates."""
+
+    _check_fitted: Callable[[], None]
+
+    @double_precision
+    def goodness_of_fit(
+        self, n_replicates: int = 199, random_state: Any = None, *, progress: bool = False
+    ) -> pd.DataFrame:
+        r"""Test whether the data could have come from this model, its parameters fitted.
+
+        As `LifetimeModel.goodness_of_fit`: the cumulative hazard that each unit has passed, at its
+        own columns, is a unit exponential if the model is right, and the empirical curve of u = 1 -
+        exp(-r) is held against the uniform one. It sees a wrong family; a column that is missing,
+        or acts in another way, shows in `residuals`.
+
+        Parameters
+        ----------
+        n_replicates : int, default 199
+            Data sets drawn from the fit at the columns of the units, each fitted again.
+        random_state : int or numpy.random.Generator, optional
+            The estimator's own by default, or 0.
+        progress : bool, default False
+            Say on stderr how far it has come.
+
+        Returns
+        -------
+        DataFrame
+            Rows `kolmogorov_smirnov`, `cramer_von_mises` and `anderson_darling`; columns
+            `statistic`, `p_value` and `n_replicates`, those that have a proper maximum.
+
+        Warns
+        -----
+        FitWarning
+            If more than one replicate in twenty has no proper maximum: p-values then describe the
+            others only.
+
+        Raises
+        ------
+        ValueError
+            For a model from a file or fitted in two steps, histories (`unit=`), known components,
+            weights that are fractions of units, exact failures among intervals of unknown origin,
+            and more than 20,000 units.
+
+        Notes
+        -----
+        p-values are by the parametric bootstrap (Stute, Gonzalez-Manteiga and Presedo-Quindimil
+        1993). A unit that was censored is censored then again, one that failed gets a censoring
+        time from the reverse Kaplan-Meier curve beyond its failure, and inspections are chosen as
+        for lifetimes: censoring, entries and inspections are taken not to depend on the columns.
+        They are uniform if the model is right (`python -m tests.studies.goodness_of_regressions`).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from survjax import AcceleratedLifetime
+        >>> rng = np.random.default_rng(1)
+        >>> load = rng.normal(size=(80, 1))
+        >>> lives = np.exp(-0.5 * load[:, 0]) * rng.weibull(3.0, 80)
+        >>> found = AcceleratedLifetime("weibull").fit(load, lives).goodness_of_fit(99)
+        >>> bool(found.loc["anderson_darling", "p_value"] > 0.05)
+        True
+        >>> found = AcceleratedLifetime("exponential").fit(load, lives).goodness_of_fit(99)
+        >>> bool(found.loc["anderson_darling", "p_value"] < 0.05)
+        True
+        """
+        self._check_fitted()
+        n_replicates = check_replicates(n_replicates)
+        truth = regression_truth_of(self, "goodness_of_fit")
+        if random_state is None:
+            random_state = getattr(self, "random_state", 0)
+        rng = random_generator(random_state)
+        found = regression_goodness(truth, rng, n_replicates, shown(progress))
+        return _table(*found, n_replicates)
+
+
+def _table(observed: np.ndarray, drawn: np.ndarray, n_replicates: int) -> pd.DataFrame:
+    """The answer, from the statistics (3,) of a fit and those (B, 3) of replicates."""
+    lost = n_replicates - len(drawn)
+    if lost > 0.05 * n_replicates:
+        warnings.warn(
+            f"{lost} of {n_replicates} replicates have no interior maximum and are left out: "
+            "p-values describe the others only",
+            FitWarning,
+            stacklevel=users_level(),
+        )
+    columns = {
+        "statistic": observed,
+        "p_value": p_values(observed, drawn),
+        "n_replicates": [len(drawn)] * len(STATISTICS),
+    }
+    return frame(columns, names=list(STATISTICS))

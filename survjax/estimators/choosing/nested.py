@@ -12,11 +12,17 @@ from survjax._core.precision import double_precision
 from survjax._core.validation import random_generator
 from survjax.data.observations import Observations
 from survjax.estimators.choosing.holds import check_holds
-from survjax.estimators.choosing.replicates import check_replicates, shown, truth_of
+from survjax.estimators.choosing.replicates import (
+    check_replicates,
+    regression_truth_of,
+    shown,
+    truth_of,
+)
 from survjax.estimators.messages import NotFittedError
 from survjax.uncertainty.delta import rows_needed
 from survjax.uncertainty.parametric.goodness import p_values
 from survjax.uncertainty.parametric.ratios import drawn_ratios
+from survjax.uncertainty.parametric.regressions import regression_ratios
 
 METHODS = ("chi2", "bootstrap")
 #: Log-likelihood by which a larger model may lie below a smaller one by rounding.
@@ -69,7 +75,9 @@ def likelihood_ratio_test(
         "chi2" takes the statistic to be chi-squared with as many degrees of freedom as there are
         more parameters. "bootstrap" draws data from the smaller model, censored as these are, and
         fits both models to each, searched as the data were: for numbers of components, whose
-        statistic is not chi-squared, and small samples. Of lifetimes without covariates.
+        statistic is not chi-squared, and small samples. Regressions are drawn at the columns of
+        the units, one row each, and must be fitted to the same ones: `MixtureRegression(1)` and
+        `MixtureRegression(2)`.
     n_replicates : int, default 199
         Data sets drawn.
     random_state : int or numpy.random.Generator, default 0
@@ -145,11 +153,19 @@ def _by_bootstrap(
     progress: bool,
 ) -> LikelihoodRatio:
     """The test by data drawn from the smaller model."""
-    if not all(hasattr(model, "lifetime_") for model in (smaller, larger)):
-        raise ValueError("method='bootstrap' is for lifetimes without covariates: use 'chi2'")
-    truth = truth_of(smaller, "likelihood_ratio_test")
-    settings = larger._settings()
-    drawn = drawn_ratios(truth, larger._template, settings, rng, n_replicates, shown(progress))
+    covariates = [hasattr(model, "_fitted") for model in (smaller, larger)]
+    if all(covariates):
+        _check_columns(smaller, larger)
+        pair = [regression_truth_of(m, "likelihood_ratio_test") for m in (smaller, larger)]
+        drawn = regression_ratios(pair[0], pair[1], rng, n_replicates, shown(progress))
+    elif all(hasattr(model, "lifetime_") for model in (smaller, larger)):
+        truth, settings = truth_of(smaller, "likelihood_ratio_test"), larger._settings()
+        drawn = drawn_ratios(truth, larger._template, settings, rng, n_replicates, shown(progress))
+    else:
+        raise ValueError(
+            "method='bootstrap' is of two lifetimes without covariates, or of two regressions that "
+            "are lifetimes: use 'chi2'"
+        )
     if not drawn.size:
         raise ValueError(
             f"none of {n_replicates} data sets drawn from smaller has an interior maximum of "
@@ -157,6 +173,16 @@ def _by_bootstrap(
         )
     p_value = float(p_values(np.array([statistic]), drawn[:, None])[0])
     return LikelihoodRatio(statistic, df, p_value, "bootstrap", drawn)
+
+
+def _check_columns(smaller: Any, larger: Any) -> None:
+    """Refuse regressions on other columns, of which no replicate would have both."""
+    one, other = (model._training.x for model in (smaller, larger))
+    if one.shape != other.shape or not np.array_equal(one, other):
+        raise ValueError(
+            "method='bootstrap' draws lives at the columns of smaller, and larger was fitted to "
+            "others: fit both to all columns, of which on= says what moves what"
+        )
 
 
 def _check_fit(model: Any, name: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from survjax.data.recording import failed_at_zero
 from survjax.uncertainty.delta import rows_needed
+from survjax.uncertainty.parametric.regressions import RegressionTruth, one_row_a_unit
 from survjax.uncertainty.parametric.replicates import Progress, Truth
 
 
@@ -28,6 +29,29 @@ def truth_of(model: Any, what: str) -> Truth:
         )
     settings = model._settings()
     return Truth(model._template, model.parameters_, model._rows, settings, _recording(model))
+
+
+def regression_truth_of(model: Any, what: str) -> RegressionTruth:
+    """A fitted regression as the truth that replicates are drawn from."""
+    training = model._trained(what)
+    if training.refit is not None:
+        raise ValueError(
+            f"{what} is of one likelihood, and this was fitted in two steps: use joint"
+        )
+    if training.histories is not None or training.component is not None:
+        raise ValueError(
+            f"{what} draws lives of units with one row and no known component, and these have "
+            "several (unit=), or some are known (component=)"
+        )
+    training = one_row_a_unit(training)
+    if failed_at_zero(training.rows).any():
+        raise ValueError(f"{what} draws lives of some length, and some units failed at time zero")
+    rounding = model._rounding()
+    recording = (rounding["resolution"], rounding["rounding"]) if rounding else None
+    settings = model._settings() if hasattr(model, "_settings") else None
+    stops = max(model.tol, 1e-6), model.max_iter
+    theta = model._fitted.theta
+    return RegressionTruth(training, theta, recording, model._least_eigenvalue, *stops, settings)
 
 
 def _recording(model: Any) -> tuple[float, str] | None:

@@ -201,10 +201,11 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         """Fit all causes at once."""
         labels = self._labels()
         for label in labels:
-            if getattr(self.causes[label], "penalty", None) == "cv":
+            penalty = getattr(self.causes[label], "penalty", None)
+            if isinstance(penalty, str):
                 raise ValueError(
-                    f"cause {label!r}: penalty='cv' needs every cause to be known, and every time "
-                    "exactly: pass a number"
+                    f"cause {label!r}: penalty={penalty!r} needs every cause to be known, and every "
+                    "time exactly: pass a number"
                 )
         together = fit_together(self._fit_alone, labels, rows, allowed, x)
         self.models_ = {

@@ -24,11 +24,12 @@ from survjax.estimators.covariates import check_covariates, column_names
 from survjax.estimators.cox.diagnostics import CoxDiagnostics
 from survjax.estimators.cox.fitted import offsets
 from survjax.estimators.cox.paths import CoxPaths
-from survjax.estimators.cox.penalty import FIRTH, PenalizedCox, fit_penalized, refuse_collinear
+from survjax.estimators.cox.penalty import PenalizedCox, fit_penalized, refuse_collinear
 from survjax.estimators.cox.saved import SavedCox
 from survjax.estimators.cox.units import cox_histories, units_of_cox, warn_of_rows_as_units
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.estimators.plots import Plots
+from survjax.estimators.regression.priors import FIRTH
 from survjax.estimators.target import (
     SurvivalRegressor,
     SurvivalTarget,

@@ -15,12 +15,11 @@ from survjax.estimators.covariates import chosen_columns, collinear_message, col
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.estimators.regression.penalty_path import NOTHING_TO_CHOOSE
+from survjax.estimators.regression.priors import FIRTH
 from survjax.estimators.target import SurvivalTarget
 from survjax.fitting.regression.penalties import penalty_grid
 
 FOLDS = 5
-#: The name of the penalty that is half the log determinant of the information.
-FIRTH = "firth"
 
 
 class PenalizedCox:

@@ -32,7 +32,7 @@ class HeldEffects:
     def _check_held(self) -> None:
         """Refuse what cannot go with fixed values and bounds."""
         given = self.fixed is not None or self.bounds is not None
-        if given and isinstance(self.penalty, str):
+        if given and self.penalty == "cv":
             raise ValueError(
                 f"penalty={self.penalty!r} compares fits with all effects free: with fixed or "
                 "bounds pass a number"

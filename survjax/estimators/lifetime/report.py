@@ -16,6 +16,7 @@ from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import FittedState
 from survjax.fitting.history import distinct, path_from, path_values
 from survjax.fitting.settings import Settings
+from survjax.likelihood.vector.prior_terms import whole
 from survjax.prediction.curves import response_value
 from survjax.uncertainty.delta import response_errors, rows_needed
 from survjax.uncertainty.modes import bounded
@@ -95,7 +96,7 @@ class Summary(FittedState):
             [*words[first:], *["delta"] * len(FLEET)],
         )
         if self.priors:
-            known = {i: str(p) for n, p in self.priors.items() for i in template.named(n)}
+            known = {i: str(p) for n, p in self.priors.items() for i in template.named(whole(n))}
             shown = [known.get(i, "flat") for i in range(first, len(names))]
             found["prior"] = [*shown, *[""] * len(FLEET)]
         return found

@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from survjax.data.observations import Observations
 from survjax.estimators.certificate import Certificate
+from survjax.estimators.effects.unseen import refuse_unseen_cured
 from survjax.estimators.saving.fields import (
     Each,
     Flag,
@@ -129,11 +131,18 @@ class FittedState(Persistent):
         """The template of a fit that was read from a file, with nothing held."""
         raise NotImplementedError
 
-    def _held(self, template: Template) -> Template:
-        """A template with what the hyper-parameters fix, their bounds and their priors."""
+    def _held(self, template: Template, rows: Observations | None = None) -> Template:
+        """A template with what the hyper-parameters fix, their bounds and their priors.
+
+        An error where the rows, if any, cannot tell what these leave.
+        """
         if self.fixed is not None or self.bounds is not None:
             template = template.holding(held_of(template, self.fixed, self.bounds))
-        return template.with_prior(prior_terms(template, self.priors))
+        template = template.with_prior(prior_terms(template, self.priors))
+        if rows is not None:
+            has = False if template.prior is None else template.prior.has > 0
+            refuse_unseen_cured(rows, template.names, template.held.fixed | has)
+        return template
 
     def _rebuild(self) -> None:
         template = self._held(self._saved_template())

@@ -60,9 +60,10 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         `{"shape_1": 1.0}` of one component, `{"shape": 1.0}` of all. Components of which different
         things are known keep their numbers, whatever their medians.
     priors : dict, optional
-        What is known of scales, shapes or the cured share before these units, as for
-        `LifetimeModel`: `{"shape": survjax.priors.LogNormal(2.0, 1.5)}` of all components. Not with
-        a criterion, which compares maxima of likelihoods.
+        What is known before these units, as for `LifetimeModel`: `{"shape":
+        survjax.priors.LogNormal(2.0, 1.5)}` of all components, `{"weights":
+        survjax.priors.Dirichlet([2, 8])}` of the weights together. Not with a criterion, which
+        compares maxima of likelihoods.
 
     Attributes
     ----------
@@ -182,7 +183,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         if k == 1 and not self.cured:
             template, found = yield from self._single(rows)
         else:
-            template = self._held(weibulls(k, self.cured))
+            template = self._held(weibulls(k, self.cured), rows)
             template, found = yield from steps_between_bounds(template, rows, self._settings())
             if found.faults:
                 # Data that admit no single Weibull deserve to hear that instead.

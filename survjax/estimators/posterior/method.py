@@ -139,8 +139,8 @@ class WithPosterior:
             )
         if self._template.n_components > 1:
             raise ValueError(
-                "posterior is of a lifetime without components: the weights of a mixture have no "
-                "prior here, so that its posterior has no finite mass. Take bootstrap()"
+                "posterior is of a lifetime without components: those of a mixture change places "
+                "from draw to draw. Take bootstrap()"
             )
         if self._template.held.is_bounded:
             raise ValueError("posterior has no bounds=: give those parameters a prior instead")

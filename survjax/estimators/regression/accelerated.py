@@ -19,6 +19,7 @@ from survjax.estimators.effects.on import at_intercepts, check_on, layout_of
 from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.model import template_of
 from survjax.estimators.regression.estimator import RegressionEstimator
+from survjax.estimators.regression.priors import FIRTH
 from survjax.estimators.unnamed_units import COUNTS
 from survjax.fitting.modified.curve import off_the_edge
 from survjax.fitting.regression.starts import location_start
@@ -55,12 +56,17 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
         all assets, but for the scale (or the factor on time), which all columns move.
     shape_on : None, "all" or sequence, default None
         The same as `on={"shape": shape_on}`.
-    penalty : float or "cv", default 0
+    penalty : float, "cv" or "firth", default 0
         Subtracts penalty * (l1_ratio * sum |b_j| + (1 - l1_ratio) * sum b_j^2 / 2) per unit
         from the log-likelihood, b being the effects of one standard deviation of each column.
         Intercepts and shared shapes are free. "cv" tries a path of penalties and keeps the one
         with the best held-out log-likelihood over five folds of units. A ridge's bounds are
-        those of a normal prior on b; a lasso's take the choice of columns as given.
+        those of a normal prior on b; a lasso's take the choice of columns as given. "firth" adds
+        half the log determinant of the effects' observed information instead (Firth 1993): effects
+        are finite where no unit, or each one, with some value of a column has failed, and elsewhere
+        move by less than a standard error, in inverse proportion to the units. It concerns effects
+        on the scale alone, no shapes; bounds are those of the penalized likelihood, best by
+        "profile" (Heinze and Schemper 2001).
     l1_ratio : float, default 0
         0 is ridge, 1 is the lasso, in between is the elastic net.
     unpenalized : None, "all" or sequence, default None
@@ -131,6 +137,8 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
     >>> list(model.predict_rul(load[:2], ages=[5.0, 10.0]).columns[:3])
     ['mean', 'mean_lower', 'mean_upper']
     """
+
+    _penalties = ("cv", FIRTH)
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from survjax._core.validation import check_count, check_fraction, check_penalty,
 from survjax.data.observations import Observations
 from survjax.estimators.assets.paths import PathPredictions
 from survjax.estimators.atomic import all_or_nothing
+from survjax.estimators.choosing.goodness import RegressionGoodness
 from survjax.estimators.covariates import chosen_columns, collinear_message, column_names
 from survjax.estimators.plots import Plots
 from survjax.estimators.regression.answer import RegressionAnswer
@@ -41,6 +42,7 @@ class RegressionEstimator(
     PathPredictions,
     RegressionIntervals,
     RegressionResiduals,
+    RegressionGoodness,
     RegressionAnswer,
     Plots,
     SurvivalRegressor,
@@ -53,6 +55,8 @@ class RegressionEstimator(
     #: What becomes of a fit that takes each row of a history for a unit.
     _rows_as_units = "effects and bounds are wrong"
     _takes_offset = True
+    #: Names of penalties that it knows.
+    _penalties: tuple[str, ...] = ("cv",)
 
     penalty: Any
     unpenalized: Any
@@ -64,11 +68,12 @@ class RegressionEstimator(
 
     def _check_parameters(self) -> None:
         """Check the hyper-parameters."""
-        check_penalty(self.penalty)
+        check_penalty(self.penalty, self._penalties)
         check_fraction(self.l1_ratio, "l1_ratio")
         check_positive(self.tol, "tol")
         check_count(self.max_iter, "max_iter")
         self._check_held()
+        self._check_firth()
 
     @double_precision
     @all_or_nothing
@@ -125,7 +130,7 @@ class RegressionEstimator(
         if self.penalty == "cv":
             choose_penalty(self, rows, x, unit)
         else:
-            self.penalty_ = float(self.penalty)
+            self.penalty_ = 0.5 if self._is_firth else float(self.penalty)
         if unit is None:
             self._fit_rows(rows, x)
         else:
@@ -169,7 +174,9 @@ class RegressionEstimator(
         held = self._held_in(layout, columns)
         movable = lambda: self._center(x, rows.weight) is None  # noqa: E731
         columns = self._columns_for(held, layout, columns, movable)
-        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns)
+        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns, rows)
+        if self._is_firth:
+            penalty = self._with_firth(form, layout, columns, rows, x)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
         held, found = self._between_bounds(
             held,
@@ -189,13 +196,15 @@ class RegressionEstimator(
 
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         """As `_fit_rows`, for units with several rows that depend on each other."""
+        if self._is_firth:
+            raise ValueError("penalty='firth' takes no unit= here: use ScaledHazard or CoxPH")
         self._check_data(rows, x)
         form, layout, starts = self._model(rows, x)
         columns = self._columns(x, histories.row_weight)
         held = self._held_in(layout, columns)
         movable = lambda: self._center(x, rows.weight) is None  # noqa: E731
         columns = self._columns_for(held, layout, columns, movable)
-        penalty = self._with_priors(self._penalty(layout, histories.n_units), layout, columns)
+        penalty = self._with_priors(self._penalty(layout, histories.n_units), layout, columns, rows)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
 
         def maximum(held: Held) -> LocalMaximum:
@@ -231,7 +240,7 @@ class RegressionEstimator(
         check_failures(rows)
         # What a penalty counts may depend on other columns.
         every = np.arange(self.n_features_in_)
-        free = every if self.penalty_ == 0 else self._unpenalized_columns()
+        free = every if self.penalty_ == 0 or self._is_firth else self._unpenalized_columns()
         groups = [free[group].tolist() for group in collinear(x[:, free], rows.weight)]
         if groups:
             remedy = "penalize them" if self.penalty_ else "set penalty > 0"
@@ -250,7 +259,7 @@ class RegressionEstimator(
 
     def _penalty(self, layout: Layout, n_units: float) -> Penalty | None:
         """The penalty on the coefficients of covariates, as `penalty_` says."""
-        if not self.penalty_:
+        if not self.penalty_ or self._is_firth:
             return None
         amount = self.penalty_ * n_units * self._penalized(layout)
         return Penalty((1.0 - self.l1_ratio) * amount, self.l1_ratio * amount)

@@ -120,9 +120,11 @@ class RegressionIntervals(AssetCurves):
                     "profile bounds are of one likelihood, and this was fitted in two steps: use "
                     "method='bootstrap', or joint=True"
                 )
-            if training.penalty is not None and not self.priors:
+            firth = training.penalty is not None and training.penalty.firth is not None
+            if training.penalty is not None and not (self.priors or firth):
                 raise ValueError(
-                    "profile bounds are of a likelihood without a penalty: use method='bootstrap'"
+                    "profile bounds are of a likelihood without such a penalty: use "
+                    "method='bootstrap'"
                 )
             fitted = self._fitted
             return profiled_parameters(

@@ -33,6 +33,7 @@ from survjax.likelihood.regression.forms import Form, Layout, Predictor, weibull
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.rows import entropy
 from survjax.likelihood.vector.held import Bounds, Fixed, Held
+from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters
 from survjax.uncertainty.regression import Training
@@ -69,6 +70,10 @@ class MixtureRegression(FormMemberships, MixtureFaults):
     fixed, bounds
         As in `AcceleratedLifetime`: `{"shape": 1.0}` of all components, `{"shape_1": 1.0}` of one.
         Components of which different things are known keep their numbers.
+    priors : dict, optional
+        As in `AcceleratedLifetime`: `{"shape": ...}` of all components, `{"log_scale_1:load": ...}`
+        of one effect, `{"log_scale:load": ...}` of all. `{"weights": survjax.priors.Dirichlet(2)}`
+        of weights that no column moves. `icl_` is NaN as well.
 
     Attributes
     ----------
@@ -107,7 +112,10 @@ class MixtureRegression(FormMemberships, MixtureFaults):
     _rows_as_units = MIXED
     _takes_offset = False
     _least_eigenvalue = LEAST_EIGENVALUE
-    _saved: ClassVar[Mapping[str, Any]] = {**RegressionEstimator._saved, "icl_": Number()}
+    _saved: ClassVar[Mapping[str, Any]] = {
+        **RegressionEstimator._saved,
+        "icl_": Number(finite=False),
+    }
 
     def __init__(
         self,
@@ -126,6 +134,7 @@ class MixtureRegression(FormMemberships, MixtureFaults):
         random_state: int = 0,
         fixed: Fixed | None = None,
         bounds: Bounds | None = None,
+        priors: Priors | None = None,
     ) -> None:
         self.n_components = n_components
         self.on = on
@@ -141,6 +150,7 @@ class MixtureRegression(FormMemberships, MixtureFaults):
         self.random_state = random_state
         self.fixed = fixed
         self.bounds = bounds
+        self.priors = priors
 
     @double_precision
     @all_or_nothing
@@ -184,8 +194,9 @@ class MixtureRegression(FormMemberships, MixtureFaults):
         n_units = count(rows, histories)
         form, layout = self._mixture(), self._layout(x.shape[1])
         columns = self._columns(x, row_weights(rows, histories))
-        penalty, held = self._penalty(layout, n_units), self._held_in(layout, columns)
+        held = self._held_in(layout, columns)
         columns = self._columns_for(held, layout, columns, lambda: True)
+        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns, rows)
         given = form, layout, columns, rows, x, known, histories, penalty, self._settings()
 
         def maximum(held: Held) -> LocalMaximum:
@@ -196,6 +207,7 @@ class MixtureRegression(FormMemberships, MixtureFaults):
         shares, weight = likelihood.memberships(found.x)
         self._units = (shares @ weight)[: self.n_components]
         self._keep(form, layout, columns, found, rows, x, n_units=n_units, held=held)
+        self._keep_priors(penalty, found)
         self._training = Training(
             form, layout, columns, rows, x, histories, known, penalty, held=held
         )

@@ -20,6 +20,7 @@ from survjax.estimators.effects.baseline import (
 from survjax.estimators.effects.on import at_intercepts, check_on, layout_of
 from survjax.estimators.regression.answer import placed
 from survjax.estimators.regression.estimator import RegressionEstimator
+from survjax.estimators.regression.priors import FIRTH
 from survjax.estimators.unnamed_units import COUNTS
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.faults import faults
@@ -61,7 +62,7 @@ class ScaledHazard(RegressionEstimator):
         Columns that move parameters of the base, as in `AcceleratedLifetime`:
         `{"shape": ["load"]}`.
     penalty, l1_ratio, unpenalized, tol, max_iter, fixed, bounds, priors
-        As in `AcceleratedLifetime`; a lasso, what is held, and priors need the joint fit.
+        As in `AcceleratedLifetime`; a lasso, "firth", what is held, and priors need the joint fit.
 
     Attributes
     ----------
@@ -95,6 +96,8 @@ class ScaledHazard(RegressionEstimator):
 
     _histories_bind = False
     _rows_as_units = COUNTS
+
+    _penalties = ("cv", FIRTH)
 
     def __init__(
         self,

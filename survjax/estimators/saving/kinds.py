@@ -195,7 +195,11 @@ class Known:
 
     def encode(self, value: Any) -> Any:
         """To JSON."""
-        numbers = {f.name: encode_number(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        each = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        numbers = {
+            name: [encode_number(n) for n in own] if isinstance(own, tuple) else encode_number(own)
+            for name, own in each.items()
+        }
         return {"name": type(value).__name__, **numbers}
 
     def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
@@ -207,4 +211,4 @@ class Known:
         wanted = {f.name for f in dataclasses.fields(kinds[kind])}
         if set(value) != wanted | {"name"}:
             raise ValueError(f"{name} must hold {', '.join(sorted(wanted))} of a {kind}")
-        return kinds[kind](**{n: decode_number(value[n], f"{name}.{n}", True) for n in wanted})
+        return kinds[kind](**{n: _array(value[n], f"{name}.{n}").tolist() for n in wanted})

@@ -128,17 +128,17 @@ class MixtureSearch:
             return self._from_each(starts)
         correction = dataclasses.replace(Correction.none(self.parts.size), free=self.held.free)
         if self.penalty is not None:
-            correction = dataclasses.replace(correction, hessian=-np.diag(self.penalty.ridge))
+            ridge, prior = -np.diag(self.penalty.ridge), self.penalty.priors
+            correction = dataclasses.replace(correction, hessian=ridge, prior=prior)
         starts = self.held.placed(starts)
-        curved = correction.hessian
         limits = self.limits
         if max_iter is not None:
             limits = dataclasses.replace(limits, max_iter=max_iter)
         ends = maxima_from(cast(Likelihood, self.stages[0]), starts, limits, correction)
-        return [
-            dataclasses.replace(end, value=end.value - 0.5 * float(end.x @ (curved @ end.x)))
-            for end in ends
-        ]
+        if self.penalty is None:
+            return ends
+        smooth = self.penalty.smooth
+        return [dataclasses.replace(end, value=end.value + smooth(end.x)[0]) for end in ends]
 
     def _from_each(self, starts: np.ndarray) -> list[LocalMaximum]:
         """Iterations on all rows, one start after the other."""
@@ -202,8 +202,7 @@ class MixtureSearch:
         """The value with its penalty; minus infinity where it is no number."""
         value = end.value
         if self.penalty is not None:
-            ridge, lasso = self.penalty.ridge, self.penalty.lasso
-            value -= float(0.5 * ridge @ end.x**2 + lasso @ np.abs(end.x))
+            value -= float(self.penalty.smooth(end.x)[0] + self.penalty.lasso @ np.abs(end.x))
         arrived = end.code in ARRIVED and np.isfinite(value)
         return value if arrived else -np.inf
 
@@ -225,7 +224,9 @@ class MixtureSearch:
         plain = np.stack([end.x for end in (without.best, *without.others)][:N_PLAIN])
         plain = plain[np.isfinite(plain).all(axis=1)]
         best = self._best(plain)
-        in_order = in_order and not self.parts.tells_apart(self.held)
+        known = None if self.penalty is None else self.penalty.priors
+        apart = self.parts.tells_apart(self.held, None if known is None else known.terms)
+        in_order = in_order and not apart
         order = partial(relabeled, self.parts) if in_order else np.array
         if len(self.stages) > 1:
             best = self._on_all_rows(best, plain, order)

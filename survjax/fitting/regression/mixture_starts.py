@@ -13,6 +13,7 @@ from survjax.data.observations import Observations
 from survjax.fitting.starts import SD_OF_LOG, guesses, representative
 from survjax.likelihood.regression.forms import Layout
 from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.prior_terms import PriorTerms
 
 #: EM steps from each table.
 N_STEPS = 5
@@ -58,13 +59,18 @@ class Parts:
         #: Positions of the intercepts, which are a mixture without covariates.
         self.intercepts = ends - [len(item.columns) for item in layout]
 
-    def tells_apart(self, held: Held) -> bool:
-        """Whether components are held in different ways."""
+    def tells_apart(self, held: Held, prior: PriorTerms | None = None) -> bool:
+        """Whether components are held, or known before, in different ways."""
         kinds = (self.scales, self.shapes)
         alike = all(len({at.size for at, _ in kind}) == 1 for kind in kinds)
         weights = any(held.known[at].any() for at, _ in self.weights)
-        apart = [held.tells_apart(np.array([at for at, _ in kind]).T) for kind in kinds if alike]
-        return weights or not alike or any(apart)
+        rows = [np.array([at for at, _ in kind]).T for kind in kinds if alike]
+        if prior is not None:
+            # Effects on weights are over the first component.
+            logits = np.concatenate([np.empty(0, int), *(at for at, _ in self.weights)])
+            weights = weights or bool(np.any(prior.has[logits] * (prior.counts[logits] == 0)))
+            weights = weights or any(prior.tells_apart(each) for each in rows)
+        return weights or not alike or any(held.tells_apart(each) for each in rows)
 
     def predictors(self, theta: np.ndarray, wide: np.ndarray) -> tuple[np.ndarray, ...]:
         """Log weights, log scales and log shapes (K, n) of rows with columns [1, z]."""

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from survjax._core.numerics import diagonal_blocks
+from survjax.data.observations import Observations
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.regression.firth import FirthPenalty
 from survjax.likelihood.objective import Derivatives
 from survjax.likelihood.vector.prior_terms import PriorTerms
 from survjax.optimize import ResultCode
@@ -34,7 +36,7 @@ class NaturalPriors(NamedTuple):
         """Log density at standardized coefficients (P,), with gradient and Hessian."""
         value, gradient, hessian = self.terms.derivatives(self.change @ theta)
         change = self.change if self.free is None else self.change * self.free
-        return float(value), gradient @ change, change.T @ hessian @ change
+        return value, gradient @ change, change.T @ hessian @ change
 
 
 class Penalty(NamedTuple):
@@ -46,11 +48,14 @@ class Penalty(NamedTuple):
         sum_j ridge_j theta_j^2 / 2 + lasso_j |theta_j|.
     priors : NaturalPriors, optional
         Whose log density is added.
+    firth : FirthPenalty, optional
+        Which is added.
     """
 
     ridge: np.ndarray
     lasso: np.ndarray
     priors: NaturalPriors | None = None
+    firth: FirthPenalty | None = None
 
     @classmethod
     def nothing(cls, size: int) -> Penalty:
@@ -77,21 +82,27 @@ class Penalty(NamedTuple):
 
     def scaled(self, share: float) -> Penalty:
         """The same penalty per unit, on a share of the units; what was known before stays."""
-        return Penalty(self.ridge * share, self.lasso * share, self.priors)
+        return self._replace(ridge=self.ridge * share, lasso=self.lasso * share)
 
     def smooth(self, theta: np.ndarray) -> Derivatives:
         """Value, gradient and Hessian of all but the lasso."""
         ridge = self.ridge
         found = 0.5 * float(theta @ (ridge * theta)), ridge * theta, np.diag(ridge)
-        if self.priors is None:
-            return found
-        less = self.priors.derivatives(theta)
-        return found[0] - less[0], found[1] - less[1], found[2] - less[2]
+        for added in (self.priors, self.firth):
+            if added is not None:
+                less = added.derivatives(theta)
+                found = found[0] - float(less[0]), found[1] - less[1], found[2] - less[2]
+        return found
 
     def on(self, free: np.ndarray) -> Penalty:
         """The same on those coefficients alone that are free: ones in (P,)."""
         priors = None if self.priors is None else self.priors._replace(free=free)
-        return Penalty(self.ridge * free, self.lasso * free, priors)
+        # Nothing is held where there is Firth's, which is of all effects together.
+        return Penalty(self.ridge * free, self.lasso * free, priors, self.firth)
+
+    def of(self, rows: Observations) -> Penalty:
+        """The same of rows with other weights."""
+        return self if self.firth is None else self._replace(firth=self.firth.of(rows))
 
 
 def proximal_maximize(

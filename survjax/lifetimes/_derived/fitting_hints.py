@@ -36,6 +36,8 @@ class FittingHints:
     is_memoryless: ClassVar[bool] = False
     #: Whether lives begin at a threshold that is fitted, beyond which no failure may lie.
     has_threshold: ClassVar[bool] = False
+    #: Whether its functions can be differentiated four times.
+    has_fourth_derivatives: ClassVar[bool] = True
     #: Whether the exponential of the first parameter stretches time.
     scale_first: ClassVar[bool] = False
 

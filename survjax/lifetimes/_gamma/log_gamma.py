@@ -57,6 +57,8 @@ class LogGamma(Lifetime):
     A subclass says what its parameters make of these three.
     """
 
+    has_fourth_derivatives = False
+
     @abstractmethod
     def _standard(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Location of log T, log of one over its scale, and q."""

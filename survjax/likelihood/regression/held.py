@@ -17,6 +17,8 @@ from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Layout
 from survjax.likelihood.vector.held import Bounds, Fixed, Held, Place, held_entries, only_free
 
+#: The logit of a weight over the first one's.
+WEIGHT = re.compile(r"logit_weight_\d+")
 #: A parameter of which a link is the part before its name on the response scale.
 LINKED = re.compile(r"^(?P<way>.*\.)?(?P<link>log|logit)_(?P<own>.+)$")
 
@@ -36,28 +38,75 @@ def held_coefficients(
     units = np.concatenate(
         [np.append(1.0, columns.scale)[np.array(item.columns)] for item in layout]
     )
-    shared = {name for name in names if ":" not in name}
 
     def find(name: str, word: str) -> list[Place]:
-        if name in names:
-            at = list(names).index(name)
-            return [Place(at, "identity", float(units[at]))]
-        found = [
-            Place(i, each["link"])
-            for i, full in enumerate(names)
-            if full in shared and (each := LINKED.match(full)) and name in _spoken(each)
-        ]
-        if not found:
-            raise ValueError(f"{word} knows the parameters {', '.join(names)}, got {name!r}")
-        return found
+        found = named_coefficients(names, name, word)
+        # A slope is given in the unit of its column, a shared parameter has none.
+        return [place._replace(unit=float(units[place.position])) for place in found]
 
     return held_entries(units.size, find, fixed, bounds)
 
 
-def _spoken(name: re.Match[str]) -> tuple[str, ...]:
-    """Names on the response scale: with the way to it, without, and of all components."""
+def named_coefficients(names: Sequence[str], name: str, word: str) -> list[Place]:
+    """The coefficients (of P) that people mean by a name; `word` is what names them.
+
+    That is one of `names`, such as `log_scale:load`; a parameter that all rows share on its
+    response scale, such as `shape` of `log_shape`; either without the number of its component, for
+    all of them; or a column that moves one parameter only.
+
+    Raises
+    ------
+    ValueError
+        For a name that is none of these.
+    """
+    if name in names:
+        return [Place(list(names).index(name), "identity")]
+    parted = [full.partition(":") for full in names]
+    alone = len(shared_weights(names)) == 1
+    found = [
+        Place(i, each["link"])
+        for i, (own, colon, _) in enumerate(parted)
+        if not colon and (each := LINKED.match(own)) and name in _spoken(each, alone)
+    ]
+    if not found:
+        found = [
+            Place(i, "identity")
+            for i, (own, colon, column) in enumerate(parted)
+            if colon and name == f"{_without_number(own)}:{column}"
+        ]
+    if not found:
+        found = [
+            Place(i, "identity")
+            for i, (_, colon, column) in enumerate(parted)
+            if colon and name == column
+        ]
+        if len(found) > 1:
+            own = " or ".join(names[place.position] for place in found)
+            raise ValueError(f"{word} cannot tell which effect of {name!r} is meant: say {own}")
+    if not found:
+        raise ValueError(f"{word} knows the parameters {', '.join(names)}, got {name!r}")
+    return found
+
+
+def shared_weights(names: Sequence[str]) -> list[int]:
+    """Positions of the logits of weights over the first that all rows share."""
+    return [i for i, name in enumerate(names) if WEIGHT.fullmatch(name)]
+
+
+def _spoken(name: re.Match[str], alone: bool) -> tuple[str, ...]:
+    """Names on the response scale: with the way to it, without, and of all components.
+
+    The logit of a weight over the first one's is that of the weight where it is `alone`.
+    """
     own = name["own"]
-    return f"{name['way'] or ''}{own}", own, re.sub(r"_\d+$", "", own)
+    if own.startswith("weight_"):
+        return (own,) if alone else ()
+    return f"{name['way'] or ''}{own}", own, _without_number(own)
+
+
+def _without_number(name: str) -> str:
+    """The name of a parameter of all components."""
+    return re.sub(r"_\d+$", "", name)
 
 
 def holds_intercepts(layout: Layout, held: Held) -> bool:

@@ -112,5 +112,5 @@ def _prior_density(model: Any, parameter: str, values: np.ndarray) -> np.ndarray
     link = template.quantities[index].link
     x = {"log": np.log, "logit": logit}.get(link, np.asarray)(values)
     slope = {"log": 1.0 / values, "logit": 1.0 / (values * (1.0 - values))}.get(link, 1.0)
-    terms = PriorTerms(1.0, *own[0].terms())
+    terms = PriorTerms(1.0, *own[0].terms(), *np.zeros((2, 1)))
     return np.array([np.exp(terms.derivatives(point)[0]) for point in x[:, None]]) * slope

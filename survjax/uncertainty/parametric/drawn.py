@@ -25,8 +25,12 @@ def drawn_like(
     rows: Observations,
     rng: np.random.Generator,
     recording: tuple[float, str] | None,
+    terms: np.ndarray | None = None,
 ) -> Iterator[Observations]:
     """Batches of rows (BATCH, n) as the data would be if the lifetime were the truth.
+
+    Where the parameters of the lifetime are arrays (n,), one for each row of weight one, `terms`
+    (n,) are the log-likelihoods of the rows, as if nothing were truncated.
 
     Right-censored and rounded failures are drawn as by `simulated`. Where failures are known by
     the inspections around them, those of a drawn life are chosen among the intervals of the data
@@ -42,7 +46,12 @@ def drawn_like(
     elif rows.interval is None or recording is not None:
         yield from simulated(lifetime, rows, rng, recording)
     else:
-        yield from _inspected(lifetime, rows, rng)
+        if terms is None:
+            rows_of = rows.compressed()
+            inspections = Inspections(rows_of, contributions(lifetime, rows_of))
+        else:
+            inspections = Inspections(rows, terms)
+        yield from _inspected(lifetime, rows, inspections, rng)
 
 
 @program
@@ -84,14 +93,13 @@ class Inspections:
 
     Parameters
     ----------
-    lifetime : Lifetime
-        The truth.
     rows : Observations
         Intervals and units still running, no exact failures.
+    terms : array of shape (n,)
+        Their log-likelihoods.
     """
 
-    def __init__(self, lifetime: Lifetime, rows: Observations) -> None:
-        rows = rows.compressed()
+    def __init__(self, rows: Observations, terms: np.ndarray) -> None:
         if rows.event.any():
             raise ValueError(
                 "some failures are exact and others intervals, and it is not known which would be "
@@ -106,7 +114,7 @@ class Inspections:
         self.lower, self.upper = rows.lower, np.where(inside, rows.upper, np.inf)
         bounds = np.concatenate([self.lower, self.upper[inside]])
         self.bounds = np.unique(bounds)
-        weight = np.log(rows.weight) - contributions(lifetime, rows)
+        weight = np.log(rows.weight) - terms
         starts, ends = np.append(-1.0, self.bounds), np.append(self.bounds, np.inf)
         holds = (self.lower <= starts[:, None]) & (self.upper >= ends[:, None])
         log_share = np.where(holds, weight, -np.inf)
@@ -131,10 +139,9 @@ class Inspections:
 
 
 def _inspected(
-    lifetime: Lifetime, rows: Observations, rng: np.random.Generator
+    lifetime: Lifetime, rows: Observations, inspections: Inspections, rng: np.random.Generator
 ) -> Iterator[Observations]:
     """Lives between inspections, one row a unit."""
-    inspections = Inspections(lifetime, rows)
     units = whole_units(rows)
     entry = np.zeros(units.n_rows) if units.entry is None else units.entry
     while True:

@@ -1,0 +1,111 @@
+"""Families and modifiers by SciPy, which shares no formula with the library: for `hard_fits`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+Values = Mapping[str, float]
+
+
+class Gompertz:
+    """Hazard rate exp(growth t), whose growth may be negative."""
+
+    def __init__(self, rate: float, growth: float) -> None:
+        self.rate, self.growth = rate, growth
+
+    def logsf(self, t: Any) -> Any:
+        """Log survival."""
+        t = np.asarray(t, float)
+        gained = t if self.growth == 0 else np.expm1(self.growth * t) / self.growth
+        return -self.rate * gained
+
+    def logpdf(self, t: Any) -> Any:
+        """Log density."""
+        return np.log(self.rate) + self.growth * np.asarray(t) + self.logsf(t)
+
+    def logcdf(self, t: Any) -> Any:
+        """Log of the share that has failed."""
+        return np.log(-np.expm1(self.logsf(t)))
+
+
+class CuredLaw:
+    """A law of those that fail, beside a share of units that never does."""
+
+    def __init__(self, base: Any, share: float) -> None:
+        self.base, self.share = base, share
+
+    def logpdf(self, t: Any) -> Any:
+        """Log density."""
+        return np.log1p(-self.share) + self.base.logpdf(t)
+
+    def logsf(self, t: Any) -> Any:
+        """Log survival."""
+        return np.log(self.share + (1.0 - self.share) * self.base.sf(t))
+
+    def logcdf(self, t: Any) -> Any:
+        """Log of the share that has failed."""
+        return np.log1p(-self.share) + self.base.logcdf(t)
+
+
+def generalized_gamma(p: Values) -> Any:
+    """Prentice's, as SciPy's with a = 1 / q^2."""
+    q, shape = p["q"], p["shape"]
+    a, power = q**-2.0, q * shape
+    return stats.gengamma(a, power, scale=p["scale"] * a ** (-1.0 / power))
+
+
+#: Frozen laws from the values that a summary lists.
+LAWS: dict[str, Any] = {
+    "exponential": lambda p: stats.expon(scale=p["scale"]),
+    "weibull": lambda p: stats.weibull_min(p["shape"], scale=p["scale"]),
+    "lognormal": lambda p: stats.lognorm(1.0 / p["shape"], scale=p["scale"]),
+    "loglogistic": lambda p: stats.fisk(p["shape"], scale=p["scale"]),
+    "gamma": lambda p: stats.gamma(p["shape"], scale=p["scale"]),
+    "generalized_gamma": generalized_gamma,
+    "gompertz": lambda p: Gompertz(p["rate"], p["growth"]),
+    "normal": lambda p: stats.norm(p["location"], p["scale"]),
+    "logistic": lambda p: stats.logistic(p["location"], p["scale"]),
+    "gumbel": lambda p: stats.gumbel_l(p["location"], p["scale"]),
+    "exponentiated_weibull": lambda p: stats.exponweib(p["power"], p["shape"], scale=p["scale"]),
+    "birnbaum_saunders": lambda p: stats.fatiguelife(p["alpha"], scale=p["scale"]),
+    "inverse_gaussian": lambda p: stats.invgauss(p["mean"] / p["lambda"], scale=p["lambda"]),
+    "cured weibull": lambda p: CuredLaw(LAWS["weibull"](p), p["cured_share"]),
+    "cured lognormal": lambda p: CuredLaw(LAWS["lognormal"](p), p["cured_share"]),
+    "shifted weibull": lambda p: stats.weibull_min(p["shape"], p["threshold"], p["scale"]),
+    "shifted lognormal": lambda p: stats.lognorm(1.0 / p["shape"], p["threshold"], p["scale"]),
+}
+
+
+def log_likelihood(law: Any, rows: Mapping[str, np.ndarray]) -> float:
+    """Of rows that lie in (lower, upper], exactly at lower where both are equal.
+
+    Given that units came under observation at `entry`, and were seen as they failed by `exit`. What
+    is known to fail by a time may have done so before time zero.
+    """
+    lower, upper, entry, exit = (rows[name] for name in ("lower", "upper", "entry", "exit"))
+    with np.errstate(all="ignore"):
+        exact, open_ = lower == upper, np.isinf(upper)
+        each = np.where(exact, law.logpdf(lower), law.logsf(np.where(lower > 0, lower, -np.inf)))
+        between = ~(exact | open_)
+        if between.any():
+            each[between] = probability(law, lower[between], upper[between])
+        bounded = np.isfinite(exit)
+        seen = np.where(entry > 0, law.logsf(entry), 0.0)
+        if bounded.any():
+            seen[bounded] = probability(law, entry[bounded], exit[bounded])
+    # Of a law that lives on all times, whoever runs at time zero has a survival below one.
+    none = open_ & (lower <= 0)
+    return float(np.sum(np.where(none, 0.0, each) - seen))
+
+
+def probability(law: Any, lower: np.ndarray, upper: np.ndarray) -> Any:
+    """Log of P(lower < T <= upper), by whichever tail is the smaller at each row."""
+    below, above = law.logcdf(upper), law.logsf(lower)
+    from_zero = lower <= 0
+    by_cdf = below + np.log(-np.expm1(np.where(from_zero, -np.inf, law.logcdf(lower) - below)))
+    by_sf = above + np.log(-np.expm1(law.logsf(upper) - above))
+    return np.where(from_zero | (below < above), by_cdf, by_sf)
