@@ -178,7 +178,7 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
 
     def _maximize(self, rows: Observations) -> Steps[None]:
         template = self._template_for(rows)
-        template = self._held(template, rows)
+        template = self._held_on(template, rows)
         template, found = yield from steps_between_bounds(template, rows, self._settings())
         self._at_border = None
         plain = not template.held.is_any and template.prior is None

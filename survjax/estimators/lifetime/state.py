@@ -131,17 +131,17 @@ class FittedState(Persistent):
         """The template of a fit that was read from a file, with nothing held."""
         raise NotImplementedError
 
-    def _held(self, template: Template, rows: Observations | None = None) -> Template:
-        """A template with what the hyper-parameters fix, their bounds and their priors.
-
-        An error where the rows, if any, cannot tell what these leave.
-        """
+    def _held(self, template: Template) -> Template:
+        """A template with what the hyper-parameters fix, their bounds and their priors."""
         if self.fixed is not None or self.bounds is not None:
             template = template.holding(held_of(template, self.fixed, self.bounds))
-        template = template.with_prior(prior_terms(template, self.priors))
-        if rows is not None:
-            has = False if template.prior is None else template.prior.has > 0
-            refuse_unseen_cured(rows, template.names, template.held.fixed | has)
+        return template.with_prior(prior_terms(template, self.priors))
+
+    def _held_on(self, template: Template, rows: Observations) -> Template:
+        """The same; an error where the rows cannot tell what is left to fit."""
+        template = self._held(template)
+        has = False if template.prior is None else template.prior.has > 0
+        refuse_unseen_cured(rows, template.names, template.held.fixed | has)
         return template
 
     def _rebuild(self) -> None:

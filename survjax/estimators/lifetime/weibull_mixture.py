@@ -183,7 +183,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         if k == 1 and not self.cured:
             template, found = yield from self._single(rows)
         else:
-            template = self._held(weibulls(k, self.cured), rows)
+            template = self._held_on(weibulls(k, self.cured), rows)
             template, found = yield from steps_between_bounds(template, rows, self._settings())
             if found.faults:
                 # Data that admit no single Weibull deserve to hear that instead.
