@@ -204,7 +204,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
             penalty = getattr(self.causes[label], "penalty", None)
             if isinstance(penalty, str):
                 raise ValueError(
-                    f"cause {label!r}: penalty={penalty!r} needs every cause to be known, and every "
+                    f"cause {label!r}: penalty={penalty!r} needs every cause known, and every "
                     "time exactly: pass a number"
                 )
         together = fit_together(self._fit_alone, labels, rows, allowed, x)

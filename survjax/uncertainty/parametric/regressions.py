@@ -80,9 +80,9 @@ class RegressionTruth(NamedTuple):
         return max(ends, key=lambda end: end.value, default=None)
 
     def _search(self, rows: Observations) -> MixtureSearch:
-        form, layout, columns, _, x, _, _, penalty, *_ = self.training
-        given: Any = (form, layout, columns, rows, x, None, None, penalty, self.settings)
-        return MixtureSearch(*given, self.training.held)
+        own = self.training
+        given: Any = (own.form, own.layout, own.columns, rows, own.x, None, None, own.penalty)
+        return MixtureSearch(*given, settings=self.settings, held=own.held)
 
     def _near(self, rows: Observations) -> LocalMaximum | None:
         """The maximum that iterations from the truth find."""
