@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -75,14 +75,16 @@ class RegressionTruth(NamedTuple):
         found = self._near(rows)
         if self.settings is None or not (searched or found is None):
             return found
-        again = self._searched(rows)
+        again = self._searched(rows, self.settings)
         ends = [end for end in (found, again) if end is not None]
         return max(ends, key=lambda end: end.value, default=None)
 
-    def _search(self, rows: Observations) -> MixtureSearch:
-        own = self.training
-        given: Any = (own.form, own.layout, own.columns, rows, own.x, None, None, own.penalty)
-        return MixtureSearch(*given, settings=self.settings, held=own.held)
+    def _search(self, rows: Observations, settings: Settings) -> MixtureSearch:
+        form, layout, columns, _, x, _, _, penalty, *_ = self.training
+        held = self.training.held
+        return MixtureSearch(
+            form, layout, columns, rows, x, None, None, penalty, settings, held=held
+        )
 
     def _near(self, rows: Observations) -> LocalMaximum | None:
         """The maximum that iterations from the truth find."""
@@ -91,12 +93,12 @@ class RegressionTruth(NamedTuple):
         free = np.flatnonzero(end.x) if own.penalty is not None else np.arange(end.x.size)
         if end.code not in ARRIVED or faults(end.restricted(free), self.least):
             return None
-        good = self.settings is None or self._search(rows).is_good(end)
+        good = self.settings is None or self._search(rows, self.settings).is_good(end)
         return end if good else None
 
-    def _searched(self, rows: Observations) -> LocalMaximum | None:
+    def _searched(self, rows: Observations, settings: Settings) -> LocalMaximum | None:
         """The highest interior maximum of a mixture, searched for as that of the data was."""
-        search = self._search(rows)
+        search = self._search(rows, settings)
         end = search.answer(in_order=False)
         return end if search.is_good(end) else None
 
