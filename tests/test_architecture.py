@@ -213,7 +213,7 @@ MOST = {
     "tests on a model's class": 0,
     "arithmetic on positions of parameters": 0,
     "bare Any, percent of annotations": 16.2,
-    "lines of the package": 62000,
+    "lines of the package": 61200,
 }
 
 

@@ -14,6 +14,7 @@ from survjax._core.validation import (
     check_events,
     check_length,
     check_rows,
+    check_same_order,
     check_times,
     check_weights,
 )
@@ -113,9 +114,9 @@ class Observations:
         ValueError
             For any row that cannot be a lifetime, with its number and value.
         """
+        check_same_order(durations=durations, event_observed=event_observed, entry=entry)
         times = check_times(durations, "durations", zero=True)
-        n = times.shape[0]
-        events = check_events(event_observed, n)
+        events = check_events(event_observed, n := times.shape[0])
         at_zero = (times == 0) & events
         if resolution is None and not zeros:
             refuse_zeros(times, at_zero)
@@ -156,11 +157,11 @@ class Observations:
         entry, exit, sample_weight, zeros
             As in `from_durations`. An interval from zero holds what failed at time zero.
         """
+        check_same_order(lower=lower, upper=upper, entry=entry, exit=exit)
         low, high = as_floats(lower, "lower"), as_floats(upper, "upper")
         check_length(high, low.shape[0], "upper")
-        low = np.where(np.isnan(low) | (low == -np.inf), 0.0, low)
+        low = check_times(np.where(np.isnan(low) | (low == -np.inf), 0.0, low), "lower", zero=True)
         high = np.where(np.isnan(high), np.inf, high)
-        low = check_times(low, "lower", zero=True)
         high = check_times(high, "upper", zero=True, infinite=True)
         check_rows(high, high >= low, "upper", "at least lower", "swap or correct these bounds")
         if not zeros:

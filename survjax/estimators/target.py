@@ -13,7 +13,14 @@ from sklearn.base import RegressorMixin
 from sklearn.exceptions import DataConversionWarning
 
 from survjax._core.callers import users_level
-from survjax._core.validation import as_column, as_floats, check_events, check_length, missing
+from survjax._core.validation import (
+    as_column,
+    as_floats,
+    check_events,
+    check_length,
+    check_same_order,
+    missing,
+)
 from survjax.data.event_names import is_event_column
 from survjax.data.observations import Observations
 from survjax.estimators.covariates import check_covariates, repeated
@@ -95,6 +102,7 @@ def survival_target(lower: Any, upper: Any) -> np.ndarray:
     >>> survival_target([3.0, 5.0], [True, False])["failed"]
     array([ True, False])
     """
+    check_same_order(lower=lower, upper=upper)
     low = as_floats(lower, "lower")
     if as_column(upper, "upper").dtype.kind == "b" or _are_events(low, upper):
         failed = check_events(np.asarray(upper), low.shape[0], "upper")
@@ -261,6 +269,7 @@ def checked_rows(
 
     `rounding` is what else `SurvivalTarget.observations` takes.
     """
+    check_same_order(X=X, y=y, entry=entry, sample_weight=sample_weight)
     x = check_covariates(model, X, reset=reset)
     target = check_survival_y(y)
     rows = target.observations(entry, sample_weight, **rounding)

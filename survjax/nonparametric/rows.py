@@ -11,6 +11,7 @@ from survjax._core.validation import (
     check_events,
     check_length,
     check_rows,
+    check_same_order,
     check_times,
     check_weights,
 )
@@ -115,6 +116,8 @@ def check_lives(
     sample_weight: ArrayLike | None = None,
 ) -> Lives:
     """Check right-censored rows."""
+    others = {"entry": entry, "sample_weight": sample_weight}
+    check_same_order(durations=durations, event_observed=event_observed, **others)
     times = check_times(durations, "durations", zero=True)
     events = check_events(event_observed, times.size)
     weight = None if sample_weight is None else check_weights(sample_weight, times.size)
@@ -133,6 +136,8 @@ def check_lifetimes(
     merge: bool = True,
 ) -> Rows:
     """Check right-censored rows; if asked, times equal up to rounding become equal."""
+    others = {"entry": entry, "sample_weight": sample_weight}
+    check_same_order(durations=durations, event_observed=event_observed, **others)
     times = check_times(durations, "durations", zero=True)
     events = check_events(event_observed, times.size)
     weight = check_weights(sample_weight, times.size)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from survjax._core.validation import check_offset, check_per_unit
+from survjax._core.validation import check_offset, check_per_unit, check_same_order
 from survjax.estimators.covariates import check_covariates
 from survjax.prediction.curves import by_inversion, response_value
 from survjax.prediction.regression_curves import FittedForm, evaluate, prediction_interval
@@ -28,6 +28,7 @@ class AssetCurves:
     def _assets(self, X: Any, ages: Any, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Checked covariates (and the offset as a last column), and one age for each asset."""
         self._check_fitted()
+        check_same_order(X=X, ages=ages, offset=offset)
         x = self._with_offset(check_covariates(self, X, reset=False), offset)
         given = 0.0 if ages is None else ages
         return x, check_per_unit(given, x.shape[0], "ages", zero=True)

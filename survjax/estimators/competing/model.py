@@ -10,7 +10,7 @@ import numpy as np
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
-from survjax._core.validation import as_column
+from survjax._core.validation import as_column, check_same_order
 from survjax.data.causes import allowed_causes
 from survjax.data.observations import Observations
 from survjax.data.recording import refuse_failed_at_zero
@@ -218,6 +218,7 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
             allowed = allowed_causes(cause, labels, durations.n_rows)
             check_agreement(durations, allowed)
             return durations, allowed
+        check_same_order(durations=durations, cause=cause)
         allowed = allowed_causes(cause, labels, as_column(durations, "durations").size)
         rows = Observations.from_durations(
             durations,

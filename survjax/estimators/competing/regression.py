@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, clone
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
+from survjax._core.validation import check_same_order
 from survjax.data.causes import allowed_causes, check_labels
 from survjax.data.observations import Observations
 from survjax.estimators.atomic import all_or_nothing
@@ -130,6 +131,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
             Where no unit ended of a cause, or its likelihood rises without end: the message names
             the cause.
         """
+        check_same_order(X=X, durations=durations, cause=cause, entry=entry)
         x = check_covariates(self, X, reset=True)
         allowed = allowed_causes(cause, self._labels(), x.shape[0])
         rows = Observations.from_durations(
@@ -166,6 +168,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         -------
         self
         """
+        check_same_order(X=X, lower=lower, upper=upper, cause=cause, entry=entry)
         x = check_covariates(self, X, reset=True)
         allowed = allowed_causes(cause, self._labels(), x.shape[0])
         rows = Observations.from_intervals(

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.callers import users_level
-from survjax._core.validation import check_length, check_per_unit
+from survjax._core.validation import check_length, check_per_unit, check_same_order
 from survjax.cox import CoxFit, HazardTable, hazard_table, robust_covariance
 from survjax.cox.baseline import step_curve
 from survjax.cox.fit import check_offset
@@ -79,6 +79,7 @@ class FittedCox:
     def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""
         self._check_fitted()
+        check_same_order(X=X, ages=ages)
         x = check_covariates(self, X, reset=False)
         given = 0.0 if ages is None else ages
         found = check_per_unit(given, x.shape[0], "ages", zero=True)

@@ -14,6 +14,7 @@ from survjax._core.validation import (
     check_fraction,
     check_penalty,
     check_positive,
+    check_same_order,
     check_times,
     check_weights,
 )
@@ -246,6 +247,7 @@ class CoxPH(
 
     def _checked(self, X: Any, y: ArrayLike, reset: bool) -> tuple[np.ndarray, SurvivalTarget]:
         """Covariates and a right-censored target of one length."""
+        check_same_order(X=X, y=y)
         x = check_covariates(self, X, reset=reset)
         target = check_survival_y(y)
         if target.upper is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from survjax._core.validation import as_column, check_events
+from survjax._core.validation import as_column, check_events, check_same_order
 from survjax.data.observations import Observations
 from survjax.data.recording import has_ties, refuse_failed_at_zero, tabulate
 from survjax.estimators.messages import NoFiniteMaximum
@@ -30,6 +30,7 @@ def check_events_of(rows: Observations, fails_at_zero: bool, has_priors: bool) -
 
 def counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
     """Merge equal rows by counting, where many durations lie on a grid; else change nothing."""
+    check_same_order(durations=durations, event_observed=event_observed)
     array = as_column(durations, "durations")
     if array.dtype.kind not in "iuf" or array.shape[0] < 20_000:
         return durations, event_observed, None
