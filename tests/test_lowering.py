@@ -50,7 +50,7 @@ from survjax.optimize import fixed_point, iterate, orbit
 from survjax.prediction.curves import membership_logits
 from survjax.prediction.incidence import incidences_at
 from survjax.uncertainty.bootstrap import Bootstrap, bootstrap_bounds
-from survjax.uncertainty.profile import condensed
+from survjax.uncertainty.profile import compressed
 from survjax.uncertainty.targets import Target
 
 RNG = np.random.default_rng(11)
@@ -156,7 +156,7 @@ def calls():
         lambda: bootstrap_bounds(
             model.lifetime_, np.eye(2), resampled, "survival", Target(t=np.ones(1)), 0.9
         ),
-        lambda: condensed(model._template, model.parameters_, many),
+        lambda: compressed(model._template, model.parameters_, many),
         lambda: Objective(weibull_template(1), many)(model.parameters_),
         lambda: WeibullMixture(2).fit_interval(np.floor(T), np.floor(T) + 1.0),
     )

@@ -189,8 +189,8 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
         columns = {"sigma": np.sqrt(square), "objective": _objective(square, square)}
         if validation is not None:
             X, y = validate_data(self, *validation, dtype=np.float64, y_numeric=True, reset=False)
-            held = mean_squares(path, X, y.astype(np.float64), None)
-            columns["validation_objective"] = _objective(held, square)
+            losses = mean_squares(path, X, y.astype(np.float64), None)
+            columns["validation_objective"] = _objective(losses, square)
         return _base.history_frame(columns, self.parameter_names_, path)
 
     def _place(self, parameters: np.ndarray) -> None:

@@ -57,8 +57,8 @@ def check_spreads(
     X: np.ndarray, weight: np.ndarray | None, mean: np.ndarray, scale: np.ndarray, name: str
 ) -> None:
     """Refuse columns whose squares overflow or vanish: what came of them would be noise."""
-    held = (scale >= 1 / LARGEST) & (scale <= LARGEST) & (np.abs(mean) <= LARGEST)
-    for column in np.flatnonzero(~held):
+    in_range = (scale >= 1 / LARGEST) & (scale <= LARGEST) & (np.abs(mean) <= LARGEST)
+    for column in np.flatnonzero(~in_range):
         values = X[:, column] if weight is None else X[weight > 0, column]
         low, high = values.min(), values.max()
         size = max(abs(low), abs(high))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from survjax.cli._columns import Units
-from survjax.cli._report import Remaining, comparison, components, verdict
+from survjax.cli._report import Remaining, certificate_lines, comparison, components
 from survjax.cli._session import DONE, NOT_INTERIOR, Session, in_words_of_options
 from survjax.cli._text import Refused
 from survjax.cli._writing import write_csv
@@ -36,7 +36,7 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
     for line in (
         *components(model, unit, arguments.level),
         *comparison(model, single),
-        *verdict(model),
+        *certificate_lines(model),
     ):
         session.say(line)
     if arguments.pictures and arguments.animation:

@@ -115,7 +115,7 @@ def choice(criterion: str, tried: Iterable[tuple[int, float, bool]]) -> str:
     return f"{criterion.upper()} by number of components: {', '.join(words)}"
 
 
-def verdict(model: Any) -> Iterator[str]:
+def certificate_lines(model: Any) -> Iterator[str]:
     """What the answer stands on."""
     found = model.certificate_
     means = ""

@@ -10,7 +10,13 @@ import numpy as np
 from survjax.cox._chi_squared import Test, chi_squared, quadratic_test
 from survjax.cox._degenerate import combination
 from survjax.cox._maximize import CoxMaximum
-from survjax.cox.partial_likelihood.derivatives import Pulls, denominate, evaluate, pulls, risks
+from survjax.cox.partial_likelihood.derivatives import (
+    EventWeights,
+    denominate,
+    evaluate,
+    risks,
+    sum_event_weights,
+)
 from survjax.cox.partial_likelihood.failures import Failures
 from survjax.cox.partial_likelihood.penalty import Penalty
 from survjax.cox.risk_sets.segments import Risks
@@ -94,10 +100,10 @@ class CoxFit:
         return self.risks.risk
 
     @cached_property
-    def pull(self) -> Pulls:
+    def event_weights(self) -> EventWeights:
         """Sums over the terms of each failure time, in the scale of `risk`."""
         below = denominate(self.sets, self.failures, self.risk)
-        return pulls(self.failures, below, self.sets.n_times)
+        return sum_event_weights(self.failures, below, self.sets.n_times)
 
     def at(self, theta: Floats) -> CoxFit:
         """Return the same fit with other standardized coefficients."""

@@ -165,11 +165,11 @@ class HazardTable:
             error[part] = np.where(some, np.sqrt(np.maximum(spread, 0.0)), 0.0)
         return value, error
 
-    def quantile(self, z: Floats, since: Ints, target: Floats, reach: float) -> Ints:
+    def quantile(self, z: Floats, since: Ints, target: Floats, critical_value: float) -> Ints:
         """Return the place at which each unit's log cumulative hazard reaches a target: (n,).
 
-        `reach` standard errors (of the log) are added first: 0 for the estimate, negative for
-        the latest place it may be, positive for the earliest. G + 1 where it is never reached.
+        `critical_value` standard errors (of the log) are added first: 0 for the estimate, negative
+        for the latest place it may be, positive for the earliest. G + 1 where it is never reached.
         """
         n, last = z.shape[0], self.times.size
         low, high = since[:, 0].copy(), np.full(n, last + 1)
@@ -178,7 +178,7 @@ class HazardTable:
             middle = np.where(high - low > 1, (low + high) // 2, low)
             value, error = self.log_hazard(z, np.minimum(middle, last)[:, None], since)
             with np.errstate(invalid="ignore"):
-                there = value[:, 0] + reach * error[:, 0] >= target - 1e-12
+                there = value[:, 0] + critical_value * error[:, 0] >= target - 1e-12
             open_ = high - low > 1
             high = np.where(open_ & there, middle, high)
             low = np.where(open_ & ~there, middle, low)
@@ -220,8 +220,8 @@ class HazardTable:
             below = np.cumsum(area[:, ::-1], axis=1)[:, ::-1][:, 1:]
             lost = below * np.where(below > 0, rise, 0.0)
             variance = np.sum(below**2 * np.where(below > 0, spread, 0.0), axis=1)
-            pull = (z[rows] * lost.sum(axis=1)[:, None] - lost @ self.means.T) @ self.root
-            error[rows] = np.sqrt(variance + np.sum(pull**2, axis=1))
+            away = (z[rows] * lost.sum(axis=1)[:, None] - lost @ self.means.T) @ self.root
+            error[rows] = np.sqrt(variance + np.sum(away**2, axis=1))
         return mean, error
 
 

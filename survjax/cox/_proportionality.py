@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from survjax._core.validation import check_rows
 from survjax.cox._chi_squared import Test, chi_squared
 from survjax.cox._fitted import CoxFit
-from survjax.cox.partial_likelihood.derivatives import curvature, denominate, pulls
+from survjax.cox.partial_likelihood.derivatives import curvature, denominate, sum_event_weights
 from survjax.nonparametric.product_limit import survival_curve
 from survjax.nonparametric.risk_table import risk_table
 from survjax.nonparametric.rows import Floats, Lives, Rows, check_lifetimes
@@ -19,7 +19,7 @@ __all__ = ["Proportionality", "proportionality_test"]
 
 TRANSFORMS = ("km", "rank", "log", "identity")
 #: A drift is told if this share of its information is left once the coefficients are fitted.
-TOLD = 1e-10
+LEAST_EIGENVALUE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,11 @@ def proportionality_test(
     # Information about b, between b and c, and about c: sums of V, g V and g^2 V over time.
     blocks = []
     for factor in (np.ones_like(g), g, g**2):
-        weighted = pulls(failures, below, sets.n_times, factor)
+        weighted = sum_event_weights(failures, below, sets.n_times, factor)
         blocks.append(curvature(sets, failures, fit.risk, weighted)[1])
-    slope = curvature(sets, failures, fit.risk, pulls(failures, below, sets.n_times, g))[0]
+    slope = curvature(
+        sets, failures, fit.risk, sum_event_weights(failures, below, sets.n_times, g)
+    )[0]
     rows = failures.rows
     slope = sets.x[:, rows] @ (sets.weight[rows] * g[failures.at]) - slope
     blocks[0] = blocks[0] + np.diag(fit.penalty.parts(sets.scale)[1])
@@ -113,7 +115,7 @@ def _score_tests(
     # What is left of the information about c once b is fitted.
     left = squared - mixed.T @ _inverse(plain, np.diag(plain))[0] @ mixed
     own, size = np.diag(left), np.diag(squared)
-    told = own > TOLD * size
+    told = own > LEAST_EIGENVALUE * size
     if not told.any():
         raise ValueError(
             "the failures cannot tell whether any coefficient drifts with time: too few of them "
@@ -134,9 +136,9 @@ def _inverse(matrix: Floats, size: Floats) -> tuple[Floats, int]:
     """
     scale = 1.0 / np.sqrt(np.where(size > 0, size, 1.0))
     values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
-    held = values > TOLD
-    inverse = (vectors[:, held] / values[held]) @ vectors[:, held].T
-    return inverse * np.outer(scale, scale), int(np.count_nonzero(held))
+    determined = values > LEAST_EIGENVALUE
+    inverse = (vectors[:, determined] / values[determined]) @ vectors[:, determined].T
+    return inverse * np.outer(scale, scale), int(np.count_nonzero(determined))
 
 
 def _centered(fit: CoxFit, clock: Floats) -> Floats:

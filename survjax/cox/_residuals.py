@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from survjax.cox._chi_squared import Test, quadratic_test
 from survjax.cox._fitted import CoxFit
-from survjax.cox.baseline import mean_pull
+from survjax.cox.baseline import weighted_means
 from survjax.cox.partial_likelihood.failures import Tied, tied_sums
 from survjax.nonparametric.group_tests import label
 from survjax.nonparametric.rows import Floats
@@ -55,9 +55,9 @@ def expected_failures(fit: CoxFit) -> Floats:
     fit : CoxFit
     """
     sets, failures = fit.sets, fit.failures
-    expected = sets.passed(fit.pull.a)
+    expected = sets.passed(fit.event_weights.a)
     if failures.tied is not None:
-        expected[failures.rows] -= fit.pull.b[failures.at]
+        expected[failures.rows] -= fit.event_weights.b[failures.at]
     return sets.by_data(expected * fit.risk / sets.weight, fit.durations.size)
 
 
@@ -88,12 +88,12 @@ def score_residuals(fit: CoxFit) -> Floats:
     ----------
     fit : CoxFit
     """
-    sets, failures, pull = fit.sets, fit.failures, fit.pull
-    passed = sets.passed(pull.a)
-    toward = sets.passed(mean_pull(fit))
+    sets, failures, event_weights = fit.sets, fit.failures, fit.event_weights
+    passed = sets.passed(event_weights.a)
+    toward = sets.passed(weighted_means(fit))
     if failures.tied is not None:
-        passed[failures.rows] -= pull.b[failures.at]
-        toward[:, failures.rows] -= _tied_pull(fit, failures.tied)[:, failures.at]
+        passed[failures.rows] -= event_weights.b[failures.at]
+        toward[:, failures.rows] -= _tied_means(fit, failures.tied)[:, failures.at]
     scores = (toward - sets.x * passed) * (fit.risk / sets.weight)
     scores[:, failures.rows] += sets.x[:, failures.rows] - _means(fit)[:, failures.at]
     return sets.by_data(scores * sets.scale[:, None], fit.durations.size).T
@@ -101,20 +101,22 @@ def score_residuals(fit: CoxFit) -> Floats:
 
 def _means(fit: CoxFit) -> Floats:
     """Return the mean covariates expected of the failures at each time: (p, G)."""
-    sets, failures, pull = fit.sets, fit.failures, fit.pull
-    mean = sets.covariates_at_risk(fit.risk) * pull.a
+    sets, failures, event_weights = fit.sets, fit.failures, fit.event_weights
+    mean = sets.covariates_at_risk(fit.risk) * event_weights.a
     if failures.tied is not None:
         tied = failures.tied
-        mean[:, tied.at] -= tied_sums(tied, fit.risk) * pull.b[tied.at]
+        mean[:, tied.at] -= tied_sums(tied, fit.risk) * event_weights.b[tied.at]
     return mean / np.bincount(failures.at, sets.weight[failures.rows], sets.n_times)
 
 
-def _tied_pull(fit: CoxFit, tied: Tied) -> Floats:
+def _tied_means(fit: CoxFit, tied: Tied) -> Floats:
     """Return the sum of f w (S1 - f D1) / D^2 over the terms of each time: (p, G)."""
-    pulled = np.zeros((fit.coef.size, fit.sets.n_times))
+    weighted = np.zeros((fit.coef.size, fit.sets.n_times))
     s1, d1 = fit.sets.covariates_at_risk(fit.risk)[:, tied.at], tied_sums(tied, fit.risk)
-    pulled[:, tied.at] = s1 * fit.pull.beta[tied.at] - d1 * fit.pull.gamma[tied.at]
-    return pulled
+    weighted[:, tied.at] = (
+        s1 * fit.event_weights.beta[tied.at] - d1 * fit.event_weights.gamma[tied.at]
+    )
+    return weighted
 
 
 def influence(fit: CoxFit) -> Floats:

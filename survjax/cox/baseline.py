@@ -14,7 +14,7 @@ from survjax.nonparametric import StepCurve
 from survjax.nonparametric.product_limit import normal_quantile
 from survjax.nonparametric.rows import Floats
 
-__all__ = ["baseline_hazard", "failure_counts", "hazard_table", "mean_pull", "step_curve"]
+__all__ = ["baseline_hazard", "failure_counts", "hazard_table", "weighted_means", "step_curve"]
 
 
 def hazard_table(fit: CoxFit, stratum: int = 0, covariance: Floats | None = None) -> HazardTable:
@@ -38,9 +38,9 @@ def hazard_table(fit: CoxFit, stratum: int = 0, covariance: Floats | None = None
         root[known] = vectors * np.sqrt(np.maximum(values, 0.0))
     return HazardTable(
         times=sets.times[g],
-        log_steps=np.log(fit.pull.a[g]) - lift,
-        log_spreads=np.log(fit.pull.alpha[g]) - 2.0 * lift,
-        means=mean_pull(fit)[:, g] / fit.pull.a[g] + away,
+        log_steps=np.log(fit.event_weights.a[g]) - lift,
+        log_spreads=np.log(fit.event_weights.alpha[g]) - 2.0 * lift,
+        means=weighted_means(fit)[:, g] / fit.event_weights.a[g] + away,
         theta=theta,
         root=root,
         origin=origin,
@@ -100,11 +100,13 @@ def step_curve(
     table: HazardTable, z: Floats, at_risk: Floats, failed: Floats, level: float = 0.95
 ) -> StepCurve:
     """Return the cumulative hazard of a unit with standardized covariates z (p,)."""
-    reach = normal_quantile(level)
+    critical_value = normal_quantile(level)
     places = np.arange(1, table.times.size + 1)[None]
     (log_value,), (error,) = table.log_hazard(z[None], places, np.zeros((1, 1), dtype=np.int64))
     with np.errstate(over="ignore"):
-        values, lower, upper = (np.exp(log_value + side * error) for side in (0.0, -reach, reach))
+        values, lower, upper = (
+            np.exp(log_value + side * error) for side in (0.0, -critical_value, critical_value)
+        )
         variance = np.exp(2.0 * log_value) * error**2
     return StepCurve(
         times=table.times,
@@ -118,11 +120,11 @@ def step_curve(
     )
 
 
-def mean_pull(fit: CoxFit) -> Floats:
+def weighted_means(fit: CoxFit) -> Floats:
     """Return the sum of w (S1 - f D1) / D^2 over the terms of each failure time: (p, G)."""
-    pulled = fit.sets.covariates_at_risk(fit.risk) * fit.pull.alpha
+    weighted = fit.sets.covariates_at_risk(fit.risk) * fit.event_weights.alpha
     tied = fit.failures.tied
     if tied is not None:
         d1 = tied_sums(tied, fit.risk)
-        pulled[:, tied.at] -= d1 * fit.pull.beta[tied.at]
-    return pulled
+        weighted[:, tied.at] -= d1 * fit.event_weights.beta[tied.at]
+    return weighted

@@ -166,14 +166,14 @@ def _covariance(end: CoxMaximum, scale: Floats, penalty: Penalty) -> Floats:
     known = np.flatnonzero(~end.aliased & (end.infinite == 0))
     if known.size == 0 or np.any(l1 > 0):
         return covariance
-    bend = np.diag(l2) - end.hessian
+    information = np.diag(l2) - end.hessian
     # Where others run away, nothing may be left to tell the rest by.
     start = l2 - np.diag(end.start_hessian)
-    known = known[independent_columns(bend[np.ix_(known, known)], start[known])]
+    known = known[independent_columns(information[np.ix_(known, known)], start[known])]
     if known.size == 0:
         return covariance
-    bend = bend[np.ix_(known, known)]
-    size = np.sqrt(np.diag(bend))
-    inverse = np.linalg.inv(bend / np.outer(size, size)) / np.outer(size, size)
+    information = information[np.ix_(known, known)]
+    size = np.sqrt(np.diag(information))
+    inverse = np.linalg.inv(information / np.outer(size, size)) / np.outer(size, size)
     covariance[np.ix_(known, known)] = inverse / np.outer(scale[known], scale[known])
     return 0.5 * (covariance + covariance.T)

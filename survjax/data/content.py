@@ -139,16 +139,16 @@ def content_folds(
     ValueError
         Where there are fewer different units than folds.
     """
-    held = np.flatnonzero(weight > 0)
-    columns = [column[held] for column in (stop, event, start, *others)]
+    with_weight = np.flatnonzero(weight > 0)
+    columns = [column[with_weight] for column in (stop, event, start, *others)]
     fails = columns[1] > 0
     if group is None:
         place = content_ranks(columns)
     else:
-        code = np.unique(np.asarray(group)[held], return_inverse=True)[1]
+        code = np.unique(np.asarray(group)[with_weight], return_inverse=True)[1]
         first, last = runs(code, columns[2], columns[0], columns[1], columns[3:])
         columns = [column[last] for column in columns]
-        columns[2] = start[held][first]
+        columns[2] = start[with_weight][first]
         place = group_ranks(content_ranks(columns), code[last])[code]
     n_different = int(place.max()) + 1
     if n_different < n_folds:
@@ -164,5 +164,5 @@ def content_folds(
     turn = np.empty(n_different, np.int64)
     turn[order] = np.arange(n_different)
     folds = np.zeros(weight.size, np.int64)
-    folds[held] = turn[place] % n_folds
+    folds[with_weight] = turn[place] % n_folds
     return folds

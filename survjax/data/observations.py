@@ -71,7 +71,7 @@ class Observations:
     exit: Any = data(default=None)
     #: What sums over all rows, if not this process by itself, and whether these stand for more.
     everything: ClassVar[Any] = None
-    is_condensed: ClassVar[bool] = False
+    is_compressed: ClassVar[bool] = False
 
     @classmethod
     def from_durations(

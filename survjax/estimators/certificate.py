@@ -1,4 +1,4 @@
-"""What the verdict on a fit stands on."""
+"""What says whether a fit is a maximum."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Certificate:
         near zero where parameters cannot be told apart.
     n_starts, n_agreeing : int
         Starts tried, near twins counted once, and how many ended at this answer.
-    faults : tuple of str
+    violations : tuple of str
         Why the answer is not an interior maximum; empty where it is one.
     other_maxima : tuple of float
         Log-likelihoods of the other end points; a higher one is a collapse on single times.
@@ -43,16 +43,16 @@ class Certificate:
     smallest_eigenvalue: float
     n_starts: int
     n_agreeing: int
-    faults: tuple[str, ...]
+    violations: tuple[str, ...]
     other_maxima: tuple[float, ...]
     message: str
     at_bounds: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
-        """What the verdict is: a maximum, inside or at bounds, or the first fault."""
-        if self.faults:
-            return self.faults[0]
+        """A maximum, inside or at bounds, or the first violation."""
+        if self.violations:
+            return self.violations[0]
         bounded = f"maximum at the bounds of {', '.join(self.at_bounds)}"
         return bounded if self.at_bounds else "interior maximum"
 
@@ -67,7 +67,7 @@ def certify(
         smallest_eigenvalue=smallest_eigenvalue(unit_information(-hessian)[0]),
         n_starts=found.n_starts,
         n_agreeing=found.n_agreeing,
-        faults=found.faults,
+        violations=found.violations,
         other_maxima=tuple(float(c.value) for c in found.others),
         message=MESSAGES[ResultCode(found.best.code)],
         at_bounds=at_bounds,

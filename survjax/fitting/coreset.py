@@ -15,7 +15,7 @@ SEARCH_ROWS, RANK_ROWS = 128, 2048
 SEARCH_SAMPLE, RANK_SAMPLE = 1024, 8192
 #: So few rows are searched as they are: to compile for fewer takes longer than it spares.
 WHOLE_ROWS = 1024
-#: Cells of the grid in log time that first condenses more rows than this.
+#: Cells of the grid in log time that first compresses more rows than this.
 GRID = 8192
 #: Rows that go onto the grid at a time.
 BLOCK = 2**15
@@ -32,14 +32,14 @@ def coresets(rows: Observations) -> tuple[Observations, Observations]:
     """Rows on which all starts go to a local maximum, and those on which the best few go on."""
     n_intervals = 0 if rows.interval is None else int(np.count_nonzero(rows.interval))
     if n_intervals > RANK_ROWS // 2:
-        middle = condense(rows, RANK_SAMPLE)
-        return condense(middle, SEARCH_SAMPLE), middle
-    middle = condense(rows, RANK_ROWS)
-    return condense(middle, SEARCH_ROWS if n_intervals == 0 else 2 * SEARCH_ROWS), middle
+        middle = compress(rows, RANK_SAMPLE)
+        return compress(middle, SEARCH_SAMPLE), middle
+    middle = compress(rows, RANK_ROWS)
+    return compress(middle, SEARCH_ROWS if n_intervals == 0 else 2 * SEARCH_ROWS), middle
 
 
 def blur(rows: Observations) -> float:
-    """Log-likelihood by which condensed rows may misjudge how far apart two maxima are.
+    """Log-likelihood by which compressed rows may misjudge how far apart two maxima are.
 
     It grows with the units that a row stands for; a sample misjudges more than a merger.
     """
@@ -47,7 +47,7 @@ def blur(rows: Observations) -> float:
     return rows.n_units * ((8.0 / n) ** 2 if n <= RANK_ROWS else 0.1 / np.sqrt(n))
 
 
-def condense(rows: Observations, size: int) -> Observations:
+def compress(rows: Observations, size: int) -> Observations:
     """At most `size` weighted rows that have nearly the likelihood of all.
 
     Rows have no truncation but as rows of negative weight, which are merged among themselves.
@@ -60,7 +60,7 @@ def condense(rows: Observations, size: int) -> Observations:
         inside = rows.interval > 0
         n_inside = int(np.count_nonzero(inside))
         kept = min(n_inside, max(size // 2, size - (rows.n_rows - n_inside)))
-        plain = condense(rows.without_intervals(), size - kept)
+        plain = compress(rows.without_intervals(), size - kept)
         return joined(plain, _representatives(rows.take(inside), kept))
     if rows.n_rows > 4 * GRID:
         log_time, kind, weight = _on_grid(rows)
@@ -71,8 +71,8 @@ def condense(rows: Observations, size: int) -> Observations:
     groups = []
     for k in range(3):
         sign = -1.0 if k == 2 else 1.0
-        merged, held = _merge(log_time[kind == k], sign * weight[kind == k], int(sizes[k]))
-        groups.append((merged, np.full(merged.size, float(k == 0)), sign * held))
+        merged, cell_weight = _merge(log_time[kind == k], sign * weight[kind == k], int(sizes[k]))
+        groups.append((merged, np.full(merged.size, float(k == 0)), sign * cell_weight))
     log_time, event, weight = (np.concatenate(part) for part in zip(*groups, strict=True))
     return Observations(np.exp(log_time), log_time, event, weight)
 
@@ -198,6 +198,6 @@ def _merge(log_time: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndar
     rows = np.concatenate(
         [mean + 0.5 * spread * (skew - root), mean + 0.5 * spread * (skew + root)]
     )
-    held = np.concatenate([total * share, total * (1.0 - share)])
-    keep = held > TINY
-    return rows[keep], held[keep]
+    cell_weight = np.concatenate([total * share, total * (1.0 - share)])
+    keep = cell_weight > TINY
+    return rows[keep], cell_weight[keep]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.pytree import data, pytree
-from survjax.likelihood.vector.held import only_free
+from survjax.likelihood.vector.constraints import only_free
 from survjax.likelihood.vector.template import Template
 
 
@@ -48,7 +48,7 @@ class Correction:
 
     def within(self, template: Template) -> Correction:
         """The same, with what a template holds, and its priors."""
-        return dataclasses.replace(self, free=template.held.free, prior=template.prior)
+        return dataclasses.replace(self, free=template.constraints.free, prior=template.prior)
 
 
 def corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, Any, Any]:

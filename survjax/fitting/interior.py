@@ -35,7 +35,7 @@ class Interior:
     min_units: float = 1.5
 
 
-def faults(
+def violations(
     found: LocalMaximum, template: Template, rule: Interior, n_units: float
 ) -> tuple[str, ...]:
     """Why a point is not an interior maximum, the most telling reason first; empty if it is one."""
@@ -43,7 +43,7 @@ def faults(
     if known is not None:
         return known
     units = None if found.units is None else found.units[None]
-    each = violations(
+    each = violated(
         found.x[None],
         np.array([found.value]),
         found.hessian[None],
@@ -56,7 +56,7 @@ def faults(
     return tuple(words for there, words in each if there[0])
 
 
-def violations(
+def violated(
     x: np.ndarray,
     value: np.ndarray,
     hessian: np.ndarray,
@@ -75,15 +75,15 @@ def violations(
     if template.n_components > 1:
         steep = template.shapes(x).max(axis=-1) > rule.max_shape
         words.append((steep, f"a component collapses on one time (shape over {rule.max_shape:g})"))
-        held = n_units
+        expected_units = n_units
         if template.is_modified:
-            held = n_units * np.array([template.at(one).share_inside() for one in x])
-        light = np.exp(template.log_weights(x).min(axis=-1)) * held < rule.min_units
+            expected_units = n_units * np.array([template.at(one).share_inside() for one in x])
+        light = np.exp(template.log_weights(x).min(axis=-1)) * expected_units < rule.min_units
         words.append((light, f"a component holds fewer than {rule.min_units:g} expected units"))
     words += _improper(template, x)
     scales = np.abs(x[:, template.log_scales]).max(axis=-1, initial=0.0)
     words.append((scales > RANGE, "a scale leaves the range of numbers"))
-    smallest, errors = _errors(hessian, template.held.free)
+    smallest, errors = _errors(hessian, template.constraints.free)
     errors = (errors * _units(units, template)).max(axis=-1, initial=0.0)
     open_ = (smallest > 0) & (errors > OPEN)
     words.append((open_, "the data leave a parameter open"))
@@ -104,8 +104,8 @@ def _improper(template: Template, x: np.ndarray) -> list[tuple[np.ndarray, str]]
             continue
         for where in stack.positions.T:
             found = [single(stack, one[where]).improper() for one in x]
-            told = np.array(found)
-            words += [(told == word, word) for word in dict.fromkeys(found) if word]
+            reasons_given = np.array(found)
+            words += [(reasons_given == word, word) for word in dict.fromkeys(found) if word]
     return words
 
 
@@ -114,8 +114,8 @@ def _errors(hessian: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarr
     unit, scale = unit_information(-hessian)
     values, vectors = _spectrum(unit)
     # The pseudo-inverse's diagonal: directions lost in rounding say nothing.
-    told = values > 1e-15 * values[:, -1:]
-    inverse = np.where(told, 1.0 / np.where(told, values, 1.0), 0.0)
+    reasons_given = values > 1e-15 * values[:, -1:]
+    inverse = np.where(reasons_given, 1.0 / np.where(reasons_given, values, 1.0), 0.0)
     errors = scale * np.sqrt(np.sum(vectors**2 * inverse[:, None], axis=-1))
     return values[:, 0], errors * free
 

@@ -240,7 +240,7 @@ class Maximizer:
         correction = self.nothing if correction is None else correction
         correction = correction.within(self.template)
         # What is held would stay wherever a start has it.
-        starts = self.template.held.placed(starts)
+        starts = self.template.constraints.placed(starts)
 
         def run(some: np.ndarray) -> dict[str, jax.Array]:
             found: dict[str, jax.Array] = maximize_from(

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from survjax.fitting.interior import Interior, faults
+from survjax.fitting.interior import Interior, violations
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.settings import ROUGH
 from survjax.fitting.starts import canonical
@@ -24,16 +24,16 @@ class Ranking:
         #: What speaks against local maxima, by their Hessians' identities; those are kept.
         self.known: dict[int, tuple[np.ndarray, tuple[str, ...]]] = {}
 
-    def faults(self, end: LocalMaximum) -> tuple[str, ...]:
+    def violations(self, end: LocalMaximum) -> tuple[str, ...]:
         """What speaks against a local maximum as an answer."""
         if id(end.hessian) not in self.known:
-            reasons = faults(end, self.template, self.rule, self.n_units)
+            reasons = violations(end, self.template, self.rule, self.n_units)
             self.known[id(end.hessian)] = end.hessian, reasons
         return self.known[id(end.hessian)][1]
 
     def is_good(self, end: LocalMaximum) -> bool:
         """Whether an iteration ended at an interior maximum."""
-        return not self.faults(end)
+        return not self.violations(end)
 
     def candidates(
         self, found: list[LocalMaximum], most: int, margin: float, rough: bool = False

@@ -35,8 +35,8 @@ class ScanStatistic:
     def __init__(self, rows: Observations, max_shape: float) -> None:
         log_time, event = representative(rows)
         order = np.argsort(log_time)
-        self.y, held = log_time[order], rows.weight[order]
-        failed = held * event[order]
+        self.y, weights = log_time[order], rows.weight[order]
+        failed = weights * event[order]
         seen = np.flatnonzero(failed)
         half = _half_widths(rows)[order][seen]
         self.first, self.last, center, self.shape = _runs(
@@ -49,13 +49,13 @@ class ScanStatistic:
         high = np.maximum(
             self.y[seen][self.last] + half[self.last], self.log_scale + ABOVE / self.shape
         )
-        self.held, self.low, self.high = held, low, high
+        self.weights, self.low, self.high = weights, low, high
         counted = np.concatenate([[0.0], np.cumsum(failed)])
-        self.n_before = np.concatenate([[0.0], np.cumsum(held)])
+        self.n_before = np.concatenate([[0.0], np.cumsum(weights)])
         self.i = np.searchsorted(self.y, low, side="left")
         self.j = np.searchsorted(self.y, high, side="right")
         self.observed = counted[self.j] - counted[self.i]
-        self.uncensored = _uncensored(held, event[order])
+        self.uncensored = _uncensored(weights, event[order])
 
     def around(self, x: np.ndarray, most: int, least: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Mixtures of K + 1 components around that of K at x (3K - 1,), and what each may gain.
@@ -69,7 +69,7 @@ class ScanStatistic:
         before, total = self.n_before, self.n_before[-1]
         # Failures expected by each time: the hazard that the units have lived through.
         at_rows = cumulative_hazard(x, self.y)
-        lived = np.concatenate([[0.0], np.cumsum(self.held * at_rows)])
+        lived = np.concatenate([[0.0], np.cumsum(self.weights * at_rows)])
         by_low, by_high = cumulative_hazard(x, self.low), cumulative_hazard(x, self.high)
         expected = lived[self.j] - lived[self.i]
         expected += (total - before[self.j]) * by_high - (total - before[self.i]) * by_low
@@ -94,10 +94,10 @@ def gains(observed: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.where(some, observed * np.log(ratio) - excess, 0.0), excess
 
 
-def _uncensored(held: np.ndarray, event: np.ndarray) -> np.ndarray:
+def _uncensored(weights: np.ndarray, event: np.ndarray) -> np.ndarray:
     """Share of the units not censored before each sorted time, by Kaplan-Meier: (n + 1,)."""
-    at_risk = np.cumsum(held[::-1])[::-1]
-    left = 1.0 - held * (1.0 - event) / np.maximum(at_risk, 1e-300)
+    at_risk = np.cumsum(weights[::-1])[::-1]
+    left = 1.0 - weights * (1.0 - event) / np.maximum(at_risk, 1e-300)
     return np.concatenate([[1.0], np.cumprod(np.maximum(left, 0.0))])
 
 

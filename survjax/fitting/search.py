@@ -17,7 +17,7 @@ from survjax.data.truncation_rows import observed_rows, with_truncation_rows
 from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
 from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.requests import Request, Steps, answered, values_at
-from survjax.fitting.interior import faults
+from survjax.fitting.interior import violations
 from survjax.fitting.interpolation.rows import are_negligible, interpolated, interpolates
 from survjax.fitting.local_maxima import ARRIVED, Limits, LocalMaximum, Maximizer
 from survjax.fitting.modified.curve import without_zeros
@@ -52,7 +52,7 @@ class Maximum:
     """The answer of a search, with what it stands on."""
 
     best: LocalMaximum
-    faults: tuple[str, ...]
+    violations: tuple[str, ...]
     n_starts: int
     n_agreeing: int
     others: tuple[LocalMaximum, ...]
@@ -63,7 +63,7 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
     """Find the highest interior maximum.
 
     No penalty is added to the likelihood. Only where a mixture has no interior maximum does one
-    choose what stands in. `Condensed` rows serve as coresets themselves.
+    choose what stands in. `Compressed` rows serve as coresets themselves.
     """
     return answered(search_steps(template, rows, settings))
 
@@ -101,7 +101,7 @@ def _from_interpolated(
     run = _Search(template, middle, points.rows, settings, few.n_units)
     yield from run.from_whole_sample()
     found = yield from run.summary(run.found, None)
-    if found.faults:
+    if found.violations:
         return None
     ends = [found.best, *(end for end in found.others if run.ranking.is_good(end))]
     places, nothing = np.stack([end.x for end in ends]), Limits.of(0.0, 0)
@@ -146,7 +146,7 @@ class _Search:
         observed = observed_rows(self.small)
         if self.template.is_modified:
             points = starts_of_modified(self.template, self.rows, settings, search)
-            points = self.template.held.placed(points)
+            points = self.template.constraints.placed(points)
         elif k == 1:
             points = self._as_points(weibull_start(observed)[None])
         else:
@@ -158,7 +158,7 @@ class _Search:
         if self.on_small is self.on_middle:
             self.found = yield Request(self.on_middle, points, self.limits)
             return
-        # A maximum of condensed rows goes on with more, so it need not be exact.
+        # A maximum of compressed rows goes on with more, so it need not be exact.
         rough = dataclasses.replace(self.limits, tol=np.float64(ROUGH))
         ends = yield Request(self.on_small, points, rough)
         margin = MARGIN + blur(self.small)
@@ -171,7 +171,8 @@ class _Search:
 
     def _as_points(self, weibulls: np.ndarray) -> np.ndarray:
         """Points of the template (B, p) with the quantiles of mixtures of Weibulls (B, 3K - 1)."""
-        return self.template.held.placed(self.template.every_order(self._with_quantiles(weibulls)))
+        points = self.template.every_order(self._with_quantiles(weibulls))
+        return self.template.constraints.placed(points)
 
     def _with_quantiles(self, weibulls: np.ndarray) -> np.ndarray:
         reference = weibull_template(self.template.n_components)
@@ -198,10 +199,10 @@ class _Search:
         limit = np.repeat([SURE, LOST], [len(bases), len(left)])
         if not (lost < limit).any():
             return
-        crowds = ScanStatistic(observed_rows(self.rows), self.settings.rule.max_shape)
+        concentrations = ScanStatistic(observed_rows(self.rows), self.settings.rule.max_shape)
         # The gain of a crowd by itself is a crude guess at what its component adds.
         tables = [
-            crowds.around(base, N_CLUSTERS, 0.5 * below - MARGIN)[0]
+            concentrations.around(base, N_CLUSTERS, 0.5 * below - MARGIN)[0]
             for base, below in zip(every[lost < limit], lost[lost < limit], strict=True)
         ]
         starts = self._as_points(np.concatenate(tables))
@@ -240,7 +241,7 @@ class _Search:
         template = weibull_template(k - 1)
         ends = [fewer.best, *fewer.others]
         rule = self.settings.rule
-        good = [c for c in ends if not faults(c, template, rule, self.n_units)]
+        good = [c for c in ends if not violations(c, template, rule, self.n_units)]
         if not good:
             return fewer.best.x[None]
         broad = sorted(good, key=lambda c: np.linalg.slogdet(-c.hessian)[1] - 2.0 * c.value)
@@ -252,7 +253,7 @@ class _Search:
     def summary(self, found: list[LocalMaximum], objective: Objective | None) -> Steps[Maximum]:
         """The best of what was found, with what speaks for and against it."""
         ranked = [c for c, _ in self.ranking.distinct(found)]
-        best, reasons = ranked[0], self.ranking.faults(ranked[0])
+        best, reasons = ranked[0], self.ranking.violations(ranked[0])
         n_starts = len(self.starts)
         if not reasons or self.template.n_components == 1:
             start = self.starts[best.start]

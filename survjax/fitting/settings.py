@@ -10,7 +10,7 @@ import numpy as np
 from survjax.fitting.interior import Interior
 from survjax.fitting.local_maxima import Limits
 
-#: Tolerance on condensed rows, whose maxima are not those of all rows anyway.
+#: Tolerance on compressed rows, whose maxima are not those of all rows anyway.
 ROUGH = 0.1
 
 

@@ -72,15 +72,15 @@ def maximized(
         for column in (tables, event, weight, log_time - center[..., None])
     )
     powers, weight = powers_of(x), weight[..., None, None, :]
-    held = tables * (weight * (np.float32(0.05) + event[..., None, None, :]))
-    first = np.moveaxis(held.reshape(*lead, -1, n) @ powers, -1, 0)
+    weights = tables * (weight * (np.float32(0.05) + event[..., None, None, :]))
+    first = np.moveaxis(weights.reshape(*lead, -1, n) @ powers, -1, 0)
     mean = first[1] / first[0]
     spread = np.maximum(first[2] / first[0] - mean**2, 0.0)
     shape = np.minimum(np.maximum(SD_OF_LOG / np.sqrt(spread + 1e-12), 0.1), 20.0)
     for step in range(n_steps + 1):
-        held = (tables * weight).reshape(*lead, -1, n)
-        shape, log_scale = weibull_fit(held, event, powers, shape, 2)
-        share = np.add.reduce(held, axis=-1).reshape(*lead, n_starts, k) + 0.1
+        weights = (tables * weight).reshape(*lead, -1, n)
+        shape, log_scale = weibull_fit(weights, event, powers, shape, 2)
+        share = np.add.reduce(weights, axis=-1).reshape(*lead, n_starts, k) + 0.1
         log_weight = np.log(share / share.sum(-1, keepdims=True))
         if step < n_steps:
             z = shape[..., None] * (x[..., None, :] - log_scale[..., None])
@@ -99,7 +99,7 @@ def maximized(
 
 
 def weibull_fit(
-    held: np.ndarray, event: np.ndarray, powers: np.ndarray, shape: np.ndarray, n_newton: int
+    weights: np.ndarray, event: np.ndarray, powers: np.ndarray, shape: np.ndarray, n_newton: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shapes and log scales (..., m) of Weibulls on rows that each hold in part, (..., m, n).
 
@@ -111,12 +111,12 @@ def weibull_fit(
     x, tiny = powers[..., 1], float(np.finfo(powers.dtype).tiny)
     top = x.max(axis=-1, keepdims=True)
     below = (x - top)[..., None, :]
-    n_failed, sum_failed = np.moveaxis(held @ (event[..., None] * powers[..., :2]), -1, 0)
+    n_failed, sum_failed = np.moveaxis(weights @ (event[..., None] * powers[..., :2]), -1, 0)
     n_failed = n_failed + 1e-3
     target = sum_failed / n_failed
     for _ in range(n_newton):
         power = np.exp(shape[..., None] * below)
-        power *= held
+        power *= weights
         total, once, twice = np.moveaxis(power @ powers, -1, 0)
         total = total + tiny
         mean, before = once / total, shape
@@ -142,9 +142,9 @@ def powers_of(x: np.ndarray) -> np.ndarray:
 def moment_start(rows: Observations) -> np.ndarray:
     """Log scale and log shape of one Weibull from the moments of log time: where to begin."""
     log_time, event = representative(rows)
-    held = rows.weight * (0.05 + event)
-    mean = np.sum(held * log_time) / held.sum()
-    sd = np.sqrt(np.sum(held * (log_time - mean) ** 2) / held.sum())
+    weights = rows.weight * (0.05 + event)
+    mean = np.sum(weights * log_time) / weights.sum()
+    sd = np.sqrt(np.sum(weights * (log_time - mean) ** 2) / weights.sum())
     shape = np.clip(1.28 / max(sd, 1e-9), 0.02, 50.0)
     n_failed = max(rows.n_events, 1e-3)
     power = rows.weight @ np.exp(np.clip(shape * (log_time - mean), -300.0, 300.0))

@@ -135,8 +135,8 @@ class Lifetime(Curves, FittingHints, ABC):
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         """The time at which H reaches a positive target, by a bracketed search in log time."""
         target = jnp.asarray(target)
-        held = jax.tree.map(lax.stop_gradient, self)
-        low, high = bracket(held, lax.stop_gradient(target))
+        frozen = jax.tree.map(lax.stop_gradient, self)
+        low, high = bracket(frozen, lax.stop_gradient(target))
         return invert(self, target, low, high)
 
     def inverse_near(self, target: ArrayLike, start: ArrayLike) -> jax.Array:

@@ -83,16 +83,16 @@ class Competing(Lifetime):
         # With all of the hazard a cause gets there sooner than with a part of it, and one of K
         # causes has at least the K-th part.
         target = jnp.asarray(target)
-        held: Competing = jax.tree.map(lax.stop_gradient, self)
+        frozen: Competing = jax.tree.map(lax.stop_gradient, self)
         goal = lax.stop_gradient(inside_life(target)[1])
-        least = held.each(lambda c: c.inverse_cumulative_hazard(goal / len(self.causes)))
-        most = held.each(lambda c: c.inverse_cumulative_hazard(goal))
+        least = frozen.each(lambda c: c.inverse_cumulative_hazard(goal / len(self.causes)))
+        most = frozen.each(lambda c: c.inverse_cumulative_hazard(goal))
         limits = jnp.finfo(least.dtype)
         low = jnp.clip(jnp.min(least, axis=0), limits.tiny, 0.25 * limits.max)
         high = jnp.clip(jnp.min(most, axis=0), limits.tiny, 0.25 * limits.max)
         life = invert(self, target, low, high)
         # Hazards that all level off may never add up to the target.
-        endless = held.rough_cumulative_hazard(jnp.full_like(low, 0.25 * limits.max)) < goal
+        endless = frozen.rough_cumulative_hazard(jnp.full_like(low, 0.25 * limits.max)) < goal
         life = jnp.where(endless & (target > 0), jnp.inf, life)
         return jnp.where(jnp.any(jnp.isnan(most), axis=0), jnp.nan, life)
 

@@ -197,15 +197,15 @@ class Mixture(Lifetime):
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
         # The components' own solutions bracket the mixture's.
         target = jnp.asarray(target)
-        held: Mixture = jax.tree.map(lax.stop_gradient, self)
+        frozen: Mixture = jax.tree.map(lax.stop_gradient, self)
         goal = lax.stop_gradient(inside_life(target)[1])
-        each = held.each(lambda c: c.inverse_cumulative_hazard(goal))
+        each = frozen.each(lambda c: c.inverse_cumulative_hazard(goal))
         limits = jnp.finfo(each.dtype)
         low = jnp.clip(jnp.min(each, axis=0), limits.tiny, 0.25 * limits.max)
         high = jnp.clip(jnp.max(each, axis=0), limits.tiny, 0.25 * limits.max)
         life = invert(self, target, low, high)
         # At an infinite age all components that are left end alike: at once, or never.
-        log_weights = jnp.broadcast_to(held._log_weights_for(each), each.shape)
+        log_weights = jnp.broadcast_to(frozen._log_weights_for(each), each.shape)
         main = jnp.take_along_axis(each, jnp.argmax(log_weights, axis=0)[None], axis=0)[0]
         degenerate = (jnp.min(each, axis=0) == 0) & (main == 0) | jnp.isposinf(main)
         life = jnp.where(degenerate & (target > 0), main, life)

@@ -66,17 +66,17 @@ class InMemory:
         return total
 
 
-class Condensed(Observations):
+class Compressed(Observations):
     """Few weighted rows that stand for all, and where all are.
 
     Whatever looks at rows sees the few; numbers of units and failures are those of all, and an
     `Objective` of these rows is that of all. Rows that are made of these stand for themselves only.
     """
 
-    is_condensed = True
+    is_compressed = True
 
     @classmethod
-    def of(cls, few: Observations, everything: AllRows) -> Condensed:
+    def of(cls, few: Observations, everything: AllRows) -> Compressed:
         """Few rows, without truncation but as rows of negative weight, for all of them."""
         found = cls(**{f.name: getattr(few, f.name) for f in dataclasses.fields(few)})
         object.__setattr__(found, "everything", everything)
@@ -113,20 +113,20 @@ class TreeSum:
     """
 
     def __init__(self) -> None:
-        self._held: list[tuple[int, np.ndarray]] = []
+        self._pending: list[tuple[int, np.ndarray]] = []
 
     def add(self, term: np.ndarray) -> None:
         """One more array."""
         level = 0
-        while self._held and self._held[-1][0] == level:
-            term = self._held.pop()[1] + term
+        while self._pending and self._pending[-1][0] == level:
+            term = self._pending.pop()[1] + term
             level += 1
-        self._held.append((level, term))
+        self._pending.append((level, term))
 
     def total(self) -> np.ndarray | None:
         """The sum so far; None of nothing."""
         total = None
-        for _, term in reversed(self._held):
+        for _, term in reversed(self._pending):
             total = term if total is None else term + total
         return total
 

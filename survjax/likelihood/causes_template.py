@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from survjax.lifetimes import Competing
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.likelihood.vector.stacks import Quantity
 from survjax.likelihood.vector.template import Template
 
@@ -28,7 +28,7 @@ class CausesTemplate(Template):
 
     def __init__(self, labels: Sequence[Hashable], parts: Sequence[Template]) -> None:
         lifetime = Competing(tuple(part.lifetime for part in parts))
-        super().__init__(lifetime, Held.joined([part.held for part in parts]))
+        super().__init__(lifetime, Constraints.joined([part.constraints for part in parts]))
         #: A number for each entry of the vector, the same for entries that causes share.
         self.groups_of_entries = np.arange(self.size)
         self.labels, self.parts = tuple(labels), tuple(parts)
@@ -45,7 +45,7 @@ class CausesTemplate(Template):
         """
         found = copy.copy(self)
         found.groups_of_entries = groups
-        values, fixed, low, high = (part.copy() for part in dataclasses.astuple(self.held))
+        values, fixed, low, high = (part.copy() for part in dataclasses.astuple(self.constraints))
         for group in np.unique(groups):
             own = groups == group
             known = np.unique(values[own & fixed])
@@ -54,14 +54,14 @@ class CausesTemplate(Template):
                 raise ValueError(f"{names} are one parameter, and are held in different ways")
             values[own], fixed[own] = (known[0] if known.size else np.nan), bool(known.size)
             low[own], high[own] = low[own].max(), high[own].min()
-        return found.holding(Held(values, fixed, low, high))
+        return found.constrained(Constraints(values, fixed, low, high))
 
-    def holding(self, held: Held) -> CausesTemplate:
+    def constrained(self, constraints: Constraints) -> CausesTemplate:
         """The same model with other parameters held."""
         found = copy.copy(self)
-        found.held = held
+        found.constraints = constraints
         pairs = zip(self.parts, self.slices, strict=True)
-        found.parts = tuple(part.holding(held.part(own)) for part, own in pairs)
+        found.parts = tuple(part.constrained(constraints.part(own)) for part, own in pairs)
         return found
 
     @property
@@ -73,12 +73,12 @@ class CausesTemplate(Template):
     @property
     def n_counted(self) -> int:
         """Parameters that the data choose, those that are shared counted once."""
-        return int(np.unique(self.groups_of_entries[~self.held.fixed]).size)
+        return int(np.unique(self.groups_of_entries[~self.constraints.fixed]).size)
 
     @property
     def moving(self) -> np.ndarray:
         """Which causes (K,) have a parameter that the data choose."""
-        return np.array([bool(self.held.free[own].any()) for own in self.slices])
+        return np.array([bool(self.constraints.free[own].any()) for own in self.slices])
 
     def aligned(
         self, points: np.ndarray, estimate: np.ndarray, information: np.ndarray

@@ -55,8 +55,8 @@ def over_all_that_can_fail(
     jacobian = jnp.zeros_like(hessian).at[order, jnp.arange(order.shape[0])].set(1.0)
     jacobian = jacobian.at[n_logits, :n_logits].set(weights).at[n_logits, -1].set(1.0)
     own = np.eye(n_logits).reshape(n_logits, n_logits, *(1 for _ in rows)) * weights[:, None]
-    bend = jnp.zeros_like(hessian)
-    bend = bend.at[:n_logits, :n_logits].set(own - weights[:, None] * weights[None])
+    curvature = jnp.zeros_like(hessian)
+    curvature = curvature.at[:n_logits, :n_logits].set(own - weights[:, None] * weights[None])
     found = jnp.einsum("ca...,cd...->ad...", jacobian, hessian)
-    found = jnp.einsum("ad...,db...->ab...", found, jacobian) + gradient[n_logits] * bend
+    found = jnp.einsum("ad...,db...->ab...", found, jacobian) + gradient[n_logits] * curvature
     return jnp.einsum("ca...,c...->a...", jacobian, gradient), found

@@ -18,7 +18,7 @@ from survjax.data.observations import Observations
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.all_rows import AllRows, InMemory
 from survjax.likelihood.rows import derivatives
-from survjax.likelihood.vector.held import only_free
+from survjax.likelihood.vector.constraints import only_free
 from survjax.likelihood.vector.template import Template
 
 #: Value, gradient and Hessian.
@@ -40,7 +40,7 @@ class Objective:
     template : Template
         The model.
     rows : Observations
-        Any number; truncation becomes rows of negative weight. Of `Condensed` rows, all that they
+        Any number; truncation becomes rows of negative weight. Of `Compressed` rows, all that they
         stand for.
     """
 
@@ -71,4 +71,4 @@ class Objective:
         if prior is not None:
             more = prior.derivatives(x)
             parts = parts[0] + float(more[0]), parts[1] + more[1], parts[2] + more[2]
-        return only_free(parts, self.template.held.free, -1.0)
+        return only_free(parts, self.template.constraints.free, -1.0)

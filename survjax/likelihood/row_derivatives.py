@@ -221,14 +221,14 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     leaving = gone * jnp.exp(jnp.minimum(rate - log_grown, MAX_EXPONENT))
     arriving = jnp.exp(jnp.minimum(last_rate - log_grown, MAX_EXPONENT))
     ends, event = _Ends(arriving, leaving, last_slope, slope, rho, grown), event * ~between
-    gained, bend = event * slope - hazard, event * curve - hazard * slope
+    gained, curvature = event * slope - hazard, event * curve - hazard * slope
     # Derivatives of z at both ends: -shape along the log scale, z itself along the log shape.
     along = [(-shape, -shape), (z, top)][: 1 + shaped]
     growth = [ends.growth(of_z, of_top) for of_z, of_top in along]
     first = [gained * of_z + rho * grows for (of_z, _), grows in zip(along, growth, strict=True)]
     twice = {(0, 0): (0.0, 0.0), (0, 1): (-shape, -shape), (1, 1): (z, top)}
     second = [
-        bend * along[i][0] * along[j][0]
+        curvature * along[i][0] * along[j][0]
         + gained * twice[i, j][0]
         + ends.second(along[i], along[j], twice[i, j])
         for i, j in (twice if shaped else [(0, 0)])

@@ -48,7 +48,7 @@ def natural_parameters(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """Weights, scales and shapes (..., K) from unconstrained vectors (..., p)."""
     logits, log_scale, log_shape = weibull_parts(x)
     log_weights = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
-    with np.errstate(over="ignore"):  # an iteration that ran away is told by its faults
+    with np.errstate(over="ignore"):  # what ran away is no maximum
         return np.exp(log_weights), np.exp(log_scale), np.exp(log_shape)
 
 

@@ -91,14 +91,14 @@ def cumulative_dynamic_auc(
     table = _check_risks(risk, rows.durations.size, grid.size)
     failed = rows.event_observed & (rows.weight > 0) & (rows.durations <= grid[-1])
     curve = known_curve(rows, censoring)
-    pull = rows.weight * inverse_weights(curve, rows.durations, failed, censoring_at)
+    weight_of_failure = rows.weight * inverse_weights(curve, rows.durations, failed, censoring_at)
     areas = np.empty(grid.size)
     for i, t in enumerate(grid):
         if i == 0 or table.shape[1] > 1:
             order = np.argsort(table[:, i], kind="stable")
             group = np.cumsum(np.diff(table[order, i], prepend=table[order[0], i]) > 0)
         areas[i] = _area(
-            np.where(rows.durations <= t, pull, 0.0)[order],
+            np.where(rows.durations <= t, weight_of_failure, 0.0)[order],
             np.where(rows.durations > t, rows.weight, 0.0)[order],
             group,
             t,

@@ -126,16 +126,18 @@ def concordance(
         if not horizon > 0:  # NaN is refused too
             raise ValueError(f"horizon must be a positive number, got {horizon!r}")
         counted &= rows.durations < on_durations(rows, np.array(horizon))
-    pull = np.where(counted, rows.weight, 0.0)
+    weight_of_failure = np.where(counted, rows.weight, 0.0)
     if weighting == "uno":
         curve = known_curve(rows, censoring)
         advice = "set an earlier horizon"
         inverse = inverse_weights(curve, rows.durations, counted, censoring_at, advice)
-        pull = pull * inverse**2
+        weight_of_failure = weight_of_failure * inverse**2
     elif weighting != "harrell":
         raise ValueError(f'weighting must be "harrell" or "uno", got {weighting!r}')
-    failures, ahead, behind = _pairs(rows, scores, counted, pull, strata, standard_error)
-    own, weight = pull[failures], rows.weight
+    failures, ahead, behind = _pairs(
+        rows, scores, counted, weight_of_failure, strata, standard_error
+    )
+    own, weight = weight_of_failure[failures], rows.weight
     lower, equal, higher = (float(own @ part) for part in (ahead.lower, ahead.equal, ahead.higher))
     comparable = lower + equal + higher
     if comparable <= 0:
@@ -167,7 +169,7 @@ def _pairs(
     rows: Rows,
     scores: Floats,
     counted: np.ndarray,
-    pull: Floats,
+    weight_of_failure: Floats,
     strata: ArrayLike | None,
     behind: bool,
 ) -> tuple[Ints, Sums, Sums]:
@@ -185,5 +187,5 @@ def _pairs(
     first = np.searchsorted(line, np.broadcast_to(start + entered, key.shape))
     stop = np.searchsorted(line, key + ~rows.event_observed)
     seen = Seen(first, stop, rank, rows.weight)
-    sums = pair_sums(Failures(rank[failures], pull[failures]), seen, behind=behind)
+    sums = pair_sums(Failures(rank[failures], weight_of_failure[failures]), seen, behind=behind)
     return failures, *sums

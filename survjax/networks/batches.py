@@ -18,14 +18,14 @@ class Table:
     """Rows of x (n, p), what is known of each, and their weights, 0 for padding.
 
     `y` is any pytree whose arrays have rows first. Weights are (n,), or (restarts, n) where each
-    restart has its own; `held` are those of the rows that are watched instead of trained on, in
+    restart has its own; `held_out` are those of the rows that are watched instead of trained on, in
     place of a second table.
     """
 
     x: Any = data()
     y: Any = data()
     weight: Any = data()
-    held: Any = data(default=None)
+    held_out: Any = data(default=None)
 
     def values(self, function: Callable[..., Any], network: Any, parameters: Any) -> Any:
         """What `function(outputs, y)` says of each row under one network."""
@@ -65,7 +65,7 @@ class UnitTable:
     x: Any = data()
     y: dict[str, Any] = data()
     weight: Any = data()
-    held: Any = data()
+    held_out: Any = data()
     unit: Any = data()
     first: Any = data()
     length: Any = data()

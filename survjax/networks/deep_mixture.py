@@ -25,7 +25,7 @@ from survjax.networks.network import Dense, Network
 from survjax.networks.training import Trained, train
 
 #: How sharply the log of a shape bends as it comes near its bound.
-BEND = 10.0
+SHARPNESS = 10.0
 #: Random beginnings start this near the mixture without covariates.
 QUIET = 0.1
 
@@ -64,7 +64,7 @@ class MixtureNetwork:
         logits, scales, shapes = weibull_parts(eta)
         bound = jnp.log(self.max_shape)
         return weibull_vector(
-            logits, scales, bound - jax.nn.softplus(BEND * (bound - shapes)) / BEND
+            logits, scales, bound - jax.nn.softplus(SHARPNESS * (bound - shapes)) / SHARPNESS
         )
 
 
@@ -122,7 +122,7 @@ def train_members(
     rows: Observations | Histories,
     z: np.ndarray,
     weight: np.ndarray,
-    held: np.ndarray | None,
+    held_out: np.ndarray | None,
     base: np.ndarray,
     n_restarts: int,
     how: Training,
@@ -155,7 +155,7 @@ def train_members(
         each = np.repeat(weights, n_restarts, axis=0)
         return np.pad(each, ((0, 0), (0, size - each.shape[1])))
 
-    weights = padded(weight), None if held is None else padded(held)
+    weights = padded(weight), None if held_out is None else padded(held_out)
     loss: MixtureLoss | HistoryLoss = MixtureLoss(network.n_components)
     if isinstance(rows, Histories):
         loss = HistoryLoss(network.n_components)
@@ -182,7 +182,7 @@ def train_members(
 
 
 def _unit_table(
-    rows: Histories, z: np.ndarray, weight: np.ndarray, held: np.ndarray | None, batch: int
+    rows: Histories, z: np.ndarray, weight: np.ndarray, held_out: np.ndarray | None, batch: int
 ) -> UnitTable:
     """Histories with all that batches of whole units need; units and rows are padded."""
     n, units = rows.unit.size, weight.shape[1]
@@ -197,7 +197,7 @@ def _unit_table(
         _filled(z[rows.order], size),
         y,
         weight,
-        held,
+        held_out,
         unit,
         np.pad(first, beyond),
         np.pad(length, beyond),

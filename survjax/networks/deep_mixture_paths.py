@@ -69,8 +69,8 @@ def ensemble_along(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Curves along a plan as `inference.paths.along`; errors are how far members are apart."""
     columns = (ensemble.center, ensemble.scale)
-    values, own, pull = (
+    values, own, slope = (
         np.asarray(part)
         for part in _along(ensemble.network, ensemble.parameters, columns, x, edges, age)
     )
-    return values, spread_of_members(own, values), pull
+    return values, spread_of_members(own, values), slope

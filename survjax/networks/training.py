@@ -192,14 +192,14 @@ def _measures(
         rows = jax.vmap(lambda p: table.values(summary, network, p))(parameters)
         found = _means(rows, table.weight)
         watched = {}
-        if table.held is not None:
-            watched = _means(rows, table.held)
+        if table.held_out is not None:
+            watched = _means(rows, table.held_out)
         elif validation is not None:
             held_out = jax.vmap(lambda p: validation.values(summary, network, p))(parameters)
             watched = _means(held_out, validation.weight)
         goal = watched.get("objective", found["objective"])
-        if table.held is not None:
-            together = _average_objective(rows["objective"], table.held)
+        if table.held_out is not None:
+            together = _average_objective(rows["objective"], table.held_out)
             goal = jnp.where(jnp.isfinite(goal), together, jnp.inf)
         found |= {f"validation_{name}": value for name, value in watched.items()}
         vectors = jax.vmap(lambda p: ravel_pytree(p)[0])(parameters)
@@ -216,16 +216,16 @@ def _means(rows: dict[str, Any], weight: Any) -> dict[str, Any]:
     )
 
 
-def _average_objective(losses: Any, held: Any) -> Any:
+def _average_objective(losses: Any, held_out: Any) -> Any:
     """The objective of an average: losses (restarts, n) are minus logs of densities.
 
     A row counts with the average density of those that have held it out, so that no network
     predicts what it was trained on.
     """
-    densities = jnp.where((held > 0) & jnp.isfinite(losses), -losses, -1e300)
-    share = held / jnp.maximum(held.sum(axis=0), 1e-300)
+    densities = jnp.where((held_out > 0) & jnp.isfinite(losses), -losses, -1e300)
+    share = held_out / jnp.maximum(held_out.sum(axis=0), 1e-300)
     terms = jax.scipy.special.logsumexp(densities, b=share, axis=0)
-    weight = held.max(axis=0)
+    weight = held_out.max(axis=0)
     return -jnp.sum(jnp.where(weight > 0, weight * terms, 0.0)) / weight.sum()
 
 

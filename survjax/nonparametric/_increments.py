@@ -122,9 +122,9 @@ class _Problem:
 
     def derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
         """Return the gradient (m,) and the second derivative of each row by its span."""
-        pull = self.weight / np.expm1(np.minimum(self.spans(theta), LARGEST_SPAN))
-        gradient = self.surviving - self.spread(pull)
-        return gradient, pull * (1.0 + pull / self.weight)
+        slopes = self.weight / np.expm1(np.minimum(self.spans(theta), LARGEST_SPAN))
+        gradient = self.surviving - self.spread(slopes)
+        return gradient, slopes * (1.0 + slopes / self.weight)
 
     def spread(self, values: Floats) -> Floats:
         """Add each row's value to every place of its range."""
@@ -140,9 +140,9 @@ def _minimize(problem: _Problem) -> Floats:
     theta = _start(problem)
     value = problem.value(theta)
     for _ in range(MAX_ITERATIONS):
-        gradient, bend = problem.derivatives(theta)
+        gradient, curvature = problem.derivatives(theta)
         used = _places(theta, gradient, problem.surviving)
-        system = _System(problem, used, bend)
+        system = _System(problem, used, curvature)
         target = np.zeros_like(theta)
         target[used] = _quadratic_program(system, system.product(theta[used]) - gradient[used])
         step = target - theta
@@ -192,18 +192,18 @@ def _places(theta: Floats, gradient: Floats, surviving: Floats) -> Ints:
 class _System:
     """The Hessian over the places in use: dense and factorized, or as a product."""
 
-    def __init__(self, problem: _Problem, used: Ints, bend: Floats) -> None:
+    def __init__(self, problem: _Problem, used: Ints, curvature: Floats) -> None:
         self.size = used.size
         self.begin = np.searchsorted(used, problem.first)
         self.end = np.searchsorted(used, problem.last + 1)
-        self.bend = bend
+        self.curvature = curvature
         self.dense = self._table() if self.size <= DENSE_LIMIT else None
-        self.diagonal = interval_sums(self.begin, self.end, bend, self.size)
+        self.diagonal = interval_sums(self.begin, self.end, curvature, self.size)
 
     def _table(self) -> Floats:
         """Entry (j, l), j <= l, adds all rows that begin by j and end at l or later."""
         size = self.size
-        table = np.bincount(self.begin * (size + 1) + self.end, self.bend, (size + 1) ** 2)
+        table = np.bincount(self.begin * (size + 1) + self.end, self.curvature, (size + 1) ** 2)
         table = table.reshape(size + 1, size + 1)[:size, 1:]
         upper = np.cumsum(np.cumsum(table, axis=0)[:, ::-1], axis=1)[:, ::-1]
         return np.triu(upper) + np.triu(upper, 1).T
@@ -211,7 +211,7 @@ class _System:
     def product(self, vector: Floats) -> Floats:
         if self.dense is not None:
             return self.dense @ vector
-        values = self.bend * range_sums(vector, self.begin, self.end)
+        values = self.curvature * range_sums(vector, self.begin, self.end)
         return interval_sums(self.begin, self.end, values, self.size)
 
     def solve(self, right: Floats, passive: Bools) -> Floats:

@@ -11,7 +11,14 @@ from jax import lax
 
 from survjax.optimize._dense import PUSH, dense_step
 from survjax.optimize._solution import ResultCode
-from survjax.optimize._trust import FLAT, NewtonState, accept_step, init, share_of_rounding, verdict
+from survjax.optimize._trust import (
+    FLAT,
+    NewtonState,
+    accept_step,
+    init,
+    share_of_rounding,
+    termination_code,
+)
 
 #: Products spent on a closer look before an iteration may end: all there are to be had, and so
 #: the whole Hessian, where there are no more parameters than this.
@@ -43,7 +50,7 @@ def cg_step(
             product, x, gradient, radius, state.decrement
         )
         n_iter = state.n_iter + 1
-        code = verdict(best, accept, move, x, decrement, solved, n_iter, tol, max_iter)
+        code = termination_code(best, accept, move, x, decrement, solved, n_iter, tol, max_iter)
         if x.size <= N_PROBES:
             # Conjugate gradients see neither a saddle, where the gradient vanishes, nor a slope
             # that a steeper one hides: the dense step sees both, in any units.
@@ -52,7 +59,7 @@ def cg_step(
             ends &= code != int(ResultCode.NOT_FINITE)
             hessian = _columns(product, x, ends)
             found = dense_step(x, gradient, hessian, radius, max_step)
-            checked = verdict(best, accept, found[0], x, *found[2:], n_iter, tol, max_iter)
+            checked = termination_code(best, accept, found[0], x, *found[2:], n_iter, tol, max_iter)
             move, predicted, decrement, code = (
                 jnp.where(ends, dense, cg)
                 for dense, cg in zip(
@@ -103,24 +110,24 @@ def _steihaug(
 
     def to_edge(point: Any, direction: Any) -> Any:
         free = 1.0 + jnp.maximum(jnp.linalg.norm(point), jnp.linalg.norm(x))
-        reach = jnp.where(jnp.isfinite(radius), radius, free)
+        longest = jnp.where(jnp.isfinite(radius), radius, free)
         a = direction @ direction + tiny
         b = point @ direction
-        c = point @ point - reach**2
+        c = point @ point - longest**2
         return point + direction * (-b + jnp.sqrt(jnp.maximum(b * b - a * c, 0.0))) / a
 
     def body(carry: Any) -> Any:
         point, residual, direction, h_point, count, _, solved, top, left = carry
         h_direction = product(direction)
-        bend = direction @ h_direction
+        curvature = direction @ h_direction
         length = direction @ direction + tiny
-        top = jnp.maximum(top, jnp.abs(bend) / length)
+        top = jnp.maximum(top, jnp.abs(curvature) / length)
         # A curvature lost in rounding ends the solve where it is, unless nothing was solved yet.
-        lost = (jnp.abs(bend) <= noise * top * length) & (count > 0)
+        lost = (jnp.abs(curvature) <= noise * top * length) & (count > 0)
         square = residual @ residual
-        alpha = square / jnp.where(bend > 0, bend, 1.0)
+        alpha = square / jnp.where(curvature > 0, curvature, 1.0)
         inside = point + alpha * direction
-        outside = ~lost & ((bend <= 0) | (jnp.linalg.norm(inside) > radius))
+        outside = ~lost & ((curvature <= 0) | (jnp.linalg.norm(inside) > radius))
         moved = jnp.where(outside, to_edge(point, direction), inside)
         moved = jnp.where(lost, point, moved)
         share = (moved - point) @ direction / length
@@ -165,11 +172,11 @@ def _way_out(
     product: Callable[[Any], Any], gradient: Any, radius: Any, needed: Any
 ) -> tuple[Any, Any, Any]:
     """Tell whether a point is a saddle, with a step that leaves it and the fall it promises."""
-    bend, direction = _least_curvature(product, gradient, needed)
+    curvature, direction = _least_curvature(product, gradient, needed)
     push = direction * jnp.minimum(PUSH, radius)
     push = jnp.where(gradient @ push > 0, -push, push)
-    fall = -(gradient @ push + 0.5 * bend * (push @ push))
-    return needed & (bend < 0), push, fall
+    fall = -(gradient @ push + 0.5 * curvature * (push @ push))
+    return needed & (curvature < 0), push, fall
 
 
 def _least_curvature(product: Callable[[Any], Any], gradient: Any, needed: Any) -> tuple[Any, Any]:
@@ -188,7 +195,7 @@ def _least_curvature(product: Callable[[Any], Any], gradient: Any, needed: Any) 
     def body(carry: Any) -> Any:
         i, basis, matrix = carry
         image = product(basis[i])
-        bend = basis[i] @ image
+        curvature = basis[i] @ image
         # Twice is enough to keep the basis orthogonal to the last digit (Parlett 1998, 6.9).
         rest = image - basis.T @ (basis @ image)
         rest = rest - basis.T @ (basis @ rest)
@@ -196,7 +203,7 @@ def _least_curvature(product: Callable[[Any], Any], gradient: Any, needed: Any) 
         new = length > share_of_rounding(dtype, 1e-13) * jnp.linalg.norm(image)
         basis = basis.at[i + 1].set(jnp.where(new, rest / jnp.where(new, length, 1.0), 0.0))
         beside = jnp.where(new, length, 0.0)
-        matrix = matrix.at[i, i].set(bend).at[i + 1, i].set(beside).at[i, i + 1].set(beside)
+        matrix = matrix.at[i, i].set(curvature).at[i + 1, i].set(beside).at[i, i + 1].set(beside)
         return i + 1, basis, matrix
 
     n_steps = jnp.where(needed, n, 0)

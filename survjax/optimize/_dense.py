@@ -9,7 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from survjax._core.numerics import module_of
-from survjax.optimize._trust import FLAT, NewtonState, accept_step, share_of_rounding, verdict
+from survjax.optimize._trust import (
+    FLAT,
+    NewtonState,
+    accept_step,
+    share_of_rounding,
+    termination_code,
+)
 
 #: Eigenvalues below this share of the largest are rounding noise: no step divides by them.
 FLOOR = 1e-13
@@ -48,7 +54,7 @@ def advance(
     )
     length = xp.linalg.norm(stretch * step)
     n_iter = state.n_iter + 1
-    code = verdict(best, accept, step, x, decrement, convex, n_iter, tol, max_iter)
+    code = termination_code(best, accept, step, x, decrement, convex, n_iter, tol, max_iter)
     return NewtonState(
         x, best, gradient, hessian, x + step, predicted, length, radius, decrement, n_iter, code
     )
@@ -109,9 +115,9 @@ def dense_step(
     convex = eigenvalues[0] >= -share_of_rounding(gradient.dtype, FLAT) * largest
     decrement = xp.sqrt(xp.sum(slope**2 / curvature))
     # Along a flat direction the model says nothing of length: at most double the point.
-    reach = 1.0 + xp.linalg.norm(units * x)
+    farthest = 1.0 + xp.linalg.norm(units * x)
     along = -slope / curvature
-    along = xp.where(xp.abs(eigenvalues) <= floor, xp.clip(along, -reach, reach), along)
+    along = xp.where(xp.abs(eigenvalues) <= floor, xp.clip(along, -farthest, farthest), along)
     # At a saddle the slope along the direction of negative curvature vanishes, and no multiple
     # of it leads away: push along that direction, downhill if the slope says which way that is.
     stuck = ~convex & (slope[0] ** 2 <= 1e-12 * curvature[0])

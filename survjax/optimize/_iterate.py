@@ -188,9 +188,9 @@ def _fixed_point(
         def body(carry: Any) -> Any:
             x, rest, n_iter, _ = carry
             x = next_point(x, rest)
-            return (x, *judged(x, n_iter + 1))
+            return (x, *evaluated(x, n_iter + 1))
 
-        def judged(x: jax.Array, n_iter: Any) -> Any:
+        def evaluated(x: jax.Array, n_iter: Any) -> Any:
             rest = residual(x)
             close = jnp.max(jnp.abs(rest)) <= tol * (1 + jnp.max(jnp.abs(x)))
             code = jnp.where(n_iter >= max_iter, int(ResultCode.MAX_ITERATIONS), 0)
@@ -198,7 +198,7 @@ def _fixed_point(
             finite = jnp.all(jnp.isfinite(x)) & jnp.all(jnp.isfinite(rest))
             return rest, n_iter, jnp.where(finite, code, int(ResultCode.DIVERGED))
 
-        begin = (x, *judged(x, jnp.asarray(0)))
+        begin = (x, *evaluated(x, jnp.asarray(0)))
         x, rest, n_iter, code = lax.while_loop(lambda carry: carry[3] == 0, body, begin)
         left = jnp.max(jnp.abs(rest))
         return Solution(x, left, rest, None, left, n_iter, code)

@@ -110,7 +110,7 @@ def accept_step(
     return accept, xp.where(first, state.radius, radius)
 
 
-def verdict(
+def termination_code(
     value: Any,
     accept: Any,
     step: Any,

@@ -60,9 +60,9 @@ def plot_training(model: Any, ax: Axes | None = None, *, column: str = "objectiv
     marker = "o-" if len(history) <= 30 else "-"
     style: dict[str, Any] = {"linewidth": 1.5, "markersize": 4}
     ax.plot(history.index, history[column], marker, color=MODEL, label="training", **style)
-    held = f"validation_{column}"
-    if held in history:
-        ax.plot(history.index, history[held], marker, color=OTHER, label="validation", **style)
+    held_out = f"validation_{column}"
+    if held_out in history:
+        ax.plot(history.index, history[held_out], marker, color=OTHER, label="validation", **style)
     kept = getattr(model, "best_epoch_", None)
     if kept is not None:
         ax.axvline(kept, color=GRAY, linewidth=1, linestyle=":", label=f"kept: {word} {kept}")

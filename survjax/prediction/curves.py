@@ -145,14 +145,14 @@ def _evaluate_one(
         units, size = UNITS, -(-bucket_size(n) // UNITS) * UNITS
     blocks = [np.pad(part, (0, size - n), mode="edge").reshape(-1, units) for part in (t, ages)]
     p = ravel_parameters(lifetime)[0].size
-    held = np.zeros((p, p)) if covariance is None else covariance
+    known = np.zeros((p, p)) if covariance is None else covariance
     calls = (
         [blocks]
         if n > FEW
         else [[part[i : i + 1] for part in blocks] for i in range(size // units)]
     )
     found = [
-        _evaluate(lifetime, held, *call, curve=curve, errors=covariance is not None)
+        _evaluate(lifetime, known, *call, curve=curve, errors=covariance is not None)
         for call in calls
     ]
     values, errors = (
@@ -248,9 +248,9 @@ def membership_logits(
     if k == 1:
         return np.full((1, n), np.inf), np.zeros((1, n))
     p = ravel_parameters(mixture)[0].size
-    held = np.zeros((p, p)) if covariance is None else covariance
+    known = np.zeros((p, p)) if covariance is None else covariance
     units = padded_blocks(ages, UNITS), padded_blocks(failed, UNITS)
-    found = _membership_logits(mixture, held, units, errors=covariance is not None)
+    found = _membership_logits(mixture, known, units, errors=covariance is not None)
     logits, errors = (np.asarray(part).swapaxes(0, 1).reshape(k, -1)[:, :n] for part in found)
     return logits, errors
 

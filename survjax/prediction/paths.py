@@ -83,8 +83,8 @@ def _along(
 
     values = curves(theta, x)
     slopes = jax.jacfwd(curves)(theta, x)
-    pull = jax.grad(lambda x: jnp.exp(curves(theta, x)[-1]))(x)
-    return values, slopes, pull
+    gradient = jax.grad(lambda x: jnp.exp(curves(theta, x)[-1]))(x)
+    return values, slopes, gradient
 
 
 def along(
@@ -112,10 +112,10 @@ def along(
         Of the mean remaining life in each planned value.
     """
     columns = (fitted.columns.center, fitted.columns.scale)
-    values, slopes, pull = _along(
+    values, slopes, gradient = _along(
         fitted.form, fitted.theta, columns, x, edges, age, layout=fitted.layout
     )
     slopes = np.asarray(slopes)
     covariance = np.asarray(fitted.covariance)
     errors = np.sqrt(np.maximum(np.einsum("ap,pq,aq->a", slopes, covariance, slopes), 0.0))
-    return np.asarray(values), errors, np.asarray(pull)
+    return np.asarray(values), errors, np.asarray(gradient)

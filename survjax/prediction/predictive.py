@@ -78,7 +78,7 @@ def center(table: Any, error: Any) -> Any:
     return value * xp.sqrt(1.0 + error**2)
 
 
-def reach(at: Callable[[Any], tuple[Any, Any]], point: Any, table: Any) -> Any:
+def where_reached(at: Callable[[Any], tuple[Any, Any]], point: Any, table: Any) -> Any:
     """The life at which the predictive share is reached, the nearest to the point estimate.
 
     Parameters

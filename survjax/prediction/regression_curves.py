@@ -20,7 +20,7 @@ from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout, with_offset
 from survjax.likelihood.regression.likelihood import predictors
 from survjax.prediction.curves import SAME, link_value, log_odds
-from survjax.prediction.predictive import centers, reach
+from survjax.prediction.predictive import centers, where_reached
 
 #: Assets worked on at once.
 UNITS = 1024
@@ -113,7 +113,7 @@ def evaluate(
         values, errors = _evaluate(
             fitted.form,
             fitted.theta,
-            _held(fitted),
+            _known_covariance(fitted),
             (fitted.columns.center, fitted.columns.scale),
             padded_blocks(t, UNITS),
             padded_blocks(x, UNITS),
@@ -145,7 +145,7 @@ def curve_by_curve(
     return values, errors
 
 
-def _held(fitted: FittedForm) -> np.ndarray:
+def _known_covariance(fitted: FittedForm) -> np.ndarray:
     p = fitted.theta.size
     return np.zeros((p, p)) if fitted.covariance is None else fitted.covariance
 
@@ -178,7 +178,9 @@ def _predictive(
             return y, error_of(layout, slope, z, covariance)
 
         rest = form.lifetime(tuple(eta)).given(ages)
-        return reach(at, rest.inverse_cumulative_hazard(-jnp.log1p(-share) + 0.0 * ages), table)
+        return where_reached(
+            at, rest.inverse_cumulative_hazard(-jnp.log1p(-share) + 0.0 * ages), table
+        )
 
     return lax.map(block, units)
 
@@ -188,7 +190,7 @@ def prediction_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds (n,), (n,) that hold each asset's realized remaining life with chance `level`."""
     n, tail = x.shape[0], 0.5 - level / 2
-    if np.isnan(_held(fitted)).any():  # a fit without errors
+    if np.isnan(_known_covariance(fitted)).any():  # a fit without errors
         return np.full(n, np.nan), np.full(n, np.nan)
     units = padded_blocks(x, UNITS), padded_blocks(ages, UNITS)
     columns = (fitted.columns.center, fitted.columns.scale)
@@ -196,7 +198,7 @@ def prediction_interval(
         _predictive(
             fitted.form,
             fitted.theta,
-            _held(fitted),
+            _known_covariance(fitted),
             columns,
             units,
             share,
@@ -272,7 +274,7 @@ def membership_logits(
     columns = (fitted.columns.center, fitted.columns.scale)
     units = padded_blocks(x, UNITS), padded_blocks(ages, UNITS), padded_blocks(failed, UNITS)
     found = _membership_logits(
-        form, fitted.theta, _held(fitted), columns, units, layout=fitted.layout
+        form, fitted.theta, _known_covariance(fitted), columns, units, layout=fitted.layout
     )
     logits, errors = (
         np.asarray(part).transpose(1, 0, 2).reshape(part.shape[1], -1)[:, :n] for part in found

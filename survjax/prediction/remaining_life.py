@@ -15,7 +15,7 @@ from survjax._core.pytree import ravel_parameters
 from survjax.lifetimes import Lifetime
 from survjax.prediction.curves import UNITS
 from survjax.prediction.points import FEW, log_hazards, log_times_at
-from survjax.prediction.predictive import centers, reach
+from survjax.prediction.predictive import centers, where_reached
 
 
 @program
@@ -39,7 +39,7 @@ def _solve(
             return y, jnp.sqrt(jnp.sum((covariance @ slope) * slope, axis=0))
 
         point = rest.inverse_cumulative_hazard(jnp.full(ages.shape, -jnp.log1p(-share)))
-        return reach(at, point, table)
+        return where_reached(at, point, table)
 
     return lax.map(block, ages)
 
@@ -73,7 +73,7 @@ def _few(
     def bound(share: float) -> np.ndarray:
         goal = np.full(ages.shape, np.log(-np.log1p(-share)))
         point = np.exp(log_times_at(lifetime, goal, ages))
-        return np.asarray(reach(at, point, centers(share)))
+        return np.asarray(where_reached(at, point, centers(share)))
 
     tail = 0.5 - level / 2
     # Lives so long or short that H leaves the range of numbers are seen, and taken out.

@@ -21,10 +21,10 @@ from survjax._core.pytree import ravel_parameters
 from survjax._core.validation import random_generator
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting.coreset import condense, is_plain
+from survjax.fitting.coreset import compress, is_plain
 from survjax.fitting.corrections import Correction
 from survjax.fitting.edges.bounds import search_between_bounds
-from survjax.fitting.interior import faults
+from survjax.fitting.interior import violations
 from survjax.fitting.local_maxima import Limits, LocalMaximum, maximize_from
 from survjax.fitting.settings import Settings
 from survjax.lifetimes import Lifetime
@@ -99,7 +99,7 @@ def bootstrap(
     if others is not None:
         starts = np.resize(np.concatenate([starts, others]), (MOST_STARTS, x.size))
     rng = random_generator(random_state)
-    small = condense(rows, FEW_ROWS) if is_plain(rows) and rows.entry is None else rows
+    small = compress(rows, FEW_ROWS) if is_plain(rows) and rows.entry is None else rows
     lifetime = template.at(x)
     batches = resampled(small, rng) if kind == "rows" else simulated(lifetime, rows, rng, recording)
     kept: list[np.ndarray] = []
@@ -111,7 +111,7 @@ def bootstrap(
         if done == n_replicates:
             break
     points = np.stack(kept) if kept else np.empty((0, x.size))
-    information = template.held.information(covariance)
+    information = template.constraints.information(covariance)
     return Bootstrap(
         template.aligned(points, x, information),
         kind,
@@ -139,7 +139,7 @@ def nearby_maxima(
     ends = [end_of(found, i, 0) for i in range(len(weights))]
     pairs = zip(ends, weights.sum(axis=1), strict=True)
     return np.array(
-        [x if faults(end, template, settings.rule, float(n)) else end.x for end, n in pairs]
+        [x if violations(end, template, settings.rule, float(n)) else end.x for end, n in pairs]
     )
 
 
@@ -172,13 +172,17 @@ def _fitted(
     found = []
     for i in range(wanted):
         ends = [end_of(s, i, j) for j in range(len(starts))]
-        good = [end for end in ends if not faults(end, template, settings.rule, n_units)]
+        good = [end for end in ends if not violations(end, template, settings.rule, n_units)]
         crossed = any(crosses(template, end.x) for end in good)
-        if crossed or template.held.at_bounds.size or (template.n_components > 1 and not good):
+        if (
+            crossed
+            or template.constraints.at_bounds.size
+            or (template.n_components > 1 and not good)
+        ):
             # Between bounds, where there are any: others may stand at one here than in the fit.
-            free = template.holding(template.held.at(np.empty(0, int), np.empty(0)))
+            free = template.constrained(template.constraints.at(np.empty(0, int), np.empty(0)))
             model, answer = search_between_bounds(free, batch_item(batch, i), settings)
-            inside = not (answer.faults or crosses(model, answer.best.x))
+            inside = not (answer.violations or crosses(model, answer.best.x))
             good = [answer.best] if inside else []
         if good:
             found.append(max(good, key=lambda end: end.value).x)
@@ -187,9 +191,9 @@ def _fitted(
 
 def crosses(template: Template, x: np.ndarray) -> bool:
     """Whether parameters lie beyond a bound of the user's."""
-    held = template.held
-    x = held.placed(x)
-    return bool(np.any((x < held.low) | (x > held.high)))
+    constraints = template.constraints
+    x = constraints.placed(x)
+    return bool(np.any((x < constraints.low) | (x > constraints.high)))
 
 
 def as_arrays(found: Any) -> dict[str, np.ndarray]:

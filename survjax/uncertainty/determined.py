@@ -63,10 +63,10 @@ def log_errors(x: np.ndarray, covariance: np.ndarray) -> LogErrors:
     """Errors of log means and log quantiles, at unconstrained parameters (3K - 1,)."""
     weights, scales, shapes = (part[0] for part in natural_parameters(x[None]))
     k = weights.size
-    reach = 1.0 / shapes
+    inverse_shapes = 1.0 / shapes
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        log_means = np.log(scales) + np.array([math.lgamma(1.0 + r) for r in reach])
-        slopes = -reach * np.array([_digamma(1.0 + r) for r in reach])
+        log_means = np.log(scales) + np.array([math.lgamma(1.0 + r) for r in inverse_shapes])
+        slopes = -inverse_shapes * np.array([_digamma(1.0 + r) for r in inverse_shapes])
         top = log_means.max()
         shares = weights * np.exp(log_means - top)
         shares = shares / shares.sum()
@@ -85,9 +85,9 @@ def component_errors(x: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """Errors (m, K) of the logs of components' means, at each of many parameters (m, 3K - 1)."""
     _, _, log_shapes = weibull_parts(x)
     k = log_shapes.shape[1]
-    reach = np.exp(-log_shapes)
+    inverse_shapes = np.exp(-log_shapes)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        slopes = -reach * np.vectorize(_digamma, otypes=[float])(1.0 + reach)
+        slopes = -inverse_shapes * np.vectorize(_digamma, otypes=[float])(1.0 + inverse_shapes)
         each = np.arange(k)
         along = [weibull_vector(np.zeros(k), one, np.zeros(k)) for one in np.eye(k)]
         by_shape = [weibull_vector(np.zeros(k), np.zeros(k), one) for one in np.eye(k)]

@@ -24,7 +24,7 @@ import numpy as np
 from survjax._core.normal import normal_cdf
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
-from survjax.fitting.interior import Interior, faults
+from survjax.fitting.interior import Interior, violations
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.lifetimes import Lifetime, Mixture
 from survjax.likelihood.vector.template import Template
@@ -75,7 +75,8 @@ def weigh(
 
     Their components are put in the order that is nearest to the answer's.
     """
-    near = [c for c in others if value - c.value < NEAR and not faults(c, template, rule, n_units)]
+    high = (c for c in others if value - c.value < NEAR)
+    near = [c for c in high if not violations(c, template, rule, n_units)]
     if not near:
         return None
     hessians = [hessian]
@@ -97,7 +98,7 @@ def weigh(
         return None
     return Maxima(
         np.stack([points[i] for i in kept]),
-        np.stack([template.held.covariance(hessians[i]) for i in kept]),
+        np.stack([template.constraints.covariance(hessians[i]) for i in kept]),
         weights[kept] / weights[kept].sum(),
     )
 
@@ -285,16 +286,15 @@ def profiled(
         goals = np.sqrt(np.maximum(goal**2 - fall, 0.0))
         starts = list(zip(maxima.parameters, maxima.covariances, goals, strict=True))
     found = []
-    for x, c, reach in starts:
-        if reach > 0.0:
+    for x, c, critical_value in starts:
+        if critical_value > 0.0:
             if curve == "natural":
                 index = target.index
                 values, errors = (part[index] for part in link_errors(template, x, c))
-                found.append(profile_parameters(template, x, rows, index, values, errors, reach))
-                continue
-            here = template.at(x)
-            values, errors = target_errors(here, c, target, curve=curve)
-            known = (values, errors, reach)
-            found.append(profile_bounds(template, x, rows, curve, target, *known))
+                known = (values, errors, critical_value)
+                found.append(profile_parameters(template, x, rows, index, *known))
+            else:
+                known = (*target_errors(template.at(x), c, target, curve=curve), critical_value)
+                found.append(profile_bounds(template, x, rows, curve, target, *known))
     low, high = zip(*found, strict=True)
     return np.fmin.reduce(low), np.fmax.reduce(high)

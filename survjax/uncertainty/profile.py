@@ -26,11 +26,11 @@ from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting.coreset import condense, is_plain
+from survjax.fitting.coreset import compress, is_plain
 from survjax.fitting.local_maxima import Maximizer
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.rows import derivatives, log_likelihood, padded
-from survjax.likelihood.vector.held import only_free
+from survjax.likelihood.vector.constraints import only_free
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode
 from survjax.uncertainty.profile_walk import (
@@ -43,7 +43,7 @@ from survjax.uncertainty.profile_walk import (
 )
 from survjax.uncertainty.targets import Target, expansion
 
-#: Plain data of more rows are condensed to this many: the profile's shape does not change.
+#: Plain data of more rows are compressed to this many: the profile's shape does not change.
 PROFILE_ROWS = 2048
 #: Searches that run side by side.
 SIDE_BY_SIDE = 16
@@ -87,9 +87,9 @@ def _solve(
             found = derivatives(unravel(x), rows)
             if prior is not None:
                 found = tuple(map(operator.add, found, prior.derivatives(x)))
-            held = steadied(found, x - estimate, tilt, steep)
+            steady_parts = steadied(found, x - estimate, tilt, steep)
             goal = expansion(unravel, x, curve, target)
-            return only_free(held, free, -1.0), only_free(goal, free, 0.0)
+            return only_free(steady_parts, free, -1.0), only_free(goal, free, 0.0)
 
         def body(search: BoundSearch) -> BoundSearch:
             search = newton_iteration(search, parts_at(search.newton.trial), problem)
@@ -142,8 +142,8 @@ def profile_bounds(
     lower, upper : arrays of shape (m,)
         NaN where the search failed.
     """
-    lifetime, known = template.at(x), (template.held.free, template.prior)
-    small, tilt = condensed(template, x, rows)
+    lifetime, known = template.at(x), (template.constraints.free, template.prior)
+    small, tilt = compressed(template, x, rows)
     m = errors.shape[0]
     fill = -2 * m % SIDE_BY_SIDE
 
@@ -177,16 +177,16 @@ def steepness(lifetime: Lifetime, n_units: float) -> np.ndarray:
     return amount
 
 
-def condensed(
+def compressed(
     template: Template, x: np.ndarray, rows: Observations
 ) -> tuple[Observations, np.ndarray]:
     """Padded rows, few enough, with the gradient they lack at the maximum of all rows.
 
-    Condensed rows have their maximum elsewhere by a small part of a standard error; a linear
+    Compressed rows have their maximum elsewhere by a small part of a standard error; a linear
     term with this gradient moves it back.
     """
     rows = with_truncation_rows(rows)
-    small = condense(rows, PROFILE_ROWS) if is_plain(rows) else rows
+    small = compress(rows, PROFILE_ROWS) if is_plain(rows) else rows
     if small.n_rows == rows.n_rows:
         return padded(rows), np.zeros(x.size)
     there = Maximizer(template, small).at(x[None])[0]

@@ -14,10 +14,10 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.local_maxima import Maximizer
-from survjax.likelihood.vector.held import only_free
+from survjax.likelihood.vector.constraints import only_free
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode
-from survjax.uncertainty.profile import condensed, steadied, steepness
+from survjax.uncertainty.profile import compressed, steadied, steepness
 from survjax.uncertainty.profile_walk import Problem, newton_iteration, start_search, walk
 
 #: Value, gradient and Hessian.
@@ -49,7 +49,7 @@ def profile_parameters(
         As for `profile_bounds`.
     """
     lifetime = template.at(x)
-    small, tilt = condensed(template, x, rows)
+    small, tilt = compressed(template, x, rows)
     on_few = Maximizer(template, small.without_padding())
 
     def at(points: np.ndarray) -> list[Parts]:
@@ -59,7 +59,7 @@ def profile_parameters(
         value, slope, curvature = (part[index[i]] for part in template.link_derivatives(point))
         return only_free((value, slope, curvature), free, 0.0)
 
-    free = template.held.free
+    free = template.constraints.free
     steep, tilt = steepness(lifetime, rows.n_units) * free, tilt * free
     return profile_quantities(at, quantity, x, values, errors, goal, tilt=tilt, steep=steep)
 
@@ -107,8 +107,8 @@ def profile_quantities(
             trials = np.stack([searches[j][2].newton.trial for j in running])
             for j, trial, part in zip(running, trials, at(trials), strict=True):
                 i, problem, search = searches[j]
-                held = steadied(part, trial - x, tilt, steep)
-                search = newton_iteration(search, (held, quantity(trial, i)), problem)
+                steady_parts = steadied(part, trial - x, tilt, steep)
+                search = newton_iteration(search, (steady_parts, quantity(trial, i)), problem)
                 if search.newton.code != int(ResultCode.RUNNING):
                     search = walk(search, problem)
                 searches[j] = i, problem, search

@@ -104,8 +104,8 @@ def start_search(estimate: Any, parts: Any, problem: Problem) -> BoundSearch:
 def newton_iteration(search: BoundSearch, parts: Any, problem: Problem) -> BoundSearch:
     """One Newton iteration for the search's c, given the parts at the point it tries."""
     xp = module_of(search.newton.x)
-    held = _penalized(parts, problem.center + problem.direction * search.c, problem.stiffness)
-    newton = advance(search.newton, *held, tol=1e-4, max_iter=MOST_ITERATIONS, max_step=3.0)
+    penalized = _penalized(parts, problem.center + problem.direction * search.c, problem.stiffness)
+    newton = advance(search.newton, *penalized, tol=1e-4, max_iter=MOST_ITERATIONS, max_step=3.0)
     accepted = xp.all(newton.x == search.newton.trial)
     return dataclasses.replace(
         search,

@@ -11,16 +11,16 @@ import numpy as np
 from survjax.data.observations import Observations
 from survjax.fitting.edges.bounds import between_bounds
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.regression.faults import ARRIVED, faults
 from survjax.fitting.regression.fit import likelihood_of, maximize, penalized
 from survjax.fitting.regression.penalties import Penalty
+from survjax.fitting.regression.violations import ARRIVED, violations
 from survjax.likelihood.causes.with_columns import CauseUnits
 from survjax.likelihood.regression.columns import Columns, to_natural
+from survjax.likelihood.regression.constraints import constrained
 from survjax.likelihood.regression.forms import Form, Layout
-from survjax.likelihood.regression.held import holding
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
-from survjax.likelihood.vector.held import Held, only_free
+from survjax.likelihood.vector.constraints import Constraints, only_free
 from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.profile_parameters import profile_quantities
 
@@ -41,7 +41,7 @@ class Training(NamedTuple):
     refit : callable, optional
         From rows with other weights to a fit's vector (P,), or None where there is no maximum: of
         what is fitted in more than one step.
-    held : Held, optional
+    constraints : Constraints, optional
         Coefficients that did not move.
     units : CauseUnits, optional
         Where several causes end units: they draw some of themselves.
@@ -57,7 +57,7 @@ class Training(NamedTuple):
     penalty: Penalty | None = None
     bound: bool = True
     refit: Callable[[Observations], np.ndarray | None] | None = None
-    held: Held | None = None
+    constraints: Constraints | None = None
     units: CauseUnits | None = None
 
     def maximum(self, times: np.ndarray, start: np.ndarray, tol: float, max_iter: int) -> Any:
@@ -65,21 +65,21 @@ class Training(NamedTuple):
         likelihood, penalty = self.likelihood(times), self.penalty
         if penalty is not None and penalty.firth is not None:
             penalty = penalty.of(self.drawn_rows(times))
-        if self.held is None:
+        if self.constraints is None:
             return maximize(likelihood, start, tol, max_iter, penalty)
 
-        def maximum(held: Held) -> tuple[np.ndarray, LocalMaximum]:
-            paid = None if penalty is None else penalty.on(held.free)
-            run = holding(likelihood, held)
-            found = maximize(run, held.placed(start), tol, max_iter, paid)
+        def maximum(constraints: Constraints) -> tuple[np.ndarray, LocalMaximum]:
+            paid = None if penalty is None else penalty.on(constraints.free)
+            run = constrained(likelihood, constraints)
+            found = maximize(run, constraints.placed(start), tol, max_iter, paid)
             return found.x, found
 
         def slope(x: np.ndarray) -> np.ndarray:
-            pulled = 0.0 if penalty is None else penalty.smooth(x)[1]
-            return np.asarray(likelihood(x)[1] - pulled)
+            penalty_slope = 0.0 if penalty is None else penalty.smooth(x)[1]
+            return np.asarray(likelihood(x)[1] - penalty_slope)
 
-        held, found = between_bounds(self.held, maximum, slope)
-        return dataclasses.replace(found, x=held.placed(found.x))
+        constraints, found = between_bounds(self.constraints, maximum, slope)
+        return dataclasses.replace(found, x=constraints.placed(found.x))
 
     @property
     def weight(self) -> np.ndarray:
@@ -154,7 +154,7 @@ def replicates(
             continue
         end = training.maximum(times, theta, tol, max_iter)
         free = end.x != 0 if training.penalty is not None else np.ones(theta.size, bool)
-        if end.code in ARRIVED and not faults(end.restricted(np.flatnonzero(free)), least):
+        if end.code in ARRIVED and not violations(end.restricted(np.flatnonzero(free)), least):
             kept.append(change @ end.x)
     found = np.array(kept).reshape(-1, theta.size)
     return Replicates(found, n_replicates, n_replicates - len(kept))
@@ -182,8 +182,8 @@ def profiled_parameters(
     slopes = change / unit[:, None]
     p = theta.size
     errors = np.sqrt(np.einsum("ij,jk,ik->i", slopes, covariance, slopes))
-    held = Held.nothing(p) if training.held is None else training.held
-    likelihood, flat = holding(training.likelihood(), held), np.zeros((p, p))
+    constraints = Constraints.nothing(p) if training.constraints is None else training.constraints
+    likelihood, flat = constrained(training.likelihood(), constraints), np.zeros((p, p))
     steep = np.zeros(p)
     if training.form.has_components:
         start = 0
@@ -194,11 +194,11 @@ def profiled_parameters(
     known = Penalty.nothing(p) if training.penalty is None else training.penalty
     low, high = profile_quantities(
         lambda points: [penalized(likelihood(point), point, known) for point in points],
-        lambda point, i: only_free((slopes[i] @ point, slopes[i], flat), held.free, 0.0),
+        lambda point, i: only_free((slopes[i] @ point, slopes[i], flat), constraints.free, 0.0),
         theta,
         slopes @ theta,
         errors,
         normal_quantile(level),
-        steep=steep * held.free,
+        steep=steep * constraints.free,
     )
     return low * unit, high * unit

@@ -10,13 +10,13 @@ import numpy as np
 
 from survjax._core.programs import program
 from survjax.data.observations import Observations
-from survjax.fitting.coreset import condense
+from survjax.fitting.coreset import compress
 from survjax.lifetimes import Lifetime
 from survjax.nonparametric import censoring_curve
 
 #: Replicates drawn, and fitted, side by side.
 BATCH = 64
-#: Units drawn as they are; more are condensed to `FEW_ROWS`, one replicate after the other.
+#: Units drawn as they are; more are compressed to `FEW_ROWS`, one replicate after the other.
 MANY_ROWS, FEW_ROWS = 20_000, 4096
 #: A drawn life is at least this: zero has no density.
 SHORTEST = 1e-290
@@ -79,8 +79,8 @@ def simulated(
 
 
 def _stacked(replicates: list[Observations]) -> Observations:
-    """Large plain replicates, condensed and side by side."""
-    parts = [condense(batch_item(part, 0), FEW_ROWS).padded(FEW_ROWS) for part in replicates]
+    """Large plain replicates, compressed and side by side."""
+    parts = [compress(batch_item(part, 0), FEW_ROWS).padded(FEW_ROWS) for part in replicates]
     return Observations(
         *(
             np.stack([getattr(part, name) for part in parts])

@@ -31,12 +31,12 @@ def check(model, rows):
     value = float(total(model.lifetime_, rows.padded(64)))
     assert value == pytest.approx(model.log_likelihood_, rel=1e-9, abs=1e-9)
     if model.converged_:
-        assert model.certificate_.faults == ()
+        assert model.certificate_.violations == ()
         assert model.weights_.size == 1 or model.shapes_.max() <= 60.0
         assert np.all(np.isfinite(model.covariance_))
         assert np.all(np.linalg.eigvalsh(model.covariance_) > 0)
     else:
-        assert model.certificate_.faults
+        assert model.certificate_.violations
         assert np.isnan(model.covariance_).all()
 
 
@@ -105,7 +105,7 @@ def test_data_without_a_fit_are_told_so(case, k):
 def test_a_failure_before_longer_lives_has_a_fit():
     model = WeibullMixture(1).fit([3.0, 5.0, 9.0], [1, 0, 0])
     # One failure: the shape is open but finite, and its error says how little is known.
-    assert model.converged_ == (model.certificate_.faults == ())
+    assert model.converged_ == (model.certificate_.violations == ())
     assert np.all(np.isfinite(model.parameters_))
 
 

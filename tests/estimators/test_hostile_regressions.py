@@ -18,7 +18,7 @@ from survjax import (
     survival_target,
 )
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.regression.faults import open_parameters
+from survjax.fitting.regression.violations import open_parameters
 
 
 @pytest.fixture(scope="module")

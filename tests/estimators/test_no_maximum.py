@@ -20,7 +20,7 @@ def test_a_penalized_fit_stands_in_for_a_collapse(durations, n_components):
     with pytest.warns(FitWarning, match="penalized fit"):
         model = WeibullMixture(n_components).fit(durations)
     assert not model.converged_
-    assert model.certificate_.faults
+    assert model.certificate_.violations
     assert np.all(model.shapes_ <= 60)
     assert np.all(np.isfinite(model.predict([0.0, 1.0])))
     assert np.isnan(model.covariance_).all()

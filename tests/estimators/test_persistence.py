@@ -209,13 +209,13 @@ HOSTILE = [
     ("fitted.covariance_", (2 - np.eye(5)).tolist(), "must be symmetric and positive definite"),
     ("fitted.converged_", False, "covariance_ must be NaN where converged_ is false"),
     ("fitted.n_events_", 1e9, "n_events_ is 1e+09 of"),
-    ("fitted.log_likelihood_", "inf", "fitted.log_likelihood_ must be finite"),
+    ("fitted.log_likelihood_", "inf", "fitted.log_likelihood_ must be finite or NaN"),
     ("fitted.n_units_", -1.0, "fitted.n_units_ must be at least 0"),
     ("fitted.n_units_", 0.0, "n_units_ must be positive"),
     ("fitted.n_iter_", 2.5, "fitted.n_iter_ must be a whole number"),
     ("fitted.converged_", 1, "fitted.converged_ must be true or false"),
     ("fitted.certificate_.message", 1, "fitted.certificate_.message must be text"),
-    ("fitted.certificate_.faults", [1], "must be 1 strings"),
+    ("fitted.certificate_.violations", [1], "must be 1 strings"),
     ("fitted.weights_", [0.5, 0.5], "weights_ does not agree with the parameters"),
     ("fitted.parameter_names_", ["a"] * 5, "do not fit parameter_names_"),
     ("fitted.selection_", {"a": [1], "b": [1, 2]}, "columns of different lengths"),
@@ -310,3 +310,13 @@ def test_a_file_with_any_byte_changed_never_loads_as_something_else(saved, model
         assert "is not a model that survjax can load" in str(error)
     else:  # white space, or the same number written otherwise
         np.testing.assert_array_equal(loaded.parameters_, model.parameters_)
+
+
+def test_certificates_of_earlier_files_are_read(saved, tmp_path):
+    content = json.loads(saved.read_text())
+    found = content["fitted"]["certificate_"]["violations"]
+    content = put(content, "fitted.certificate_.violations", put)
+    content = put(content, "fitted.certificate_.faults", found)
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(json.dumps(content))
+    assert survjax.load(earlier).certificate_ == survjax.load(saved).certificate_

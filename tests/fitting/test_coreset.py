@@ -6,7 +6,7 @@ import pytest
 from survjax import LifetimeModel, Observations, WeibullMixture
 from survjax._core.precision import double_precision
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting.coreset import condense, coresets
+from survjax.fitting.coreset import compress, coresets
 from survjax.lifetimes import LogNormal, Weibull
 from survjax.likelihood.executors import CPU
 from survjax.likelihood.objective import Objective
@@ -44,7 +44,7 @@ def mean_term(lifetime, rows):
 @pytest.mark.parametrize("size", [200, 2048])
 def test_few_rows_have_the_weight_and_nearly_the_likelihood_of_all(size):
     rows = with_truncation_rows(mixed())
-    few = condense(rows, size)
+    few = compress(rows, size)
     assert few.n_rows <= size + 1
     assert few.n_units == pytest.approx(rows.n_units, rel=1e-9)
     assert few.weight.sum() == pytest.approx(rows.weight.sum(), rel=1e-9)
@@ -58,7 +58,7 @@ def test_few_rows_have_the_weight_and_nearly_the_likelihood_of_all(size):
 def test_intervals_that_repeat_are_kept_as_they_are():
     rows = mixed(regular=True).without_padding().compressed()
     rows = with_truncation_rows(rows)
-    few = condense(rows, 2048)
+    few = compress(rows, 2048)
     kept = few.take(np.flatnonzero(few.interval))
     whole = rows.take(np.flatnonzero(rows.interval))
     np.testing.assert_allclose(np.sort(kept.lower), np.sort(whole.lower))

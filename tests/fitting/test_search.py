@@ -7,7 +7,7 @@ import pytest
 
 from survjax import Observations
 from survjax._core.precision import double_precision
-from survjax.fitting.interior import Interior, faults
+from survjax.fitting.interior import Interior, violations
 from survjax.fitting.local_maxima import Maximizer
 from survjax.fitting.scan_statistic import with_nothing
 from survjax.fitting.search import search
@@ -43,7 +43,7 @@ def from_random_starts(rows, k, n, seed):
     starts = np.hstack([rng.normal(0, 1.5, (n, k - 1)), scales, shapes])
     template, limits = weibull_template(k), SETTINGS.limits(k, rows.n_units)
     found = Maximizer(template, rows)(starts, limits)
-    values = [c.value for c in found if not faults(c, template, RULE, rows.n_units)]
+    values = [c.value for c in found if not violations(c, template, RULE, rows.n_units)]
     return max(values, default=-np.inf)
 
 
@@ -52,7 +52,7 @@ def single_weibull(rows):
 
 
 def faults_of_single(rows):
-    return faults(single_weibull(rows), weibull_template(1), RULE, rows.n_units)
+    return violations(single_weibull(rows), weibull_template(1), RULE, rows.n_units)
 
 
 @double_precision
@@ -61,7 +61,7 @@ def compare(seed, k, n_random, **kind):
     if rows.n_events < 4 * k or faults_of_single(rows):
         return None
     found = search(weibull_template(k), rows, SETTINGS)
-    ours = -np.inf if found.faults else found.best.value
+    ours = -np.inf if found.violations else found.best.value
     theirs = from_random_starts(rows, k, n_random, seed)
     return None if max(ours, theirs) == -np.inf else ours - theirs
 
@@ -98,8 +98,8 @@ def test_more_components_never_fit_worse_and_every_answer_is_interior():
         values = [best.value]
         for k in (2, 3):
             found = search(weibull_template(k), rows, SETTINGS)
-            if not found.faults:
-                assert faults(found.best, weibull_template(k), RULE, rows.n_units) == ()
+            if not found.violations:
+                assert violations(found.best, weibull_template(k), RULE, rows.n_units) == ()
                 assert np.exp(found.best.x[2 * k - 1 :]).max() <= RULE.max_shape
                 assert np.all(np.linalg.eigvalsh(found.best.hessian) < 0)
                 assert np.abs(found.best.gradient).max() < 1e-6 * rows.n_units
@@ -125,7 +125,7 @@ def test_a_lower_limit_on_shapes_changes_the_answer_to_one_inside():
     life = np.r_[30.0 * rng.weibull(1.2, 40), 20.0 * rng.weibull(40.0, 15)]
     rows = Observations.from_durations(life)
     wide = search(weibull_template(2), rows, SETTINGS)
-    assert wide.faults == ()
+    assert wide.violations == ()
     steepest = np.exp(wide.best.x[3:]).max()
     assert 20 < steepest < 60
     narrower = dataclasses.replace(SETTINGS, rule=Interior(max_shape=0.8 * steepest))
@@ -139,11 +139,11 @@ def test_each_fault_has_its_word():
     rows = hard_rows(0, size=(60, 61))
     template = weibull_template(2)
     good = search(template, rows, SETTINGS).best
-    assert faults(good, template, RULE, rows.n_units) == ()
+    assert violations(good, template, RULE, rows.n_units) == ()
 
     def words(**changes):
         changed = dataclasses.replace(good, **changes)
-        return " ".join(faults(changed, template, RULE, rows.n_units))
+        return " ".join(violations(changed, template, RULE, rows.n_units))
 
     steep, empty = good.x.copy(), good.x.copy()
     steep[3], empty[0] = np.log(61.0), -5.0
@@ -168,7 +168,7 @@ def test_one_weibull_is_found_from_any_sample_that_has_one():
     for shape in (0.05, 0.5, 1.0, 5.0, 300.0, 2e4):
         life = 40.0 * rng.weibull(shape, 50) + 1e-300
         found = single_weibull(Observations.from_durations(life))
-        assert faults(found, weibull_template(1), RULE, 50) == ()
+        assert violations(found, weibull_template(1), RULE, 50) == ()
         assert found.x[1] == pytest.approx(np.log(shape), abs=0.5)
         assert found.decrement < 1e-9
 

@@ -5,7 +5,7 @@ import pytest
 
 from survjax import Observations
 from survjax._core.precision import double_precision
-from survjax.fitting.coreset import _edges, condense
+from survjax.fitting.coreset import _edges, compress
 from survjax.fitting.guesses.responsibilities import failed_share
 from survjax.fitting.local_maxima import Maximizer
 from survjax.fitting.scan_statistic import ScanStatistic
@@ -117,19 +117,19 @@ def test_a_summary_keeps_units_failures_and_nearly_the_likelihood():
     life = 30.0 * rng.weibull(1.5, 60_000)
     weight = rng.uniform(0.5, 2.0, life.size)
     rows = Observations.from_durations(np.minimum(life, 40.0), life < 40.0, sample_weight=weight)
-    small = condense(rows, 512)
+    small = compress(rows, 512)
     assert small.n_rows <= 512
     assert small.n_units == pytest.approx(rows.n_units, rel=1e-12)
     assert small.n_events == pytest.approx(rows.n_events, rel=1e-12)
     np.testing.assert_allclose(weibull_start(small), weibull_start(rows), atol=2e-4)
-    assert condense(small, 512) is small
+    assert compress(small, 512) is small
 
 
 def test_a_sample_of_other_rows_keeps_units():
     rng = np.random.default_rng(3)
     life = 30.0 * rng.weibull(1.5, 5000)
     rows = Observations.from_intervals(np.floor(life), np.floor(life) + 1)
-    small = condense(rows, 512)
+    small = compress(rows, 512)
     assert small.n_rows == 512
     assert small.n_units == pytest.approx(5000, rel=1e-12)
     assert representative(small)[0].shape == (512,)
@@ -143,7 +143,7 @@ def test_a_summary_keeps_three_moments_of_log_time(ties):
         life = np.ceil(life)
     weight = rng.uniform(0.5, 2.0, life.size)
     rows = Observations.from_durations(np.minimum(life, 40.0), life < 40.0, sample_weight=weight)
-    small = condense(rows, 200)
+    small = compress(rows, 200)
     assert small.n_rows <= 200
     for failed in (0.0, 1.0):
         ours, all_ = small.take(small.event == failed), rows.take(rows.event == failed)
@@ -171,7 +171,7 @@ def test_the_ends_of_a_sample_stay_apart_however_many_rows_are_merged():
     rng = np.random.default_rng(8)
     life = 30.0 * rng.weibull(1.5, 50_000)
     rows = Observations.from_durations(np.minimum(life, 40.0), life < 40.0)
-    small = condense(rows, 192)
+    small = compress(rows, 192)
     exact = np.sort(rows.log_lower[rows.event > 0])
     ours = np.sort(small.log_lower[small.event > 0])
     assert small.n_rows <= 192
@@ -195,7 +195,7 @@ def test_a_hundred_rows_place_the_maximum_of_a_thousand():
     rows = Observations.from_durations(np.minimum(life, 50.0), life < 50.0)
     start = np.array([[0.4, np.log(5.0), np.log(40.0), np.log(0.8), np.log(3.0)]])
     template, limits = weibull_template(2), Settings().limits(2, 1000.0)
-    few = Maximizer(template, condense(rows, 128))(start, limits)[0]
+    few = Maximizer(template, compress(rows, 128))(start, limits)[0]
     there = Maximizer(template, rows).at(few.x[None])[0]
     assert np.sqrt(there.gradient @ np.linalg.solve(-there.hessian, there.gradient)) < 2e-3
 

@@ -5,7 +5,7 @@ import pytest
 
 from survjax import Observations
 from survjax._core.precision import double_precision
-from survjax.fitting.coreset import condense
+from survjax.fitting.coreset import compress
 from survjax.fitting.local_maxima import ARRIVED, Maximizer
 from survjax.fitting.settings import Settings
 from survjax.fitting.surrogate import maximum_of_template
@@ -56,7 +56,7 @@ def limits(rows):
 @double_precision
 def test_it_ends_where_an_iteration_on_all_rows_does(make, size, most):
     rows = make()
-    few = Maximizer(TWO, condense(rows, size))
+    few = Maximizer(TWO, compress(rows, size))
     start = few(START[None], limits(rows))[0]
     every = Counted(rows)
     ours = maximum_of_template(every, few, start, limits(rows), rows.n_units)
@@ -74,7 +74,7 @@ def test_it_ends_where_an_iteration_on_all_rows_does(make, size, most):
 @double_precision
 def test_its_decrement_owns_up_to_what_the_few_may_misjudge():
     rows = plain_rows()
-    few = Maximizer(TWO, condense(rows, 2048))
+    few = Maximizer(TWO, compress(rows, 2048))
     start, objective = few(START[None], limits(rows))[0], Objective(TWO, rows)
     found = maximum_of_template(objective, few, start, limits(rows), rows.n_units)
     _, gradient, hessian = objective(found.x)
@@ -97,7 +97,7 @@ def test_few_rows_of_another_fleet_do_not_mislead_it():
 @double_precision
 def test_no_maximum_is_made_up_where_there_is_none():
     rows = plain_rows()
-    few = Maximizer(TWO, condense(rows, 256))
+    few = Maximizer(TWO, compress(rows, 256))
     # Two components that are one: a saddle, from which Newton's model alone leads nowhere.
     saddle = np.array([0.0, np.log(25.0), np.log(25.0), 0.1, 0.1])
     start, objective = few.at(saddle[None])[0], Objective(TWO, rows)
@@ -110,7 +110,7 @@ def test_no_maximum_is_made_up_where_there_is_none():
 @double_precision
 def test_it_keeps_where_it_came_from_and_the_whole_path():
     rows = plain_rows()
-    few = Maximizer(TWO, condense(rows, 64))
+    few = Maximizer(TWO, compress(rows, 64))
     start = few(np.stack([START + 0.1, START]), limits(rows))[1]
     found = maximum_of_template(Objective(TWO, rows), few, start, limits(rows), rows.n_units)
     assert (found.start, found.n_agreeing) == (1, start.n_agreeing)

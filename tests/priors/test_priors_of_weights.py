@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 import survjax
 from survjax import MixtureRegression, WeibullMixture, priors
-from survjax.likelihood.regression.held import named_coefficients
+from survjax.likelihood.regression.constraints import named_coefficients
 from survjax.likelihood.vector.prior_terms import prior_terms
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibulls

@@ -21,7 +21,7 @@ def grid_of(parts):
 
 def same(one, other):
     for name in ("lower", "log_lower", "event", "weight"):
-        ours, theirs = (getattr(grid.condensed(), name) for grid in (one, other))
+        ours, theirs = (getattr(grid.compressed(), name) for grid in (one, other))
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -38,7 +38,7 @@ def test_order_batches_and_mergers_change_no_digit(spread):
     first.merge(second)
     first.merge(LogTimeGrid())
     same(whole, first)
-    found = whole.condensed()
+    found = whole.compressed()
     assert found.n_rows <= 2 * CELLS
     assert found.n_units == 30_000 and found.n_events == rows.n_events
     mean = np.sum(rows.log_lower * rows.weight)

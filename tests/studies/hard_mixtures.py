@@ -84,10 +84,10 @@ def fitted(given: Problem) -> tuple[float, str]:
         return np.nan, ""
     if not model.converged_:
         return np.nan, ""
-    value, faults = verdict(
+    value, violations = verdict(
         given, model.weights_, model.scales_, model.shapes_, model.log_likelihood_
     )
-    return value, "; ".join(faults)
+    return value, "; ".join(violations)
 
 
 #: Best log-likelihood that a hundred starts find, how many find it, how many maxima they find.

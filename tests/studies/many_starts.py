@@ -204,8 +204,8 @@ def _judged(x: np.ndarray, value: np.ndarray, decrement: np.ndarray, problem: Pr
         logits = np.concatenate([[0.0], x[i, : k - 1]])
         weights = np.exp(logits - np.logaddexp.reduce(logits))
         scales, shapes = unit(problem) * np.exp(x[i, k - 1 : 2 * k - 1]), np.exp(x[i, 2 * k - 1 :])
-        log_likelihood, faults = verdict(problem, weights, scales, shapes)
-        if not faults:
+        log_likelihood, violations = verdict(problem, weights, scales, shapes)
+        if not violations:
             hits = int(np.sum(np.abs(value - value[i]) < 1e-7 * (1 + abs(value[i]))))
             answer = log_likelihood, x[i], hits
     if answer is None:

@@ -5,7 +5,7 @@ import numpy as np
 from survjax import WeibullMixture
 from survjax._core.precision import double_precision
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting.interior import Interior, faults
+from survjax.fitting.interior import Interior, violations
 from survjax.fitting.local_maxima import Maximizer
 from survjax.fitting.settings import Settings
 from survjax.likelihood.weibulls import weibull_template
@@ -30,7 +30,7 @@ def test_refits_keep_a_narrow_component_where_the_likelihood_does():
         nearest = maximizer(model.parameters_[None], limits)[0]
         there = maximizer.at(refit[None])[0]
         assert np.abs(there.gradient).max() < 1e-4
-        if not faults(nearest, template, Interior(), 75.0):
+        if not violations(nearest, template, Interior(), 75.0):
             compared += 1
             np.testing.assert_allclose(there.value, nearest.value, rtol=1e-9)
     assert compared > 50

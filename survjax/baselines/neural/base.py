@@ -85,10 +85,10 @@ class NeuralBase(BaseEstimator):
             (X, y), validation = _split(X, y, self.validation_fraction, random)
         self._mean, self._scale = column_scales(X, None, True)
         table = make_table(self._standardize(X), y)
-        held = None
+        held_out = None
         if validation is not None:
             held_X, held_y = _in_order(*validation)
-            held = make_table(self._standardize(held_X), held_y)
+            held_out = make_table(self._standardize(held_X), held_y)
         optimizer, needs_rate = check_optimizer(
             self.optimizer, _base.check_positive(self.weight_decay, "weight_decay", zero=True)
         )
@@ -106,13 +106,13 @@ class NeuralBase(BaseEstimator):
             max_epochs,
             jax.random.key(seed),
             table,
-            held,
+            held_out,
             self._rate() if needs_rate else None,
             _base.check_count(self.patience, "patience"),
             _base.check_positive(self.tol, "tol", zero=True),
         )
         self._keep(trained)
-        return table, held, trained
+        return table, held_out, trained
 
     def _rate(self) -> float:
         if self.learning_rate is None:
@@ -233,12 +233,12 @@ def _split(
     """Hold out a random share of the rows."""
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"validation_fraction must lie between 0 and 1, got {fraction!r}")
-    n_held = int(np.ceil(fraction * len(X)))
-    if n_held >= len(X):
+    n_held_out = int(np.ceil(fraction * len(X)))
+    if n_held_out >= len(X):
         raise ValueError(f"validation_fraction={fraction} of {len(X)} rows leaves none to train on")
     order = random.permutation(len(X))
-    held, kept = order[:n_held], order[n_held:]
-    return (X[kept], y[kept]), (X[held], y[held])
+    held_out, kept = order[:n_held_out], order[n_held_out:]
+    return (X[kept], y[kept]), (X[held_out], y[held_out])
 
 
 def parameter_names(parameters: Any) -> list[str]:

@@ -109,13 +109,13 @@ class MLPClassifier(Classifier, NeuralBase):
             validation = held_X, code_labels(held_y, self.classes_).astype(float)
         loss, summary = _class_loss(n_classes), _class_summary(n_classes)
         n_outputs = 1 if n_classes == 2 else n_classes
-        table, held, trained = self._train(
+        table, held_out, trained = self._train(
             X, codes.astype(float), validation, n_outputs, loss, summary
         )
         columns = tidy(n_classes, self._measured(trained, ""), float(table.weight.sum()))
-        if held is not None:
+        if held_out is not None:
             found = self._measured(trained, "validation_")
-            more = tidy(n_classes, found, float(held.weight.sum()))
+            more = tidy(n_classes, found, float(held_out.weight.sum()))
             columns |= {f"validation_{name}": column for name, column in more.items()}
         self.history_ = self._table_of(trained, columns)
         return self
@@ -185,11 +185,11 @@ class MLPRegressor(RegressorMixin, NeuralBase):
             )
             validation = held_X, (held_y - level) / spread
         self._level, self._spread = level, spread
-        _, held, trained = self._train(
+        _, held_out, trained = self._train(
             X, (y - level) / spread, validation, 1, _number_loss, _number_summary
         )
         columns = {"objective": self._measured(trained, "")["objective"] * spread**2}
-        if held is not None:
+        if held_out is not None:
             found = self._measured(trained, "validation_")["objective"]
             columns["validation_objective"] = found * spread**2
         self.history_ = self._table_of(trained, columns)

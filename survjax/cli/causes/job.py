@@ -12,7 +12,7 @@ import numpy as np
 from survjax import CompetingRisks
 from survjax.cli._columns import Units
 from survjax.cli._job import note_width, write
-from survjax.cli._report import Remaining, table, verdict
+from survjax.cli._report import Remaining, certificate_lines, table
 from survjax.cli._session import Session, in_words_of_options
 from survjax.cli._text import Refused, plain, printable
 from survjax.plotting import plot_hazard, plot_incidence, plot_rul, plot_survival, save
@@ -28,7 +28,7 @@ def finish(session: Session, units: Units, causes: Causes, unit: str | None) -> 
     arguments = session.arguments
     session.begin("fitting")
     model = _fit(session, units, causes)
-    for line in (*_summary(model, arguments.level, unit), *verdict(model)):
+    for line in (*_summary(model, arguments.level, unit), *certificate_lines(model)):
         session.say(line)
     session.begin("computing remaining lives")
     found = RemainingByCause(

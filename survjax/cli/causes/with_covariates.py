@@ -13,7 +13,7 @@ import pandas as pd
 from survjax import AcceleratedLifetime, CompetingRegression, CompetingRisks
 from survjax.cli._columns import Units
 from survjax.cli._job import note_width, write
-from survjax.cli._report import verdict
+from survjax.cli._report import certificate_lines
 from survjax.cli._session import Session, in_words_of_options
 from survjax.cli._text import Refused, plain, printable, quoted
 from survjax.cli.causes.job import Causes, chances, labels_of
@@ -42,7 +42,11 @@ def finish(
         raise Refused(in_words_of_options(refusal_of_fit(error))) from None
     session.pass_on_warnings()
     plainer = _without_covariates(session, labels, lower, upper, causes, limits)
-    for line in (*_summary(model, arguments.level), *worth(model, plainer), *verdict(model)):
+    for line in (
+        *_summary(model, arguments.level),
+        *worth(model, plainer),
+        *certificate_lines(model),
+    ):
         session.say(line)
     session.begin("computing remaining lives")
     found = RemainingByCauseAndColumns(model, units, X, arguments.level, arguments.horizon)

@@ -15,7 +15,14 @@ from survjax import WeibullMixture, fit_stream
 from survjax._core.validation import check_events
 from survjax.cli._columns import Units
 from survjax.cli._job import draw_fit
-from survjax.cli._report import SHOWN, Remaining, comparison, components, running_table, verdict
+from survjax.cli._report import (
+    SHOWN,
+    Remaining,
+    certificate_lines,
+    comparison,
+    components,
+    running_table,
+)
 from survjax.cli._session import DONE, NOT_INTERIOR, Session
 from survjax.cli._text import plain, printable
 from survjax.cli.streams.source import Input, refusing, roles_of
@@ -34,7 +41,7 @@ def finish(session: Session, given: Input, unit: str | None) -> int:
     for line in (
         *components(model, unit, arguments.level),
         *comparison(model, None),
-        *verdict(model),
+        *certificate_lines(model),
     ):
         session.say(line)
     folder = session.results.folder

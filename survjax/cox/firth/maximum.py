@@ -26,7 +26,7 @@ from survjax.nonparametric.rows import Bools, Floats, Ints
 __all__ = ["firth_maximum", "penalty_gradient"]
 
 #: Numbers that are held at once, halvings of a step, and the longest step of a standard deviation.
-HELD, MAX_HALVINGS, MAX_STEP = 2_000_000, 40, 5.0
+IN_MEMORY, MAX_HALVINGS, MAX_STEP = 2_000_000, 40, 5.0
 #: Step of the differences that give the curvature, in standard deviations of a column.
 DIFFERENCE = 1e-4
 
@@ -138,10 +138,10 @@ def _risen(
 def penalty_gradient(sets: RiskSets, failures: Failures, theta: Floats, inverse: Floats) -> Floats:
     """Half the gradient (p,) of the log determinant of the information, whose inverse is given."""
     found = np.zeros(theta.size)
-    for pull, risk in _terms(sets, failures, theta):
+    for weights, risk in _terms(sets, failures, theta):
         away = sets.x.T - (risk @ sets.x.T)[:, None]
         squares = np.einsum("uip,pq,uiq->ui", away, inverse, away)
-        found += 0.5 * np.einsum("u,ui,ui,uip->p", pull, risk, squares, away)
+        found += 0.5 * np.einsum("u,ui,ui,uip->p", weights, risk, squares, away)
     return found
 
 
@@ -153,7 +153,7 @@ def _terms(sets: RiskSets, failures: Failures, theta: Floats) -> Iterator[tuple[
     log_risk = theta @ sets.x + (0.0 if sets.offset is None else sets.offset)
     failed_at = np.full(n, -1)
     failed_at[failures.rows] = failures.at
-    size = max(HELD // (n * max(theta.size, 1)), 1)
+    size = max(IN_MEMORY // (n * max(theta.size, 1)), 1)
     for begin in range(0, group.size, size):
         at = group[begin : begin + size, None]
         inside = (sets.join <= at) & (at < sets.until)

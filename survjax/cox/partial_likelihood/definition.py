@@ -53,7 +53,7 @@ class RiskOrder:
     at: Any = data()
     group: Any = data()
     share: Any = data()
-    pull: Any = data()
+    event_weights: Any = data()
     n_times: int = fixed()
     late: bool = fixed()
 
@@ -92,7 +92,7 @@ def risk_order(
         at=failures.at,
         group=times if failures.group is None else failures.group,
         share=np.zeros(times.size) if failures.share is None else failures.share,
-        pull=failures.weight,
+        event_weights=failures.weight,
         n_times=sets.n_times,
         late=sets.leave is not None,
     )
@@ -138,7 +138,7 @@ def log_partial_likelihood(log_risk: Any, rows: RiskOrder) -> jax.Array:
     failing = jax.ops.segment_sum(own, rows.at, n)
     below = at_risk[rows.group] + jnp.log1p(-rows.share * failing[rows.group])
     gain = jnp.sum(rows.weight[rows.failed] * z[rows.failed])
-    return gain - jnp.sum(rows.pull * below)
+    return gain - jnp.sum(rows.event_weights * below)
 
 
 def _log_sums(z: jax.Array, at: Any, n: int) -> jax.Array:

@@ -26,13 +26,13 @@ from survjax.cox.risk_sets.sets import RiskSets
 from survjax.nonparametric.rows import Floats, Ints
 
 __all__ = [
-    "Pulls",
+    "EventWeights",
     "as_divided",
     "curvature",
     "denominate",
     "derivatives",
     "evaluate",
-    "pulls",
+    "sum_event_weights",
     "risks",
     "value",
 ]
@@ -59,7 +59,7 @@ def risks(sets: RiskSets, beta: Floats) -> Risks:
 
 
 @dataclass(frozen=True)
-class Pulls:
+class EventWeights:
     """Sums over the terms of each failure time, all of shape (G,).
 
     ``a, b``: of w / D times 1 and f; ``alpha, beta, gamma``: of w / D^2 times 1, f and f^2.
@@ -84,20 +84,22 @@ def denominate(
     return s0[failures.group] - failures.share * d0[failures.group]
 
 
-def pulls(failures: Failures, below: Floats, n_times: int, factor: Floats | None = None) -> Pulls:
+def sum_event_weights(
+    failures: Failures, below: Floats, n_times: int, factor: Floats | None = None
+) -> EventWeights:
     """Add up the terms of each failure time, times a factor of that time."""
     weight, group = failures.weight, failures.group
     if group is None or failures.share is None:
         weight = weight if factor is None else weight * factor
         none = np.zeros(0)
-        return Pulls(weight / below, weight / below**2, none, none, none)
+        return EventWeights(weight / below, weight / below**2, none, none, none)
     weight = weight if factor is None else weight * factor[group]
     share, first, second = failures.share, weight / below, weight / below**2
 
     def add(values: Floats) -> Floats:
         return np.bincount(group, values, n_times)
 
-    return Pulls(
+    return EventWeights(
         add(first), add(second), add(share * first), add(share * second), add(share**2 * second)
     )
 
@@ -109,7 +111,7 @@ class Evaluation(NamedTuple):
     failures: Failures
     risk: Risks
     below: Floats
-    pull: Pulls
+    event_weights: EventWeights
 
 
 def as_divided(sets: RiskSets, failures: Failures) -> tuple[RiskSets, Failures]:
@@ -132,15 +134,15 @@ def evaluate(sets: RiskSets, failures: Failures, beta: Floats) -> Evaluation:
         at = places_to_cut(sets, total, lost, n_cut > ROUNDS)
         if at.size == 0:
             below = denominate(sets, failures, found.risk, total)
-            pull = pulls(failures, below, sets.n_times)
-            at = np.flatnonzero(lost_digits(sets, found, pull.a))
+            event_weights = sum_event_weights(failures, below, sets.n_times)
+            at = np.flatnonzero(lost_digits(sets, found, event_weights.a))
         if at.size == 0:
             break
         sets = cut(sets, at)
         failures = number_failures(sets, *failures.method)
     if sets is not coarse:
         coarse.finer[:] = [(sets, failures)]
-    return Evaluation(sets, failures, found, below, pull)
+    return Evaluation(sets, failures, found, below, event_weights)
 
 
 def _value(found: Evaluation) -> float:
@@ -153,8 +155,8 @@ def _value(found: Evaluation) -> float:
 def derivatives(sets: RiskSets, failures: Failures, beta: Floats) -> tuple[float, Floats, Floats]:
     """Return the log partial likelihood, its gradient (p,) and its Hessian (p, p)."""
     found = evaluate(sets, failures, beta)
-    slope, bend = curvature(found.sets, found.failures, found.risk.risk, found.pull)
-    return _value(found), found.failures.total - slope, -bend
+    slope, information = curvature(found.sets, found.failures, found.risk.risk, found.event_weights)
+    return _value(found), found.failures.total - slope, -information
 
 
 def value(sets: RiskSets, failures: Failures, beta: Floats) -> float:
@@ -163,23 +165,23 @@ def value(sets: RiskSets, failures: Failures, beta: Floats) -> float:
 
 
 def curvature(
-    sets: RiskSets, failures: Failures, risk: Floats, pull: Pulls
+    sets: RiskSets, failures: Failures, risk: Floats, event_weights: EventWeights
 ) -> tuple[Floats, Floats]:
     """Return the expected covariates (p,) and their covariance (p, p), summed over failures."""
-    held = risk * sets.passed(pull.a)
+    at_risk_weight = risk * sets.passed(event_weights.a)
     tied = failures.tied
     if tied is None:
-        return _sweep(sets, risk, held, pull, np.zeros(0, dtype=np.int64))[:2]
-    held[failures.rows] -= risk[failures.rows] * pull.b[failures.at]
-    slope, bend, s1 = _sweep(sets, risk, held, pull, tied.at)
+        return _sweep(sets, risk, at_risk_weight, event_weights, np.zeros(0, dtype=np.int64))[:2]
+    at_risk_weight[failures.rows] -= risk[failures.rows] * event_weights.b[failures.at]
+    slope, information, s1 = _sweep(sets, risk, at_risk_weight, event_weights, tied.at)
     d1 = tied_sums(tied, risk)
-    slope -= d1 @ pull.b[tied.at]
-    cross = (s1 * pull.beta[tied.at]) @ d1.T
-    return slope, bend + cross + cross.T - (d1 * pull.gamma[tied.at]) @ d1.T
+    slope -= d1 @ event_weights.b[tied.at]
+    cross = (s1 * event_weights.beta[tied.at]) @ d1.T
+    return slope, information + cross + cross.T - (d1 * event_weights.gamma[tied.at]) @ d1.T
 
 
 def _sweep(
-    sets: RiskSets, risk: Floats, held: Floats, pull: Pulls, wanted: Ints
+    sets: RiskSets, risk: Floats, at_risk_weight: Floats, event_weights: EventWeights, wanted: Ints
 ) -> tuple[Floats, Floats, Floats]:
     """Walk backward in time with S1 running along: sums of a S1, of the covariance, S1 `wanted`.
 
@@ -191,14 +193,14 @@ def _sweep(
     kept = np.empty((p, wanted.size))
 
     def part(begin: int, end: int) -> tuple[Floats, ...]:
-        carry, rows_bend, times_bend = np.zeros((p, 1)), np.zeros((p, p)), np.zeros((p, p))
+        carry, rows_part, times_part = np.zeros((p, 1)), np.zeros((p, p)), np.zeros((p, p))
         slope, tilt = np.zeros(p), np.zeros(p)
         # The times before the first segment that begins in this part lack what earlier parts hold.
         since, until = np.searchsorted(sets.start, [begin, end])
         head = np.append(sets.first, until)[np.searchsorted(sets.first, since)]
         for start, stop, g, h in blocks(begin, end, sets.start, size):
             x = sets.x[:, start:stop]
-            rows_bend += (x * held[start:stop]) @ x.T
+            rows_part += (x * at_risk_weight[start:stop]) @ x.T
             low, high = np.searchsorted(sets.first, [g, h])
             if low == high:
                 s1 = _cumulate(x * risk[start:stop], sets.start[g:h] - start)
@@ -213,24 +215,24 @@ def _sweep(
                     s1[:, :1] += carry
                 s1 = restarted_cumsum(s1, np.union1d(0, sets.first[low:high] - g))
             carry = s1[:, -1:].copy()
-            pulled = s1 * pull.alpha[g:h]
-            times_bend += pulled @ s1.T
-            tilt += pulled[:, : max(head - g, 0)].sum(axis=1)
-            slope += s1 @ pull.a[g:h]
+            weighted = s1 * event_weights.alpha[g:h]
+            times_part += weighted @ s1.T
+            tilt += weighted[:, : max(head - g, 0)].sum(axis=1)
+            slope += s1 @ event_weights.a[g:h]
             low, high = np.searchsorted(wanted, [g, h])
             kept[:, low:high] = s1[:, wanted[low:high] - g]
-        return carry[:, 0], slope, tilt, rows_bend, times_bend, np.array([since, head, until])
+        return carry[:, 0], slope, tilt, rows_part, times_part, np.array([since, head, until])
 
-    slope, bend, before = np.zeros(p), np.zeros((p, p)), np.zeros(p)
+    slope, information, before = np.zeros(p), np.zeros((p, p)), np.zeros(p)
     parts = in_parts(part, risk.size, sets.start, LIGHT)
-    for carry, own, tilt, rows_bend, times_bend, (g, h, until) in parts:
-        slope += own + before * pull.a[g:h].sum()
+    for carry, own, tilt, rows_part, times_part, (g, h, until) in parts:
+        slope += own + before * event_weights.a[g:h].sum()
         cross = np.outer(tilt, before)
-        bend += rows_bend - times_bend - cross - cross.T
-        bend -= np.outer(before, before) * pull.alpha[g:h].sum()
+        information += rows_part - times_part - cross - cross.T
+        information -= np.outer(before, before) * event_weights.alpha[g:h].sum()
         kept[:, slice(*np.searchsorted(wanted, [g, h]))] += before[:, None]
         before = before + carry if h == until else carry
-    return slope, bend, kept
+    return slope, information, kept
 
 
 def _leaving(sets: RiskSets, risk: Floats) -> Floats | None:

@@ -167,17 +167,17 @@ def _weights(array: np.ndarray, n: int, name: str) -> np.ndarray:
 
 def in_blocks(parts: Iterable[Lives], size: int) -> Iterator[Lives]:
     """The same rows in blocks of one size (the last may be shorter), whatever the batches were."""
-    held: list[Lives] = []
-    n_held = 0
+    waiting: list[Lives] = []
+    n_waiting = 0
     for part in parts:
         start = 0
-        while n_held + part.n_rows - start >= size:
-            stop = start + size - n_held
-            held.append(part.rows(slice(start, stop)))
-            yield held[0] if len(held) == 1 else joined_lives(held)
-            held, n_held, start = [], 0, stop
+        while n_waiting + part.n_rows - start >= size:
+            stop = start + size - n_waiting
+            waiting.append(part.rows(slice(start, stop)))
+            yield waiting[0] if len(waiting) == 1 else joined_lives(waiting)
+            waiting, n_waiting, start = [], 0, stop
         if start < part.n_rows:
-            held.append(part.rows(slice(start, None)))
-            n_held += part.n_rows - start
-    if held:
-        yield joined_lives(held)
+            waiting.append(part.rows(slice(start, None)))
+            n_waiting += part.n_rows - start
+    if waiting:
+        yield joined_lives(waiting)

@@ -222,7 +222,7 @@ def _fit(
         if not issubclass(other.category, FitWarning):
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     if not model.converged_:
-        return {**nothing, "status": "; ".join(model.certificate_.faults)}, None
+        return {**nothing, "status": "; ".join(model.certificate_.violations)}, None
     p, n = model.n_free_, model.n_units_
     more = 2.0 * p * (p + 1) / (n - p - 1) if n > p + 1 else np.inf
     news = [str(other.message) for other in told if issubclass(other.category, FitWarning)]

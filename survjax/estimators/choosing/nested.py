@@ -217,12 +217,14 @@ def _n_free(model: Any) -> int:
 
 def _check_fixed(smaller: Any, larger: Any) -> None:
     """Refuse a larger model that holds parameters which the smaller does not hold alike."""
-    if not hasattr(larger, "_template") or not larger._template.held.is_any:
+    if not hasattr(larger, "_template") or not larger._template.constraints.is_any:
         return
     ours, theirs = larger._template, smaller._template
-    known = ours.held.fixed
-    alike = ours.names == theirs.names and not ours.held.is_bounded
-    if not alike or not np.array_equal(ours.held.values[known], theirs.held.values[known]):
+    known = ours.constraints.fixed
+    alike = ours.names == theirs.names and not ours.constraints.is_bounded
+    if not alike or not np.array_equal(
+        ours.constraints.values[known], theirs.constraints.values[known]
+    ):
         raise ValueError(
             "larger holds parameters by fixed= or bounds= that smaller does not hold alike, so "
             "that it does not hold smaller: compare them by AIC"

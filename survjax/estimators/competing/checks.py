@@ -44,7 +44,7 @@ def check_seen(rows: Observations, allowed: np.ndarray, labels: tuple[Hashable, 
         )
 
 
-def no_maximum(faults: tuple[str, ...], rows: Observations) -> NoFiniteMaximum:
+def no_maximum(violations: tuple[str, ...], rows: Observations) -> NoFiniteMaximum:
     """What to say where causes fitted together have no finite maximum."""
     few = (
         "This happens where too few units are known to have ended of a cause: more units with "
@@ -52,17 +52,17 @@ def no_maximum(faults: tuple[str, ...], rows: Observations) -> NoFiniteMaximum:
     )
     return NoFiniteMaximum(
         f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} that ended) has no "
-        f"finite maximum: {'; '.join(faults)}. {few if rows.exit is None else ENDLESS_LIVES}"
+        f"finite maximum: {'; '.join(violations)}. {few if rows.exit is None else ENDLESS_LIVES}"
     )
 
 
-def fault_warning(faults: str) -> str:
+def violation_warning(violations: str) -> str:
     """What to say of a fit that is no interior maximum; nothing where it is one."""
-    if not faults:
+    if not violations:
         return ""
     return (
-        f"no interior maximum: {faults}. What is kept instead has no bounds. Try fewer components "
-        "for that cause"
+        f"no interior maximum: {violations}. What is kept instead has no bounds. Try fewer "
+        "components for that cause"
     )
 
 

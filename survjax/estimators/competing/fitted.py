@@ -15,7 +15,7 @@ from survjax.data.observations import Observations
 from survjax.estimators.competing.incidence import AssetIncidence
 from survjax.estimators.competing.intervals import INCIDENCE
 from survjax.estimators.competing.parts import CausePart, joined, part_of
-from survjax.estimators.effects.held import HeldEffects
+from survjax.estimators.effects.constraints import ConstrainedEffects
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import CERTIFICATE
 from survjax.estimators.plots import Plots
@@ -25,7 +25,7 @@ from survjax.estimators.saving.nested import FittedModels
 from survjax.estimators.saving.persistence import Persistent
 from survjax.likelihood.causes.with_columns import rates_of_rows
 from survjax.likelihood.regression.columns import sample_rows, to_natural
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.prediction.curves import response_value
 from survjax.prediction.regression_curves import FittedForm
 from survjax.prediction.regression_incidence import asset_incidence, mean_incidences
@@ -47,9 +47,9 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
     causes: Any
     models_: dict[Hashable, Any]
     n_features_in_: int
-    _held: Any
+    _constraints: Any
     _labels: Callable[[], tuple[Hashable, ...]]
-    _inside_bounds = HeldEffects._inside_bounds
+    _inside_bounds = ConstrainedEffects._inside_bounds
     #: As in `RegressionAnswer`.
     _least_eigenvalue = 1e-13
     priors = None
@@ -87,7 +87,7 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
         """Set what follows from the answer for all causes."""
         self._fitted, self.converged_ = fitted, converged
         parts = [part_of(model, self.n_features_in_) for model in self.models_.values()]
-        self._held = Held.joined([part.held for part in parts])
+        self._constraints = Constraints.joined([part.constraints for part in parts])
         change = to_natural(fitted.layout, fitted.columns)
         self.parameters_ = change @ fitted.theta
         self.covariance_ = change @ np.asarray(fitted.covariance) @ change.T
@@ -222,8 +222,8 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
         return (mean_incidences(rates, rows.weight[some], t)[self._number(cause)],)
 
     def _state(self) -> Any:
-        held = {name: vars(self).get(name) for name in self._saved}
-        return SimpleNamespace(**held | {"_covariance": self._fitted.covariance})
+        state = {name: vars(self).get(name) for name in self._saved}
+        return SimpleNamespace(**state | {"_covariance": self._fitted.covariance})
 
     def _rebuild(self) -> None:
         covariance, names = vars(self).pop("_covariance"), self.parameter_names_

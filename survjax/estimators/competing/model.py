@@ -19,8 +19,8 @@ from survjax.estimators.competing.checks import (
     alike_warning,
     check_agreement,
     check_seen,
-    fault_warning,
     no_maximum,
+    violation_warning,
 )
 from survjax.estimators.competing.intervals import CausesIntervals
 from survjax.estimators.competing.predictions import FittedCauses
@@ -35,7 +35,7 @@ from survjax.fitting.causes.search import search_causes
 from survjax.likelihood.causes.rows import cause_data
 from survjax.likelihood.causes.terms import cause_log_likelihood
 from survjax.likelihood.causes_template import CausesTemplate
-from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.constraints import Bounds, Fixed
 
 
 class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, Summary, Plots):
@@ -76,7 +76,7 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
     converged_ : bool
         Whether the answer is an interior maximum.
     certificate_ : Certificate
-        What that verdict stands on; faults name the cause.
+        What that stands on; its violations name the cause.
 
     Notes
     -----
@@ -245,14 +245,14 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
         if coupled(rows, allowed) or self.shared:
             models = [self._model_of_cause(label) for label in labels]
             parts = [
-                model._held(model._template_for(rows_of_cause(rows, own)))
+                model._constrained(model._template_for(rows_of_cause(rows, own)))
                 for model, own in zip(models, allowed.T.astype(float), strict=True)
             ]
             template = CausesTemplate(labels, parts)
             template = template.sharing(self._groups(template))
             template, found = search_causes(template, rows, allowed, models[0]._settings())
-            if found.faults and not any(part.is_mixture for part in parts):
-                raise no_maximum(found.faults, rows)
+            if found.violations and not any(part.is_mixture for part in parts):
+                raise no_maximum(found.violations, rows)
             self._keep_together(template, found, rows)
         else:
             alone = {
@@ -273,8 +273,8 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
 
     def _warn(self, labels: tuple[Hashable, ...]) -> None:
         """Tell the user what the numbers alone would hide."""
-        faults = "" if self.converged_ else "; ".join(self.certificate_.faults)
-        for words in (fault_warning(faults), alike_warning(labels, self._allowed)):
+        violations = "" if self.converged_ else "; ".join(self.certificate_.violations)
+        for words in (violation_warning(violations), alike_warning(labels, self._allowed)):
             if words:
                 warnings.warn(words, FitWarning, stacklevel=users_level())
 

@@ -12,7 +12,7 @@ from survjax.fitting.regression.penalties import NaturalPriors, Penalty
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.competing_form import CompetingForm, side_by_side
 from survjax.likelihood.regression.forms import Form, Layout, Predictor
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.prediction.regression_curves import FittedForm
 
 
@@ -24,7 +24,7 @@ class CausePart(NamedTuple):
     columns: Columns
     theta: np.ndarray
     covariance: np.ndarray
-    held: Held
+    constraints: Constraints
     names: tuple[str, ...]
     model: Any
 
@@ -55,16 +55,16 @@ def sees_columns(model: Any) -> bool:
 def part_of(model: Any, p: int) -> CausePart:
     """What was fitted for a cause, of which columns move nothing where it sees none."""
     if sees_columns(model):
-        fitted, held = model._fitted, model._held
+        fitted, constraints = model._fitted, model._constraints
         answer = fitted.form, fitted.layout, fitted.columns, fitted.theta
         return CausePart(
-            *answer, np.asarray(fitted.covariance), held, model.parameter_names_, model
+            *answer, np.asarray(fitted.covariance), constraints, model.parameter_names_, model
         )
     names = model.parameter_names_
     layout = tuple(Predictor(name, (0,)) for name in names)
     columns = Columns(np.zeros(p), np.ones(p))
     answer = Form(model.lifetime_, names), layout, columns, model.parameters_
-    return CausePart(*answer, model.covariance_, model._template.held, names, model)
+    return CausePart(*answer, model.covariance_, model._template.constraints, names, model)
 
 
 def joined(parts: Sequence[CausePart]) -> FittedForm:

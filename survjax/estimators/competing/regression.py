@@ -62,7 +62,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     converged_ : bool
         Whether the fit of each cause is a proper maximum.
     certificate_ : Certificate
-        What that verdict stands on.
+        What that stands on.
 
     Notes
     -----
@@ -219,11 +219,11 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
                 model.feature_names_in_ = self.feature_names_in_
         fitted, self.certificate_ = settle(together, self._names(together.parts), rows.n_units)
         self.log_likelihood_ = float(together.found.value)
-        self._derive(fitted, not self.certificate_.faults)
+        self._derive(fitted, not self.certificate_.violations)
         self._training = together.training
-        faults = "; ".join(self.certificate_.faults)
-        kept = f"no proper maximum: {faults}. What is kept instead has no bounds"
-        for words in (kept if faults else "", alike_warning(labels, allowed)):
+        violations = "; ".join(self.certificate_.violations)
+        kept = f"no proper maximum: {violations}. What is kept instead has no bounds"
+        for words in (kept if violations else "", alike_warning(labels, allowed)):
             if words:
                 warnings.warn(words, FitWarning, stacklevel=users_level())
 

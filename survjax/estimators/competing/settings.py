@@ -10,7 +10,7 @@ import numpy as np
 from survjax.data.causes import check_labels
 from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.likelihood.causes_template import CausesTemplate
-from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.constraints import Bounds, Fixed
 from survjax.likelihood.vector.template import Template
 
 

@@ -81,18 +81,18 @@ class CausesState(FittedState):
         ]
         turn = diagonal_blocks(change)
         back = np.linalg.inv(turn)
-        self.parameters_ = template.held.placed(turn @ x)
+        self.parameters_ = template.constraints.placed(turn @ x)
         hessian = back.T @ hessian @ back
-        self.converged_ = not found.faults
+        self.converged_ = not found.violations
         self.covariance_ = np.full_like(hessian, np.nan)
         if self.converged_:
             merging = template.merging
             # Of entries that are one parameter the differences have no errors.
             only = merging @ (merging.T / merging.sum(axis=0)[:, None])
-            self.covariance_ = only @ template.held.covariance(hessian) @ only
+            self.covariance_ = only @ template.constraints.covariance(hessian) @ only
         self.log_likelihood_ = float(found.best.value)
         self.n_iter_ = found.best.n_iter
-        at_bounds = tuple(template.read_names[i] for i in template.held.at_bounds)
+        at_bounds = tuple(template.read_names[i] for i in template.constraints.at_bounds)
         self.certificate_ = certify(found, hessian, rows.n_units, at_bounds)
         self._maxima = None
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
@@ -139,22 +139,22 @@ class CausesState(FittedState):
                 f"lifetime_ has {len(lifetimes)} causes, and causes names {len(labels)}"
             )
         parts = [
-            self._model_of_cause(label)._held(Template(lifetime))
+            self._model_of_cause(label)._constrained(Template(lifetime))
             for label, lifetime in zip(labels, lifetimes, strict=True)
         ]
         template = CausesTemplate(labels, parts)
         return template.sharing(self._groups(template))
 
-    def _held(self, template: Template) -> Template:
+    def _constrained(self, template: Template) -> Template:
         # Each cause's template came with what it holds.
         return template
 
-    def _words_of_held(self, words: list[str]) -> list[str]:
+    def _constraint_words(self, words: list[str]) -> list[str]:
         """Where bounds come from, cause by cause."""
         found: list[str] = []
         for model in self._models.values():
             size = len(model._template.quantities)
-            found += model._words_of_held(words[len(found) : len(found) + size])
+            found += model._constraint_words(words[len(found) : len(found) + size])
         return found
 
 
@@ -167,10 +167,10 @@ def joined_certificate(models: dict[Hashable, Any]) -> Certificate:
         smallest_eigenvalue=min(part.smallest_eigenvalue for part in found),
         n_starts=sum(part.n_starts for part in found),
         n_agreeing=sum(part.n_agreeing for part in found),
-        faults=tuple(
+        violations=tuple(
             f"cause {label!r}: {word}"
             for label, model in models.items()
-            for word in model.certificate_.faults
+            for word in model.certificate_.violations
         ),
         other_maxima=(),
         message="; ".join(dict.fromkeys(part.message for part in found)),

@@ -18,15 +18,15 @@ from survjax.estimators.target import survival_target
 from survjax.fitting.causes.rows import middles, seen_by_cause
 from survjax.fitting.causes.starts import ROUNDS, first_shares, shares_by_hazards
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.regression.faults import (
-    faults,
+from survjax.fitting.regression.penalties import Penalty
+from survjax.fitting.regression.violations import (
     intercepts_of,
     open_parameters,
     step_units,
+    violations,
 )
-from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.causes.with_columns import CauseUnits, rates_of_rows
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.prediction.regression_curves import FittedForm
 from survjax.uncertainty.regression import Training
 
@@ -47,11 +47,11 @@ def training_of(
     form: Any = fitted.form
     sizes = [part.theta.size for part in parts]
     nowhere = np.empty(0, int), np.empty(0)
-    held = Held.joined([part.held.at(*nowhere) for part in parts])
+    constraints = Constraints.joined([part.constraints.at(*nowhere) for part in parts])
     penalty = Penalty.joined([part.penalty(rows.n_units) for part in parts], sizes)
     model = fitted.form, fitted.layout, fitted.columns
     units = CauseUnits(form, *model[1:], rows, allowed, x, fitted.theta)
-    return Training(*model, rows, x, penalty=penalty, held=held, units=units)
+    return Training(*model, rows, x, penalty=penalty, constraints=constraints, units=units)
 
 
 def fit_together(
@@ -91,7 +91,7 @@ def fit_together(
 def _rank(found: LocalMaximum, training: Training) -> tuple[bool, float]:
     """What is better: a maximum, then a higher one."""
     paid = 0.0 if training.penalty is None else training.penalty.smooth(found.x)[0]
-    return not faults(found), float(np.nan_to_num(found.value - paid, nan=-np.inf))
+    return not violations(found), float(np.nan_to_num(found.value - paid, nan=-np.inf))
 
 
 def _maximum(training: Training, start: np.ndarray, parts: list[CausePart]) -> LocalMaximum:
@@ -149,8 +149,8 @@ def verdict(together: Together, names: tuple[str, ...]) -> tuple[str, ...]:
             model = part.form, part.layout, found.x[own]
             words += improper(*model) or left_behind(*model, training.x, part.columns)
             alone = found.restricted(np.arange(found.x.size)[own])
-            words += part.model._model_faults(part.layout, alone)
-    words = words or faults(_kept(found, training.penalty))
+            words += part.model._model_violations(part.layout, alone)
+    words = words or violations(_kept(found, training.penalty))
     if not words or "singular" in words[0]:
         units = step_units(form, fitted.layout, found.x)
         open_ = open_parameters(found, intercepts_of(fitted.layout), units)[:5]
@@ -176,8 +176,8 @@ def settle(
 ) -> tuple[FittedForm, Certificate]:
     """Give each cause's model its part of the answer; the whole of it, and its certificate."""
     parts, found, training = together
-    held: Any = training.held
-    held = held.from_vector(found.x)
+    constraints: Any = training.constraints
+    constraints = constraints.from_vector(found.x)
     words = verdict(together, names)
     p = found.x.size
     covariance = np.full((p, p), np.nan)
@@ -187,8 +187,8 @@ def settle(
             kept = np.flatnonzero(found.x != 0)
         covariance = np.zeros((p, p))
         covariance[np.ix_(kept, kept)] = np.linalg.inv(-found.hessian[np.ix_(kept, kept)])
-        covariance *= np.outer(held.free, held.free)
-    at_bounds = tuple(names[i] for i in held.at_bounds)
+        covariance *= np.outer(constraints.free, constraints.free)
+    at_bounds = tuple(names[i] for i in constraints.at_bounds)
     certificate = certify_regression(found, words, n_units, at_bounds)
     known = {"converged_": not words, "certificate_": certificate, "n_units_": n_units}
     for part, own in zip(parts, slices_of(parts), strict=True):

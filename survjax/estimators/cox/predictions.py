@@ -95,9 +95,9 @@ class CoxPredictions(FittedCox, ParameterTable):
             value[rows], error[rows] = found
         parts = {"survival": response_value("survival", value)}
         if level is not None:
-            reach = normal_quantile(check_level(level)) * error
-            parts["lower"] = response_value("survival", value + reach)
-            parts["upper"] = response_value("survival", value - reach)
+            critical_value = normal_quantile(check_level(level)) * error
+            parts["lower"] = response_value("survival", value + critical_value)
+            parts["upper"] = response_value("survival", value - critical_value)
         return curve_frame(parts, t, like=X)
 
     def predict_quantile(
@@ -127,11 +127,15 @@ class CoxPredictions(FittedCox, ParameterTable):
         """
         z, ages = self._units(X, ages)
         known_part = offsets(offset, z.shape[0])
-        reach = normal_quantile(check_level(level))
+        critical_value = normal_quantile(check_level(level))
         shares, names = check_shares(quantiles)
         columns: dict[str, np.ndarray] = {}
         for share, name in zip(shares, names, strict=True):
-            for suffix, side in (("", 0.0), ("_lower", reach), ("_upper", -reach)):
+            for suffix, side in (
+                ("", 0.0),
+                ("_lower", critical_value),
+                ("_upper", -critical_value),
+            ):
                 found = np.empty(z.shape[0])
                 for table, rows in self._by_stratum(strata, z.shape[0]):
                     since = table.place(ages[rows, None])
@@ -218,9 +222,9 @@ class CoxPredictions(FittedCox, ParameterTable):
         for table, rows in self._by_stratum(strata, z.shape[0]):
             found = self._ahead(table, z[rows], ages[rows], ahead[rows, None], known_part[rows])
             value[rows], error[rows] = (part[:, 0] for part in found)
-        reach = normal_quantile(check_level(level)) * error
+        critical_value = normal_quantile(check_level(level)) * error
         names = ("failure_probability", "lower", "upper")
-        ends = (value, value - reach, value + reach)
+        ends = (value, value - critical_value, value + critical_value)
         parts = zip(names, ends, strict=True)
         return frame({name: response_value("cdf", part) for name, part in parts}, like=X)
 
@@ -245,7 +249,9 @@ def bounds_within(horizon: Any, mean: Any, error: Any, level: float) -> tuple[An
     mean = np.asarray(mean)
     share = mean / horizon
     with np.errstate(divide="ignore", invalid="ignore"):
-        reach = normal_quantile(level) * error / (mean * (1.0 - share))
-        reach = np.where(error > 0, reach, 0.0 * error)
-        low, high = (horizon * special.expit(special.logit(share) + s * reach) for s in (-1, 1))
+        critical_value = normal_quantile(level) * error / (mean * (1.0 - share))
+        critical_value = np.where(error > 0, critical_value, 0.0 * error)
+        low, high = (
+            horizon * special.expit(special.logit(share) + s * critical_value) for s in (-1, 1)
+        )
     return low, high

@@ -138,8 +138,8 @@ class SavedCox(Persistent):
 
     def _state(self) -> Any:
         tables = [self._table(number) for number in range(len(self._cox.strata))]
-        held: dict[str, Any] = {name: vars(self).get(name) for name in self._saved}
-        held |= {
+        state: dict[str, Any] = {name: vars(self).get(name) for name in self._saved}
+        state |= {
             "_center": self._cox.sets.center,
             "_scale": self._cox.sets.scale,
             "_theta": tables[0].theta,
@@ -150,7 +150,7 @@ class SavedCox(Persistent):
                 for i, t in enumerate(tables)
             ],
         }
-        return SimpleNamespace(**held)
+        return SimpleNamespace(**state)
 
     def _rebuild(self) -> None:
         self._check_parameters()

@@ -208,20 +208,22 @@ class DeepWeibullMixture(
         lives, first = taught, slice(None)
         if units is not None:
             lives, first = whole_lives(units), units.order[units.first_rows]
-        weight, held = member_weights(self, lives, how.seed)
+        weight, held_out = member_weights(self, lives, how.seed)
         columns = Columns.of(seen, row_weights(taught, units))
         z = (seen - columns.center) / columns.scale
         base = plain_mixtures(lives, weight, self.n_components)
         # In training a unit of the usual weight counts as one.
         share = weight / lives.weight.mean()
         trained = train_members(
-            network, units or taught, z, share, held, base, self.n_restarts, how
+            network, units or taught, z, share, held_out, base, self.n_restarts, how
         )
-        kept, parameters = best_of_each(trained, self.n_members, self.n_restarts, held is not None)
+        kept, parameters = best_of_each(
+            trained, self.n_members, self.n_restarts, held_out is not None
+        )
         order = component_order(network, parameters, z[first])
         self._ensemble = Ensemble(network, parameters, order, columns.center, columns.scale)
         self.n_epochs_ = int(trained.n_epochs) - 1
-        self.history_ = history_table(trained, kept, lives, weight, held)
+        self.history_ = history_table(trained, kept, lives, weight, held_out)
         self.members_ = members_table(self.history_, np.asarray(trained.epoch)[kept])
         self.n_parameters_ = int(self._ensemble.n_parameters)
         self.n_units_, self.n_events_ = lives.n_units, rows.n_events
@@ -240,7 +242,7 @@ class DeepWeibullMixture(
         self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
         values, errors = evaluate_ensemble(self._ensemble, curves, t, x, ages, level is not None)
-        return values, errors if level is None else errors * self._reach(level)
+        return values, errors if level is None else errors * self._critical_value(level)
 
     def _has_components(self) -> bool:
         # The members' own quantiles tell how far apart they may lie: no band needs inverting.
@@ -250,9 +252,9 @@ class DeepWeibullMixture(
         self, x: np.ndarray, times: np.ndarray, age: float, level: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         values, errors, gradient = ensemble_along(self._ensemble, x, times, age)
-        return values, errors * self._reach(level), gradient
+        return values, errors * self._critical_value(level), gradient
 
-    def _reach(self, level: float) -> float:
+    def _critical_value(self, level: float) -> float:
         """Factor on errors: the spread of few members is itself uncertain.
 
         By Student's t, where those who take the errors go by the normal distribution.

@@ -39,10 +39,10 @@ class SavedDeepMixture(Persistent):
     }
 
     def _state(self) -> Any:
-        held: dict[str, Any] = {name: vars(self).get(name) for name in self._saved}
+        state: dict[str, Any] = {name: vars(self).get(name) for name in self._saved}
         ensemble = self._ensemble
         return SimpleNamespace(
-            **held
+            **state
             | {
                 "_center": ensemble.center,
                 "_scale": ensemble.scale,

@@ -84,11 +84,11 @@ def plain_mixtures(rows: Observations, weight: np.ndarray, k: int) -> np.ndarray
     except NoFiniteMaximum:
         alike = weibull_vector(np.zeros(k), np.full(k, log_scale), np.full(k, log_shape))
         found = np.tile(alike, (len(weight), 1))
-    reach = 10.0 * np.exp(-min(log_shape, 0.0))
+    range_below = 10.0 * np.exp(-min(log_shape, 0.0))
     logits, scales, shapes = weibull_parts(found)
     return weibull_vector(
         np.clip(logits, -3.0, 3.0),
-        np.clip(scales, log_scale - reach, log_scale + 5.0),
+        np.clip(scales, log_scale - range_below, log_scale + 5.0),
         np.clip(shapes, np.log(0.3), np.log(15.0)),
     )
 
@@ -101,10 +101,12 @@ def by_content(
     Samples and batches are drawn for places in this order: they stay the same where rows are
     reordered, or where equal ones are collapsed into one with a weight.
     """
-    held = np.flatnonzero(rows.weight > 0)
-    rows, x = rows.take(held), x[held]
+    with_weight = np.flatnonzero(rows.weight > 0)
+    rows, x = rows.take(with_weight), x[with_weight]
     if unit is not None:
-        return _units_by_content(rows, x, np.unique(np.asarray(unit)[held], return_inverse=True)[1])
+        return _units_by_content(
+            rows, x, np.unique(np.asarray(unit)[with_weight], return_inverse=True)[1]
+        )
     ranks = content_ranks(_columns(rows, x))
     first = np.unique(ranks, return_index=True)[1]
     return rows.take(first).reweighted(np.bincount(ranks, rows.weight)), x[first], None
@@ -143,17 +145,17 @@ def member_weights(
     random = np.random.default_rng(seed)
     if model.n_members > 1:
         drawn = [_bootstrap(rows, random) for _ in range(model.n_members)]
-        weight, held = (np.array(part) for part in zip(*drawn, strict=True))
-        return weight, held
+        weight, held_out = (np.array(part) for part in zip(*drawn, strict=True))
+        return weight, held_out
     if model.validation_fraction is None:
         return rows.weight[None], None
-    held = _split(rows, model.validation_fraction, random)
-    if rows.weight[held] @ _failed(rows)[held] == _failed(rows) @ rows.weight:
+    held_out = _split(rows, model.validation_fraction, random)
+    if rows.weight[held_out] @ _failed(rows)[held_out] == _failed(rows) @ rows.weight:
         raise ValueError(
             f"validation_fraction={model.validation_fraction} of {rows.n_rows} rows leaves no "
             "failure to train on"
         )
-    return np.where(held, 0.0, rows.weight)[None], np.where(held, rows.weight, 0.0)[None]
+    return np.where(held_out, 0.0, rows.weight)[None], np.where(held_out, rows.weight, 0.0)[None]
 
 
 def _failed(rows: Observations) -> np.ndarray:
@@ -171,29 +173,29 @@ def _bootstrap(rows: Observations, random: Any) -> tuple[np.ndarray, np.ndarray]
     for _ in range(DRAWS):
         count = random.poisson(units)
         weight = each * count
-        held = rows.weight * (1.0 - 1.0 / units) ** count
-        if weight @ failed > 0 and held @ failed > 0:
-            return weight, held
+        held_out = rows.weight * (1.0 - 1.0 / units) ** count
+        if weight @ failed > 0 and held_out @ failed > 0:
+            return weight, held_out
     # With one failure in all, no sample has one on both sides: it teaches, and stops.
     return rows.weight, rows.weight
 
 
 def _split(rows: Observations, fraction: float, random: Any) -> np.ndarray:
     """True for rows that stand for a random share of the units, of failures and others alike."""
-    held = np.zeros(rows.n_rows, bool)
+    held_out = np.zeros(rows.n_rows, bool)
     for kind in (True, False):
         some = random.permutation(np.flatnonzero((_failed(rows) > 0) == kind))
         weight = rows.weight[some]
         before = np.cumsum(weight) - weight
-        held[some[before < fraction * weight.sum()]] = True
-    return held
+        held_out[some[before < fraction * weight.sum()]] = True
+    return held_out
 
 
 def best_of_each(
-    trained: Trained, members: int, restarts: int, held: bool
+    trained: Trained, members: int, restarts: int, held_out: bool
 ) -> tuple[np.ndarray, Any]:
     """Position of each member's best restart, and the parameters of those, members leading."""
-    measured = np.asarray(trained.measured["validation_objective" if held else "objective"])
+    measured = np.asarray(trained.measured["validation_objective" if held_out else "objective"])
     score = measured[np.asarray(trained.epoch), np.arange(members * restarts)]
     finite = np.where(np.isfinite(trained.score), score, np.inf).reshape(members, restarts)
     if np.isinf(finite.min(axis=1)).any():
@@ -207,14 +209,14 @@ def history_table(
     kept: np.ndarray,
     rows: Observations,
     weight: np.ndarray,
-    held: np.ndarray | None,
+    held_out: np.ndarray | None,
 ) -> pd.DataFrame:
     """Mean log-likelihood of each kept network at each epoch, in the units of the durations."""
     epochs = int(trained.n_epochs)
     logs = rows.event * rows.log_lower
     parts = {"log_likelihood": ("objective", weight)}
-    if held is not None:
-        parts["validation_log_likelihood"] = ("validation_objective", held)
+    if held_out is not None:
+        parts["validation_log_likelihood"] = ("validation_objective", held_out)
     columns = {
         "member": np.repeat(np.arange(kept.size), epochs),
         "epoch": np.tile(np.arange(epochs), kept.size),

@@ -72,7 +72,7 @@ class Answers:
         """Note the maxima of groups that were fitted side by side."""
         assert self.template is not None
         self.own = found
-        which, ends, free = found.which, found.ends, self.template.held.free
+        which, ends, free = found.which, found.ends, self.template.constraints.free
         self.x[which] = ends.x
         self.covariance[which] = np.linalg.inv(-ends.hessian) * np.outer(free, free)
         self.log_likelihood[which] = ends.value

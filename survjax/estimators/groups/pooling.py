@@ -19,7 +19,7 @@ def pooled_fits(fits: GroupFits) -> GroupFits:
     answers, groups = fits._answers, fits._groups
     template = answers.template
     assert not isinstance(groups, Counts)  # those of a file are not pooled again
-    if template is None or template.held.is_any or template.n_components > 1:
+    if template is None or template.constraints.is_any or template.n_components > 1:
         raise ValueError(
             "pooling='empirical-bayes' is for lifetimes of one component whose family is given "
             f"before the data and of which nothing is held, got {fits.estimator!r}"

@@ -172,14 +172,14 @@ def answers_of(fits: Any, template: Any) -> Answers:
         list(fits.status),
         list(fits.message),
     )
-    held = getattr(fits, "maxima", None)
-    if held is not None:
-        begins = np.array(held.begins, int)
+    state = getattr(fits, "maxima", None)
+    if state is not None:
+        begins = np.array(state.begins, int)
         count = int(np.count_nonzero(answers.side_by_side))
-        inside = begins.size == count + 1 and begins[0] == 0 and begins[-1] == held.weights.size
+        inside = begins.size == count + 1 and begins[0] == 0 and begins[-1] == state.weights.size
         if not (inside and (np.diff(begins) > 0).all()):
-            raise ValueError(f"maxima must be of {count} groups, got {shown(held.begins)}")
-        answers.maxima = dataclasses.replace(held, begins=begins)
+            raise ValueError(f"maxima must be of {count} groups, got {shown(state.begins)}")
+        answers.maxima = dataclasses.replace(state, begins=begins)
     return answers
 
 

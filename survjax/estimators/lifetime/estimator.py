@@ -203,11 +203,11 @@ class LifetimeEstimator(
         self._forget()
         self._template = template
         x, hessian = ordered(template, found.best)
-        x = template.held.placed(x)
+        x = template.constraints.placed(x)
         self.parameters_ = x
-        self.converged_ = not found.faults
+        self.converged_ = not found.violations
         self.covariance_ = (
-            template.held.covariance(hessian)
+            template.constraints.covariance(hessian)
             if self.converged_
             else np.full((x.size, x.size), np.nan)
         )
@@ -227,7 +227,7 @@ class LifetimeEstimator(
                 rows.n_units,
             )
         self.n_iter_ = found.best.n_iter
-        at_bounds = tuple(template.read_names[i] for i in template.held.at_bounds)
+        at_bounds = tuple(template.read_names[i] for i in template.constraints.at_bounds)
         self.certificate_ = certify(found, hessian, self.n_units_, at_bounds)
         path = np.empty((0, x.size)) if found.best.path is None else found.best.path
         path = np.concatenate([found.start[None], path, found.best.x[None]])
@@ -238,14 +238,15 @@ class LifetimeEstimator(
         if not self.converged_:
             warnings.warn(
                 f"no interior maximum with {self._template.n_components} components: "
-                f"{'; '.join(self.certificate_.faults)}. What is kept instead is a penalized fit, "
-                "without bounds. Try fewer components, or resolution= if durations are rounded",
+                f"{'; '.join(self.certificate_.violations)}. What is kept instead is a penalized "
+                "fit, without bounds. Try fewer components, or resolution= if durations are "
+                "rounded",
                 FitWarning,
                 stacklevel=users_level(),
             )
         elif self._template.n_components > 1 and rows.entry is None and is_plain(rows):
             tied = float(np.sum(rows.weight[(rows.event > 0) & (rows.weight > 1)]))
-            whole = not rows.is_condensed  # else weights above one are no ties
+            whole = not rows.is_compressed  # else weights above one are no ties
             if whole and tied > 0.5 * self.n_events_ and self.resolution is None:
                 warnings.warn(
                     f"{tied:.0f} of {self.n_events_:.0f} failures share their time with another: "

@@ -26,7 +26,7 @@ from survjax.uncertainty.modes import bounded, parameter_bounds, profiled
 from survjax.uncertainty.targets import Target
 
 CURVES = ("survival", "hazard", "cumulative_hazard", "density", "cdf", "quantile", "mean")
-#: Rows up to which parameters are profiled unasked, where rows cannot be condensed.
+#: Rows up to which parameters are profiled unasked, where rows cannot be compressed.
 MANY_ROWS = 50_000
 METHODS = ("auto", "delta", "profile", "bootstrap")
 
@@ -265,7 +265,7 @@ class Intervals(Bootstrapped):
         return table, method
 
     def _profile_pays(self) -> bool:
-        """Whether there are rows, and few enough to profile unasked (plain ones are condensed)."""
+        """Whether there are rows, and few enough to profile unasked (plain ones are compressed)."""
         rows = getattr(self, "_rows", None)
         return rows is not None and (is_plain(rows) or rows.n_rows <= MANY_ROWS)
 

@@ -29,7 +29,7 @@ from survjax.fitting.modified.threshold import AtFirstFailure, at_first_failure,
 from survjax.fitting.search import search
 from survjax.fitting.starts import failure_times
 from survjax.lifetimes import Lifetime, families, families_for_failures
-from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.constraints import Bounds, Fixed
 from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.delta import normal_quantile
@@ -105,7 +105,7 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
     converged_ : bool
         Whether the answer is an interior maximum.
     certificate_ : Certificate
-        What that verdict stands on.
+        What that stands on.
     history_ : DataFrame
         Log-likelihood and parameters along the path to the answer.
 
@@ -181,13 +181,13 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
         template = self._held_on(template, rows)
         template, found = yield from steps_between_bounds(template, rows, self._settings())
         self._at_border = None
-        plain = not template.held.is_any and template.prior is None
-        if found.faults and template.n_components == 1 and plain:
+        plain = not template.constraints.is_any and template.prior is None
+        if found.violations and template.n_components == 1 and plain:
             self._at_border = at_first_failure(template, rows, self._settings(), search)
         if self._at_border is not None:
             end = self._at_border
             template, rows, found = end.template, end.rows, end.found
-        if found.faults and (template.n_components == 1 or at_its_base(template, found)):
+        if found.violations and (template.n_components == 1 or at_its_base(template, found)):
             raise no_finite_maximum(template, rows, found, self._settings())
         self._first_failure = first_failure(rows) if template.lifetime.has_threshold else None
         self._keep(template, rows, found)
@@ -223,15 +223,15 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
     def _template_for_groups(self) -> Template | None:
         if _is_for_failures(self.lifetime):
             return None
-        template = self._held(template_of(self.lifetime))
+        template = self._constrained(template_of(self.lifetime))
         alone = template.n_components == 1 and not template.is_modified
         return template if alone or is_plain_pair(template) else None
 
     def _template_again(self) -> Template | None:
         if _is_for_failures(self.lifetime):
             return None
-        template = self._held(template_of(self.lifetime))
-        again = template.held.is_bounded or template.lifetime.has_threshold
+        template = self._constrained(template_of(self.lifetime))
+        again = template.constraints.is_bounded or template.lifetime.has_threshold
         return None if again else template
 
     def _saved_template(self) -> Template:
@@ -241,7 +241,7 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
         """Check the hyper-parameters."""
         check_family(self.lifetime, "lifetime")
         if not _is_for_failures(self.lifetime):
-            self._held(template_of(self.lifetime))
+            self._constrained(template_of(self.lifetime))
         for name in ("n_starts", "max_iter"):
             check_count(getattr(self, name), name)
         check_positive(self.tol, "tol")

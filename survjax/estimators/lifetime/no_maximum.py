@@ -31,7 +31,7 @@ def no_finite_maximum(
     kind = "proper" if template.at(found.best.x).improper() else "finite"
     words = (
         f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has no "
-        f"{kind} maximum: {found.faults[0]}, and the parameters ran to "
+        f"{kind} maximum: {found.violations[0]}, and the parameters ran to "
         f"{_named(template, found.best.x)}. {_why(template, rows, found.best, settings)}"
     )
     return NoFiniteMaximum(words.strip())
@@ -49,7 +49,7 @@ def _why(template: Template, rows: Observations, best: LocalMaximum, settings: S
         plain = Template(base)
         found = search(plain, rows, settings)
         inside = f"the {_words(base)}'s own log-likelihood {found.best.value:.8f}"
-        if found.faults:
+        if found.violations:
             reason = _why(plain, rows, found.best, settings)
             return f"The {words} climbs to the {_words(base)}. {reason}"
         return (

@@ -70,7 +70,7 @@ class Summary(FittedState):
         """The frame, given bounds (m, 2) of weights and parameters, and how each was found."""
         template = self._template
         words = [method] * len(table) if isinstance(method, str) else method
-        words = self._words_of_held(words)
+        words = self._constraint_words(words)
         estimate = template.values(self.parameters_)
         error = response_errors(template, self.parameters_, self.covariance_)
         # The one weight of a single component is no news.
@@ -101,10 +101,10 @@ class Summary(FittedState):
             found["prior"] = [*shown, *[""] * len(FLEET)]
         return found
 
-    def _words_of_held(self, words: list[str]) -> list[str]:
+    def _constraint_words(self, words: list[str]) -> list[str]:
         """Where bounds come from: of what is held, from the user."""
         template = self._template
-        own = np.delete(template.held.words(), template.logits).tolist()
+        own = np.delete(template.constraints.words(), template.logits).tolist()
         weights, rest = words[: -len(own)], words[-len(own) :]
         return [*weights, *(word or other for word, other in zip(own, rest, strict=True))]
 
@@ -132,7 +132,7 @@ class Summary(FittedState):
             "AIC": self.aic_,
             "BIC": self.bic_,
             **({"log-posterior": self.log_posterior_} if self.priors else {}),
-            "verdict": "; ".join(self.certificate_.faults) or self.certificate_.status,
+            "verdict": "; ".join(self.certificate_.violations) or self.certificate_.status,
             "decrement": self.certificate_.decrement,
             "starts agreeing": f"{self.certificate_.n_agreeing} of {self.certificate_.n_starts}",
         }

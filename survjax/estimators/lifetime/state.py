@@ -22,7 +22,7 @@ from survjax.estimators.saving.fields import (
 )
 from survjax.estimators.saving.persistence import Persistent, derived_agrees
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.likelihood.vector.held import Bounds, Fixed, held_of
+from survjax.likelihood.vector.constraints import Bounds, Fixed, constraints_of
 from survjax.likelihood.vector.prior_terms import Priors, prior_terms
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters, weibulls
@@ -37,11 +37,12 @@ CERTIFICATE = Record(
         "smallest_eigenvalue": Number(finite=False),
         "n_starts": Number(whole=True),
         "n_agreeing": Number(whole=True),
-        "faults": Strings("faults"),
+        "violations": Strings("violations"),
         "at_bounds": Strings("at bounds", optional=True),
         "other_maxima": Floats(("others",), finite=False, as_tuple=True),
         "message": Text(),
     },
+    formerly={"faults": "violations"},
 )
 
 _BOOTSTRAP = Record(
@@ -131,23 +132,23 @@ class FittedState(Persistent):
         """The template of a fit that was read from a file, with nothing held."""
         raise NotImplementedError
 
-    def _held(self, template: Template) -> Template:
+    def _constrained(self, template: Template) -> Template:
         """A template with what the hyper-parameters fix, their bounds and their priors."""
         if self.fixed is not None or self.bounds is not None:
-            template = template.holding(held_of(template, self.fixed, self.bounds))
+            template = template.constrained(constraints_of(template, self.fixed, self.bounds))
         return template.with_prior(prior_terms(template, self.priors))
 
     def _held_on(self, template: Template, rows: Observations) -> Template:
         """The same; an error where the rows cannot tell what is left to fit."""
-        template = self._held(template)
+        template = self._constrained(template)
         has = False if template.prior is None else template.prior.has > 0
-        refuse_unseen_cured(rows, template.names, template.held.fixed | has)
+        refuse_unseen_cured(rows, template.names, template.constraints.fixed | has)
         return template
 
     def _rebuild(self) -> None:
-        template = self._held(self._saved_template())
+        template = self._constrained(self._saved_template())
         if self.parameters_.shape == (template.size,):
-            template = template.holding(template.held.from_vector(self.parameters_))
+            template = template.constrained(template.constraints.from_vector(self.parameters_))
         self._template = template
         self._profiles: dict[str, np.ndarray] = self.__dict__.get("_profiles", {})
         m = len(template.quantities)
@@ -156,6 +157,8 @@ class FittedState(Persistent):
         if self.parameters_.size != template.size or self.parameter_names_ != template.names:
             size = self.parameters_.size
             raise ValueError(f"parameters_ with {size} entries do not fit parameter_names_")
+        if np.isinf(self.log_likelihood_):  # NaN: that of one cause among several cannot be told
+            raise ValueError("fitted.log_likelihood_ must be finite or NaN")
         if not self.n_units_ > 0:
             raise ValueError(f"n_units_ must be positive, got {self.n_units_:g}")
         if self.n_events_ > self.n_units_ * (1.0 + 1e-9):
@@ -172,7 +175,7 @@ class FittedState(Persistent):
                 raise ValueError("covariance_ must be NaN where converged_ is false")
             return
         # What is held has no errors.
-        given = given + np.diag(1.0 - self._template.held.free)
+        given = given + np.diag(1.0 - self._template.constraints.free)
         scale = np.sqrt(np.maximum(np.diag(given), 0.0))
         if not (np.all(np.isfinite(given)) and np.all(scale > 0)):
             raise ValueError("covariance_ must be finite with a positive diagonal")

@@ -19,7 +19,7 @@ from survjax.fitting.edges.bounds import steps_between_bounds
 from survjax.fitting.groups.mixtures.search import is_plain_pair
 from survjax.fitting.groups.requests import Steps
 from survjax.fitting.search import Maximum
-from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.constraints import Bounds, Fixed
 from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import weibull_template, weibulls
@@ -81,7 +81,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         Whether the answer is an interior maximum: gradient zero, Hessian negative definite,
         components within the rules above.
     certificate_ : Certificate
-        What that verdict stands on.
+        What that stands on.
     lifetime_ : Mixture, or Cured with a Mixture as its base
         The fitted lifetime.
     parameters_, parameter_names_ : array of shape (p,), tuple of str
@@ -162,14 +162,14 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
     def _template_for_groups(self) -> Template | None:
         if self.cured or isinstance(self.n_components, str) or self.n_components > 2:
             return None
-        template = self._held(weibull_template(self.n_components))
+        template = self._constrained(weibull_template(self.n_components))
         return template if self.n_components == 1 or is_plain_pair(template) else None
 
     def _template_again(self) -> Template | None:
         if isinstance(self.n_components, str):
             return None
-        template = self._held(weibulls(self.n_components, self.cured))
-        return None if template.held.is_bounded else template
+        template = self._constrained(weibulls(self.n_components, self.cured))
+        return None if template.constraints.is_bounded else template
 
     def _fit_components(self, rows: Observations, k: int) -> Steps[None]:
         """Fit K components."""
@@ -185,10 +185,10 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         else:
             template = self._held_on(weibulls(k, self.cured), rows)
             template, found = yield from steps_between_bounds(template, rows, self._settings())
-            if found.faults:
+            if found.violations:
                 # Data that admit no single Weibull deserve to hear that instead.
                 yield from self._single(rows)
-            if found.faults and (at_its_base(template, found) or template.n_components == 1):
+            if found.violations and (at_its_base(template, found) or template.n_components == 1):
                 raise no_finite_maximum(template, rows, found, self._settings())
         self._keep(template, rows, found)
 
@@ -196,13 +196,13 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         """The single Weibull's maximum: data without one admit no mixture either."""
         template = weibull_template(1)
         if self.n_components == 1 or isinstance(self.n_components, str):
-            template = self._held(template)
+            template = self._constrained(template)
         template, found = yield from steps_between_bounds(template, rows, self._settings())
-        if found.faults:
+        if found.violations:
             log_shape = float(found.best.x[template.log_shapes][0])
             raise NoFiniteMaximum(
                 f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
-                f"no finite maximum: {found.faults[0]}, and {shape_direction(log_shape)}. "
+                f"no finite maximum: {found.violations[0]}, and {shape_direction(log_shape)}. "
                 f"{likely_cause(rows, log_shape)}"
             )
         return template, found
@@ -217,7 +217,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
                 "move a fit off its own: give a number of components"
             )
         if not isinstance(self.n_components, str):
-            self._held(weibulls(self.n_components, self.cured))
+            self._constrained(weibulls(self.n_components, self.cured))
 
     @property
     def undetermined_(self) -> tuple[str, ...]:

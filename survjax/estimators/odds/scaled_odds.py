@@ -16,7 +16,7 @@ from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.likelihood.regression.columns import means
 from survjax.likelihood.regression.forms import Form, Layout, odds
 from survjax.likelihood.regression.histories import Histories
-from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.constraints import Bounds, Fixed
 
 HISTORIES = (
     "odds of failure are of whole lives, so that covariates cannot change with time: pass one row "

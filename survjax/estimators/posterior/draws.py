@@ -117,8 +117,8 @@ class Posterior:
             for i in self._template.named(name)
         }
         own = zip(self._names, moving[: len(self._names)], strict=True)
-        held = {name: "flat" if moved else "fixed" for name, moved in own}
-        columns["prior"] = [{**held, **known}.get(name, "") for name in names]
+        priors_of = {name: "flat" if moved else "fixed" for name, moved in own}
+        columns["prior"] = [{**priors_of, **known}.get(name, "") for name in names]
         return frame(columns, names=names)
 
     def _quantities(self) -> tuple[list[str], np.ndarray]:
@@ -143,7 +143,7 @@ class Posterior:
         """What speaks against the draws; empty where they can be trusted."""
         words = []
         x = self.parameters
-        names, free = self._template.read_names, self._template.held.free
+        names, free = self._template.read_names, self._template.constraints.free
         for i in np.flatnonzero(free):
             rate, size = r_hat(x[..., i]), min(bulk_size(x[..., i]), tail_size(x[..., i]))
             if not rate < LARGEST_R_HAT:

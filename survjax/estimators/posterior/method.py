@@ -79,7 +79,7 @@ class WithPosterior:
         Notes
         -----
         A parameter without a prior is flat on its link scale: of a scale that is 1 / scale. Plain
-        rows that are more than 2,048 are condensed, as for profile bounds.
+        rows that are more than 2,048 are compressed, as for profile bounds.
 
         Examples
         --------
@@ -142,7 +142,7 @@ class WithPosterior:
                 "posterior is of a lifetime without components: those of a mixture change places "
                 "from draw to draw. Take bootstrap()"
             )
-        if self._template.held.is_bounded:
+        if self._template.constraints.is_bounded:
             raise ValueError("posterior has no bounds=: give those parameters a prior instead")
         if find_spec("blackjax") is None:
             raise ImportError("posterior draws by blackjax: pip install survjax[bayes]")

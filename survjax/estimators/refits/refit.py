@@ -99,7 +99,7 @@ class Refits:
         """
         self._check_fitted()  # type: ignore[attr-defined]
         old = getattr(self, "_rows", None)
-        if old is None or old.is_condensed:
+        if old is None or old.is_compressed:
             raise rows_needed("refit")
         model: Any = type(self)(**copy.deepcopy(self.get_params(deep=False)))  # type: ignore[attr-defined]
         model._check_parameters()
@@ -165,7 +165,7 @@ class Refits:
             )
         template, x = self._template, self.parameters_
         before = previous.parameters_
-        if self.converged_ and not template.held.is_any:
+        if self.converged_ and not template.constraints.is_any:
             before = template.aligned(before[None], x, np.linalg.inv(self.covariance_))[0]
         after, earlier = template.values(x), template.values(before)
         errors, change = response_errors(template, x, self.covariance_), after - earlier
@@ -219,7 +219,7 @@ class Refits:
         check_count(most, "most")
         rows, labels, x = self._added
         template = self._template
-        score = rows.weight[:, None] * scores(template.at(x), rows) * template.held.free
+        score = rows.weight[:, None] * scores(template.at(x), rows) * template.constraints.free
         steps = score @ self.covariance_
         distance = np.sqrt(np.maximum(np.sum(steps * score, axis=1), 0.0))
         order = np.argsort(-distance, kind="stable")[:most]
@@ -247,4 +247,4 @@ def _is_same(one: Template, other: Template) -> bool:
     """Whether two templates have the same parameters, with the same of them held."""
     if one.names != other.names or type(one.lifetime) is not type(other.lifetime):
         return False
-    return bool(np.array_equal(one.held.values, other.held.values, equal_nan=True))
+    return bool(np.array_equal(one.constraints.values, other.constraints.values, equal_nan=True))

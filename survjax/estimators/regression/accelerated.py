@@ -29,7 +29,7 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.columns import means
 from survjax.likelihood.regression.forms import Form, Layout, accelerated
 from survjax.likelihood.regression.histories import Histories
-from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.constraints import Bounds, Fixed
 from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.nonparametric.group_tests import label

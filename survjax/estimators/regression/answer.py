@@ -11,7 +11,7 @@ from survjax._core.callers import users_level
 from survjax.data.observations import Observations
 from survjax.estimators.certificate import Certificate, certify_regression
 from survjax.estimators.covariates import column_names, outlying_words
-from survjax.estimators.effects.held import HeldEffects
+from survjax.estimators.effects.constraints import ConstrainedEffects
 from survjax.estimators.messages import (
     ENDLESS_LIVES,
     FitWarning,
@@ -21,19 +21,24 @@ from survjax.estimators.messages import (
 from survjax.estimators.regression.parameter_table import ParameterTable
 from survjax.estimators.regression.saved import SavedRegression
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.regression.faults import faults, intercepts_of, open_parameters, step_units
+from survjax.fitting.regression.violations import (
+    intercepts_of,
+    open_parameters,
+    step_units,
+    violations,
+)
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, without_offset
 from survjax.likelihood.regression.likelihood import predictors
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.optimize import ResultCode
 from survjax.prediction.regression_curves import FittedForm
 
 
-class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
-    """Fitted attributes of a regression, which may have faults and names of its own."""
+class RegressionAnswer(ConstrainedEffects, ParameterTable, SavedRegression):
+    """Fitted attributes of a regression, which may have violations and names of its own."""
 
-    #: Smallest eigenvalue of a proper maximum's information (`fitting.regression.faults`).
+    #: Smallest eigenvalue of a proper maximum's information (`fitting.regression.violations`).
     _least_eigenvalue = 1e-13
 
     converged_: bool
@@ -56,12 +61,12 @@ class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
         x: np.ndarray,
         theta: np.ndarray | None = None,
         n_units: float | None = None,
-        held: Held | None = None,
+        constraints: Constraints | None = None,
     ) -> None:
         """Set the fitted attributes, on the scale of the columns as given.
 
-        `theta` holds all parameters, where some were not free in the last iteration; `held` says
-        which the user does not let move.
+        `theta` holds all parameters, where some were not free in the last iteration;
+        `constraints` says which the user does not let move.
         """
         for name in ("_training", "bootstrap_"):
             self.__dict__.pop(name, None)
@@ -72,15 +77,15 @@ class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
             # A lasso's bounds are those of the columns that it kept.
             kept = np.flatnonzero(found.x != 0)
         some = found.restricted(kept)
-        held = Held.nothing(p) if held is None else held
+        constraints = Constraints.nothing(p) if constraints is None else constraints
         useless = improper(form, layout, full) or left_behind(form, layout, full, x, columns)
-        words = useless or self._model_faults(layout, found)
-        words = words or faults(some, self._least_eigenvalue)
+        words = useless or self._model_violations(layout, found)
+        words = words or violations(some, self._least_eigenvalue)
         inside = np.full((p, p), np.nan)
         if not words and theta is None:
             inside = np.zeros((p, p))
             inside[np.ix_(kept, kept)] = np.linalg.inv(-some.hessian)
-            inside *= np.outer(held.free, held.free)
+            inside *= np.outer(constraints.free, constraints.free)
         self._set(form, layout, columns, full, inside)
         self.log_likelihood_ = found.value
         self.n_units_, self.n_events_ = n_units or rows.n_units, rows.n_events
@@ -94,7 +99,7 @@ class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
             names = [self.parameter_names_[i] for i in open_]
             words = tuple(f"the data leave {name} open" for name in names) or words
         self.converged_ = not words
-        at_bounds = tuple(self.parameter_names_[i] for i in held.at_bounds)
+        at_bounds = tuple(self.parameter_names_[i] for i in constraints.at_bounds)
         self.certificate_ = certify_regression(some, words, rows.n_units, at_bounds)
         if words:
             far = outlying_words(x[:, : self.n_features_in_], column_names(self))
@@ -109,9 +114,9 @@ class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
         """What to do where there is no proper maximum."""
         if found.n_iter >= self.max_iter and found.code != ResultCode.CONVERGED:
             return f"It ended after {found.n_iter} iterations: raise max_iter"
-        if rows.exit is not None and any(":intercept" in w for w in self.certificate_.faults):
+        if rows.exit is not None and any(":intercept" in w for w in self.certificate_.violations):
             return ENDLESS_LIVES
-        if any(word == "the data leave log_shape open" for word in self.certificate_.faults):
+        if any(word == "the data leave log_shape open" for word in self.certificate_.violations):
             # Then no column is to blame: lives without covariates have no maximum either.
             log_shape = self._part("log_shape")[0]
             direction = shape_direction(log_shape)
@@ -137,11 +142,11 @@ class RegressionAnswer(HeldEffects, ParameterTable, SavedRegression):
         self.parameters_ = change @ theta
         self.covariance_ = change @ inside @ change.T
         self.parameter_names_ = self._names(layout)
-        self._held = self._held_in(layout, columns).from_vector(theta)
-        self.n_free_ = self._held.n_counted
+        self._constraints = self._constraints_in(layout, columns).from_vector(theta)
+        self.n_free_ = self._constraints.n_counted
         self._derive(layout)
 
-    def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
+    def _model_violations(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
         """Why an answer is none, by the model's own rules."""
         for item, where in placed(layout):
             # A shape that is held is not among the parameters found.
@@ -175,7 +180,7 @@ def left_behind(
 ) -> tuple[str, ...]:
     """What of a modified lifetime the covariates leave of no use for any row, if anything."""
     own = [q for q, name in enumerate(form.names) if name.rpartition(".")[2].startswith("logit_")]
-    if not (own and form.template.inner()[0]) or form.held:
+    if not (own and form.template.inner()[0]) or form.base_fixed:
         return ()
     z = (x - columns.center) / columns.scale
     eta = [np.broadcast_to(part, len(x)) for part in predictors(layout, theta, z)]
@@ -194,7 +199,7 @@ def left_behind(
 
 def improper(form: Form, layout: Layout, x: np.ndarray) -> tuple[str, ...]:
     """What makes the base of the answer no lifetime, if anything does."""
-    if form.modifier is None or form.held:
+    if form.modifier is None or form.base_fixed:
         return ()
     places = [where.start for _, where in placed(layout)][1:]
     word = form.base([np.float64(0.0), *x[places]]).improper()

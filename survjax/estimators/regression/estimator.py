@@ -28,12 +28,12 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.fit import fit, fit_from, likelihood_of, maximize
 from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, collinear
+from survjax.likelihood.regression.constraints import constrained
 from survjax.likelihood.regression.forms import Form, Layout
-from survjax.likelihood.regression.held import holding
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.regression.likelihood import log_likelihoods, weighted_total
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.uncertainty.regression import Training
 
 
@@ -72,7 +72,7 @@ class RegressionEstimator(
         check_fraction(self.l1_ratio, "l1_ratio")
         check_positive(self.tol, "tol")
         check_count(self.max_iter, "max_iter")
-        self._check_held()
+        self._check_constraints()
         self._check_firth()
 
     @double_precision
@@ -171,28 +171,26 @@ class RegressionEstimator(
         self._check_data(rows, x)
         form, layout, starts = self._model(rows, x)
         columns, n_units = self._columns(x, row_weights(rows, histories)), count(rows, histories)
-        held = self._held_in(layout, columns)
+        constraints = self._constraints_in(layout, columns)
         movable = lambda: self._center(x, rows.weight) is None  # noqa: E731
-        columns = self._columns_for(held, layout, columns, movable)
+        columns = self._columns_for(constraints, layout, columns, movable)
         penalty = self._with_priors(self._penalty(layout, n_units), layout, columns, rows)
         if self._is_firth:
             penalty = self._with_firth(form, layout, columns, rows, x)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
-        held, found = self._between_bounds(
-            held,
-            lambda held: fit_from(
-                starts,
-                layout,
-                lambda start: fit(form, layout, rows, x, columns, start, held=held, **settings),
-            ),
-            lambda: likelihood_of(form, layout, rows, x, columns),
-            penalty,
-        )
-        self._keep(form, layout, columns, found, rows, x, n_units=n_units, held=held)
+
+        def maximum(constraints: Constraints) -> LocalMaximum:
+            own: dict[str, Any] = {**settings, "constraints": constraints}
+            return fit_from(
+                starts, layout, lambda start: fit(form, layout, rows, x, columns, start, **own)
+            )
+
+        whole = lambda: likelihood_of(form, layout, rows, x, columns)  # noqa: E731
+        constraints, found = self._between_bounds(constraints, maximum, whole, penalty)
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units, constraints=constraints)
         self._keep_priors(penalty, found)
-        self._training = Training(
-            form, layout, columns, rows, x, histories, None, penalty, bound=False, held=held
-        )
+        given = (form, layout, columns, rows, x, histories, None, penalty)
+        self._training = Training(*given, bound=False, constraints=constraints)
 
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         """As `_fit_rows`, for units with several rows that depend on each other."""
@@ -200,26 +198,27 @@ class RegressionEstimator(
             raise ValueError("penalty='firth' takes no unit= here: use ScaledHazard or CoxPH")
         self._check_data(rows, x)
         form, layout, starts = self._model(rows, x)
-        columns = self._columns(x, histories.row_weight)
-        held = self._held_in(layout, columns)
+        columns, n_units = self._columns(x, histories.row_weight), histories.n_units
+        constraints = self._constraints_in(layout, columns)
         movable = lambda: self._center(x, rows.weight) is None  # noqa: E731
-        columns = self._columns_for(held, layout, columns, movable)
-        penalty = self._with_priors(self._penalty(layout, histories.n_units), layout, columns, rows)
+        columns = self._columns_for(constraints, layout, columns, movable)
+        penalty = self._with_priors(self._penalty(layout, n_units), layout, columns, rows)
         likelihood = HistoryLikelihood(form, layout, histories, x, columns)
 
-        def maximum(held: Held) -> LocalMaximum:
-            rough: dict[str, Any] = {"penalty": penalty, "tol": 1e-3, "held": held}
+        def maximum(constraints: Constraints) -> LocalMaximum:
+            rough: dict[str, Any] = {"penalty": penalty, "tol": 1e-3, "constraints": constraints}
             near = fit_from(
                 starts, layout, lambda start: fit(form, layout, rows, x, columns, start, **rough)
             )
-            pull = None if penalty is None else penalty.on(held.free)
-            return maximize(holding(likelihood, held), near.x, self.tol, self.max_iter, pull)
+            own = None if penalty is None else penalty.on(constraints.free)
+            run = constrained(likelihood, constraints)
+            return maximize(run, near.x, self.tol, self.max_iter, own)
 
-        held, found = self._between_bounds(held, maximum, lambda: likelihood, penalty)
-        self._keep(form, layout, columns, found, rows, x, n_units=histories.n_units, held=held)
+        constraints, found = self._between_bounds(constraints, maximum, lambda: likelihood, penalty)
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units, constraints=constraints)
         self._keep_priors(penalty, found)
         self._training = Training(
-            form, layout, columns, rows, x, histories, None, penalty, held=held
+            form, layout, columns, rows, x, histories, None, penalty, constraints=constraints
         )
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:

@@ -14,7 +14,7 @@ from survjax.data.observations import Observations
 from survjax.estimators.assets.memberships import FormMemberships
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.covariates import chosen_columns, column_names
-from survjax.estimators.effects.mixture_faults import MixtureFaults
+from survjax.estimators.effects.mixture_violations import MixtureViolations
 from survjax.estimators.lifetime.no_maximum import warn_undetermined
 from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts
 from survjax.estimators.memberships import known_components
@@ -32,14 +32,14 @@ from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, weibull_mixture
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.rows import entropy
-from survjax.likelihood.vector.held import Bounds, Fixed, Held
+from survjax.likelihood.vector.constraints import Bounds, Constraints, Fixed
 from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters
 from survjax.uncertainty.regression import Training
 
 
-class MixtureRegression(FormMemberships, MixtureFaults):
+class MixtureRegression(FormMemberships, MixtureViolations):
     r"""Mixture of Weibulls whose scales, weights or shapes depend on covariates.
 
     Parameters
@@ -194,22 +194,22 @@ class MixtureRegression(FormMemberships, MixtureFaults):
         n_units = count(rows, histories)
         form, layout = self._mixture(), self._layout(x.shape[1])
         columns = self._columns(x, row_weights(rows, histories))
-        held = self._held_in(layout, columns)
-        columns = self._columns_for(held, layout, columns, lambda: True)
+        constraints = self._constraints_in(layout, columns)
+        columns = self._columns_for(constraints, layout, columns, lambda: True)
         penalty = self._with_priors(self._penalty(layout, n_units), layout, columns, rows)
         given = form, layout, columns, rows, x, known, histories, penalty, self._settings()
 
-        def maximum(held: Held) -> LocalMaximum:
-            return MixtureSearch(*given, held).answer(in_order=known is None)
+        def maximum(constraints: Constraints) -> LocalMaximum:
+            return MixtureSearch(*given, constraints).answer(in_order=known is None)
 
         likelihood = MixtureSearch(*given).likelihood
-        held, found = self._between_bounds(held, maximum, lambda: likelihood, penalty)
+        constraints, found = self._between_bounds(constraints, maximum, lambda: likelihood, penalty)
         shares, weight = likelihood.memberships(found.x)
         self._units = (shares @ weight)[: self.n_components]
-        self._keep(form, layout, columns, found, rows, x, n_units=n_units, held=held)
+        self._keep(form, layout, columns, found, rows, x, n_units=n_units, constraints=constraints)
         self._keep_priors(penalty, found)
         self._training = Training(
-            form, layout, columns, rows, x, histories, known, penalty, held=held
+            form, layout, columns, rows, x, histories, known, penalty, constraints=constraints
         )
         self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
         if self.converged_:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from survjax.estimators.frames import parameter_frame
 from survjax.estimators.lifetime.predictions import check_level
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ class ParameterTable:
     covariance_: np.ndarray
     parameter_names_: tuple[str, ...]
     #: What does not move, of estimators that can hold parameters.
-    _held: Held | None = None
+    _constraints: Constraints | None = None
     _inside_bounds: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
     _prior_words: Callable[[tuple[str, ...]], list[str]]
 
@@ -55,12 +55,12 @@ class ParameterTable:
             }
             bounds = estimate - z * error, estimate + z * error
         words: list[str] = ["delta"] * estimate.size
-        if self._held is not None:
+        if self._constraints is not None:
             bounds = self._inside_bounds(*bounds)
             # What is held is not estimated, and nothing of it is tested.
-            words = [word or "delta" for word in self._held.words()]
+            words = [word or "delta" for word in self._constraints.words()]
             for name in ("z", "p_value"):
-                tests[name] = np.where(np.isnan(self._held.values), tests[name], np.nan)
+                tests[name] = np.where(np.isnan(self._constraints.values), tests[name], np.nan)
         found = parameter_frame(self.parameter_names_, estimate, error, *bounds, words, tests)
         if getattr(self, "priors", None):
             found["prior"] = self._prior_words(self.parameter_names_)

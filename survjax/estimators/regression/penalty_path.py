@@ -13,9 +13,9 @@ from survjax.data.content import content_folds
 from survjax.data.observations import Observations
 from survjax.estimators.covariates import column_names
 from survjax.estimators.frames import frame
-from survjax.fitting.regression.faults import intercepts_of
 from survjax.fitting.regression.fit import likelihood_of, maximize
 from survjax.fitting.regression.penalties import Penalty, penalty_grid
+from survjax.fitting.regression.violations import intercepts_of
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories, count, row_weights, whole_lives
@@ -109,8 +109,8 @@ def choose_penalty(
     marks = model._penalized(layout)
     if not marks.any() and model._unpenalized_columns().size:
         raise ValueError(NOTHING_TO_CHOOSE)
-    held = Penalty(1e8 * whole.n_units * marks, 0 * marks)
-    null = maximize(whole.likelihood, np.atleast_2d(starts)[0], 1e-6, model.max_iter, held)
+    immense = Penalty(1e8 * whole.n_units * marks, 0 * marks)
+    null = maximize(whole.likelihood, np.atleast_2d(starts)[0], 1e-6, model.max_iter, immense)
     null_point = np.where(marks > 0, 0.0, null.x)
     gradient = whole.likelihood(null_point)[1]
     grid = penalty_grid(gradient, marks, whole.n_units, model.l1_ratio)

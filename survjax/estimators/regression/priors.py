@@ -13,9 +13,9 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.firth import FirthPenalty
 from survjax.fitting.regression.penalties import NaturalPriors, Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
+from survjax.likelihood.regression.constraints import named_coefficients, shared_weights
 from survjax.likelihood.regression.forms import Form, Layout, without_offset
-from survjax.likelihood.regression.held import named_coefficients, shared_weights
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.likelihood.vector.prior_terms import terms_at, whole
 from survjax.likelihood.vector.template import Template
 
@@ -34,7 +34,7 @@ class WithPriors:
     log_posterior_: float
     aic_: float
     bic_: float
-    _held_in: Callable[[Layout, Columns], Held]
+    _constraints_in: Callable[[Layout, Columns], Constraints]
     _names: Callable[[Layout], tuple[str, ...]]
 
     @property
@@ -79,7 +79,7 @@ class WithPriors:
             layout = without_offset(layout)
             columns = Columns(columns.center[:-1], columns.scale[:-1])
         names = self._names(layout)
-        fixed = self._held_in(layout, columns).fixed
+        fixed = self._constraints_in(layout, columns).fixed
 
         def moving(name: str) -> list[tuple[int, str]]:
             found = named_coefficients(names, name, "priors")

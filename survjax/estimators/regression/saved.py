@@ -74,8 +74,8 @@ class SavedRegression(Persistent):
 
     def _state(self) -> Any:
         fitted = self._fitted
-        held: dict[str, Any] = {name: vars(self).get(name) for name in self._saved}
-        held |= {
+        state: dict[str, Any] = {name: vars(self).get(name) for name in self._saved}
+        state |= {
             "_center": fitted.columns.center,
             "_scale": fitted.columns.scale,
             "_layout": {item.name: item.columns for item in fitted.layout},
@@ -83,7 +83,7 @@ class SavedRegression(Persistent):
             "_covariance": fitted.covariance,
             "_base": None if fitted.form.modifier is None else fitted.form.template,
         }
-        return SimpleNamespace(**held)
+        return SimpleNamespace(**state)
 
     def _rebuild(self) -> None:
         self._check_parameters()

@@ -23,15 +23,15 @@ from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.regression.priors import FIRTH
 from survjax.estimators.unnamed_units import COUNTS
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.regression.faults import faults
 from survjax.fitting.regression.fit import fit
 from survjax.fitting.regression.penalties import Penalty
+from survjax.fitting.regression.violations import violations
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.columns import Columns, means
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, scaled
 from survjax.likelihood.regression.histories import Histories, count, row_weights
 from survjax.likelihood.regression.likelihood import Likelihood, log_likelihoods, weighted_total
-from survjax.likelihood.vector.held import Bounds, Fixed
+from survjax.likelihood.vector.constraints import Bounds, Fixed
 from survjax.likelihood.vector.prior_terms import Priors
 from survjax.uncertainty.regression import Training
 from survjax.uncertainty.two_stage import known_base_covariance, stacked_covariance
@@ -194,7 +194,7 @@ class ScaledHazard(RegressionEstimator):
         _, _, hessian = Likelihood(form, layout, rows, x, columns)(theta)
         hessian[: p + 1, : p + 1] = found.hessian
         self._keep(form, layout, columns, found, rows, x, theta=theta, n_units=n_units)
-        if not faults(found):
+        if not violations(found):
             if origin == "fitted":
                 inside = stacked_covariance(base, layout, theta, hessian, rows, x, columns)
             else:
@@ -218,7 +218,7 @@ class ScaledHazard(RegressionEstimator):
         base, _, _ = fitted_baseline(self.baseline, rows)
         found = self._second_step(base, layout, rows, x, columns, penalty)
         own = np.asarray(ravel_parameters(base)[0])
-        return None if faults(found) else np.concatenate([found.x, own])
+        return None if violations(found) else np.concatenate([found.x, own])
 
     def _second_step(
         self,
@@ -232,10 +232,10 @@ class ScaledHazard(RegressionEstimator):
         """The maximum in the effects and an intercept, the first of the layout, given the base."""
         start = np.zeros(len(layout[0].columns))
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
-        return fit(scaled(base, held=True), layout[:1], rows, x, columns, start, **settings)
+        return fit(scaled(base, base_fixed=True), layout[:1], rows, x, columns, start, **settings)
 
-    def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
-        words = super()._model_faults(layout, found)
+    def _model_violations(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
+        words = super()._model_violations(layout, found)
         if not words and self.joint:
             steep = [
                 item.name

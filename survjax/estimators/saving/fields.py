@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,8 @@ class Record:
     cls: type
     fields: dict[str, Any]
     optional: bool = False
+    #: Names that attributes had in earlier files.
+    formerly: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def encode(self, value: Any) -> Any:
         """To JSON: an object."""
@@ -179,6 +182,8 @@ class Record:
 
     def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
         """From JSON, checked."""
+        if isinstance(value, dict):
+            value = {self.formerly.get(key, key): item for key, item in value.items()}
         return self.cls(**decode_all(value, self.fields, name, sizes))
 
 

@@ -22,7 +22,7 @@ from survjax.fitting.streams.checkpoint import Checkpoint, FirstPass, Remembered
 from survjax.fitting.streams.cluster import Cluster, is_dask
 from survjax.fitting.streams.stream import Over, Progress, Reader
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.all_rows import AllRows, Condensed, over_parts
+from survjax.likelihood.all_rows import AllRows, Compressed, over_parts
 from survjax.likelihood.devices import devices_of, mesh_of, over_devices
 
 
@@ -128,7 +128,7 @@ def fit_stream(
     everything: AllRows = reader.all_rows(first.counted)
     if kept is not None:
         everything = Remembered(everything, kept)
-    fitted._fit(Condensed.of(first.few, everything))
+    fitted._fit(Compressed.of(first.few, everything))
     if entry is not None:
         # The few hold rows of negative weight, which are no units.
         del fitted._rows

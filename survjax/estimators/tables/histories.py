@@ -111,15 +111,15 @@ def _clock(
     """When lives begin and end, and when readings were taken, on one clock."""
     stop, kind = _times(lives[end], f"{end!r} of lives")
     read, other = _times(readings[time], f"{time!r} of readings")
-    held = {f"{end!r} of lives": kind, f"{time!r} of readings": other}
+    kinds_of = {f"{end!r} of lives": kind, f"{time!r} of readings": other}
     if start:
-        begin, held[f"{start!r} of lives"] = _times(lives[start], f"{start!r} of lives")
+        begin, kinds_of[f"{start!r} of lives"] = _times(lives[start], f"{start!r} of lives")
     elif stop.dtype.kind == "M":
         raise ValueError("lives that end on a date need a start: name its column in start=")
     else:
         begin = np.zeros_like(stop)
-    if len(set(held.values())) > 1:
-        words = ", ".join(f"{label} holds {what}" for label, what in held.items())
+    if len(set(kinds_of.values())) > 1:
+        words = ", ".join(f"{label} holds {what}" for label, what in kinds_of.items())
         raise ValueError(f"times must all be of one kind, got: {words}. Convert them to one")
     if stop.dtype.kind == "f":
         # Readings at the end of a life, but for rounding, are no rows of it.

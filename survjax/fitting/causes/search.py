@@ -21,7 +21,7 @@ from survjax.data.observations import Observations
 from survjax.fitting.causes.starts import starts_of
 from survjax.fitting.corrections import Correction
 from survjax.fitting.edges.bounds import between_bounds
-from survjax.fitting.interior import faults
+from survjax.fitting.interior import violations
 from survjax.fitting.local_maxima import Limits, LocalMaximum, in_groups, newton_from
 from survjax.fitting.ranking import Ranking
 from survjax.fitting.search import Maximum
@@ -30,7 +30,7 @@ from survjax.lifetimes import Competing
 from survjax.likelihood.causes.rows import CauseData, cause_data
 from survjax.likelihood.causes.terms import cause_derivatives
 from survjax.likelihood.causes_template import CausesTemplate
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 
 #: Starts that go side by side.
 STARTS = 3
@@ -71,7 +71,7 @@ def search_together(
     ends = _ends(template, rows, allowed, starts, starts[0], limits)
     ranking = Ranking(template, settings.rule, rows.n_units)
     ranked = [end for end, _ in ranking.distinct(ends)]
-    good = [end for end in ranked if not joint_faults(end, template, settings, rows.n_units)]
+    good = [end for end in ranked if not joint_violations(end, template, settings, rows.n_units)]
     top = good[0] if good else ranked[0]
     others = tuple(end for end in ranked if end is not top)
     best = top
@@ -80,7 +80,7 @@ def search_together(
         end = _ends(template, rows, allowed, top.x[None], top.x, limits)[0]
         n_iter = top.n_iter + end.n_iter
         best = dataclasses.replace(end, start=top.start, n_agreeing=top.n_agreeing, n_iter=n_iter)
-    words = joint_faults(best, template, settings, rows.n_units)
+    words = joint_violations(best, template, settings, rows.n_units)
     return Maximum(best, words, len(starts), best.n_agreeing, others, starts[best.start])
 
 
@@ -92,14 +92,14 @@ def ends_from(
     merging = template.merging
     back = merging.T / merging.sum(axis=0)[:, None]
     correction = Correction.none(len(back))
-    correction = dataclasses.replace(correction, free=back @ template.held.free)
+    correction = dataclasses.replace(correction, free=back @ template.constraints.free)
 
     def run(some: np.ndarray) -> dict[str, Any]:
         model = template.lifetime, merging
         found: dict[str, Any] = _maximize(*model, some, given, limits, correction)
         return found
 
-    ends = in_groups(run, template.held.placed(starts) @ back.T, width)
+    ends = in_groups(run, template.constraints.placed(starts) @ back.T, width)
     return [_unmerged(end, merging, back) for end in ends]
 
 
@@ -136,7 +136,7 @@ def slope_at(
     template: CausesTemplate, rows: Observations, allowed: np.ndarray, x: np.ndarray
 ) -> np.ndarray:
     """The gradient (p,) at a vector, with nothing held; entries that are one share it."""
-    free = template.holding(template.held.at(np.empty(0, int), np.empty(0)))
+    free = template.constrained(template.constraints.at(np.empty(0, int), np.empty(0)))
     limits = Limits.of(0.0, 0)
     return np.asarray(_ends(free, rows, allowed, x[None], x, limits)[0].gradient)
 
@@ -146,18 +146,18 @@ def search_causes(
 ) -> tuple[CausesTemplate, Maximum]:
     """The highest maximum within the bounds of a template, and the template that holds it."""
 
-    def maximum(held: Held) -> tuple[np.ndarray, Maximum]:
-        found = search_together(template.holding(held), rows, allowed, settings)
+    def maximum(constraints: Constraints) -> tuple[np.ndarray, Maximum]:
+        found = search_together(template.constrained(constraints), rows, allowed, settings)
         return found.best.x, found
 
     def slope(x: np.ndarray) -> np.ndarray:
         return slope_at(template, rows, allowed, x)
 
-    held, found = between_bounds(template.held, maximum, slope)
-    return template.holding(held), found
+    constraints, found = between_bounds(template.constraints, maximum, slope)
+    return template.constrained(constraints), found
 
 
-def joint_faults(
+def joint_violations(
     found: LocalMaximum, template: CausesTemplate, settings: Settings, n_units: float
 ) -> tuple[str, ...]:
     """Why a point is not an interior maximum, by the cause that is to blame where it is one's."""
@@ -165,9 +165,9 @@ def joint_faults(
     for label, part, own in zip(template.labels, template.parts, template.slices, strict=True):
         alone = found.restricted(np.arange(found.x.size)[own])
         words += [
-            f"cause {label!r}: {word}" for word in faults(alone, part, settings.rule, n_units)
+            f"cause {label!r}: {word}" for word in violations(alone, part, settings.rule, n_units)
         ]
-    together = faults(found, template, settings.rule, n_units)
+    together = violations(found, template, settings.rule, n_units)
     return tuple(words) if words else together
 
 

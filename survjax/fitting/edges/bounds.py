@@ -17,60 +17,65 @@ from survjax.fitting.groups.requests import Steps, answered
 from survjax.fitting.search import Maximum, search_steps
 from survjax.fitting.settings import Settings
 from survjax.likelihood.objective import Objective
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.likelihood.vector.template import Template
 
 T = TypeVar("T")
 
 
 def _holding_bounds(
-    held: Held, slope: Callable[[np.ndarray], np.ndarray]
-) -> Generator[Held, tuple[np.ndarray, T], tuple[Held, T]]:
+    constraints: Constraints, slope: Callable[[np.ndarray], np.ndarray]
+) -> Generator[Constraints, tuple[np.ndarray, T], tuple[Constraints, T]]:
     """What is to be held next, until the maximum lies within bounds; sent what was reached."""
-    x, found = yield held
+    x, found = yield constraints
     released: set[int] = set()
-    while held.is_bounded:
-        x = held.placed(x)
-        beyond = np.flatnonzero((x < held.low) | (x > held.high))
+    while constraints.is_bounded:
+        x = constraints.placed(x)
+        beyond = np.flatnonzero((x < constraints.low) | (x > constraints.high))
         if beyond.size:
-            ends = np.where(x < held.low, held.low, held.high)
-            positions = np.concatenate([held.at_bounds, beyond])
-            values = np.concatenate([x[held.at_bounds], ends[beyond]])
+            ends = np.where(x < constraints.low, constraints.low, constraints.high)
+            positions = np.concatenate([constraints.at_bounds, beyond])
+            values = np.concatenate([x[constraints.at_bounds], ends[beyond]])
         else:
-            inward = set(held.inward(x, slope(x)) if held.at_bounds.size else []) - released
+            inward = (
+                set(constraints.inward(x, slope(x)) if constraints.at_bounds.size else [])
+                - released
+            )
             if not inward:
                 break
             released |= inward
-            positions = np.array([i for i in held.at_bounds if i not in inward], int)
+            positions = np.array([i for i in constraints.at_bounds if i not in inward], int)
             values = x[positions]
-        held = held.at(positions, values)
-        x, found = yield held
-    return held, found
+        constraints = constraints.at(positions, values)
+        x, found = yield constraints
+    return constraints, found
 
 
 def between_bounds(
-    held: Held,
-    maximum: Callable[[Held], tuple[np.ndarray, T]],
+    constraints: Constraints,
+    maximum: Callable[[Constraints], tuple[np.ndarray, T]],
     slope: Callable[[np.ndarray], np.ndarray],
-) -> tuple[Held, T]:
+) -> tuple[Constraints, T]:
     """The maximum within bounds, and what it holds at any.
 
     Parameters
     ----------
-    held : Held
+    constraints : Constraints
         What is fixed, and the bounds.
     maximum : callable
         From what is held to the maximum over the others: a vector (p,), and all that belongs to it.
     slope : callable
         The gradient (p,) at a vector, with nothing held.
     """
-    rounds: Generator[Held, tuple[np.ndarray, T], tuple[Held, T]] = _holding_bounds(held, slope)
-    held = next(rounds)
+    rounds: Generator[Constraints, tuple[np.ndarray, T], tuple[Constraints, T]] = _holding_bounds(
+        constraints, slope
+    )
+    constraints = next(rounds)
     while True:
         try:
-            held = rounds.send(maximum(held))
+            constraints = rounds.send(maximum(constraints))
         except StopIteration as end:
-            reached: tuple[Held, T] = end.value
+            reached: tuple[Constraints, T] = end.value
             return reached
 
 
@@ -80,19 +85,19 @@ def steps_between_bounds(
     """The maximum within a template's bounds, and the template that holds what is at any."""
 
     def slope(x: np.ndarray) -> np.ndarray:
-        free = template.held.at(np.empty(0, int), np.empty(0))
-        return np.asarray(Objective(template.holding(free), rows)(x)[1])
+        free = template.constraints.at(np.empty(0, int), np.empty(0))
+        return np.asarray(Objective(template.constrained(free), rows)(x)[1])
 
-    rounds: Generator[Held, tuple[np.ndarray, Maximum], tuple[Held, Maximum]]
-    rounds = _holding_bounds(template.held, slope)
-    held = next(rounds)
+    rounds: Generator[Constraints, tuple[np.ndarray, Maximum], tuple[Constraints, Maximum]]
+    rounds = _holding_bounds(template.constraints, slope)
+    constraints = next(rounds)
     while True:
-        found = yield from search_steps(template.holding(held), rows, settings)
+        found = yield from search_steps(template.constrained(constraints), rows, settings)
         try:
-            held = rounds.send((found.best.x, found))
+            constraints = rounds.send((found.best.x, found))
         except StopIteration as end:
-            held, found = end.value
-            return template.holding(held), found
+            constraints, found = end.value
+            return template.constrained(constraints), found
 
 
 def search_between_bounds(

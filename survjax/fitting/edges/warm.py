@@ -35,7 +35,7 @@ def from_known_maxima(
         ends = maxima_on_all_rows(objective, run, finalists, limits, rows.n_units)
     ranked = [end for end, _ in ranking.distinct(ends)]
     best = ranked[0]
-    if ranking.faults(best):
+    if ranking.violations(best):
         return None
     start = points[best.start]
     return Maximum(best, (), len(points), best.n_agreeing, tuple(ranked[1:]), start)

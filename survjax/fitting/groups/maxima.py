@@ -10,7 +10,7 @@ from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.newton import ROWS, Ends, maximize_runs
 from survjax.fitting.groups.rows import GroupedRows
 from survjax.fitting.groups.starts import starts_of_groups
-from survjax.fitting.interior import violations
+from survjax.fitting.interior import violated
 from survjax.fitting.settings import Settings
 from survjax.likelihood.vector.template import Template
 
@@ -80,7 +80,7 @@ def _best(
     ends: Ends,
 ) -> tuple[np.ndarray, Ends]:
     """Of the runs of each group, that which ended at the highest interior maximum."""
-    against = violations(
+    against = violated(
         ends.x,
         ends.value,
         ends.hessian,
@@ -101,5 +101,5 @@ def _best(
 
 def _between_bounds(template: Template, x: np.ndarray) -> np.ndarray:
     """Whether points (m, p) lie between the bounds that a user set."""
-    held = template.held
-    return np.all((x >= held.low) & (x <= held.high), axis=1)
+    constraints = template.constraints
+    return np.all((x >= constraints.low) & (x <= constraints.high), axis=1)

@@ -25,8 +25,8 @@ def weibull_starts(rows: Observations) -> np.ndarray:
     gap = (log_time - center[:, None]).astype(np.float32)
     weight, event = weight.astype(np.float32), event.astype(np.float32)
     powers = powers_of(gap)
-    held = (weight * (np.float32(0.05) + event))[:, None]
-    share, once, twice = np.moveaxis(held @ powers, -1, 0)
+    weights = (weight * (np.float32(0.05) + event))[:, None]
+    share, once, twice = np.moveaxis(weights @ powers, -1, 0)
     spread = np.maximum(twice / share - (once / share) ** 2, 1e-18)
     shape = np.clip(np.float32(SD_OF_LOG) / np.sqrt(spread), np.float32(0.02), np.float32(50.0))
     for _ in range(TURNS):
@@ -44,4 +44,4 @@ def starts_of_groups(template: Template, rows: Observations) -> np.ndarray:
     members = matched_each(stack, np.exp(found[:, 0]), np.exp(found[:, 1]))
     x = np.zeros((*members.shape[:2], template.size))
     x[..., stack.positions[:, 0]] = members
-    return template.held.placed(x)
+    return template.constraints.placed(x)

@@ -14,7 +14,7 @@ from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.newton import Ends, maximize_runs
 from survjax.fitting.groups.requests import Request, Steps
 from survjax.fitting.groups.rows import MOST_ROWS, coarse_bucket
-from survjax.fitting.interior import Interior, violations
+from survjax.fitting.interior import Interior, violated
 from survjax.fitting.local_maxima import LocalMaximum
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ def _kind(request: Request) -> Any:
     return (
         tree,
         tuple(np.asarray(leaf).tobytes() for leaf in leaves),
-        template.held.values.tobytes(),
+        template.constraints.values.tobytes(),
         rows.interval is None,
         coarse_bucket(rows.n_rows),
         float(limits.tol),
@@ -101,7 +101,7 @@ def _answered_together(requests: list[Request], rule: Interior) -> list[list[Loc
     template, size = first.maximizer.template, coarse_bucket(first.maximizer.rows.n_rows)
     count = np.array([len(request.starts) for request in requests])
     whose = np.repeat(np.arange(len(requests)), count)
-    starts = template.held.placed(np.concatenate([request.starts for request in requests]))
+    starts = template.constraints.placed(np.concatenate([request.starts for request in requests]))
     log_weight = np.array([float(request.limits.log_weight) for request in requests])
     limits = dataclasses.replace(first.limits, log_weight=log_weight[whose])
     each = [request.maximizer.rows.padded(size) for request in requests]
@@ -123,7 +123,7 @@ def _answered_together(requests: list[Request], rule: Interior) -> list[list[Loc
 
 def _known(ends: Ends, request: Request, rule: Interior, n_units: np.ndarray) -> list[Any]:
     """What speaks against each end by a rule, found for all at once."""
-    against = violations(
+    against = violated(
         ends.x,
         ends.value,
         ends.hessian,

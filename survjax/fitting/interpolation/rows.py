@@ -63,7 +63,7 @@ def are_negligible(
     template: Template, ends: Sequence[LocalMaximum], last: Sequence[LocalMaximum]
 ) -> bool:
     """Whether the last terms, with their derivatives at maxima, change hardly anything there."""
-    free = np.flatnonzero(template.held.free)
+    free = np.flatnonzero(template.constraints.free)
     block = np.ix_(free, free)
     for end, more in zip(ends, last, strict=True):
         information = -end.hessian[block]

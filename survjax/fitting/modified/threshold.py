@@ -42,7 +42,7 @@ def at_first_failure(
 
     Of rows that stand for more, the first failure is not at hand.
     """
-    if rows.is_condensed:
+    if rows.is_compressed:
         return None
     failed = np.flatnonzero((rows.event > 0) & (rows.weight > 0))
     if not template.lifetime.has_threshold or failed.size < 2:
@@ -59,7 +59,7 @@ def at_first_failure(
     ends = []
     for model in (template, Template(template.lifetime.held_at(low))):
         found = search(model, narrow, settings)
-        if not found.faults:
+        if not found.violations:
             ends.append((found.best.value, model, found))
     if not ends:
         return None

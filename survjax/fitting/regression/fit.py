@@ -11,23 +11,23 @@ import numpy as np
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.regression.faults import (
+from survjax.fitting.regression.penalties import MAX_STEP, Penalty, proximal_maximize
+from survjax.fitting.regression.starts import START_ROWS, sloped_start
+from survjax.fitting.regression.violations import (
     ARRIVED,
-    faults,
     intercepts_of,
     open_parameters,
     step_units,
+    violations,
 )
-from survjax.fitting.regression.penalties import MAX_STEP, Penalty, proximal_maximize
-from survjax.fitting.regression.starts import START_ROWS, sloped_start
 from survjax.fitting.surrogate import maximize_on_all_rows
 from survjax.likelihood.objective import Derivatives
 from survjax.likelihood.regression.columns import Columns, sample_rows
+from survjax.likelihood.regression.constraints import constrained
 from survjax.likelihood.regression.forms import Form, Layout, Predictor
 from survjax.likelihood.regression.hazard_moments import HazardMoments
-from survjax.likelihood.regression.held import holding
 from survjax.likelihood.regression.likelihood import Likelihood
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.optimize import ResultCode
 from survjax.optimize.last_step import extrapolated_step, predict_decrement
 from survjax.optimize.newton import NewtonState, advance, init
@@ -47,12 +47,12 @@ def likelihood_of(
     x: np.ndarray,
     columns: Columns,
     component: np.ndarray | None = None,
-    held: Held | None = None,
+    constraints: Constraints | None = None,
 ) -> Any:
     """The likelihood of some rows, by the fastest pass that serves them."""
     if component is None and HazardMoments.suits(form, layout, rows):
-        return holding(HazardMoments(form, layout, rows, x, columns), held)
-    return holding(Likelihood(form, layout, rows, x, columns, component), held)
+        return constrained(HazardMoments(form, layout, rows, x, columns), constraints)
+    return constrained(Likelihood(form, layout, rows, x, columns, component), constraints)
 
 
 def maximize(
@@ -198,24 +198,24 @@ def fit(
     *,
     component: np.ndarray | None = None,
     penalty: Penalty | None = None,
-    held: Held | None = None,
+    constraints: Constraints | None = None,
     tol: float = 1e-9,
     max_iter: int = 100,
 ) -> LocalMaximum:
     """The maximum on a part of many rows first, then on all."""
-    held = Held.nothing(start.size) if held is None else held
-    plain, many, helped = held.placed(start), rows.n_rows > 4 * START_ROWS, None
-    likelihood = likelihood_of(form, layout, rows, x, columns, component, held)
-    start, penalty = plain, None if penalty is None else penalty.on(held.free)
+    constraints = Constraints.nothing(start.size) if constraints is None else constraints
+    plain, many, helped = constraints.placed(start), rows.n_rows > 4 * START_ROWS, None
+    likelihood = likelihood_of(form, layout, rows, x, columns, component, constraints)
+    start, penalty = plain, None if penalty is None else penalty.on(constraints.free)
     if penalty is None and form.is_log_linear and _is_full(layout[0], columns):
-        start = held.placed(sloped_start(rows, x, columns, start, layout[0].offset))
+        start = constraints.placed(sloped_start(rows, x, columns, start, layout[0].offset))
     if many:
         some, z, known = few_of(rows, x, component, middle_size(rows))
-        few = likelihood_of(form, layout, some, z, columns, known, held)
+        few = likelihood_of(form, layout, some, z, columns, known, constraints)
         near = maximize(few, start, NEAR, max_iter, penalty)
         # A rare kind of unit may be missing among the few, so that they leave its effect open.
         units = step_units(form, layout, near.x)
-        good = not faults(near) and not open_parameters(near, intercepts_of(layout), units).size
+        good = not violations(near) and not open_parameters(near, intercepts_of(layout), units).size
         start = near.x if good else plain
         if good and not (penalty is not None and penalty.lasso.any()):
             start = near.x - np.linalg.solve(near.hessian, near.gradient)
@@ -236,7 +236,7 @@ def fit_from(
     ends = []
     for start in np.atleast_2d(starts):
         end = run(start)
-        if not faults(end):
+        if not violations(end):
             units = np.ones(end.x.size)
             if not open_parameters(end, intercepts_of(layout), units).size:
                 return end

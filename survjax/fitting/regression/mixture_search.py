@@ -12,20 +12,20 @@ import numpy as np
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction
 from survjax.fitting.local_maxima import ARRIVED, LocalMaximum
-from survjax.fitting.regression.faults import FAR, faults, intercepts_of, open_parameters
 from survjax.fitting.regression.fit import few_of, maximize, maximize_with_few, middle_size
 from survjax.fitting.regression.maxima import maxima_from
 from survjax.fitting.regression.mixture_starts import Parts, Starts, relabeled
 from survjax.fitting.regression.penalties import Penalty
+from survjax.fitting.regression.violations import FAR, intercepts_of, open_parameters, violations
 from survjax.fitting.search import search
 from survjax.fitting.settings import ROUGH, Settings
 from survjax.likelihood.regression.columns import Columns, sample_rows
+from survjax.likelihood.regression.constraints import constrained
 from survjax.likelihood.regression.forms import Form, Layout
-from survjax.likelihood.regression.held import holding
 from survjax.likelihood.regression.histories import Histories, whole_lives
 from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
 from survjax.likelihood.regression.likelihood import Likelihood
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.likelihood.vector.template import Template
 
 #: Rows on which all starts go to a local maximum.
@@ -89,12 +89,12 @@ class MixtureSearch:
         histories: Histories | None,
         penalty: Penalty | None,
         settings: Settings,
-        held: Held | None = None,
+        constraints: Constraints | None = None,
     ) -> None:
         self.template, self.layout = Template(form.template), layout
         self.parts = Parts(layout, self.template.n_components)
-        self.held = Held.nothing(self.parts.size) if held is None else held
-        self.penalty = None if penalty is None else penalty.on(self.held.free)
+        self.constraints = constraints or Constraints.nothing(self.parts.size)
+        self.penalty = None if penalty is None else penalty.on(self.constraints.free)
         self.settings = settings
         self.likelihood: Likelihood | HistoryLikelihood
         self.side_by_side = histories is None and not (penalty is not None and penalty.lasso.any())
@@ -126,12 +126,12 @@ class MixtureSearch:
         """Iterations from many starts, side by side on few rows where that can be."""
         if not self.side_by_side:
             return self._from_each(starts)
-        correction = dataclasses.replace(Correction.none(self.parts.size), free=self.held.free)
+        nothing = Correction.none(self.parts.size)
+        correction = dataclasses.replace(nothing, free=self.constraints.free)
         if self.penalty is not None:
             ridge, prior = -np.diag(self.penalty.ridge), self.penalty.priors
             correction = dataclasses.replace(correction, hessian=ridge, prior=prior)
-        starts = self.held.placed(starts)
-        limits = self.limits
+        starts, limits = self.constraints.placed(starts), self.limits
         if max_iter is not None:
             limits = dataclasses.replace(limits, max_iter=max_iter)
         ends = maxima_from(cast(Likelihood, self.stages[0]), starts, limits, correction)
@@ -142,12 +142,12 @@ class MixtureSearch:
 
     def _from_each(self, starts: np.ndarray) -> list[LocalMaximum]:
         """Iterations on all rows, one start after the other."""
-        starts = self.held.placed(starts)
+        starts = self.constraints.placed(starts)
         if len(starts) > N_OF_HISTORIES:
             values = np.array([self.likelihood(start)[0] for start in starts])
             order = np.argsort(np.where(np.isfinite(values), -values, np.inf), kind="stable")
             starts = starts[order[:N_OF_HISTORIES]]
-        run = partial(maximize, holding(self.likelihood, self.held), lost=self._is_lost)
+        run = partial(maximize, constrained(self.likelihood, self.constraints), lost=self._is_lost)
         tol, most = self.settings.tol, self.settings.max_iter
         return [run(s, tol, most, self.penalty) for s in starts]
 
@@ -164,7 +164,7 @@ class MixtureSearch:
         some = end
         if self.penalty is not None and self.penalty.lasso.any():
             some = end.restricted(np.flatnonzero(end.x))
-        if faults(some, LEAST_EIGENVALUE):
+        if violations(some, LEAST_EIGENVALUE):
             return False
         units = np.ones(end.x.size)
         if open_parameters(end, intercepts_of(self.layout), units).size:
@@ -225,7 +225,7 @@ class MixtureSearch:
         plain = plain[np.isfinite(plain).all(axis=1)]
         best = self._best(plain)
         known = None if self.penalty is None else self.penalty.priors
-        apart = self.parts.tells_apart(self.held, None if known is None else known.terms)
+        apart = self.parts.tells_apart(self.constraints, None if known is None else known.terms)
         in_order = in_order and not apart
         order = partial(relabeled, self.parts) if in_order else np.array
         if len(self.stages) > 1:
@@ -261,7 +261,7 @@ class MixtureSearch:
         tol, most, lost = self.settings.tol, self.settings.max_iter, self._is_lost
         few, middle, every = (cast(Likelihood, each) for each in self.stages)
         self.stages = [middle, every]
-        rough, whole = holding(middle, self.held), holding(every, self.held)
+        rough, whole = constrained(middle, self.constraints), constrained(every, self.constraints)
         ends = [
             maximize(rough, order(end.x), ROUGH, MOST_STEPS, self.penalty, lost=lost)
             for end in self._near(found, few)

@@ -12,7 +12,7 @@ from survjax.data.content import content_ranks
 from survjax.data.observations import Observations
 from survjax.fitting.starts import SD_OF_LOG, guesses, representative
 from survjax.likelihood.regression.forms import Layout
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.likelihood.vector.prior_terms import PriorTerms
 
 #: EM steps from each table.
@@ -59,18 +59,18 @@ class Parts:
         #: Positions of the intercepts, which are a mixture without covariates.
         self.intercepts = ends - [len(item.columns) for item in layout]
 
-    def tells_apart(self, held: Held, prior: PriorTerms | None = None) -> bool:
+    def tells_apart(self, constraints: Constraints, prior: PriorTerms | None = None) -> bool:
         """Whether components are held, or known before, in different ways."""
         kinds = (self.scales, self.shapes)
         alike = all(len({at.size for at, _ in kind}) == 1 for kind in kinds)
-        weights = any(held.known[at].any() for at, _ in self.weights)
+        weights = any(constraints.known[at].any() for at, _ in self.weights)
         rows = [np.array([at for at, _ in kind]).T for kind in kinds if alike]
         if prior is not None:
             # Effects on weights are over the first component.
             logits = np.concatenate([np.empty(0, int), *(at for at, _ in self.weights)])
             weights = weights or bool(np.any(prior.has[logits] * (prior.counts[logits] == 0)))
             weights = weights or any(prior.tells_apart(each) for each in rows)
-        return weights or not alike or any(held.tells_apart(each) for each in rows)
+        return weights or not alike or any(constraints.tells_apart(each) for each in rows)
 
     def predictors(self, theta: np.ndarray, wide: np.ndarray) -> tuple[np.ndarray, ...]:
         """Log weights, log scales and log shapes (K, n) of rows with columns [1, z]."""
@@ -189,8 +189,10 @@ class Starts:
         which counts units that still run. Logits have the slopes of a linear discriminant.
         """
         theta, parts, event = np.zeros(self.parts.size), self.parts, self.event
-        held = table * self.weight
-        for r, (at, columns), (shape_at, _) in zip(held, parts.scales, parts.shapes, strict=True):
+        weights = table * self.weight
+        for r, (at, columns), (shape_at, _) in zip(
+            weights, parts.scales, parts.shapes, strict=True
+        ):
             own = self.wide[:, columns]
             seen = r * (0.05 + event)
             line = _line(own, self.log_time, seen)
@@ -200,18 +202,18 @@ class Starts:
             z = np.minimum(shape * away, 50.0)
             line[0] += np.log((r @ np.exp(z)) / max(r @ event, 0.1)) / shape
             theta[at], theta[shape_at[0]] = line, np.log(shape)
-        total = held.sum(axis=1) + 0.1
-        for r, n, (at, columns) in zip(held[1:], total[1:], parts.weights, strict=True):
+        total = weights.sum(axis=1) + 0.1
+        for r, n, (at, columns) in zip(weights[1:], total[1:], parts.weights, strict=True):
             own = self.wide[:, columns[1:]]
-            means = [(part @ own) / part.sum() for part in (held[0], r)]
-            both = held[0] + r
+            means = [(part @ own) / part.sum() for part in (weights[0], r)]
+            both = weights[0] + r
             away = own - (both @ own) / both.sum()
             gram = away.T @ (both[:, None] * away) / both.sum()
             slopes = np.linalg.solve(gram + 0.1 * np.eye(len(gram)), means[1] - means[0])
             theta[at[1:]] = slopes
             theta[at[0]] = np.log(n / total[0]) - 0.5 * (means[0] + means[1]) @ slopes
         if parts.cured is not None:
-            cured = max(float(self.weight.sum() - held.sum()), 0.0) + 0.1
+            cured = max(float(self.weight.sum() - weights.sum()), 0.0) + 0.1
             theta[parts.cured[0][0]] = np.log(cured / total.sum())
         return theta
 
@@ -226,12 +228,12 @@ def spread_out(parts: Parts, plain: np.ndarray, slopes: np.ndarray | None = None
     return theta
 
 
-def _line(wide: np.ndarray, y: np.ndarray, held: np.ndarray) -> np.ndarray:
+def _line(wide: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Coefficients of a line by least squares, with a little ridge on its slopes."""
-    gram = wide.T @ (held[:, None] * wide)
-    gram[1:, 1:] += (RIDGE * held.sum() + 1e-12) * np.eye(len(gram) - 1)
+    gram = wide.T @ (weights[:, None] * wide)
+    gram[1:, 1:] += (RIDGE * weights.sum() + 1e-12) * np.eye(len(gram) - 1)
     gram[0, 0] += 1e-12
-    return np.linalg.solve(gram, wide.T @ (held * y))
+    return np.linalg.solve(gram, wide.T @ (weights * y))
 
 
 def _softened(table: np.ndarray, by: float) -> np.ndarray:

@@ -174,17 +174,17 @@ def _minimum(
     correlations: one coordinate after the other, an intercept and an unpenalized column would
     creep along the valley between them.
     """
-    free, held = np.flatnonzero(lasso == 0), np.flatnonzero(lasso > 0)
-    cross = curvature[np.ix_(free, held)]
+    free, penalized = np.flatnonzero(lasso == 0), np.flatnonzero(lasso > 0)
+    cross = curvature[np.ix_(free, penalized)]
     # One system for the slopes and for what a step of the held ones asks of the free ones.
     sides = np.column_stack([slope[free], cross])
     answer = np.linalg.solve(curvature[np.ix_(free, free)], sides)
-    left = curvature[np.ix_(held, held)] - cross.T @ answer[:, 1:]
+    left = curvature[np.ix_(penalized, penalized)] - cross.T @ answer[:, 1:]
     point = theta.copy()
-    point[held] = _coordinate_descent(
-        theta[held], slope[held] - cross.T @ answer[:, 0], left, lasso[held]
+    point[penalized] = _coordinate_descent(
+        theta[penalized], slope[penalized] - cross.T @ answer[:, 0], left, lasso[penalized]
     )
-    point[free] -= answer[:, 0] + answer[:, 1:] @ (point[held] - theta[held])
+    point[free] -= answer[:, 0] + answer[:, 1:] @ (point[penalized] - theta[penalized])
     return point
 
 

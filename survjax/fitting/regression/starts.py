@@ -39,11 +39,11 @@ def sloped_start(
     log_time = log_time - known
     if weight @ event < 2 * p:
         return start
-    held = weight * (0.05 + event)
-    away = z - held @ z / held.sum()
+    weights = weight * (0.05 + event)
+    away = z - weights @ z / weights.sum()
     # A little ridge, for columns that say the same in these rows.
-    gram = sum_over_rows(away.T, held[:, None] * away) + 1e-6 * held.sum() * np.eye(p)
-    slopes = np.linalg.solve(gram, away.T @ (held * log_time))
+    gram = sum_over_rows(away.T, weights[:, None] * away) + 1e-6 * weights.sum() * np.eye(p)
+    slopes = np.linalg.solve(gram, away.T @ (weights * log_time))
     scale, log_shape = _location(log_time - z @ slopes, event, weight)
     start = start.copy()
     start[: p + 1] = [scale, *slopes]
@@ -63,10 +63,10 @@ def _log_times(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
 
 def _location(log_time: np.ndarray, event: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     """Log scale and log shape of a Weibull with such log times."""
-    held = weight * (0.05 + event)
-    mean = np.sum(held * log_time) / held.sum()
+    weights = weight * (0.05 + event)
+    mean = np.sum(weights * log_time) / weights.sum()
     away = log_time - mean
-    spread = np.sqrt(np.sum(held * away**2) / held.sum())
+    spread = np.sqrt(np.sum(weights * away**2) / weights.sum())
     shape = np.clip(1.28 / max(spread, 1e-9), 0.02, 50.0)
     # The scale that solves its own equation at this shape: no hazard is larger than all failures.
     z = shape * away

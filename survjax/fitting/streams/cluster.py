@@ -71,7 +71,7 @@ class Cluster:
         ]
 
     def first_pass(self, most: int) -> Summary:
-        """Have all rows checked, counted and condensed where they are."""
+        """Have all rows checked, counted and compressed where they are."""
         summary = Summary(self.rows_of, most)
         futures = [
             self._submit(_summary, lives, self.rows_of, most, number)

@@ -38,8 +38,8 @@ class LogTimeGrid:
         offset = quanta - (cell << self.shift)
         index = KINDS * (cell - (self.low >> self.shift))
         index += (rows.event == 0).view(np.int8) + (rows.weight < 0)
-        for held, value in ((self.weight, rows.weight), (self.offset, rows.weight * offset)):
-            held += np.bincount(index, value, KINDS * CELLS).reshape(CELLS, KINDS)
+        for cells, value in ((self.weight, rows.weight), (self.offset, rows.weight * offset)):
+            cells += np.bincount(index, value, KINDS * CELLS).reshape(CELLS, KINDS)
 
     def merge(self, other: LogTimeGrid) -> None:
         """The rows of another grid."""
@@ -73,7 +73,7 @@ class LogTimeGrid:
         np.add.at(offset, place, moved)
         self.weight, self.offset = weight, offset
 
-    def condensed(self) -> Observations:
+    def compressed(self) -> Observations:
         """One row for each cell and kind that holds weight."""
         cell, kind = np.nonzero(self.weight)
         weight = self.weight[cell, kind]

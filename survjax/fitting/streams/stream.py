@@ -61,7 +61,7 @@ class Summary:
         self.n_units += rows.n_units
         self.n_events += rows.n_events
         if self.different is None:
-            self._condense(rows)
+            self._compress(rows)
         elif not self.different.add(lives):
             self._give_up()
 
@@ -73,35 +73,35 @@ class Summary:
         if other.different is None:
             self._give_up()
             self.grid.merge(other.grid)
-            for rows in other.intervals.held:
+            for rows in other.intervals.kept:
                 self.intervals.add(rows)
             return
         for lives in other.different.parts:
             if self.different is None:
-                self._condense_lives(lives)
+                self._compress_lives(lives)
             elif not self.different.add(lives):
                 self._give_up()
 
     def _give_up(self) -> None:
-        """Different rows are too many to be held: they are condensed from now on."""
+        """Different rows are too many to be held: they are compressed from now on."""
         if self.different is not None:
-            held, self.different = self.different.parts, None
-            for part in held:
-                self._condense_lives(part)
+            kept, self.different = self.different.parts, None
+            for part in kept:
+                self._compress_lives(part)
 
-    def _condense_lives(self, lives: Lives) -> None:
+    def _compress_lives(self, lives: Lives) -> None:
         for some in in_blocks([lives], CHECKED_ROWS):
-            self._condense(with_truncation_rows(self.rows_of(some, True)))
+            self._compress(with_truncation_rows(self.rows_of(some, True)))
 
-    def _condense(self, rows: Observations) -> None:
+    def _compress(self, rows: Observations) -> None:
         if rows.interval is not None:
             self.intervals.add(rows.take(rows.interval > 0))
         self.grid.add(rows.without_intervals())
 
     def few(self) -> Observations:
         """Few rows that stand for all."""
-        plain = self.grid.condensed()
-        return joined(plain, self.intervals.total()) if self.intervals.held else plain
+        plain = self.grid.compressed()
+        return joined(plain, self.intervals.total()) if self.intervals.kept else plain
 
 
 class Stream:
@@ -209,7 +209,7 @@ class Reader:
     over: Over = over_parts
 
     def first_pass(self, most: int) -> Summary:
-        """Read, check and count all rows, and condense them where they are many."""
+        """Read, check and count all rows, and compress them where they are many."""
         summary = Summary(self.rows_of, most)
 
         @double_precision

@@ -23,21 +23,21 @@ class DifferentLives:
     def __init__(self, most: int) -> None:
         self.most = most
         self.parts: list[Lives] = []
-        self.n_held = 0
+        self.n_kept = 0
 
     def add(self, lives: Lives) -> bool:
         """Some more; False where they have become too many."""
         if has_ties(lives.durations):
             lives = _merged(lives)
         self.parts.append(lives)
-        self.n_held += lives.n_rows
-        if self.n_held <= 2 * self.most:
+        self.n_kept += lives.n_rows
+        if self.n_kept <= 2 * self.most:
             return True
         if not has_ties(np.concatenate([part.durations for part in self.parts]), 0.05, 2**16):
             return False
         self.parts = [_merged(self._all())]
-        self.n_held = self.parts[0].n_rows
-        return self.n_held <= self.most
+        self.n_kept = self.parts[0].n_rows
+        return self.n_kept <= self.most
 
     def total(self) -> Lives:
         """All of them, in the order in which they came unless some were merged."""
@@ -72,8 +72,8 @@ class DifferentIntervals:
     """Rows that are intervals: rounded durations have few different ones."""
 
     def __init__(self) -> None:
-        self.held: list[Observations] = []
-        self.n_held = 0
+        self.kept: list[Observations] = []
+        self.n_kept = 0
 
     def add(self, rows: Observations) -> None:
         """Some more.
@@ -83,21 +83,21 @@ class DifferentIntervals:
         ValueError
             Where there are too many different ones.
         """
-        self.held.append(rows)
-        self.n_held += rows.n_rows
-        if self.n_held > 2 * MOST_INTERVALS:
-            self.held = [self.total()]
-            self.n_held = self.held[0].n_rows
-            if self.n_held > MOST_INTERVALS:
+        self.kept.append(rows)
+        self.n_kept += rows.n_rows
+        if self.n_kept > 2 * MOST_INTERVALS:
+            self.kept = [self.total()]
+            self.n_kept = self.kept[0].n_rows
+            if self.n_kept > MOST_INTERVALS:
                 raise ValueError(
                     f"failures lie in more than {MOST_INTERVALS} different intervals, which a "
-                    "stream cannot be condensed from: leave resolution= out where durations are "
+                    "stream cannot be compressed from: leave resolution= out where durations are "
                     "not rounded, or round them to it"
                 )
 
     def total(self) -> Observations:
         """The different ones, with the sum of their weights."""
-        return _end_to_end(self.held).compressed()
+        return _end_to_end(self.kept).compressed()
 
 
 def _end_to_end(parts: Sequence[Observations]) -> Observations:

@@ -35,8 +35,8 @@ def log_incidences(whole: Lifetime, causes: tuple[Lifetime, ...], t: jax.Array) 
     started = t > 0
     safe = jnp.where(started, t, 1.0)
     safe = jnp.broadcast_to(safe, jnp.shape(whole.cumulative_hazard(safe)))
-    held, held_causes = jax.tree.map(lax.stop_gradient, (whole, causes))
-    begins, ends, last, scale = _panels(held, held_causes, lax.stop_gradient(safe))
+    frozen, frozen_causes = jax.tree.map(lax.stop_gradient, (whole, causes))
+    begins, ends, last, scale = _panels(frozen, frozen_causes, lax.stop_gradient(safe))
     # Nodes move with a time that units live to see; later ones change nothing.
     end = jnp.where(safe <= last, safe, last)
     log_end = jnp.log(last)

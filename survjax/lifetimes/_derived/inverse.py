@@ -25,28 +25,30 @@ def invert(lifetime: Lifetime, target: jax.Array, low: Any, high: Any) -> jax.Ar
     hazards so small that the rough one is but rounding. The second, taken at the solution,
     carries the derivatives in the lifetime's parameters and the target (implicit function theorem).
     """
-    held: Lifetime = jax.tree.map(lax.stop_gradient, lifetime)
+    frozen: Lifetime = jax.tree.map(lax.stop_gradient, lifetime)
     bracket = lax.stop_gradient(low), lax.stop_gradient(high)
     # Two steps are still to come.
-    t = search(held, lax.stop_gradient(target), *bracket, power=0.375)
-    t = _log_step(held, lax.stop_gradient(target), t)
-    t = _newton_step(lifetime, held, target, t)
+    t = search(frozen, lax.stop_gradient(target), *bracket, power=0.375)
+    t = _log_step(frozen, lax.stop_gradient(target), t)
+    t = _newton_step(lifetime, frozen, target, t)
     return jnp.where((target > 0) & (target < jnp.inf), t, outside_targets(target))
 
 
-def _log_step(held: Lifetime, target: jax.Array, t: jax.Array) -> jax.Array:
+def _log_step(frozen: Lifetime, target: jax.Array, t: jax.Array) -> jax.Array:
     """One step on log H(t) = log target, in log t."""
-    value, slope = jax.jvp(held.cumulative_hazard, (t,), (jnp.ones_like(t),))
+    value, slope = jax.jvp(frozen.cumulative_hazard, (t,), (jnp.ones_like(t),))
     usable = (value > 0) & (slope > 0) & (target > 0) & jnp.isfinite(target)
     ratio = jnp.where(usable, target, 1.0) / jnp.where(usable, value, 1.0)
     step = jnp.log(ratio) * value / jnp.where(usable, t * slope, 1.0)
     return lax.stop_gradient(t * jnp.exp(jnp.where(usable & jnp.isfinite(step), step, 0.0)))
 
 
-def _newton_step(lifetime: Lifetime, held: Lifetime, target: jax.Array, t: jax.Array) -> jax.Array:
-    """One step on the exact H(t) = target; `held` is the same lifetime, without derivatives."""
+def _newton_step(
+    lifetime: Lifetime, frozen: Lifetime, target: jax.Array, t: jax.Array
+) -> jax.Array:
+    """One step on the exact H(t) = target; `frozen` is the same lifetime, without derivatives."""
     value = lifetime.cumulative_hazard(t)
-    slope = jax.jvp(held.cumulative_hazard, (t,), (jnp.ones_like(t),))[1]
+    slope = jax.jvp(frozen.cumulative_hazard, (t,), (jnp.ones_like(t),))[1]
     # Where the target is 0 or infinite there is nothing to correct.
     usable = (slope > 0) & jnp.isfinite(slope) & (target > 0) & jnp.isfinite(target)
     step = jnp.where(usable, (value - target) / jnp.where(usable, slope, 1.0), 0.0)
@@ -80,7 +82,7 @@ def search(
         gap, slope = jax.jvp(residual, (x,), (jnp.ones_like(x),))
         low = jnp.where(gap < 0, x, low)
         high = jnp.where(gap > 0, x, high)
-        held = jnp.isfinite(high - low)
+        frozen = jnp.isfinite(high - low)
         newton = x - gap / jnp.where(slope > 0, slope, 1.0)
         step, unit = jnp.abs(newton - x), 1.0 + jnp.abs(x)
         # The rough H has slopes that are not true where times are lost beside the age. Near the
@@ -88,8 +90,8 @@ def search(
         arrived = (jnp.abs(gap) < 0.1) & (step <= tolerance * unit)
         good = (slope > 0) & (newton >= low) & (newton <= high)
         good &= arrived | (jnp.abs(gap) <= 0.5 * before)
-        good &= held | (step < LONGEST)
-        other = jnp.where(held, 0.5 * (low + high), x - LONGEST * jnp.sign(gap))
+        good &= frozen | (step < LONGEST)
+        other = jnp.where(frozen, 0.5 * (low + high), x - LONGEST * jnp.sign(gap))
         new = jnp.where(good, newton, other)
         # A short step ends the search where H is near its goal, or the bracket is as short.
         far = (jnp.abs(gap) > 0.1) & (high - low > tolerance * unit)

@@ -193,8 +193,8 @@ class InverseGaussian(Lifetime):
         begin = jnp.where(short, start, 1.0)
 
         def ratio(d: jax.Array) -> jax.Array:
-            pull = jnp.where(short, drift - lam / begin / (begin + d), 0.0)
-            return jnp.exp(-1.5 * jnp.log1p(d / begin) - 0.5 * d * pull)
+            rate = jnp.where(short, drift - lam / begin / (begin + d), 0.0)
+            return jnp.exp(-1.5 * jnp.log1p(d / begin) - 0.5 * d * rate)
 
         log_mean = jnp.log(mean_over(ratio, 0.0 * begin, jnp.where(short, length, 0.0)))
         log_share = self._log_density(start) + jnp.log(length) + log_mean - left

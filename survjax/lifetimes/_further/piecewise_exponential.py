@@ -84,8 +84,8 @@ class PiecewiseExponential(Lifetime):
             many failures share a time.
         """
         order = np.argsort(times, kind="stable")
-        at, held = np.asarray(times, float)[order], np.asarray(weights, float)[order]
-        total = np.cumsum(held)
+        at, weights_in_order = np.asarray(times, float)[order], np.asarray(weights, float)[order]
+        total = np.cumsum(weights_in_order)
         n_pieces = int(np.clip(total[-1] // FEWEST_FAILURES, 1, MOST_PIECES))
         wanted = total[-1] * np.arange(1, n_pieces) / n_pieces
         cuts = np.unique(at[np.searchsorted(total, wanted * (1.0 - 1e-12))])

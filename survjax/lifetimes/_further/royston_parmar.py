@@ -110,13 +110,13 @@ class RoystonParmar(Lifetime):
             What is a spline.
         """
         order = np.argsort(times, kind="stable")
-        at, held = np.asarray(times, float)[order], np.asarray(weights, float)[order]
+        at, weights_in_order = np.asarray(times, float)[order], np.asarray(weights, float)[order]
         different = np.unique(at)
         if different.size < 2:
             # A straight line is the same whatever its knots.
             return cls.with_knots(at[0] * np.array([0.5, 2.0]), scale)
         count = min(MOST_INNER, different.size // FAILURES_A_KNOT) if n_inner is None else n_inner
-        total = np.cumsum(held)
+        total = np.cumsum(weights_in_order)
         wanted = total[-1] * np.arange(1, count + 1) / (count + 1)
         inner = at[np.searchsorted(total, wanted * (1.0 - 1e-12))]
         return cls.with_knots(np.unique([at[0], *inner, at[-1]]), scale)
@@ -124,10 +124,10 @@ class RoystonParmar(Lifetime):
     @property
     def coefficients(self) -> np.ndarray:
         """Coefficients (m,) of 1, log t and the terms of the inner knots in log t itself."""
-        center, reach = _span(np.log(np.asarray(self.knots, float)))
+        center, half_range = _span(np.log(np.asarray(self.knots, float)))
         gamma = np.asarray(self.gamma, float)
-        found = gamma / reach**3
-        found[:2] = gamma[0] - gamma[1] * center / reach, gamma[1] / reach
+        found = gamma / half_range**3
+        found[:2] = gamma[0] - gamma[1] * center / half_range, gamma[1] / half_range
         return found
 
     @property
@@ -144,7 +144,7 @@ class RoystonParmar(Lifetime):
             spline = self._spline(time)
             z, slope = spline.value_and_slope(spline.place(jnp.log(time)))
             rises = slope > 0
-            log_slope = jnp.log(jnp.where(rises, slope / spline.reach, 1.0)) - jnp.log(time)
+            log_slope = jnp.log(jnp.where(rises, slope / spline.half_range, 1.0)) - jnp.log(time)
             return jnp.where(rises, self._noise.standard_log_hazard(z) + log_slope, -jnp.inf)
 
         return with_limits(inside, t)
@@ -164,7 +164,7 @@ class RoystonParmar(Lifetime):
         spline = self._spline(first)
         at = spline.place(jnp.log(first))
         z, _ = spline.value_and_slope(at)
-        width = spline.growth(at, jnp.log1p(safe / first) / spline.reach)
+        width = spline.growth(at, jnp.log1p(safe / first) / spline.half_range)
         rises = width > 0
         step = jnp.where(rises, width, 1.0)
         later = self._noise.standard_log_increment(z, z + step, step)
@@ -177,30 +177,30 @@ class RoystonParmar(Lifetime):
     def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """The straight line through the first and the last of the quantiles."""
         z, y = self._noise.standard_quantile(np.asarray(shares, float)), np.log(times)
-        center, reach = _span(np.log(np.asarray(self.knots, float)))
+        center, half_range = _span(np.log(np.asarray(self.knots, float)))
         slope = (z[-1] - z[0]) / max(float(y[-1] - y[0]), 1e-9)
         line: Any = np.zeros(np.shape(self.gamma))
         line[0] = np.mean(z - slope * (y - center))
-        line[1] = slope * reach
+        line[1] = slope * half_range
         return RoystonParmar(line, self.knots, self.scale)
 
     def improper(self) -> str:
         """Where the spline falls: between knots its slope is a parabola."""
         knots = np.log(np.asarray(self.knots, float))
-        center, reach = _span(knots)
+        center, half_range = _span(knots)
         spline = _Spline(np.asarray(self.gamma, float), knots)
-        k = (knots - center) / reach
+        k = (knots - center) / half_range
         # The slope's own slope is straight in each piece: it vanishes where it changes sign.
-        bend = np.array([spline.bend(x) for x in k])
+        curvature = np.array([spline.curvature(x) for x in k])
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = bend[:-1] / (bend[:-1] - bend[1:])
+            share = curvature[:-1] / (curvature[:-1] - curvature[1:])
         inside = np.where((share > 0) & (share < 1), share, 0.0)
         places = np.concatenate([k, k[:-1] + inside * np.diff(k)])
         slopes = np.array([float(spline.value_and_slope(x)[1]) for x in places])
         worst = int(np.argmin(slopes))
         if slopes[worst] > 0:
             return ""
-        time = float(np.exp(center + reach * places[worst]))
+        time = float(np.exp(center + half_range * places[worst]))
         return (
             f"the spline falls near time {time:.4g}, and with it the cumulative hazard (take fewer "
             "inner knots, or place them elsewhere)"
@@ -218,8 +218,8 @@ class _Spline:
     def __init__(self, gamma: Any, knots: Any) -> None:
         self.xp: Any = np if isinstance(gamma, np.ndarray) else jnp
         self.gamma = gamma
-        self.center, self.reach = _span(knots)
-        self.knots = (knots - self.center) / self.reach
+        self.center, self.half_range = _span(knots)
+        self.knots = (knots - self.center) / self.half_range
         inner = 0.5 * (1.0 - self.knots[1:-1])
         # Of the cubes at each knot: a term of an inner knot takes from those of the outer ones.
         own = gamma[2:]
@@ -228,7 +228,7 @@ class _Spline:
 
     def place(self, log_time: Any) -> Any:
         """u at a log time."""
-        return (log_time - self.center) / self.reach
+        return (log_time - self.center) / self.half_range
 
     def value_and_slope(self, u: Any) -> tuple[Any, Any]:
         """s(u) and ds/du: beyond the outer knots a straight line."""
@@ -239,7 +239,7 @@ class _Spline:
         value = self.gamma[0] + self.gamma[1] * at + xp.sum(self.cubes * over**3, axis=0)
         return value + slope * (u - at), slope
 
-    def bend(self, u: Any) -> Any:
+    def curvature(self, u: Any) -> Any:
         """The second derivative between the outer knots, over six."""
         return self.xp.sum(self.cubes * self.xp.maximum(u - self.knots, 0.0), axis=0)
 

@@ -159,8 +159,8 @@ class LogGamma(Lifetime):
         """Newton's method on log H along w, which is concave, and a last step in time."""
         target = jnp.asarray(target)
         inside, goal = inside_life(target)
-        held: LogGamma = jax.tree.map(lax.stop_gradient, self)
-        location, log_shape, q = held._standard()
+        frozen: LogGamma = jax.tree.map(lax.stop_gradient, self)
+        location, log_shape, q = frozen._standard()
         log_goal = jnp.log(lax.stop_gradient(goal))
         log_goal, _ = jnp.broadcast_arrays(log_goal, location + log_shape + q)
 
@@ -194,16 +194,16 @@ class LogGamma(Lifetime):
         """What is left to the time of H(start) + target, corrected by Newton's method."""
         start, target = jnp.asarray(start), jnp.asarray(target)
         inside, goal = inside_life(target)
-        held: LogGamma = jax.tree.map(lax.stop_gradient, self)
+        frozen: LogGamma = jax.tree.map(lax.stop_gradient, self)
         age, aim = lax.stop_gradient(start), lax.stop_gradient(goal)
-        rate, passed = held.hazards(jnp.where(age > 0, age, 1.0))
+        rate, passed = frozen.hazards(jnp.where(age > 0, age, 1.0))
         passed = jnp.where(age > 0, passed, 0.0)
-        life = held.inverse_cumulative_hazard(passed + aim) - age
+        life = frozen.inverse_cumulative_hazard(passed + aim) - age
         first_order = aim * jnp.exp(-jnp.where(age > 0, rate, 0.0))
         life = jnp.where(life > 1e-6 * age, life, jnp.minimum(first_order, jnp.maximum(age, 1.0)))
 
         def step(_: Any, life: jax.Array) -> jax.Array:
-            gained, slope = held.log_increment(age, life), held.log_hazard(age + life)
+            gained, slope = frozen.log_increment(age, life), frozen.log_hazard(age + life)
             # In logs, from which it arrives wherever the increment is a power of the life.
             move = (jnp.log(aim) - gained) * jnp.exp(gained - slope) / life
             moved = life * jnp.exp(jnp.clip(move, -2.0, 2.0))

@@ -57,8 +57,8 @@ def sample_rows(weight: np.ndarray, size: int) -> Any:
     """Index at most `size` rows that stand for all: every so many of those that have weight."""
     if weight.all():
         return slice(None, None, max(-(-weight.size // size), 1))
-    held = np.flatnonzero(weight)
-    return held[:: max(-(-held.size // size), 1)]
+    with_weight = np.flatnonzero(weight)
+    return with_weight[:: max(-(-with_weight.size // size), 1)]
 
 
 def means(x: np.ndarray, weight: np.ndarray) -> np.ndarray:

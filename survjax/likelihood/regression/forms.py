@@ -87,14 +87,14 @@ class Form:
     modifier : type, optional
         `Accelerated`, `ProportionalHazards` or `ProportionalOdds`: what the first predictor does to
         the template.
-    held : bool
+    base_fixed : bool
         Whether the template's parameters are no predictors, but stay as they are.
     """
 
     template: Lifetime = data()
     names: tuple[str, ...] = fixed()
     modifier: Any = fixed(default=None)
-    held: bool = fixed(default=False)
+    base_fixed: bool = fixed(default=False)
 
     def lifetime(self, eta: Sequence[Any]) -> Any:
         """The lifetime of each row, from Q predictors of shape (n,) or ()."""
@@ -105,7 +105,7 @@ class Form:
     def base(self, eta: Sequence[Any]) -> Any:
         """What a modifier is applied to: the template with its own predictors."""
         base = self.template
-        whole: Lifetime = base if self.held else rebuilt(base, _pieces(base, eta[1:]))
+        whole: Lifetime = base if self.base_fixed else rebuilt(base, _pieces(base, eta[1:]))
         return whole.plainest()
 
     def parts(self, layout: Layout, theta: Any) -> list[tuple[Form, Layout, Any]]:
@@ -141,7 +141,7 @@ class Form:
         found: list[tuple[str, ...]] = []
         if self.modifier is not None:
             found.append((self.names[0].removeprefix("log_"),))
-        if not self.held:
+        if not self.base_fixed:
             found += Template(self.template).spoken
         return tuple(found)
 
@@ -174,10 +174,10 @@ def accelerated(family: Lifetime) -> Form:
     return Form(family, ("log_factor", *parameter_names(family)), Accelerated)
 
 
-def scaled(base: Lifetime, held: bool = False) -> Form:
+def scaled(base: Lifetime, base_fixed: bool = False) -> Form:
     """A base hazard times exp(log_ratio); the base's parameters are predictors unless held."""
-    names = () if held else parameter_names(base)
-    return Form(base, ("log_ratio", *names), ProportionalHazards, held)
+    names = () if base_fixed else parameter_names(base)
+    return Form(base, ("log_ratio", *names), ProportionalHazards, base_fixed)
 
 
 def odds(base: Lifetime) -> Form:

@@ -43,7 +43,7 @@ class HazardMoments:
         rows, x = _with_entries(rows, x)
         (n, p), weight = x.shape, rows.weight
         self.weight = None if np.all(weight == 1.0) else np.ascontiguousarray(weight)
-        self.held = rows.event * weight
+        self.event_weight = rows.event * weight
         size = min(one_thread_rows((p + 2) ** 2), n)
         self.cuts = np.append(np.arange(0, n, size), n)
         # Blocks of rows, one column of [log t, w, y] after the other: every product runs along
@@ -76,7 +76,7 @@ class HazardMoments:
             block[0], block[1], z = log_time[part], 1.0, block[2:-1]
             np.subtract(x[part].T, center, out=z)
             z *= unit
-            failed += block[:-1] @ self.held[part]
+            failed += block[:-1] @ self.event_weight[part]
         return failed
 
     @FAR_OUT
@@ -88,7 +88,7 @@ class HazardMoments:
         for part, block in self._block(begin, end):
             v, y, h = block[1:], block[-1], hazards[: block.shape[1]]
             np.matmul(line, block[:-1], out=y)
-            failed += float(self.held[part] @ y)
+            failed += float(self.event_weight[part] @ y)
             np.exp(y, out=h)
             if self.weight is not None:
                 h *= self.weight[part]
@@ -104,7 +104,7 @@ class HazardMoments:
         if self.offset:
             line[-1] = -shape
         work = partial(self._moments, line)
-        parts = in_parts(work, self.held.size, self.cuts, LIGHT)
+        parts = in_parts(work, self.event_weight.size, self.cuts, LIGHT)
         # y has slope -k w in the coefficients and y in log k; each of these slopes has itself as
         # its slope in log k.
         slopes = np.zeros((theta.size, wide))

@@ -69,7 +69,7 @@ def _observed_derivatives(
     simple = _is_simple(form.template)
     if form.modifier is None and simple:
         return _template_derivatives(form.lifetime(eta), rows, component)
-    if form.scales_hazard and simple and rows.interval is None and not form.held:
+    if form.scales_hazard and simple and rows.interval is None and not form.base_fixed:
         return _scaled_derivatives(form, eta, rows)
     return general_predictor_derivatives(form, eta, rows)
 

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.likelihood.vector.positions import Positions
 from survjax.likelihood.vector.prior_terms import PriorTerms
 
@@ -18,7 +18,7 @@ MOST_ORDERED = 5
 class Orders(Positions):
     """Orders of the components of a model template."""
 
-    held: Held
+    constraints: Constraints
     prior: PriorTerms | None
 
     def reordering(self, order: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ class Orders(Positions):
     @cached_property
     def _is_ordered(self) -> bool:
         """Whether what is held, or known before, tells components of one family apart."""
-        known: list[Held | PriorTerms] = [self.held]
+        known: list[Constraints | PriorTerms] = [self.constraints]
         if self.prior is not None:
             known.append(self.prior)
         return any(part.tells_apart(stack.positions) for part in known for stack in self.stacks)

@@ -15,7 +15,7 @@ import numpy as np
 
 from survjax._core.numerics import module_of
 from survjax._core.pytree import data, pytree
-from survjax.likelihood.vector.held import named_positions
+from survjax.likelihood.vector.constraints import named_positions
 from survjax.priors import Beta, Dirichlet, Prior, Terms
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def prior_terms(template: Template, priors: Priors | None) -> PriorTerms | None:
 
     def places(name: str) -> list[tuple[int, str]]:
         found = named_positions(template, name, "priors")
-        if any(template.held.fixed[place.position] for place in found):
+        if any(template.constraints.fixed[place.position] for place in found):
             raise ValueError(f"{name} is fixed, and so has no prior")
         return [(place.position, place.link) for place in found]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from survjax._core.pytree import parameter_shapes
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.vector.held import Held
+from survjax.likelihood.vector.constraints import Constraints
 from survjax.likelihood.vector.orders import Orders
 from survjax.likelihood.vector.positions import short
 from survjax.likelihood.vector.prior_terms import PriorTerms
@@ -23,37 +23,40 @@ class Template(Orders):
     ----------
     lifetime : Lifetime
         Any: its parameters are only used as first guesses where a family has no other.
-    held : Held, optional
+    constraints : Constraints, optional
         Which parameters do not move; none by default.
     prior : PriorTerms, optional
         What is added to the log-likelihood; nothing by default.
     """
 
     def __init__(
-        self, lifetime: Lifetime, held: Held | None = None, prior: PriorTerms | None = None
+        self,
+        lifetime: Lifetime,
+        constraints: Constraints | None = None,
+        prior: PriorTerms | None = None,
     ) -> None:
         super().__init__(lifetime)
-        self.held = Held.nothing(self.size) if held is None else held
+        self.constraints = Constraints.nothing(self.size) if constraints is None else constraints
         self.prior = prior
 
-    def holding(self, held: Held) -> Template:
+    def constrained(self, constraints: Constraints) -> Template:
         """The same model with other parameters held."""
-        return self._with(held, self.prior)
+        return self._with(constraints, self.prior)
 
     def with_prior(self, prior: PriorTerms | None) -> Template:
         """The same model with other priors, or none."""
-        return self._with(self.held, prior)
+        return self._with(self.constraints, prior)
 
-    def _with(self, held: Held, prior: PriorTerms | None) -> Template:
+    def _with(self, constraints: Constraints, prior: PriorTerms | None) -> Template:
         found = copy.copy(self)
-        found.held, found.prior = held, prior
+        found.constraints, found.prior = constraints, prior
         vars(found).pop("_is_ordered", None)
         return found
 
     @property
     def n_counted(self) -> int:
         """Parameters that the data choose."""
-        return self.held.n_counted
+        return self.constraints.n_counted
 
     def log_prior(self, x: np.ndarray) -> float:
         """Log density of the priors at x (p,), each on its link scale; zero without any."""
@@ -167,10 +170,12 @@ class Template(Orders):
 
     def clipped(self, table: np.ndarray) -> np.ndarray:
         """Bounds (m, 2) of the quantities, inside of those that a user set on parameters."""
-        if not self.held.is_bounded:
+        if not self.constraints.is_bounded:
             return table
         first = np.full(self._n_weights, np.nan)
-        ends = [np.delete(end, self.logits) for end in (self.held.low, self.held.high)]
+        ends = [
+            np.delete(end, self.logits) for end in (self.constraints.low, self.constraints.high)
+        ]
         low, high = (self.response(np.concatenate([first, end])) for end in ends)
         return np.fmin(np.fmax(table, low[:, None]), high[:, None])
 

@@ -16,7 +16,7 @@ LEGEND = 0.5
 #: Letters of a group's name that are shown.
 LETTERS = 28
 #: Bounds are cut off where they reach beyond this many times the estimates around them.
-REACH = 4.0
+WIDEST = 4.0
 WORDS = {"q10": "age by which a tenth has failed", "q50": "median life"}
 
 
@@ -108,8 +108,8 @@ def _bars(ax: Axes, shown: Any, quantity: str, rows: np.ndarray, unpooled: Any) 
     least, largest = float(value.min()), float(value.max())
     if positive:
         window = (
-            max(float(np.nanmin(low)), least / REACH),
-            min(float(np.nanmax(high)), largest * REACH),
+            max(float(np.nanmin(low)), least / WIDEST),
+            min(float(np.nanmax(high)), largest * WIDEST),
         )
         ax.set_xlim(window[0] / 1.08, window[1] * 1.08)
 

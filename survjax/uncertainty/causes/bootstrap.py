@@ -20,10 +20,10 @@ from survjax.fitting.causes.search import (
     STARTS,
     causes_limits,
     ends_from,
-    joint_faults,
+    joint_violations,
     search_causes,
 )
-from survjax.fitting.coreset import condense, is_plain
+from survjax.fitting.coreset import compress, is_plain
 from survjax.fitting.settings import Settings
 from survjax.lifetimes import Competing
 from survjax.likelihood.causes.rows import CauseData, SortedRows, cause_data
@@ -70,7 +70,7 @@ def bootstrap_causes(
     rng = random_generator(random_state)
     lifetime: Competing = template.at(x)
     if kind == "rows":
-        rows, allowed = condensed(rows, allowed)
+        rows, allowed = compressed(rows, allowed)
         sorted_rows = SortedRows.of(rows, allowed)
         given = sorted_rows.data(rates_from(lifetime, np.zeros(rows.n_rows)))
         batches = _resampled(rows, allowed, rng, sorted_rows, given)
@@ -85,7 +85,7 @@ def bootstrap_causes(
     points = np.array(kept).reshape(-1, x.size)
     pairs = zip(template.parts, template.slices, strict=True)
     information = diagonal_blocks(
-        [part.held.information(covariance[own, own]) for part, own in pairs]
+        [part.constraints.information(covariance[own, own]) for part, own in pairs]
     )
     scores = cause_scores(lifetime, sorted_rows, rows.n_rows)
     scores = np.where(rows.weight[:, None] != 0, scores, 0.0)
@@ -98,13 +98,13 @@ def bootstrap_causes(
     )
 
 
-def condensed(rows: Observations, allowed: np.ndarray) -> Drawn:
+def compressed(rows: Observations, allowed: np.ndarray) -> Drawn:
     """Few rows that stand for many plain ones, those of each set of causes apart."""
     if not is_plain(rows) or rows.entry is not None or rows.n_rows <= FEW_ROWS:
         return rows, allowed
     kinds, which = np.unique(allowed, axis=0, return_inverse=True)
     parts = [
-        condense(rows.take(np.flatnonzero(which.ravel() == i)), FEW_ROWS) for i in range(len(kinds))
+        compress(rows.take(np.flatnonzero(which.ravel() == i)), FEW_ROWS) for i in range(len(kinds))
     ]
     few = Observations(
         *(
@@ -182,13 +182,15 @@ class _Refit:
             return None
         limits = causes_limits(template, *rules)
         ends = ends_from(template, given, self.starts, limits, self.width)
-        good = [end for end in ends if not joint_faults(end, template, *rules)]
-        outside = any(crosses(template, end.x) for end in good) or template.held.at_bounds.size
+        good = [end for end in ends if not joint_violations(end, template, *rules)]
+        outside = (
+            any(crosses(template, end.x) for end in good) or template.constraints.at_bounds.size
+        )
         if outside or (not good and any(part.is_mixture for part in template.parts)):
             # Between bounds, where there are any: others may stand at one here than in the fit.
-            free = template.holding(template.held.at(np.empty(0, int), np.empty(0)))
+            free = template.constrained(template.constraints.at(np.empty(0, int), np.empty(0)))
             model, answer = search_causes(free, rows, allowed, self.settings)
-            inside = not (answer.faults or crosses(model, answer.best.x))
+            inside = not (answer.violations or crosses(model, answer.best.x))
             good = [answer.best] if inside else []
         best = max(good, key=lambda end: end.value, default=None)
         return None if best is None else best.x

@@ -60,8 +60,8 @@ def _lives_within(lifetime: Lifetime, entry: jax.Array, exit: jax.Array, share: 
     passed = lifetime.cumulative_hazard(entry)
     bounded = jnp.isfinite(exit)
     ahead = lifetime.cumulative_hazard(jnp.where(bounded, exit, entry + 1.0)) - passed
-    reach = jnp.where(bounded, jnp.expm1(-ahead), -1.0)
-    return lifetime.inverse_cumulative_hazard(passed - jnp.log1p(share * reach))
+    span = jnp.where(bounded, jnp.expm1(-ahead), -1.0)
+    return lifetime.inverse_cumulative_hazard(passed - jnp.log1p(share * span))
 
 
 def _within_exits(

@@ -10,8 +10,8 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.local_maxima import LocalMaximum
-from survjax.fitting.regression.faults import ARRIVED, faults
 from survjax.fitting.regression.mixture_search import MixtureSearch
+from survjax.fitting.regression.violations import ARRIVED, violations
 from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.likelihood import log_likelihoods, predictors
 from survjax.prediction.residuals import passed, still_running
@@ -81,9 +81,9 @@ class RegressionTruth(NamedTuple):
 
     def _search(self, rows: Observations, settings: Settings) -> MixtureSearch:
         form, layout, columns, _, x, _, _, penalty, *_ = self.training
-        held = self.training.held
+        constraints = self.training.constraints
         return MixtureSearch(
-            form, layout, columns, rows, x, None, None, penalty, settings, held=held
+            form, layout, columns, rows, x, None, None, penalty, settings, constraints=constraints
         )
 
     def _near(self, rows: Observations) -> LocalMaximum | None:
@@ -91,7 +91,7 @@ class RegressionTruth(NamedTuple):
         own = self.training._replace(rows=rows)
         end = own.maximum(np.ones(rows.n_rows), self.theta, self.tol, self.max_iter)
         free = np.flatnonzero(end.x) if own.penalty is not None else np.arange(end.x.size)
-        if end.code not in ARRIVED or faults(end.restricted(free), self.least):
+        if end.code not in ARRIVED or violations(end.restricted(free), self.least):
             return None
         good = self.settings is None or self._search(rows, self.settings).is_good(end)
         return end if good else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction
-from survjax.fitting.interior import faults
+from survjax.fitting.interior import violations
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
@@ -72,7 +72,7 @@ class Truth(NamedTuple):
         ends: list[LocalMaximum | None] = []
         for i in range(wanted):
             end = end_of(found, i, 0)
-            good = not faults(end, self.template, self.settings.rule, n_units)
+            good = not violations(end, self.template, self.settings.rule, n_units)
             again = None
             if k > 1 and (searched or not good):
                 again = best_of(self.template, batch_item(batch, i), self.settings)
@@ -83,4 +83,4 @@ class Truth(NamedTuple):
 def best_of(template: Template, rows: Observations, settings: Settings) -> LocalMaximum | None:
     """The highest interior maximum of one replicate, searched as data are; None without one."""
     found = search(template, rows, settings)
-    return None if found.faults else found.best
+    return None if found.violations else found.best

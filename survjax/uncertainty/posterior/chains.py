@@ -21,7 +21,7 @@ from survjax.data.observations import Observations
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.rows import log_likelihood
 from survjax.likelihood.vector.template import Template
-from survjax.uncertainty.profile import condensed
+from survjax.uncertainty.profile import compressed
 
 #: A first point that lies this far below the mode is none to begin at.
 DEEPEST = 30.0
@@ -184,14 +184,14 @@ def draw_chains(
     x, covariance : arrays of shape (p,), (p, p)
         The mode, and the inverse of the curvature there; zero along what is held.
     rows : Observations
-        What was fitted. Plain rows that are many are condensed.
+        What was fitted. Plain rows that are many are compressed.
     n_draws, n_chains, n_warmup : int
         Draws kept of each chain, and iterations before them.
     seed : int
         Of all chains.
     """
-    small, tilt = condensed(template, x, rows)
-    free = template.held.free > 0
+    small, tilt = compressed(template, x, rows)
+    free = template.constraints.free > 0
     root = np.zeros((x.size, int(free.sum())))
     root[free] = np.linalg.cholesky(covariance[np.ix_(free, free)])
     keys = np.asarray(jax.random.split(jax.random.PRNGKey(seed), n_chains))

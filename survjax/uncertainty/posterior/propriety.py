@@ -14,7 +14,7 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting.coreset import condense, is_plain
+from survjax.fitting.coreset import compress, is_plain
 from survjax.fitting.local_maxima import ARRIVED, Limits, Maximizer
 from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.profile import PROFILE_ROWS
@@ -30,11 +30,11 @@ def endless(
 ) -> tuple[str, ...]:
     """Names of the parameters without a prior along which the posterior does not fall off."""
     rows = with_truncation_rows(rows)
-    small = condense(rows, PROFILE_ROWS) if is_plain(rows) else rows
+    small = compress(rows, PROFILE_ROWS) if is_plain(rows) else rows
     errors = np.sqrt(np.diag(covariance))
     has = np.zeros(x.size) if template.prior is None else template.prior.has
     found = []
-    for i in np.flatnonzero((template.held.free > 0) & (has == 0)):
+    for i in np.flatnonzero((template.constraints.free > 0) & (has == 0)):
         far = ERRORS * errors[i]
         if template.names[i].startswith("log"):
             far = max(far, LOGS)
@@ -47,10 +47,10 @@ def _levels_off(template: Template, x: np.ndarray, rows: Observations, i: int, f
     """Whether the density of a parameter does not fall from one far point to the next."""
     heights, point = [], x
     for distance in (far, 2.0 * far):
-        values, fixed = template.held.values.copy(), template.held.fixed.copy()
+        values, fixed = template.constraints.values.copy(), template.constraints.fixed.copy()
         values[i], fixed[i] = x[i] + distance, True
-        held = dataclasses.replace(template.held, values=values, fixed=fixed)
-        maximizer = Maximizer(template.holding(held), rows)
+        constraints = dataclasses.replace(template.constraints, values=values, fixed=fixed)
+        maximizer = Maximizer(template.constrained(constraints), rows)
         end = maximizer(point[None], Limits.of(1e-6, 200))[0]
         if not (np.isfinite(end.value) and np.isfinite(end.hessian).all()):
             return False

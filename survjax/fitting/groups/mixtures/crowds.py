@@ -60,8 +60,8 @@ class Crowds:
     @classmethod
     def of(cls, rows: SortedRows, max_shape: float) -> Crowds:
         """Find all runs, and what a component on each would be."""
-        y, held = rows.log_time, rows.held
-        failed = held * rows.event
+        y, observed_weight = rows.log_time, rows.observed_weight
+        failed = observed_weight * rows.event
         count, (first, last, there) = np.count_nonzero(failed, axis=1), _padded_runs(failed)
         order = np.argsort(failed == 0, axis=1, kind="stable")[:, : count.max()]
         times, weight = (np.take_along_axis(part, order, 1) for part in (y, failed))
@@ -74,9 +74,9 @@ class Crowds:
         low = np.minimum(_at(times, first), log_scale - BELOW / shape)
         high = np.maximum(_at(times, last), log_scale + ABOVE / shape)
         i, j = _places(y, low, "left"), _places(y, high, "right")
-        counted, n_before = _from_zero(failed), _from_zero(held)
-        at_risk = np.cumsum(held[:, ::-1], axis=1)[:, ::-1]
-        left = 1.0 - held * (1.0 - rows.event) / np.maximum(at_risk, 1e-300)
+        counted, n_before = _from_zero(failed), _from_zero(observed_weight)
+        at_risk = np.cumsum(observed_weight[:, ::-1], axis=1)[:, ::-1]
+        left = 1.0 - observed_weight * (1.0 - rows.event) / np.maximum(at_risk, 1e-300)
         uncensored = np.pad(np.cumprod(np.maximum(left, 0.0), axis=1), ((0, 0), (1, 0)))
         uncensored[:, 0] = 1.0
         observed = _at(counted, j) - _at(counted, i)
@@ -97,7 +97,9 @@ class Crowds:
         starts : array of shape (m, 3K + 2)
         """
         i, j, before = self.i[group], self.j[group], self.n_before[group]
-        lived = _from_zero(self.rows.held[group] * cumulative_hazard(x, self.rows.log_time[group]))
+        lived = _from_zero(
+            self.rows.observed_weight[group] * cumulative_hazard(x, self.rows.log_time[group])
+        )
         by_low = cumulative_hazard(x, self.low[group])
         by_high = cumulative_hazard(x, self.high[group])
         total = before[:, -1:]

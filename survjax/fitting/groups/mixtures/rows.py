@@ -19,7 +19,7 @@ class SortedRows:
     ----------
     log_time, event, weight : arrays of shape (G, n)
         Weights of rows of truncation are negative.
-    held : array of shape (G, n)
+    observed_weight : array of shape (G, n)
         Weights of what was observed.
     n_rows, n_units : arrays of shape (G,)
         Of what was observed.
@@ -28,7 +28,7 @@ class SortedRows:
     log_time: np.ndarray
     event: np.ndarray
     weight: np.ndarray
-    held: np.ndarray
+    observed_weight: np.ndarray
     n_rows: np.ndarray
     n_units: np.ndarray
 
@@ -39,9 +39,9 @@ class SortedRows:
         order = np.lexsort((-batch.event, batch.log_lower))
         parts = (batch.log_lower, batch.event, batch.weight)
         log_time, event, weight = (np.take_along_axis(part, order, 1) for part in parts)
-        held = np.maximum(weight, 0.0)
-        n_rows = np.count_nonzero(held, axis=1)
-        return cls(log_time, event, weight, held, n_rows, held.sum(axis=1))
+        observed_weight = np.maximum(weight, 0.0)
+        n_rows = np.count_nonzero(observed_weight, axis=1)
+        return cls(log_time, event, weight, observed_weight, n_rows, observed_weight.sum(axis=1))
 
     @property
     def observations(self) -> Observations:
@@ -51,7 +51,7 @@ class SortedRows:
     @property
     def center(self) -> np.ndarray:
         """Mean log time (G,)."""
-        mean: np.ndarray = np.sum(self.held * self.log_time, axis=1) / self.n_units
+        mean: np.ndarray = np.sum(self.observed_weight * self.log_time, axis=1) / self.n_units
         return mean
 
     @property

@@ -22,7 +22,7 @@ from survjax.fitting.groups.newton import Ends, maximize_runs
 from survjax.fitting.groups.rows import MOST_ROWS, GroupedRows
 from survjax.fitting.groups.starts import weibull_starts
 from survjax.fitting.guesses.responsibilities import guessed, has_paper
-from survjax.fitting.interior import violations
+from survjax.fitting.interior import violated
 from survjax.fitting.scan_statistic import without_each
 from survjax.fitting.search import LOST, MARGIN, N_CLUSTERS, SURE
 from survjax.fitting.settings import Settings
@@ -42,7 +42,11 @@ FILLINGS = (16, 128)
 
 def is_plain_pair(template: Template) -> bool:
     """Whether it is a mixture of two Weibulls of which nothing is known before."""
-    plain = not template.held.is_any and not template.held.is_bounded and template.prior is None
+    plain = (
+        not template.constraints.is_any
+        and not template.constraints.is_bounded
+        and template.prior is None
+    )
     return template.is_weibulls and template.n_components == 2 and plain
 
 
@@ -111,10 +115,10 @@ class _Search:
         rows, settings, groups, starts = self.rows, self.settings, [], []
         for begin in range(0, len(rows.n_rows), AT_ONCE):
             some = rows.take(slice(begin, begin + AT_ONCE))
-            columns = some.log_time, some.event, some.held
+            columns = some.log_time, some.event, some.observed_weight
             n = self.template.n_components
             tables = guessed(*columns, n, settings.n_starts, settings.random_state)
-            weight = some.held * (some.n_rows / some.n_units)[:, None]
+            weight = some.observed_weight * (some.n_rows / some.n_units)[:, None]
             points = maximized(tables, some.log_time, some.event, weight)
             group, which = np.nonzero(are_different(points))
             groups.append(begin + group)
@@ -183,7 +187,7 @@ class _Search:
     def _is_good(self) -> np.ndarray:
         """Which of the ends are interior maxima."""
         ends = self.ends
-        against = violations(
+        against = violated(
             ends.x,
             ends.value,
             ends.hessian,

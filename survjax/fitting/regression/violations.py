@@ -20,7 +20,7 @@ OPEN = 30.0
 FAR = 200.0
 
 
-def faults(found: LocalMaximum, least: float = 1e-13) -> tuple[str, ...]:
+def violations(found: LocalMaximum, least: float = 1e-13) -> tuple[str, ...]:
     """Why a point is not a proper maximum; empty where it is one.
 
     `least` is the smallest eigenvalue of the information, scaled to a diagonal of ones, next to
@@ -55,7 +55,7 @@ def step_units(form: Form, layout: Layout, theta: np.ndarray) -> np.ndarray:
 def _own_units(form: Form, layout: Layout, theta: np.ndarray) -> np.ndarray:
     """`step_units` of one cause."""
     units = np.ones(theta.size)
-    if form.modifier is not None and not form.held:
+    if form.modifier is not None and not form.base_fixed:
         sizes = np.array([len(item.columns) for item in layout])
         # At the center, where effects add nothing.
         base = theta[np.cumsum(sizes)[:-1]]

@@ -11,7 +11,7 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.likelihood.regression.forms import Layout
 
 
-class MixtureFaults(RegressionEstimator):
+class MixtureViolations(RegressionEstimator):
     """A regression of several components, each of which must stand on units of its own."""
 
     n_components: int
@@ -20,13 +20,13 @@ class MixtureFaults(RegressionEstimator):
     #: Expected units of each component.
     _units: np.ndarray
 
-    def _model_faults(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
+    def _model_violations(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
         words = []
         for item, where in placed(layout):
             steep = found.x[where.start] > np.log(self.max_shape)
             if item.name.startswith("log_shape") and steep and self.n_components > 1:
                 words.append(f"a component collapses on one time ({item.name})")
-        words += super()._model_faults(layout, found)
+        words += super()._model_violations(layout, found)
         if self._units.min() < self.min_component_weight:
             words.append(f"a component holds only {self._units.min():.2g} units")
         return tuple(words[:1])
@@ -45,7 +45,7 @@ class MixtureFaults(RegressionEstimator):
             for name in self.parameter_names_
             if ":" in name and not name.endswith(":intercept")
         }
-        open_ = [word for word in self.certificate_.faults if word.startswith("the data leave")]
+        open_ = [word for word in self.certificate_.violations if word.startswith("the data leave")]
         everywhere = [
             column
             for column in columns

@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
+class Constraints:
     """Which entries of the vector stand still.
 
     Attributes
@@ -50,20 +50,20 @@ class Held:
     high: np.ndarray
 
     @classmethod
-    def nothing(cls, size: int) -> Held:
+    def nothing(cls, size: int) -> Constraints:
         """All entries of a vector are free."""
         wide = np.full(size, np.inf)
         return cls(wide * np.nan, np.zeros(size, bool), -wide, wide)
 
     @classmethod
-    def joined(cls, parts: Sequence[Held]) -> Held:
+    def joined(cls, parts: Sequence[Constraints]) -> Constraints:
         """What is held of vectors end to end."""
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
-    def part(self, own: slice) -> Held:
+    def part(self, own: slice) -> Constraints:
         """What is held of a part of the vector."""
-        return Held(self.values[own], self.fixed[own], self.low[own], self.high[own])
+        return Constraints(self.values[own], self.fixed[own], self.low[own], self.high[own])
 
     @property
     def free(self) -> np.ndarray:
@@ -110,13 +110,13 @@ class Held:
         inverse = np.linalg.inv(covariance + np.diag(1.0 - free))
         return np.asarray(inverse * np.outer(free, free))
 
-    def at(self, positions: np.ndarray, values: np.ndarray) -> Held:
+    def at(self, positions: np.ndarray, values: np.ndarray) -> Constraints:
         """The same, with these entries at bounds and all others that are not fixed free."""
-        held = np.where(self.fixed, self.values, np.nan)
-        held[positions] = values
-        return dataclasses.replace(self, values=held)
+        stand = np.where(self.fixed, self.values, np.nan)
+        stand[positions] = values
+        return dataclasses.replace(self, values=stand)
 
-    def from_vector(self, x: np.ndarray) -> Held:
+    def from_vector(self, x: np.ndarray) -> Constraints:
         """The same, with those entries at bounds that are so in a vector (p,)."""
         where = np.flatnonzero(~self.fixed & ((x == self.low) | (x == self.high)))
         return self.at(where, x[where])
@@ -153,7 +153,7 @@ def only_free(parts: tuple[Any, Any, Any], free: Any, curvature: float) -> tuple
     )
 
 
-def held_of(template: Template, fixed: Fixed | None, bounds: Bounds | None) -> Held:
+def constraints_of(template: Template, fixed: Fixed | None, bounds: Bounds | None) -> Constraints:
     """What a user's fixed values and bounds make of a template.
 
     Raises
@@ -165,40 +165,44 @@ def held_of(template: Template, fixed: Fixed | None, bounds: Bounds | None) -> H
     def find(name: str, word: str) -> list[Place]:
         return named_positions(template, name, word)
 
-    return held_entries(template.size, find, fixed, bounds)
+    return constraint_entries(template.size, find, fixed, bounds)
 
 
-def held_entries(
+def constraint_entries(
     size: int,
     find: Callable[[str, str], list[Place]],
     fixed: Fixed | None,
     bounds: Bounds | None,
-) -> Held:
+) -> Constraints:
     """What a user's fixed values and bounds make of a vector of so many entries.
 
     `find` takes a name, and the word for what is asked of it, to the entries of that name, or
     raises a ValueError.
     """
-    held = Held.nothing(size)
+    constraints = Constraints.nothing(size)
     for name, value in _items(fixed, "fixed"):
         for position, link, unit in find(name, "fixed"):
-            held.values[position] = unit * _linked(value, link, f"fixed[{name!r}]")
-            held.fixed[position] = True
-    if size and held.fixed.all():
+            constraints.values[position] = unit * _linked(value, link, f"fixed[{name!r}]")
+            constraints.fixed[position] = True
+    if size and constraints.fixed.all():
         raise ValueError("fixed holds every parameter: leave one to fit")
     for name, ends in _items(bounds, "bounds"):
         if not (isinstance(ends, (tuple, list)) and len(ends) == 2):
             raise ValueError(f"bounds[{name!r}] must be a pair (low, high), got {ends!r}")
         for position, link, unit in find(name, "bounds"):
-            if held.fixed[position]:
+            if constraints.fixed[position]:
                 raise ValueError(f"{name} is fixed, and so has no bounds")
             word = f"bounds[{name!r}]"
             low, high = ends
-            held.low[position] = -np.inf if _none(low, link) else unit * _linked(low, link, word)
-            held.high[position] = np.inf if _none(high, link) else unit * _linked(high, link, word)
-            if not held.low[position] < held.high[position]:
+            constraints.low[position] = (
+                -np.inf if _none(low, link) else unit * _linked(low, link, word)
+            )
+            constraints.high[position] = (
+                np.inf if _none(high, link) else unit * _linked(high, link, word)
+            )
+            if not constraints.low[position] < constraints.high[position]:
                 raise ValueError(f"{word} must rise, got {low!r} and {high!r}: or use fixed=")
-    return held
+    return constraints
 
 
 def _items(given: Any, word: str) -> list[tuple[str, Any]]:

@@ -15,7 +15,14 @@ import numpy as np
 from survjax.likelihood.objective import Derivatives
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Layout
-from survjax.likelihood.vector.held import Bounds, Fixed, Held, Place, held_entries, only_free
+from survjax.likelihood.vector.constraints import (
+    Bounds,
+    Constraints,
+    Fixed,
+    Place,
+    constraint_entries,
+    only_free,
+)
 
 #: The logit of a weight over the first one's.
 WEIGHT = re.compile(r"logit_weight_\d+")
@@ -23,13 +30,13 @@ WEIGHT = re.compile(r"logit_weight_\d+")
 LINKED = re.compile(r"^(?P<way>.*\.)?(?P<link>log|logit)_(?P<own>.+)$")
 
 
-def held_coefficients(
+def constraint_coefficients(
     layout: Layout,
     columns: Columns,
     names: Sequence[str],
     fixed: Fixed | None,
     bounds: Bounds | None,
-) -> Held:
+) -> Constraints:
     """What a user's fixed values and bounds make of the coefficients (P,) of a layout.
 
     `names` are those of `parameter_names_`; a parameter that all rows share goes by its name on
@@ -44,7 +51,7 @@ def held_coefficients(
         # A slope is given in the unit of its column, a shared parameter has none.
         return [place._replace(unit=float(units[place.position])) for place in found]
 
-    return held_entries(units.size, find, fixed, bounds)
+    return constraint_entries(units.size, find, fixed, bounds)
 
 
 def named_coefficients(names: Sequence[str], name: str, word: str) -> list[Place]:
@@ -109,19 +116,19 @@ def _without_number(name: str) -> str:
     return re.sub(r"_\d+$", "", name)
 
 
-def holds_intercepts(layout: Layout, held: Held) -> bool:
+def holds_intercepts(layout: Layout, constraints: Constraints) -> bool:
     """Whether an intercept that stands beside slopes is held, or between bounds."""
     beside = np.concatenate(
         [(np.array(item.columns) == 0) & (len(item.columns) > 1) for item in layout]
     )
-    return bool(np.any(beside & held.known))
+    return bool(np.any(beside & constraints.known))
 
 
-class HeldLikelihood:
+class ConstrainedLikelihood:
     """A likelihood that what is held does not move: what maximizes it leaves that where it is."""
 
-    def __init__(self, likelihood: Any, held: Held) -> None:
-        self.whole, self.free = likelihood, held.free
+    def __init__(self, likelihood: Any, constraints: Constraints) -> None:
+        self.whole, self.free = likelihood, constraints.free
         self.form, self.layout, self.n_units = (
             likelihood.form,
             likelihood.layout,
@@ -134,6 +141,10 @@ class HeldLikelihood:
         return found
 
 
-def holding(likelihood: Any, held: Held | None) -> Any:
+def constrained(likelihood: Any, constraints: Constraints | None) -> Any:
     """A likelihood with what is held, if anything is."""
-    return HeldLikelihood(likelihood, held) if held is not None and held.is_any else likelihood
+    return (
+        ConstrainedLikelihood(likelihood, constraints)
+        if constraints is not None and constraints.is_any
+        else likelihood
+    )

@@ -13,13 +13,13 @@ from survjax.fitting.edges.bounds import between_bounds
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
+from survjax.likelihood.regression.constraints import constraint_coefficients, holds_intercepts
 from survjax.likelihood.regression.forms import Layout
-from survjax.likelihood.regression.held import held_coefficients, holds_intercepts
-from survjax.likelihood.vector.held import Bounds, Fixed, Held
+from survjax.likelihood.vector.constraints import Bounds, Constraints, Fixed
 from survjax.prediction.regression_curves import FittedForm
 
 
-class HeldEffects:
+class ConstrainedEffects:
     """`fixed` and `bounds` of a regression, and what they hold in its answer."""
 
     fixed: Fixed | None
@@ -27,9 +27,9 @@ class HeldEffects:
     penalty: Any
     l1_ratio: float
     _fitted: FittedForm
-    _held: Any
+    _constraints: Any
 
-    def _check_held(self) -> None:
+    def _check_constraints(self) -> None:
         """Refuse what cannot go with fixed values and bounds."""
         given = self.fixed is not None or self.bounds is not None
         if given and self.penalty == "cv":
@@ -49,15 +49,21 @@ class HeldEffects:
             for j in item.columns
         )
 
-    def _held_in(self, layout: Layout, columns: Columns) -> Held:
+    def _constraints_in(self, layout: Layout, columns: Columns) -> Constraints:
         """What is fixed of the coefficients (P,), and their bounds."""
-        return held_coefficients(layout, columns, self._names(layout), self.fixed, self.bounds)
+        return constraint_coefficients(
+            layout, columns, self._names(layout), self.fixed, self.bounds
+        )
 
     def _columns_for(
-        self, held: Held, layout: Layout, columns: Columns, movable: Callable[[], bool]
+        self,
+        constraints: Constraints,
+        layout: Layout,
+        columns: Columns,
+        movable: Callable[[], bool],
     ) -> Columns:
         """The columns, measured from zero where an intercept beside slopes is held."""
-        if not holds_intercepts(layout, held):
+        if not holds_intercepts(layout, constraints):
             return columns
         if not movable():
             raise ValueError(
@@ -68,27 +74,27 @@ class HeldEffects:
 
     def _between_bounds(
         self,
-        held: Held,
-        maximum: Callable[[Held], LocalMaximum],
+        constraints: Constraints,
+        maximum: Callable[[Constraints], LocalMaximum],
         likelihood: Callable[[], Any],
         penalty: Penalty | None,
-    ) -> tuple[Held, LocalMaximum]:
+    ) -> tuple[Constraints, LocalMaximum]:
         """The maximum, and all that is held there; the likelihood is that of all rows."""
-        whole: Any = likelihood() if held.is_bounded else None
+        whole: Any = likelihood() if constraints.is_bounded else None
 
         def slope(x: np.ndarray) -> np.ndarray:
             return np.asarray(whole(x)[1] - (0.0 if penalty is None else penalty.smooth(x)[1]))
 
-        def both(held: Held) -> tuple[np.ndarray, LocalMaximum]:
-            found = maximum(held)
+        def both(constraints: Constraints) -> tuple[np.ndarray, LocalMaximum]:
+            found = maximum(constraints)
             return found.x, found
 
-        held, found = between_bounds(held, both, slope)
+        constraints, found = between_bounds(constraints, both, slope)
         # To the last digit: a step along what is free moves the rest by rounding.
-        return held, dataclasses.replace(found, x=held.placed(found.x))
+        return constraints, dataclasses.replace(found, x=constraints.placed(found.x))
 
     def _inside_bounds(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds (p,) of the parameters that are inside of the user's."""
         unit = np.diag(to_natural(self._fitted.layout, self._fitted.columns))
-        least, most = self._held.low * unit, self._held.high * unit
+        least, most = self._constraints.low * unit, self._constraints.high * unit
         return np.clip(low, least, most), np.clip(high, least, most)
