@@ -157,7 +157,8 @@ class RegressionGoodness:
         1993). A unit that was censored is censored then again, one that failed gets a censoring
         time from the reverse Kaplan-Meier curve beyond its failure, and inspections are chosen as
         for lifetimes: censoring, entries and inspections are taken not to depend on the columns.
-        They are uniform if the model is right (`python -m tests.studies.goodness_of_regressions`).
+        `python -m tests.studies.goodness_of_regressions` says how near to uniform p-values
+        are if the model is right.
 
         Examples
         --------

@@ -9,7 +9,7 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction
-from survjax.fitting.interior import violations
+from survjax.fitting.interior import violated
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
@@ -69,14 +69,17 @@ class Truth(NamedTuple):
         nothing = Correction.of(self.template)
         starts = self.x[None]
         found = as_arrays(refit(self.template.lifetime, starts, widened(batch), limits, nothing))
+        names = ("x", "value", "hessian", "code", "units")
+        x, value, hessian, code, units = (found[name][:wanted, 0] for name in names)
+        rule, counts = self.settings.rule, np.full(wanted, n_units)
+        against = violated(x, value, hessian, code, units, self.template, rule, counts)
+        good = ~np.any([there for there, _ in against], axis=0)
         ends: list[LocalMaximum | None] = []
         for i in range(wanted):
-            end = end_of(found, i, 0)
-            good = not violations(end, self.template, self.settings.rule, n_units)
             again = None
-            if k > 1 and (searched or not good):
+            if k > 1 and (searched or not good[i]):
                 again = best_of(self.template, batch_item(batch, i), self.settings)
-            ends.append(end if good and again is None else again)
+            ends.append(end_of(found, i, 0) if good[i] and again is None else again)
         return ends
 
 
