@@ -116,7 +116,7 @@ def test_scales_of_columns_weights_and_blocks_change_nothing(monkeypatch):
     counted = CoxPH(penalty="firth").fit(X, y, sample_weight=weight)
     repeated = CoxPH(penalty="firth").fit(X[twice], y[twice])
     np.testing.assert_allclose(counted.coef_, repeated.coef_, rtol=1e-7)
-    monkeypatch.setattr("survjax.cox.firth.maximum.HELD", 100)
+    monkeypatch.setattr("survjax.cox.firth.maximum.IN_MEMORY", 100)
     again = CoxPH(penalty="firth").fit(X, y)
     np.testing.assert_allclose(again.coef_, model.coef_, rtol=1e-8)
 
