@@ -14,6 +14,7 @@ from survjax import (
     LifetimeModel,
     NoFiniteMaximum,
     ScaledHazard,
+    survival_target,
 )
 
 RNG = np.random.default_rng(0)
@@ -115,7 +116,7 @@ def test_the_picture_shows_the_mean_over_units_and_the_steps(model):
 def test_penalties_by_cross_validation_need_known_causes():
     causes = {"wear": AcceleratedLifetime(penalty="cv"), "removal": "exponential"}
     masked = [{"wear", "removal"} if c else None for c in CAUSE]
-    with pytest.raises(ValueError, match="penalty='cv' needs every cause to be known"):
+    with pytest.raises(ValueError, match="penalty='cv' needs every cause known"):
         CompetingRegression(causes).fit(X, AGE, masked)
 
 
@@ -127,3 +128,20 @@ def test_what_cannot_be_a_cause_is_said():
         CompetingRegression({**causes, "theft": "weibull"}).fit(X, AGE, CAUSE)
     with pytest.raises(ValueError, match="causes must be a dict"):
         CompetingRegression().fit(X, AGE, CAUSE)
+
+
+def test_a_cause_with_firths_penalty_is_its_own_fit_and_is_not_drawn_again():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 1))
+    wear, shock = rng.weibull(2.0, 60) * 10.0 * np.exp(0.5 * x[:, 0]), rng.exponential(15.0, 60)
+    times, cause = np.minimum(wear, shock), np.where(wear < shock, "wear", "shock")
+    firth = AcceleratedLifetime("weibull", penalty="firth")
+    model = CompetingRegression({"wear": firth, "shock": "exponential"}).fit(x, times, cause)
+    alone = AcceleratedLifetime("weibull", penalty="firth").fit(
+        x, survival_target(times, cause == "wear")
+    )
+    names = [f"wear.{name}" for name in alone.parameter_names_]
+    found = dict(zip(model.parameter_names_, model.parameters_, strict=True))
+    np.testing.assert_allclose([found[n] for n in names], alone.parameters_, rtol=1e-6)
+    with pytest.raises(ValueError, match="Firth's penalty"):
+        model.bootstrap(20)

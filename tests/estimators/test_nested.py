@@ -122,7 +122,7 @@ def test_the_bootstrap_agrees_with_chi_squared_where_that_holds(capsys):
     assert "199 of 199 replicates" in capsys.readouterr().err
     assert len(found.replicates) == 199
     assert chi2.cdf(found.replicates, 1).mean() == pytest.approx(0.5, abs=0.08)
-    with pytest.raises(ValueError, match="without covariates"):
+    with pytest.raises(ValueError, match="fit both to all columns"):
         likelihood_ratio_test(
             AcceleratedLifetime().fit(X[:, :1], Y), AcceleratedLifetime().fit(X, Y), "bootstrap"
         )

@@ -227,7 +227,7 @@ def test_what_makes_no_sense_is_one_clear_error(name):
 def test_penalized_and_two_step_fits_say_which_bounds_they_have():
     x, y = fleet(12)
     ridge = AcceleratedLifetime(penalty=0.1).fit(x, y)
-    with pytest.raises(ValueError, match="without a penalty"):
+    with pytest.raises(ValueError, match="without such a penalty"):
         ridge.confidence_interval("parameters", method="profile")
     low, high = ridge.bootstrap(60).confidence_interval("parameters", method="bootstrap")
     assert np.all(low < high)

@@ -211,8 +211,9 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
         """What a cause has ended of units like those fitted by times (m,): their mean."""
         if not hasattr(self, "_training"):
             raise ValueError(
-                "the incidence of all units needs those that were fitted, and a model from a file "
-                "has none: ask cumulative_incidence(X, ...) for units of your own"
+                "the incidence of all units needs those that were fitted, and a model from a file, "
+                "or with a cause fitted in two steps or with Firth's penalty, has none: ask "
+                "cumulative_incidence(X, ...) for units of your own"
             )
         rows, x, fitted = self._rows, self._training.x, self._fitted
         form: Any = fitted.form

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from survjax._core.numerics import diagonal_blocks
+from survjax.data.observations import Observations
 from survjax.fitting.regression.penalties import NaturalPriors, Penalty
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.competing_form import CompetingForm, side_by_side
@@ -30,16 +31,22 @@ class CausePart(NamedTuple):
 
     @property
     def in_one_step(self) -> bool:
-        """Whether one likelihood has its maximum there: not where a base was fitted before."""
-        training = getattr(self.model, "_training", None)
-        return not sees_columns(self.model) or (training is not None and training.refit is None)
+        """Whether one likelihood has its maximum there: not where a base was fitted before.
 
-    def penalty(self, n_units: float) -> Penalty | None:
-        """What its coefficients pay, on so many units, and what was known of them before."""
+        Nor with Firth's penalty, which is of the units that this cause alone ended.
+        """
+        training = getattr(self.model, "_training", None)
+        if not sees_columns(self.model) or training is None:
+            return not sees_columns(self.model)
+        firth = training.penalty is not None and training.penalty.firth is not None
+        return training.refit is None and not firth
+
+    def penalty(self, rows: Observations) -> Penalty | None:
+        """What its coefficients pay, on these units, and what was known of them before."""
         model = self.model
         if sees_columns(model):
-            own = model._penalty(self.layout, n_units)
-            found: Penalty | None = model._with_priors(own, self.layout, self.columns)
+            own = model._penalty(self.layout, rows.n_units)
+            found: Penalty | None = model._with_priors(own, self.layout, self.columns, rows)
             return found
         prior, size = model._template.prior, self.theta.size
         if prior is None:

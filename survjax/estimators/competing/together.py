@@ -48,7 +48,7 @@ def training_of(
     sizes = [part.theta.size for part in parts]
     nowhere = np.empty(0, int), np.empty(0)
     constraints = Constraints.joined([part.constraints.at(*nowhere) for part in parts])
-    penalty = Penalty.joined([part.penalty(rows.n_units) for part in parts], sizes)
+    penalty = Penalty.joined([part.penalty(rows) for part in parts], sizes)
     model = fitted.form, fitted.layout, fitted.columns
     units = CauseUnits(form, *model[1:], rows, allowed, x, fitted.theta)
     return Training(*model, rows, x, penalty=penalty, constraints=constraints, units=units)
