@@ -64,7 +64,7 @@ class ScanStatistic:
         -------
         starts : array of shape (m, 3K + 2), m at most `most`, that gain more than `least`
         gains : array of shape (m,)
-            Log-likelihood that the crowd alone would add, the largest first.
+            Log-likelihood that the run alone would add, the largest first.
         """
         before, total = self.n_before, self.n_before[-1]
         # Failures expected by each time: the hazard that the units have lived through.

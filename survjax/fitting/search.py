@@ -2,7 +2,7 @@
 
 The likelihood of a mixture is unbounded: a component can collapse on one time. The answer is the
 highest local maximum inside the rule (`Interior`). Starts read off the whole sample go to local
-maxima on few rows that stand for all; these, and starts with a component on a crowd of failures,
+maxima on few rows that stand for all; these, and starts with a component at concentrated failures,
 go on with more rows; the best go to the maximum on all.
 """
 
@@ -188,11 +188,11 @@ class _Search:
         return np.concatenate(found) if found else np.zeros((0, self.template.size))
 
     def from_scan(self) -> Steps[None]:
-        """From mixtures of a component less, and one more on a crowd of failures."""
+        """From mixtures of a component less, and one more at concentrated failures."""
         good = [c for c in self.found if self.ranking.is_good(c)]
         top = max(good, key=lambda c: c.value, default=None)
         bases = yield from self._bases()
-        # Each component of the best mixture may stand in the place of another crowd.
+        # Each component of the best mixture may stand in the place of another concentration.
         left = without_each(as_weibulls(self.template, top.x)) if top is not None else bases[:0]
         every = np.concatenate([bases, left])
         lost = yield from self._lost(every, top)
@@ -200,7 +200,7 @@ class _Search:
         if not (lost < limit).any():
             return
         concentrations = ScanStatistic(observed_rows(self.rows), self.settings.rule.max_shape)
-        # The gain of a crowd by itself is a crude guess at what its component adds.
+        # The gain of a concentration by itself is a crude guess at what its component adds.
         tables = [
             concentrations.around(base, N_CLUSTERS, 0.5 * below - MARGIN)[0]
             for base, below in zip(every[lost < limit], lost[lost < limit], strict=True)
@@ -232,7 +232,7 @@ class _Search:
     def _bases(self) -> Steps[np.ndarray]:
         """Mixtures of Weibulls of a component less to add one to: the highest, and the broadest.
 
-        One that owes its height to a crowd of its own leaves a part of the sample ill described.
+        One that owes its height to a few failures leaves a part of the sample ill described.
         """
         k = self.template.n_components
         if k == 2:

@@ -1,9 +1,9 @@
 """The search of `survjax.fitting.search` for mixtures of two Weibulls, in many groups at once.
 
-What a search does for one group, a guess, an EM step, a look for crowds, is here one operation on
-arrays of many, and all starts of all groups share the runs of Newton's iterations. Starts that
-come together on the way go on as one. A group that ends without an interior maximum is left out:
-its own search says what is to be said of it.
+What a search does for one group, a guess, an EM step, a look for concentrations, is here one
+operation on arrays of many, and all starts of all groups share the runs of Newton's iterations.
+Starts that come together on the way go on as one. A group that ends without an interior maximum
+is left out: its own search says what is to be said of it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 
 from survjax._core.parallel import n_threads
 from survjax.fitting.corrections import Correction
-from survjax.fitting.groups.mixtures.crowds import Crowds
 from survjax.fitting.groups.mixtures.ranked import Ranked, agreeing, ranked
 from survjax.fitting.groups.mixtures.rows import SortedRows
+from survjax.fitting.groups.mixtures.scan_statistics import ScanStatistics
 from survjax.fitting.groups.newton import Ends, maximize_runs
 from survjax.fitting.groups.rows import MOST_ROWS, GroupedRows
 from survjax.fitting.groups.starts import weibull_starts
@@ -104,7 +104,7 @@ class _Search:
         """The whole search."""
         group, starts = self._guesses()
         self._climb(group, starts)
-        group, starts = self._from_crowds()
+        group, starts = self._from_scan()
         if group.size:
             self._climb(group, starts)
         good = self._is_good()
@@ -199,8 +199,8 @@ class _Search:
         )
         return ~np.any([there for there, _ in against], axis=0)
 
-    def _from_crowds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Starts with a component on a crowd of failures, beside what is left of the best."""
+    def _from_scan(self) -> tuple[np.ndarray, np.ndarray]:
+        """Starts with a component at concentrated failures, beside what is left of the best."""
         n = len(self.rows.n_rows)
         value = np.where(self._is_good(), self.ends.value, -np.inf)
         top = np.full(n, -np.inf)
@@ -219,8 +219,8 @@ class _Search:
         if not group.size:
             return group, np.zeros((0, self.template.size))
         least = np.where(np.isinf(lost[some]), 0.0, 0.5 * lost[some] - MARGIN)
-        crowds = Crowds.of(self.rows, self.settings.rule.max_shape)
-        base, starts = crowds.around(group, bases, least, N_CLUSTERS)
+        concentrations = ScanStatistics.of(self.rows, self.settings.rule.max_shape)
+        base, starts = concentrations.around(group, bases, least, N_CLUSTERS)
         group = group[base]
         near = self.rows.values(group, starts) > top[group] - MARGIN
         return group[near], starts[near]

@@ -1,4 +1,4 @@
-"""Crowds of failures in many groups at once: `survjax.fitting.scan_statistic` as arrays."""
+"""Where failures are concentrated: `survjax.fitting.scan_statistic` for many groups at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _runs = lru_cache(maxsize=4096)(runs_of)
 
 
 @dataclasses.dataclass(frozen=True)
-class Crowds:
+class ScanStatistics:
     """Runs of consecutive failures (G, R) of each of G groups, in sorted rows (G, n).
 
     Attributes
@@ -58,7 +58,7 @@ class Crowds:
     uncensored: np.ndarray
 
     @classmethod
-    def of(cls, rows: SortedRows, max_shape: float) -> Crowds:
+    def of(cls, rows: SortedRows, max_shape: float) -> ScanStatistics:
         """Find all runs, and what a component on each would be."""
         y, observed_weight = rows.log_time, rows.observed_weight
         failed = observed_weight * rows.event
