@@ -35,7 +35,7 @@ def check_holds(smaller: Any, larger: Any) -> None:
             "each other: fit both as one kind of model, or compare them by AIC"
         )
     few, many = smaller._fitted.form, larger._fitted.form
-    if (few.modifier, few.constraints) != (many.modifier, many.constraints):
+    if (few.modifier, few.base_fixed) != (many.modifier, many.base_fixed):
         raise ValueError("covariates do different things in smaller and larger: compare by AIC")
     if not few.has_family_of(many):
         _check_families(_central(smaller), Template(many.template), Settings())
