@@ -52,13 +52,34 @@ def rounded(rng: np.random.Generator, sample: Callable[..., np.ndarray], family:
 
 def inspected(rng: np.random.Generator, sample: Callable[..., np.ndarray], family: str) -> object:
     """Each unit is inspected every five, from an age of its own, six times."""
-    life, first = sample(rng, N), rng.uniform(0.0, 5.0, N)
+    low, high = inspections(rng, sample(rng, N))
+    return LifetimeModel(family).fit(Observations.from_intervals(low, high))
+
+
+def inspections(rng: np.random.Generator, life: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The last inspection (n,) that found each unit running, and the first that did not."""
+    first = rng.uniform(0.0, 5.0, len(life))
     count = np.floor((life - first) / 5.0)
     low = np.where(count < 0, 0.0, first + 5.0 * count)
     high = np.where(count < 0, first, first + 5.0 * (count + 1.0))
     last = first + 30.0
-    low, high = np.minimum(low, last), np.where(high > last, np.inf, high)
-    return LifetimeModel(family).fit(Observations.from_intervals(low, high))
+    return np.minimum(low, last), np.where(high > last, np.inf, high)
+
+
+#: What the columns of a table say after those that say of what it is.
+COLUMNS = (
+    "| statistic | fits | p <= 5 % | p <= 20 % | distance from uniform | its p |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+def printed(what: str, found: np.ndarray) -> None:
+    """Print a row of the table for each statistic of p-values (fleets, 3)."""
+    for name, p in zip(("D", "W2", "A2"), found.T, strict=True):
+        test = stats.kstest(p, "uniform")
+        shares = f"{np.mean(p <= 0.05):.3f} | {np.mean(p <= 0.2):.3f}"
+        tested = f"{test.statistic:.3f} | {test.pvalue:.3f}"
+        print(f"| {what} | {name} | {len(p)} | {shares} | {tested} |", flush=True)
 
 
 def exits(rng: np.random.Generator, sample: Callable[..., np.ndarray], family: str) -> object:
@@ -93,19 +114,11 @@ def main() -> None:
     parser.add_argument("--fleets", type=int, default=300)
     parser.add_argument("--replicates", type=int, default=REPLICATES)
     given = parser.parse_args()
-    print("| family | data | statistic | p <= 5 % | p <= 20 % | distance from uniform | its p |")
-    print("|---|---|---|---|---|---|---|")
+    print(f"| family | data {COLUMNS}")
     for family in FAMILIES:
         for kind in KINDS:
             found = study(kind, family, given.fleets, given.replicates)
-            for name, p in zip(("D", "W2", "A2"), found.T, strict=True):
-                test = stats.kstest(p, "uniform")
-                shares = f"{np.mean(p <= 0.05):.3f} | {np.mean(p <= 0.2):.3f}"
-                print(
-                    f"| {family} | {kind.__name__} | {name} | {shares} | {test.statistic:.3f} | "
-                    f"{test.pvalue:.3f} |",
-                    flush=True,
-                )
+            printed(f"{family} | {kind.__name__}", found)
 
 
 if __name__ == "__main__":

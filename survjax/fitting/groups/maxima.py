@@ -10,7 +10,6 @@ from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.newton import ROWS, Ends, maximize_runs
 from survjax.fitting.groups.rows import GroupedRows
 from survjax.fitting.groups.starts import starts_of_groups
-from survjax.fitting.interior import violated
 from survjax.fitting.settings import Settings
 from survjax.likelihood.vector.template import Template
 
@@ -80,16 +79,7 @@ def _best(
     ends: Ends,
 ) -> tuple[np.ndarray, Ends]:
     """Of the runs of each group, that which ended at the highest interior maximum."""
-    against = violated(
-        ends.x,
-        ends.value,
-        ends.hessian,
-        ends.code,
-        ends.units,
-        template,
-        settings.rule,
-        groups.n_units[runs],
-    )
+    against = ends.violated(template, settings.rule, groups.n_units[runs])
     good = ~np.any([there for there, _ in against], axis=0)
     good &= _between_bounds(template, ends.x)
     height = np.where(good, ends.value, -np.inf).reshape(-1, n_starts)

@@ -21,7 +21,8 @@ from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction
-from survjax.fitting.local_maxima import FIRST_STEP, MAX_STEP, Limits, minimized
+from survjax.fitting.interior import Interior, violated
+from survjax.fitting.local_maxima import FIRST_STEP, MAX_STEP, Limits, LocalMaximum, minimized
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.rows import derivatives
 from survjax.likelihood.vector.template import Template
@@ -64,6 +65,27 @@ class Ends:
     def take(self, which: Any) -> Ends:
         """Some of them."""
         return Ends(**{f.name: getattr(self, f.name)[which] for f in dataclasses.fields(self)})
+
+    def at(self, r: int, **more: Any) -> LocalMaximum:
+        """One of them, as a search takes it, with `more` of what that holds; no path is kept."""
+        return LocalMaximum(
+            self.x[r],
+            float(self.value[r]),
+            self.gradient[r],
+            self.hessian[r],
+            float(self.decrement[r]),
+            int(self.n_iter[r]),
+            int(self.code[r]),
+            units=self.units[r],
+            **more,
+        )
+
+    def violated(
+        self, template: Template, rule: Interior, n_units: np.ndarray
+    ) -> list[tuple[np.ndarray, str]]:
+        """What speaks against them as interior maxima of groups of so many units (m,)."""
+        parts = self.x, self.value, self.hessian, self.code, self.units
+        return violated(*parts, template, rule, n_units)
 
     @classmethod
     def none(cls, p: int) -> Ends:

@@ -14,7 +14,7 @@ from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.newton import Ends, maximize_runs
 from survjax.fitting.groups.requests import Request, Steps
 from survjax.fitting.groups.rows import MOST_ROWS, coarse_bucket
-from survjax.fitting.interior import Interior, violated
+from survjax.fitting.interior import Interior
 from survjax.fitting.local_maxima import LocalMaximum
 
 T = TypeVar("T")
@@ -118,40 +118,17 @@ def _answered_together(requests: list[Request], rule: Interior) -> list[list[Loc
     judged = first.limits.max_iter > 0
     known = _known(ends, first, rule, n_units[whose]) if judged else [{}] * len(starts)
     places = np.split(np.arange(len(starts)), np.cumsum(count)[:-1])
-    return [[_end(ends, int(r), k, known[r]) for k, r in enumerate(place)] for place in places]
+    return [
+        [ends.at(int(r), start=k, known=known[r]) for k, r in enumerate(place)] for place in places
+    ]
 
 
 def _known(ends: Ends, request: Request, rule: Interior, n_units: np.ndarray) -> list[Any]:
     """What speaks against each end by a rule, found for all at once."""
-    against = violated(
-        ends.x,
-        ends.value,
-        ends.hessian,
-        ends.code,
-        ends.units,
-        request.maximizer.template,
-        rule,
-        n_units,
-    )
+    against = ends.violated(request.maximizer.template, rule, n_units)
     table = np.stack([there for there, _ in against], axis=1)
     words = [word for _, word in against]
     return [
         {(rule, n): tuple(words[j] for j in np.flatnonzero(row))}
         for row, n in zip(table, n_units.tolist(), strict=True)
     ]
-
-
-def _end(ends: Ends, r: int, start: int, known: Any) -> LocalMaximum:
-    """One end, as the search takes it; no path is kept."""
-    return LocalMaximum(
-        ends.x[r],
-        float(ends.value[r]),
-        ends.gradient[r],
-        ends.hessian[r],
-        float(ends.decrement[r]),
-        int(ends.n_iter[r]),
-        int(ends.code[r]),
-        start,
-        units=ends.units[r],
-        known=known,
-    )

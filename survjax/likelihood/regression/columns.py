@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.numerics import diagonal_blocks
 from survjax._core.parallel import sum_over_rows
 from survjax.likelihood.regression.forms import Layout
 
@@ -76,13 +77,7 @@ def to_natural(layout: Layout, columns: Columns) -> np.ndarray:
         if 0 in item.columns:
             full[0, 1:] = -columns.center / columns.scale
         blocks.append(full[np.ix_(at, at)])
-    size = sum(len(b) for b in blocks)
-    matrix, start = np.zeros((size, size)), 0
-    for block in blocks:
-        end = start + len(block)
-        matrix[start:end, start:end] = block
-        start = end
-    return matrix
+    return diagonal_blocks(blocks)
 
 
 def collinear(x: np.ndarray, weight: np.ndarray, with_intercept: bool = True) -> list[list[int]]:

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from survjax.fitting.groups.newton import Ends
-from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.ranking import SAME
 from survjax.fitting.search import Maximum
 from survjax.fitting.starts import canonical
@@ -82,24 +81,11 @@ class Ranked:
 
     def maximum(self, j: int) -> Maximum:
         """The answer of the j-th of the groups, as its own search would give it."""
-        ends = [self._end(r) for r in range(self.begins[j], self.begins[j + 1])]
+        own = range(self.begins[j], self.begins[j + 1])
+        ends = [self.ends.at(r, n_agreeing=int(self.n_agreeing[r])) for r in own]
         start = self.starts[self.begins[j]]
         n = int(self.n_starts[j])
         return Maximum(ends[0], (), n, ends[0].n_agreeing, tuple(ends[1:]), start)
-
-    def _end(self, r: int) -> LocalMaximum:
-        ends = self.ends
-        return LocalMaximum(
-            ends.x[r],
-            float(ends.value[r]),
-            ends.gradient[r],
-            ends.hessian[r],
-            float(ends.decrement[r]),
-            int(ends.n_iter[r]),
-            int(ends.code[r]),
-            n_agreeing=int(self.n_agreeing[r]),
-            units=ends.units[r],
-        )
 
 
 def ranked(runs: Runs, good: np.ndarray) -> Ranked:

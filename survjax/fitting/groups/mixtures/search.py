@@ -22,7 +22,6 @@ from survjax.fitting.groups.newton import Ends, maximize_runs
 from survjax.fitting.groups.rows import MOST_ROWS, GroupedRows
 from survjax.fitting.groups.starts import weibull_starts
 from survjax.fitting.guesses.responsibilities import guessed, has_paper
-from survjax.fitting.interior import violated
 from survjax.fitting.scan_statistic import without_each
 from survjax.fitting.search import LOST, MARGIN, N_CLUSTERS, SURE
 from survjax.fitting.settings import Settings
@@ -186,17 +185,8 @@ class _Search:
 
     def _is_good(self) -> np.ndarray:
         """Which of the ends are interior maxima."""
-        ends = self.ends
-        against = violated(
-            ends.x,
-            ends.value,
-            ends.hessian,
-            ends.code,
-            ends.units,
-            self.template,
-            self.settings.rule,
-            self.rows.n_units[self.group],
-        )
+        n_units = self.rows.n_units[self.group]
+        against = self.ends.violated(self.template, self.settings.rule, n_units)
         return ~np.any([there for there, _ in against], axis=0)
 
     def _from_scan(self) -> tuple[np.ndarray, np.ndarray]:
