@@ -148,7 +148,7 @@ def judged(name: str, model: Any, rows: Mapping[str, np.ndarray]) -> str:
     if not size <= SLOPE:
         return f"the slope is {size:.2g} in standard errors"
     # Far from a parabola, where the farther derivatives are large, only a small step tells.
-    curved = [curvature(value, x, root, step) for step in (0.02, 0.004, 0.001)]
+    curved = [curvature(value, x, root, step) for step in (0.02, 0.004, 0.001, 2e-4)]
     if not min(np.abs(each + np.eye(p)).max() for each in curved) <= CURVATURE:
         return f"the curvature is {np.round(np.linalg.eigvalsh(curved[-1]), 3)}, not minus one"
     start = x + 0.3 * root @ np.ones(p)
