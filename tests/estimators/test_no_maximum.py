@@ -6,6 +6,7 @@ import pytest
 from survjax import (
     AcceleratedLifetime,
     FitWarning,
+    LifetimeModel,
     NoFiniteMaximum,
     WeibullMixture,
     survival_target,
@@ -77,3 +78,14 @@ def test_a_regression_on_lives_without_a_maximum_blames_no_column():
             np.array([[0.0], [1.0], [2.0], [0.0]]), survival_target(lower, upper)
         )
     assert "merge such columns" not in str(told[0].message)
+
+
+def test_an_interior_maximum_below_a_limit_of_the_family_says_so():
+    times = np.array([0.03121, 0.6193, 0.3455, 0.06604])
+    # A power function up to the last failure: sums over logs give its maximum in closed form.
+    power = times.size / np.sum(np.log(times.max() / times))
+    supremum = np.sum(np.log(power / times) + power * np.log(times / times.max()))
+    with pytest.warns(FitWarning, match="not the highest point.*power function") as caught:
+        model = LifetimeModel("generalized_gamma").fit(times)
+    assert f"{supremum:.6f}" in str(caught[0].message)
+    assert model.log_likelihood_ < supremum - 0.5

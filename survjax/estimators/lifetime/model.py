@@ -15,7 +15,7 @@ from survjax._core.validation import check_count, check_positive, random_generat
 from survjax.data.observations import Observations
 from survjax.data.recording import check_resolution, check_rounding
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
-from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximum
+from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximum, warn_below_limit
 from survjax.estimators.lifetime.settings import check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
@@ -212,6 +212,8 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
         super()._warn(rows)
         if self._at_border is not None:
             warnings.warn(self._at_border.message, FitWarning, stacklevel=users_level())
+        elif self.converged_:
+            warn_below_limit(self._template, rows, float(self.log_likelihood_))
 
     def _template_for(self, rows: Observations) -> Template:
         """The template of the lifetime; a family that takes cuts from the data gets them here."""

@@ -11,7 +11,7 @@ import numpy as np
 from survjax._core.callers import users_level
 from survjax.data.observations import Observations
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum, likely_cause
-from survjax.fitting.edges.limits import limit_of
+from survjax.fitting.edges.limits import higher_limit, limit_of
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.search import Maximum, search
 from survjax.fitting.settings import Settings
@@ -35,6 +35,22 @@ def no_finite_maximum(
         f"{_named(template, found.best.x)}. {_why(template, rows, found.best, settings)}"
     )
     return NoFiniteMaximum(words.strip())
+
+
+def warn_below_limit(template: Template, rows: Observations, value: float) -> None:
+    """One warning where an interior maximum lies below a limit of the family."""
+    free = not template.constraints.is_any and template.prior is None
+    limit = higher_limit(template.lifetime, rows, value) if free else None
+    if limit is None:
+        return
+    warnings.warn(
+        f"this is an interior maximum, and not the highest point: the {_words(template.lifetime)} "
+        f"also climbs to {limit}, which no member reaches. The estimates and their bounds are "
+        f"those of the interior maximum. Few failures tell the two apart: fit a family of fewer "
+        f"parameters as well, and compare them (survjax.compare)",
+        FitWarning,
+        stacklevel=users_level(),
+    )
 
 
 def _why(template: Template, rows: Observations, best: LocalMaximum, settings: Settings) -> str:

@@ -14,6 +14,10 @@ from survjax.lifetimes import Lifetime, LimitLaw
 TOLERANCE = 1e-3
 #: Logs of how far beyond the last life the end is looked for; and of the powers.
 LOG_DISTANCES, LOG_POWERS = (-25.0, 6.0), (-14.0, 14.0)
+#: So many rows leave no doubt whether they end like a power of time, and are not looked at for it.
+FEW_ROWS = 4096
+#: A limit that lies lower by more than this at every fourth end that is tried is not looked at.
+FAR_BELOW = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +43,22 @@ def limit_of(family: Lifetime, rows: Observations, value: float) -> Supremum | N
     return best if best is not None and best.value >= value - TOLERANCE else None
 
 
-def supremum(law: LimitLaw, rows: Observations) -> Supremum | None:
+def higher_limit(family: Lifetime, rows: Observations, value: float) -> Supremum | None:
+    """The highest limit of the family that lies above an interior maximum of that log-likelihood.
+
+    Looked for among few rows only: many are not likely to end as such laws do.
+    """
+    laws = family.limits() if rows.n_rows <= FEW_ROWS else ()
+    found = [supremum(law, rows, value - FAR_BELOW) for law in laws]
+    best = max((s for s in found if s is not None), key=lambda s: s.value, default=None)
+    return best if best is not None and best.value > value + TOLERANCE else None
+
+
+def supremum(law: LimitLaw, rows: Observations, floor: float = -np.inf) -> Supremum | None:
     """The largest log-likelihood of a limit law, over its end and its power.
 
-    The end may lie at the outermost life, where the density of the law does not vanish.
+    The end may lie at the outermost life, where the density of the law does not vanish. None where
+    it lies far below the floor.
     """
     # Deferred: loading SciPy takes longer than most fits.
     from scipy.optimize import minimize_scalar
@@ -67,6 +83,8 @@ def supremum(law: LimitLaw, rows: Observations) -> Supremum | None:
         return at_end(edge + side * float(np.exp(log_distance)))[0]
 
     grid = np.linspace(*LOG_DISTANCES, 32)
+    if np.isfinite(floor) and max(height(x) for x in grid[::4]) < floor:
+        return None
     heights = np.array([height(x) for x in grid])
     i = int(np.argmax(heights))
     ends = grid[max(i - 1, 0)], grid[min(i + 1, grid.size - 1)]

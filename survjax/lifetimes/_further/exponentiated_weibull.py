@@ -18,6 +18,7 @@ from survjax._core.numerics import (
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import mean_over
 from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._derived.limit_laws import POWER_FUNCTION, LimitLaw
 from survjax.lifetimes._limits import (
     inside_life,
     log_hazard_outside,
@@ -206,6 +207,10 @@ class ExponentiatedWeibull(Lifetime):
         slope = (z[-1] - z[0]) / max(float(y[-1] - y[0]), 1e-9)
         found: Any = np.mean(y - z / slope), np.log(slope), np.float64(0.0)
         return ExponentiatedWeibull(*found)
+
+    def limits(self) -> tuple[LimitLaw, ...]:
+        """As the shape grows and shape times power stays."""
+        return (POWER_FUNCTION,)
 
     def nearby_limit(self) -> str:
         """A power of time that ends, where the power runs to zero; else an inverse Weibull.
