@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy import sparse
 
 #: Arrays in a nested structure of tuples, dictionaries and registered dataclasses, as JAX takes it.
 PyTree: TypeAlias = Any
 #: What makes random numbers: a seed, a generator, or None for one that differs each time.
 RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None
+#: Covariates (n, p): a frame whose columns have names, rows of numbers, or a sparse matrix.
+CovariateTable: TypeAlias = Union["pd.DataFrame", "sparse.spmatrix", "sparse.sparray", ArrayLike]

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.annotations import RandomState
+
 
 def as_column(values: Any, name: str) -> np.ndarray:
     """Turn array-like values of any type into a one-dimensional array, or say what they are."""
@@ -269,7 +271,7 @@ def check_shares(values: Any, name: str = "quantiles") -> tuple[np.ndarray, list
     return shares, [f"q{100 * share:.12g}" for share in shares]
 
 
-def random_generator(random_state: Any) -> np.random.Generator:
+def random_generator(random_state: RandomState) -> np.random.Generator:
     """NumPy's generator for a seed, or the generator that was given."""
     try:
         return np.random.default_rng(random_state)

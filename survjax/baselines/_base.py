@@ -31,7 +31,7 @@ def check_solver(solver: Any, named: tuple[str, ...]) -> Any:
     raise ValueError(f"solver must be {choices} or an optax transformation, got {solver!r}")
 
 
-def row_weights(sample_weight: ArrayLike, X: np.ndarray) -> np.ndarray | None:
+def row_weights(sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray | None:
     """Check weights: one a row, none negative, not all zero; None where all rows count once."""
     if sample_weight is None:
         return None

@@ -6,10 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax.baselines import _base, _dependence
 from survjax.baselines._ols import BLOCK, LeastSquares
@@ -87,7 +89,12 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
 
     @double_precision
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+        self,
+        X: CovariateTable,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        validation_data: Any = None,
     ) -> Self:
         """Fit to rows.
 
@@ -199,7 +206,7 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
     def _reference(self) -> Any:
         return stats.t(max(self.degrees_of_freedom_, np.finfo(float).tiny))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: CovariateTable) -> np.ndarray:
         """Predict the mean of y.
 
         Parameters

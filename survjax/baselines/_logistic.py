@@ -7,10 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax.baselines import _base, _dependence
@@ -100,7 +102,12 @@ class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
 
     @double_precision
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+        self,
+        X: CovariateTable,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        validation_data: Any = None,
     ) -> Self:
         """Fit to rows.
 
@@ -230,7 +237,7 @@ class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
         raw = self._raw(path, scales).reshape(len(path), -1)
         return _base.history_frame(columns, self.parameter_names_, raw)
 
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: CovariateTable) -> np.ndarray:
         """Log-odds of the second class (n,), or logits of each class (n, K)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)

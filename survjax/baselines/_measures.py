@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 
+from survjax._core.annotations import CovariateTable
 from survjax.baselines._predictor import along, binary, contrasts, multinomial
 from survjax.baselines._rows import Rows
 
@@ -24,7 +24,7 @@ class Classifier(ClassifierMixin):
     classes_: np.ndarray
     decision_function: Callable[[Any], np.ndarray]
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: CovariateTable) -> np.ndarray:
         """Predict the likeliest class of each row.
 
         Parameters
@@ -40,15 +40,15 @@ class Classifier(ClassifierMixin):
         logits = self._logits(X)
         return self.classes_[np.argmax(logits, axis=1)]
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: CovariateTable) -> np.ndarray:
         """Predict the probability of each class, shape (n, K)."""
         return softmax(self._logits(X), axis=1)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: CovariateTable) -> np.ndarray:
         """Predict log probabilities, shape (n, K); finite however small they are."""
         return log_softmax(self._logits(X), axis=1)
 
-    def _logits(self, X: Any) -> np.ndarray:
+    def _logits(self, X: CovariateTable) -> np.ndarray:
         logits = self.decision_function(X)
         return np.column_stack([np.zeros_like(logits), logits]) if logits.ndim == 1 else logits
 
@@ -109,7 +109,7 @@ def _as_summary(loss: Any) -> Any:
     return lambda eta, y: {"objective": loss(eta, y)}
 
 
-def two(eta: Any, y: Any) -> dict[str, Any]:
+def two(eta: Any, y: jax.Array) -> dict[str, Any]:
     """What is measured of one row of two classes, from its logit; the second class is positive."""
     positive = eta[0] > 0
     return {
@@ -120,7 +120,7 @@ def two(eta: Any, y: Any) -> dict[str, Any]:
     }
 
 
-def several(eta: Any, y: ArrayLike) -> dict[str, Any]:
+def several(eta: Any, y: jax.Array) -> dict[str, Any]:
     """What is measured of one row of several classes, from its K - 1 coordinates."""
     logits = contrasts(eta.shape[0] + 1) @ eta
     shares = jax.nn.softmax(logits)

@@ -51,7 +51,7 @@ def check_edges(given: Any) -> np.ndarray:
     return edges
 
 
-def check_entry(entry: ArrayLike, durations: np.ndarray) -> np.ndarray:
+def check_entry(entry: ArrayLike | None, durations: np.ndarray) -> np.ndarray:
     """Check the age at which each unit came under observation; zeros where there is none."""
     begun = np.zeros(len(durations)) if entry is None else check_times(entry, "entry", zero=True)
     late = np.flatnonzero(begun >= durations)

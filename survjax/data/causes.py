@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Collection, Hashable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_length, missing
 
+#: What ended each unit (n,): a label, several of which one did, or None while it still runs.
+CauseColumn: TypeAlias = ArrayLike | Sequence[Hashable | Collection[Hashable]]
 #: What stands for several causes of which one ended the unit.
 SETS = (set, frozenset, tuple, list, np.ndarray)
 
@@ -28,7 +31,7 @@ def check_labels(labels: Sequence[Any]) -> tuple[Hashable, ...]:
     return found
 
 
-def allowed_causes(cause: Any, labels: tuple[Hashable, ...], n: int) -> np.ndarray:
+def allowed_causes(cause: CauseColumn | None, labels: tuple[Hashable, ...], n: int) -> np.ndarray:
     """Which causes each unit may have ended of.
 
     Parameters
@@ -82,7 +85,7 @@ def allowed_causes(cause: Any, labels: tuple[Hashable, ...], n: int) -> np.ndarr
     return allowed
 
 
-def _column(cause: Any, n: int) -> np.ndarray:
+def _column(cause: CauseColumn | None, n: int) -> np.ndarray:
     """A column of causes as Python's objects."""
     if cause is None:
         raise ValueError("cause is missing: pass why each unit ended, None where it still runs")

@@ -11,7 +11,7 @@ from survjax._core.validation import check_length, check_rows, check_times
 
 
 def check_truncation(
-    entry: ArrayLike, exit: Any, seen: np.ndarray, last: np.ndarray, ends: np.ndarray
+    entry: ArrayLike | None, exit: Any, seen: np.ndarray, last: np.ndarray, ends: np.ndarray
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Check that each unit was under observation at its time.
 

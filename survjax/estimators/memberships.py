@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import as_floats, check_failed, check_times
@@ -76,7 +77,7 @@ class LifetimeMemberships:
 
     @double_precision
     def membership(
-        self, ages: Any, event_observed: Any = None, level: float | None = 0.95
+        self, ages: ArrayLike, event_observed: ArrayLike | None = None, level: float | None = 0.95
     ) -> pd.DataFrame:
         """P(unit belongs to each component), given what is known of it.
 

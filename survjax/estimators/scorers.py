@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.validation import check_times
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.target import SurvivalTarget, check_survival_y
@@ -47,14 +48,14 @@ class SurvivalScorer(BaseEstimator):
         self.level = level
         self.censoring_at = censoring_at
 
-    def __call__(self, estimator: Any, X: Any, y: ArrayLike, **weights: Any) -> float:
+    def __call__(self, estimator: Any, X: CovariateTable, y: ArrayLike, **weights: Any) -> float:
         """Score as scikit-learn's searches ask for it."""
         return self.score(estimator, X, y, **weights)
 
     def score(
         self,
         estimator: Any,
-        X: Any,
+        X: CovariateTable,
         y: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
@@ -144,7 +145,7 @@ def survival_scorer(measure: str = "concordance", **settings: Any) -> SurvivalSc
     return SurvivalScorer(measure, **settings)
 
 
-def opened(estimator: Any, X: Any) -> tuple[Any, Any]:
+def opened(estimator: Any, X: CovariateTable) -> tuple[Any, Any]:
     """The model inside pipelines and searches, and the covariates as they reach it."""
     while True:
         if hasattr(estimator, "best_estimator_"):
@@ -164,7 +165,9 @@ def _asked(model: Any, method: str) -> Callable[..., Any]:
     return found
 
 
-def _survival(scorer: SurvivalScorer, model: Any, X: Any, grid: np.ndarray) -> np.ndarray:
+def _survival(
+    scorer: SurvivalScorer, model: Any, X: CovariateTable, grid: np.ndarray
+) -> np.ndarray:
     """Predicted chances to outlive each time: (n, k)."""
     bounded = "level" in signature(_asked(model, "predict_survival")).parameters
     settings = {"level": None} if bounded else {}
@@ -175,7 +178,7 @@ def _is_cox(model: Any) -> bool:
     return hasattr(model, "hazard_ratios_")
 
 
-def _risk(scorer: SurvivalScorer, model: Any, X: Any) -> np.ndarray:
+def _risk(scorer: SurvivalScorer, model: Any, X: CovariateTable) -> np.ndarray:
     """Higher for units expected to fail earlier."""
     if _is_cox(model):
         return np.asarray(model.predict(X))
@@ -184,7 +187,9 @@ def _risk(scorer: SurvivalScorer, model: Any, X: Any) -> np.ndarray:
     return 1.0 - _survival(scorer, model, X, scorer._grid()[-1:])[:, 0]
 
 
-def _concordance(scorer: SurvivalScorer, model: Any, X: Any, y: SurvivalTarget, more: Any) -> float:
+def _concordance(
+    scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
+) -> float:
     horizon = None if scorer.times is None else float(scorer._grid()[-1])
     settings: dict[str, Any] = {
         "weighting": scorer.weighting,
@@ -196,7 +201,9 @@ def _concordance(scorer: SurvivalScorer, model: Any, X: Any, y: SurvivalTarget, 
     return concordance(y.durations, y.event, risk, **settings, **more).index
 
 
-def _auc(scorer: SurvivalScorer, model: Any, X: Any, y: SurvivalTarget, more: Any) -> float:
+def _auc(
+    scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
+) -> float:
     grid = scorer._grid()
     risk = _risk(scorer, model, X) if _is_cox(model) else 1.0 - _survival(scorer, model, X, grid)
     side: dict[str, Any] = {"censoring_at": scorer.censoring_at}
@@ -204,7 +211,9 @@ def _auc(scorer: SurvivalScorer, model: Any, X: Any, y: SurvivalTarget, more: An
 
 
 def _of_survival(measure: Callable[..., Any]) -> Callable[..., float]:
-    def negative(scorer: SurvivalScorer, model: Any, X: Any, y: SurvivalTarget, more: Any) -> float:
+    def negative(
+        scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
+    ) -> float:
         grid = scorer._grid()
         chances = _survival(scorer, model, X, grid)
         side = {"censoring_at": scorer.censoring_at}
@@ -219,13 +228,17 @@ def _brier(*rows: Any, **settings: Any) -> Any:
     return integrated_brier_score(*rows, **settings) if several else brier_score(*rows, **settings)
 
 
-def _calibration(scorer: SurvivalScorer, model: Any, X: Any, y: SurvivalTarget, more: Any) -> float:
+def _calibration(
+    scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
+) -> float:
     time = scorer._grid(1)
     failed = 1.0 - _survival(scorer, model, X, time)[:, 0]
     return -calibration(y.durations, y.event, failed, float(time[0]), **more).mean_error
 
 
-def _coverage(scorer: SurvivalScorer, model: Any, X: Any, y: SurvivalTarget, more: Any) -> float:
+def _coverage(
+    scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
+) -> float:
     level = check_level(scorer.level)
     bounds = _asked(model, "predict_interval")(X, level=level)
     inside = interval_coverage(y.durations, y.event, bounds["lower"], bounds["upper"], **more)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.exceptions import DataConversionWarning
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.callers import users_level
 from survjax._core.validation import (
     as_column,
@@ -63,20 +64,20 @@ class SurvivalTarget(NamedTuple):
         self,
         entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        exit: Any = None,
+        exit: ArrayLike | None = None,
         **rounding: Any,
     ) -> Observations:
         """Rows for the likelihood; every value is checked.
 
         `resolution` and `rounding` may say how durations were rounded.
         """
-        given = {"entry": entry, "exit": exit, "sample_weight": sample_weight}
+        given: dict[str, Any] = {"entry": entry, "exit": exit, "sample_weight": sample_weight}
         if self.upper is not None:
             return Observations.from_intervals(self.durations, self.upper, **given)
         return Observations.from_durations(self.durations, self.event, **given, **rounding)
 
 
-def survival_target(lower: Any, upper: Any) -> np.ndarray:
+def survival_target(lower: ArrayLike, upper: ArrayLike) -> np.ndarray:
     """Make a target for `fit(X, y)` and cross-validation, of intervals or of durations and events.
 
     Parameters
@@ -122,7 +123,7 @@ def _are_events(low: np.ndarray, upper: Any) -> bool:
     return high.shape == low.shape and bool(np.isin(high, (0, 1)).all() and (high < low).any())
 
 
-def check_survival_y(y: ArrayLike) -> SurvivalTarget:
+def check_survival_y(y: ArrayLike | None) -> SurvivalTarget:
     """Read durations, (duration, event) pairs, a structured array or frame, or intervals.
 
     Parameters
@@ -258,10 +259,10 @@ def warn_of_events_in_x(names: Any, x: np.ndarray, target: SurvivalTarget) -> No
 
 def checked_rows(
     model: Any,
-    X: Any,
-    y: ArrayLike,
-    entry: ArrayLike,
-    sample_weight: Any,
+    X: CovariateTable,
+    y: ArrayLike | None,
+    entry: ArrayLike | None,
+    sample_weight: ArrayLike | None,
     reset: bool = True,
     **rounding: Any,
 ) -> tuple[Observations, np.ndarray]:

@@ -7,10 +7,9 @@ shares give many; a few EM steps turn each into parameters.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from survjax._core.annotations import RandomState
 from survjax.data.observations import Observations
 from survjax.fitting.guesses.responsibilities import guessed
 from survjax.likelihood.weibulls import weibull_parts
@@ -39,7 +38,9 @@ def failure_times(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
     return times[seen], rows.weight[seen]
 
 
-def guesses(rows: Observations, n_components: int, n_starts: int, random_state: Any) -> np.ndarray:
+def guesses(
+    rows: Observations, n_components: int, n_starts: int, random_state: RandomState
+) -> np.ndarray:
     """Responsibilities of shape (n_starts, K, n), the most telling guesses first."""
     return guessed(*representative(rows), rows.weight, n_components, n_starts, random_state)
 

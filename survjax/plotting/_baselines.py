@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax.plotting.data import check_fitted
 from survjax.plotting.style import BLACK, BLUE, COMPONENTS, GRAY, MODEL, OTHER, finish, start
 
@@ -70,7 +71,12 @@ def plot_training(model: Any, ax: Axes | None = None, *, column: str = "objectiv
 
 
 def plot_decision_regions(
-    model: Any, X: Any, y: Any = None, ax: Axes | None = None, *, hidden: bool = False
+    model: Any,
+    X: CovariateTable,
+    y: ArrayLike | None = None,
+    ax: Axes | None = None,
+    *,
+    hidden: bool = False,
 ) -> Axes:
     """Draw what a classifier of two columns decides in the plane, with its data.
 
@@ -111,7 +117,9 @@ def plot_decision_regions(
     return finish(ax, 4)
 
 
-def draw_regions(ax: Axes, model: Any, points: np.ndarray, y: ArrayLike, resolution: int) -> None:
+def draw_regions(
+    ax: Axes, model: Any, points: np.ndarray, y: ArrayLike | None, resolution: int
+) -> None:
     """Draw probabilities, boundary and points on given axes."""
     sides, grid = _grid(points, resolution)
     shares = model.predict_proba(grid)
@@ -135,8 +143,8 @@ def draw_regions(ax: Axes, model: Any, points: np.ndarray, y: ArrayLike, resolut
 
 def plot_hidden_units(
     model: Any,
-    X: Any,
-    y: Any = None,
+    X: CovariateTable,
+    y: ArrayLike | None = None,
     ax: Axes | None = None,
     *,
     layer: int = -1,
@@ -243,7 +251,7 @@ def _draw_line(ax: Axes, slope: np.ndarray, level: float) -> None:
     ax.set_ylim(limits[1])
 
 
-def _scatter(ax: Axes, points: np.ndarray, y: Any, classes: Any) -> None:
+def _scatter(ax: Axes, points: np.ndarray, y: ArrayLike | None, classes: Any) -> None:
     """Draw points in the colors of their classes."""
     labels = np.zeros(len(points)) if y is None else np.asarray(y)
     kinds = np.unique(labels) if classes is None else classes
@@ -264,7 +272,7 @@ def _scatter(ax: Axes, points: np.ndarray, y: Any, classes: Any) -> None:
         )
 
 
-def _plane(model: Any, X: Any) -> tuple[np.ndarray, list[str]]:
+def _plane(model: Any, X: CovariateTable) -> tuple[np.ndarray, list[str]]:
     """Rows as an array of two columns, and the names of the columns."""
     points = np.asarray(X, float)
     if points.ndim != 2 or points.shape[1] != 2:

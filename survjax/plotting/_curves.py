@@ -92,7 +92,7 @@ def plot_hazard(
     model: Any,
     ax: Axes | None = None,
     *,
-    times: Any = None,
+    times: ArrayLike | None = None,
     level: float = 0.95,
     compare: Any = None,
     unit: str | None = None,

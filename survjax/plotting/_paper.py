@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
+from numpy.typing import ArrayLike
 
 from survjax.nonparametric import StepCurve
 from survjax.plotting.checks.papers import Paper, paper_for
@@ -33,7 +34,7 @@ def plot_paper(
     model: Any,
     ax: Axes | None = None,
     *,
-    times: Any = None,
+    times: ArrayLike | None = None,
     level: float = 0.95,
     compare: Any = None,
     unit: str | None = None,

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax.plotting.data import check_fitted
 from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
 
@@ -97,7 +98,7 @@ def _locator(shown: np.ndarray) -> Locator:
 
 def plot_partial_survival(
     model: Any,
-    X: Any,
+    X: CovariateTable,
     column: Any,
     values: Any,
     times: ArrayLike,
@@ -166,7 +167,7 @@ def plot_partial_survival(
 
 def plot_asset_rul(
     model: Any,
-    X: Any,
+    X: CovariateTable,
     times: ArrayLike,
     ax: Axes | None = None,
     *,

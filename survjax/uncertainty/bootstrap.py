@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from survjax._core.annotations import RandomState
 from survjax._core.numerics import bucket_size
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
@@ -85,7 +86,7 @@ def bootstrap(
     *,
     n_replicates: int,
     kind: str,
-    random_state: Any,
+    random_state: RandomState,
     recording: tuple[float, str] | None,
     others: np.ndarray | None = None,
 ) -> Bootstrap:

@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import Any, Self
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax.baselines import _base
 from survjax.baselines._measures import Classifier, code_labels, encode_classes, several, tidy, two
@@ -82,7 +83,7 @@ class MLPClassifier(Classifier, NeuralBase):
     """
 
     @double_precision
-    def fit(self, X: Any, y: Any, *, validation_data: Any = None) -> Self:
+    def fit(self, X: CovariateTable, y: Any, *, validation_data: Any = None) -> Self:
         """Train on rows.
 
         Parameters
@@ -120,7 +121,7 @@ class MLPClassifier(Classifier, NeuralBase):
         self.history_ = self._table_of(trained, columns)
         return self
 
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: CovariateTable) -> np.ndarray:
         """Log-odds of the second class (n,), or logits of each class (n, K)."""
         outputs = self._outputs(X)
         if len(self.classes_) > 2:
@@ -157,7 +158,7 @@ class MLPRegressor(RegressorMixin, NeuralBase):
     """
 
     @double_precision
-    def fit(self, X: Any, y: Any, *, validation_data: Any = None) -> Self:
+    def fit(self, X: CovariateTable, y: Any, *, validation_data: Any = None) -> Self:
         """Train on rows.
 
         Parameters
@@ -195,7 +196,7 @@ class MLPRegressor(RegressorMixin, NeuralBase):
         self.history_ = self._table_of(trained, columns)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: CovariateTable) -> np.ndarray:
         """Predict a number for each row.
 
         Parameters
@@ -236,18 +237,18 @@ def _class_loss(n_classes: int) -> Callable[..., Any]:
 def _class_summary(n_classes: int) -> Callable[..., Any]:
     loss, rest = (binary, two) if n_classes == 2 else (multinomial, several)
 
-    def summary(outputs: Any, y: ArrayLike) -> dict[str, Any]:
+    def summary(outputs: Any, y: jax.Array) -> dict[str, Any]:
         eta = _coordinates(outputs, n_classes)
         return {"objective": loss(eta, y), **rest(eta, y)}
 
     return summary
 
 
-def _number_loss(outputs: Any, y: ArrayLike) -> Any:
+def _number_loss(outputs: Any, y: jax.Array) -> Any:
     if outputs.shape != (1,):
         raise ValueError(f"the module must put out one number for one row, got {outputs.shape}")
     return squared(outputs, y)
 
 
-def _number_summary(outputs: Any, y: ArrayLike) -> dict[str, Any]:
+def _number_summary(outputs: Any, y: jax.Array) -> dict[str, Any]:
     return {"objective": jnp.square(y - outputs[0])}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.validation import check_offset, check_per_unit, check_same_order
 from survjax.estimators.covariates import check_covariates
 from survjax.prediction.curves import by_inversion, response_value
@@ -25,7 +24,9 @@ class AssetCurves:
     def _check_fitted(self) -> None:
         check_is_fitted(self)
 
-    def _assets(self, X: Any, ages: Any, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def _assets(
+        self, X: CovariateTable, ages: ArrayLike | None, offset: ArrayLike | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Checked covariates (and the offset as a last column), and one age for each asset."""
         self._check_fitted()
         check_same_order(X=X, ages=ages, offset=offset)
@@ -33,7 +34,7 @@ class AssetCurves:
         given = 0.0 if ages is None else ages
         return x, check_per_unit(given, x.shape[0], "ages", zero=True)
 
-    def _with_offset(self, x: np.ndarray, offset: ArrayLike) -> np.ndarray:
+    def _with_offset(self, x: np.ndarray, offset: ArrayLike | None) -> np.ndarray:
         """Covariates with a checked offset as their last column, if one is given."""
         if offset is None:
             return x
@@ -44,7 +45,12 @@ class AssetCurves:
         return np.column_stack([x, check_offset(offset, x.shape[0])])
 
     def _curves(
-        self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
+        self,
+        curves: tuple[str, ...],
+        t: ArrayLike,
+        x: np.ndarray,
+        ages: np.ndarray,
+        level: float | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Safe values and standard errors (len(curves), n); none are asked for without a level."""
         fitted = self._fitted.reading(x)

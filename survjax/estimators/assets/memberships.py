@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_failed
 from survjax.estimators.assets.curves import AssetCurves
@@ -40,9 +41,9 @@ class AssetMemberships(AssetCurves):
     @double_precision
     def membership(
         self,
-        X: Any,
+        X: CovariateTable,
         ages: ArrayLike | None = None,
-        event_observed: Any = None,
+        event_observed: ArrayLike | None = None,
         level: float | None = 0.95,
     ) -> pd.DataFrame:
         """P(asset belongs to each component), given what is known of it.

@@ -6,7 +6,9 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_positive, check_rows, check_times
 from survjax.estimators.assets.predictions import AssetPredictions
@@ -46,7 +48,7 @@ class PathPrediction:
     horizon: float = np.inf
 
 
-def check_plan(edges: Any, n_stretches: int, age: Any) -> tuple[np.ndarray, float]:
+def check_plan(edges: ArrayLike, n_stretches: int, age: Any) -> tuple[np.ndarray, float]:
     """Ages at which stretches begin and end, increasing; and the age at the first."""
     times = check_times(edges, "edges", zero=True)
     if times.shape[0] != n_stretches + 1:
@@ -91,12 +93,12 @@ class PathPredictions(AssetPredictions):
     @double_precision
     def predict_path(
         self,
-        X: Any,
-        edges: Any,
+        X: CovariateTable,
+        edges: ArrayLike,
         *,
         age: float | None = None,
         level: float = 0.95,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> PathPrediction:
         """Remaining life of one asset along a plan of covariates, such as load A or load B.
 

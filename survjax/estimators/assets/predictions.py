@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable, RandomState
 from survjax._core.precision import double_precision
 from survjax._core.validation import (
     check_per_unit,
@@ -32,7 +33,9 @@ class AssetPredictions(AssetCurves):
     """
 
     @double_precision
-    def predict(self, X: Any, ages: ArrayLike | None = None, offset: Any = None) -> np.ndarray:
+    def predict(
+        self, X: CovariateTable, ages: ArrayLike | None = None, offset: ArrayLike | None = None
+    ) -> np.ndarray:
         """Mean life of each asset, or mean remaining life at `ages`.
 
         Parameters
@@ -56,11 +59,11 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def predict_survival(
         self,
-        X: Any,
-        times: Any,
+        X: CovariateTable,
+        times: ArrayLike,
         ages: ArrayLike | None = None,
         level: float | None = 0.95,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Chance of each asset to run on, at each of several times.
 
@@ -98,11 +101,11 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def predict_quantile(
         self,
-        X: Any,
-        quantiles: Any = (0.1, 0.5, 0.9),
+        X: CovariateTable,
+        quantiles: ArrayLike = (0.1, 0.5, 0.9),
         ages: ArrayLike | None = None,
         level: float = 0.95,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Times by which given shares of assets like each have failed, with bounds.
 
@@ -123,11 +126,11 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def predict_rul(
         self,
-        X: Any,
+        X: CovariateTable,
         ages: ArrayLike | None = None,
-        quantiles: Any = (0.1, 0.5, 0.9),
+        quantiles: ArrayLike = (0.1, 0.5, 0.9),
         level: float = 0.95,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Remaining useful life of each asset, with confidence bounds.
 
@@ -153,7 +156,13 @@ class AssetPredictions(AssetCurves):
         return self._rul(X, ages, quantiles, level, offset, mean=True)
 
     def _rul(
-        self, X: Any, ages: Any, quantiles: Any, level: float, offset: Any, mean: bool
+        self,
+        X: CovariateTable,
+        ages: ArrayLike | None,
+        quantiles: ArrayLike,
+        level: float,
+        offset: ArrayLike | None,
+        mean: bool,
     ) -> pd.DataFrame:
         x, ages = self._assets(X, ages, offset)
         check_level(level)
@@ -173,7 +182,11 @@ class AssetPredictions(AssetCurves):
 
     @double_precision
     def predict_interval(
-        self, X: Any, ages: ArrayLike | None = None, level: float = 0.95, offset: Any = None
+        self,
+        X: CovariateTable,
+        ages: ArrayLike | None = None,
+        level: float = 0.95,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Where the realized (remaining) life of each asset will fall.
 
@@ -197,12 +210,12 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def sample(
         self,
-        X: Any,
+        X: CovariateTable,
         n: int = 1,
         *,
         ages: ArrayLike | None = None,
-        offset: Any = None,
-        random_state: Any = None,
+        offset: ArrayLike | None = None,
+        random_state: RandomState = None,
     ) -> np.ndarray:
         """Draw random (remaining) lives of each asset, as the fit has them.
 
@@ -234,11 +247,11 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def failure_probability(
         self,
-        X: Any,
+        X: CovariateTable,
         ages: ArrayLike | None = None,
-        horizon: Any = 1.0,
+        horizon: ArrayLike = 1.0,
         level: float = 0.95,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """P(an asset fails within the horizon, given that it reached its age), with bounds.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
+from survjax.data.observations import Observations
 from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum
@@ -83,8 +84,8 @@ class Comparison:
 @double_precision
 def compare(
     candidates: Iterable[object] | Mapping[str, object] | None,
-    durations: Any,
-    event_observed: Any = None,
+    durations: ArrayLike | Observations,
+    event_observed: ArrayLike | None = None,
     *,
     entry: ArrayLike | None = None,
     exit: ArrayLike | None = None,
@@ -207,7 +208,10 @@ def _estimator(item: Any) -> Any:
 
 
 def _fit(
-    model: LifetimeModel, durations: Any, event_observed: Any, given: dict[str, Any]
+    model: LifetimeModel,
+    durations: ArrayLike | Observations,
+    event_observed: ArrayLike | None,
+    given: dict[str, Any],
 ) -> tuple[dict[str, Any], LifetimeModel | None]:
     """One row of the table, and the fitted model if it has a maximum."""
     nothing = dict.fromkeys(("log_likelihood", "n_parameters", *CRITERIA), np.nan)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from survjax._core.annotations import RandomState
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import random_generator
@@ -34,7 +35,7 @@ class LifetimeGoodness:
 
     @double_precision
     def goodness_of_fit(
-        self, n_replicates: int = 1000, random_state: Any = None, *, progress: bool = False
+        self, n_replicates: int = 1000, random_state: RandomState = None, *, progress: bool = False
     ) -> pd.DataFrame:
         r"""Test whether the data could have come from this family, its parameters fitted.
 
@@ -114,7 +115,7 @@ class RegressionGoodness:
 
     @double_precision
     def goodness_of_fit(
-        self, n_replicates: int = 199, random_state: Any = None, *, progress: bool = False
+        self, n_replicates: int = 199, random_state: RandomState = None, *, progress: bool = False
     ) -> pd.DataFrame:
         r"""Test whether the data could have come from this model, its parameters fitted.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import chdtrc
 
+from survjax._core.annotations import RandomState
 from survjax._core.precision import double_precision
 from survjax._core.validation import random_generator
 from survjax.data.observations import Observations
@@ -61,7 +62,7 @@ def likelihood_ratio_test(
     method: str = "chi2",
     *,
     n_replicates: int = 199,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
     progress: bool = False,
 ) -> LikelihoodRatio:
     r"""Test a fitted model against a larger one that holds it, fitted to the same rows.

@@ -32,8 +32,8 @@ class LifetimeResiduals:
     @double_precision
     def residuals(
         self,
-        durations: Any = None,
-        event_observed: Any = None,
+        durations: ArrayLike | Observations | None = None,
+        event_observed: ArrayLike | None = None,
         *,
         entry: ArrayLike | None = None,
         exit: ArrayLike | None = None,

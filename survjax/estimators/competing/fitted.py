@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_times
 from survjax.data.observations import Observations
@@ -99,7 +100,9 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
         self.aic_ = 2.0 * self.n_free_ - 2.0 * top
         self.bic_ = float(self.n_free_ * np.log(self.n_units_) - 2.0 * top)
 
-    def _assets(self, X: Any, ages: Any, offset: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def _assets(
+        self, X: CovariateTable, ages: ArrayLike | None, offset: ArrayLike | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         x, ages = super()._assets(X, ages, offset)
         return np.tile(x, (1, len(self.models_))), ages
 
@@ -129,14 +132,14 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
     def confidence_interval(
         self,
         curve: str,
-        X: Any = None,
+        X: CovariateTable | None = None,
         t: Any = None,
         level: float = 0.95,
         method: str = "auto",
         *,
         cause: Hashable = None,
         ages: ArrayLike | None = None,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Confidence bounds of the parameters of all causes, or of a curve of each unit.
 

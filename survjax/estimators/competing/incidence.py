@@ -6,7 +6,9 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_per_unit, check_times
 from survjax.estimators.assets.predictions import AssetPredictions
@@ -34,7 +36,12 @@ class AssetIncidence(AssetPredictions):
 
     @double_precision
     def cumulative_incidence(
-        self, X: Any, times: Any, cause: Hashable, ages: Any = None, level: float | None = 0.95
+        self,
+        X: CovariateTable,
+        times: ArrayLike,
+        cause: Hashable,
+        ages: ArrayLike | None = None,
+        level: float | None = 0.95,
     ) -> pd.DataFrame:
         """P(a cause has ended each unit by each of several times), with bounds.
 
@@ -78,7 +85,7 @@ class AssetIncidence(AssetPredictions):
 
     @double_precision
     def probability_of(
-        self, X: Any, cause: Hashable, ages: Any = None, level: float = 0.95
+        self, X: CovariateTable, cause: Hashable, ages: ArrayLike | None = None, level: float = 0.95
     ) -> pd.DataFrame:
         """P(the cause is what ends a unit, sooner or later, given that it reached its age).
 
@@ -99,11 +106,11 @@ class AssetIncidence(AssetPredictions):
     @double_precision
     def failure_probability(
         self,
-        X: Any,
-        ages: Any = None,
+        X: CovariateTable,
+        ages: ArrayLike | None = None,
         horizon: Any = 1.0,
         level: float = 0.95,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
         *,
         cause: Hashable = None,
     ) -> pd.DataFrame:

@@ -38,7 +38,7 @@ class CausesIntervals(CausesState, Bootstrapped):
     def confidence_interval(
         self,
         curve: str,
-        t: Any = None,
+        t: ArrayLike | None = None,
         level: float = 0.95,
         method: str = "auto",
         *,
@@ -120,7 +120,12 @@ class CausesIntervals(CausesState, Bootstrapped):
         return (high, low) if curve == "survival" else (low, high)
 
     def _incidence_interval(
-        self, t: Any, level: float, method: str, cause: Hashable, ages: ArrayLike | None
+        self,
+        t: ArrayLike | None,
+        level: float,
+        method: str,
+        cause: Hashable,
+        ages: ArrayLike | None,
     ) -> tuple[Any, Any]:
         """Bounds of what a cause ends within t after ages."""
         number = self._number(cause)

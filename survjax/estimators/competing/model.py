@@ -7,11 +7,12 @@ from collections.abc import Hashable, Mapping
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import as_column, check_same_order
-from survjax.data.causes import allowed_causes
+from survjax.data.causes import CauseColumn, allowed_causes
 from survjax.data.observations import Observations
 from survjax.data.recording import refuse_failed_at_zero
 from survjax.estimators.atomic import shows_the_right_call
@@ -140,12 +141,12 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
     @double_precision
     def fit(
         self,
-        durations: Any,
-        cause: Any = None,
+        durations: ArrayLike | Observations,
+        cause: CauseColumn | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit to times with what ended the units, some of them still running.
 
@@ -182,13 +183,13 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
     @double_precision
     def fit_interval(
         self,
-        lower: Any,
-        upper: Any,
-        cause: Any = None,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        cause: CauseColumn | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit to bounds: each unit ended in (lower, upper].
 
@@ -207,7 +208,12 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
         return self._fit(*self._rows_of(rows, cause, None, None, None))
 
     def _rows_of(
-        self, durations: Any, cause: Any, entry: Any, exit: Any, sample_weight: Any
+        self,
+        durations: ArrayLike | Observations,
+        cause: CauseColumn | None,
+        entry: ArrayLike | None,
+        exit: ArrayLike | None,
+        sample_weight: ArrayLike | None,
     ) -> tuple[Observations, np.ndarray]:
         """The rows that the arguments of `fit` and `score` describe, and their causes (n, K)."""
         self._check_parameters()
@@ -281,12 +287,12 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
     @double_precision
     def score(
         self,
-        durations: Any,
-        cause: Any = None,
+        durations: ArrayLike | Observations,
+        cause: CauseColumn | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> float:
         """Mean log-likelihood per unit, of its time and cause; higher is better.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import RandomState
 from survjax._core.precision import double_precision
 from survjax._core.validation import (
     as_floats,
@@ -50,7 +51,7 @@ class FittedCauses(FittedLifetime, CausesState):
         """A cause as if no other were at work."""
         return self._models[self._template.labels[self._number(cause)]]
 
-    def hazard(self, t: Any, cause: Hashable = None, *, ages: ArrayLike | None = None) -> Any:
+    def hazard(self, t: ArrayLike, cause: Hashable = None, *, ages: ArrayLike | None = None) -> Any:
         """Rate at which running units end at t (or at ages + t), of one cause or of any.
 
         Parameters
@@ -72,7 +73,7 @@ class FittedCauses(FittedLifetime, CausesState):
         return self._alone(cause).hazard(t, ages=ages)
 
     def cumulative_hazard(
-        self, t: Any, cause: Hashable = None, *, ages: ArrayLike | None = None
+        self, t: ArrayLike, cause: Hashable = None, *, ages: ArrayLike | None = None
     ) -> Any:
         """Hazard of one cause, or of all, integrated over (0, t) or over (ages, ages + t).
 
@@ -189,7 +190,12 @@ class FittedCauses(FittedLifetime, CausesState):
 
     @double_precision
     def failure_probability(
-        self, ages: ArrayLike, horizon: Any = 1.0, level: float = 0.95, *, cause: Hashable = None
+        self,
+        ages: ArrayLike,
+        horizon: Any = 1.0,
+        level: float = 0.95,
+        *,
+        cause: Hashable = None,
     ) -> pd.DataFrame:
         """P(a unit ends within the horizon, given that it reached its age), with bounds.
 
@@ -221,7 +227,7 @@ class FittedCauses(FittedLifetime, CausesState):
     def predict_rul(
         self,
         ages: ArrayLike,
-        quantiles: Any = (0.1, 0.5, 0.9),
+        quantiles: ArrayLike = (0.1, 0.5, 0.9),
         level: float = 0.95,
         *,
         cause: Hashable = None,
@@ -253,7 +259,7 @@ class FittedCauses(FittedLifetime, CausesState):
         return self._alone(cause).predict_rul(ages, quantiles, level)
 
     @double_precision
-    def sample(self, n: int, *, random_state: Any = None) -> pd.DataFrame:
+    def sample(self, n: int, *, random_state: RandomState = None) -> pd.DataFrame:
         """Draw random lifetimes with what ended them.
 
         Parameters

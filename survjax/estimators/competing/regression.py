@@ -8,12 +8,14 @@ from collections.abc import Hashable, Mapping
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_same_order
-from survjax.data.causes import allowed_causes, check_labels
+from survjax.data.causes import CauseColumn, allowed_causes, check_labels
 from survjax.data.observations import Observations
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.competing.checks import (
@@ -98,13 +100,13 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     @all_or_nothing
     def fit(
         self,
-        X: Any,
-        durations: Any,
-        cause: Any = None,
+        X: CovariateTable,
+        durations: ArrayLike,
+        cause: CauseColumn | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit to covariates, times and what ended the units, some of them still running.
 
@@ -143,14 +145,14 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     @all_or_nothing
     def fit_interval(
         self,
-        X: Any,
-        lower: Any,
-        upper: Any,
-        cause: Any = None,
+        X: CovariateTable,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        cause: CauseColumn | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit to covariates and bounds: each unit ended in (lower, upper].
 
@@ -176,7 +178,9 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         )
         return self._fit(X, x, rows, allowed)
 
-    def _fit(self, X: Any, x: np.ndarray, rows: Observations, allowed: np.ndarray) -> Self:
+    def _fit(
+        self, X: CovariateTable, x: np.ndarray, rows: Observations, allowed: np.ndarray
+    ) -> Self:
         """Fit each cause alone where the likelihood separates, and all together where not."""
         labels = self._labels()
         check_agreement(rows, allowed)
@@ -235,7 +239,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
             )
         return check_labels(list(self.causes))
 
-    def _fit_alone(self, label: Hashable, X: Any, rows: Observations) -> Any:
+    def _fit_alone(self, label: Hashable, X: CovariateTable, rows: Observations) -> Any:
         """The model of one cause, for which the ends of other causes are censored."""
         causes: Mapping[Any, Any] = self.causes or {}
         model = causes[label]
@@ -263,13 +267,13 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     @double_precision
     def score(
         self,
-        X: Any,
-        durations: Any,
-        cause: Any = None,
+        X: CovariateTable,
+        durations: ArrayLike,
+        cause: CauseColumn | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> float:
         """Mean log-likelihood per unit, of its time and cause; higher is better.
 

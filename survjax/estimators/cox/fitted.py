@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.callers import users_level
 from survjax._core.validation import check_length, check_per_unit, check_same_order
 from survjax.cox import CoxFit, HazardTable, hazard_table, robust_covariance
@@ -76,7 +77,7 @@ class FittedCox:
             risk += coefficient * column
         return risk
 
-    def _units(self, X: Any, ages: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _units(self, X: CovariateTable, ages: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""
         self._check_fitted()
         check_same_order(X=X, ages=ages)
@@ -85,7 +86,7 @@ class FittedCox:
         found = check_per_unit(given, x.shape[0], "ages", zero=True)
         return (x - self._cox.sets.center) / self._cox.sets.scale, found
 
-    def _by_stratum(self, strata: Any, n: int) -> list[tuple[HazardTable, np.ndarray]]:
+    def _by_stratum(self, strata: ArrayLike | None, n: int) -> list[tuple[HazardTable, np.ndarray]]:
         """Each stratum's table, with the rows that belong to it."""
         labels = self._cox.strata
         if labels == (None,):
@@ -132,7 +133,7 @@ class FittedCox:
         return curves[None] if self._cox.strata == (None,) else curves
 
 
-def offsets(offset: ArrayLike, n: int) -> np.ndarray:
+def offsets(offset: ArrayLike | None, n: int) -> np.ndarray:
     """Known parts of n log hazards; zeros by default."""
     return np.zeros(n) if offset is None else check_offset(offset, n)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.validation import (
     check_count,
     check_flag,
@@ -149,14 +150,14 @@ class CoxPH(
     @all_or_nothing
     def fit(
         self,
-        X: Any,
+        X: CovariateTable,
         y: ArrayLike,
         *,
-        entry: Any = None,
+        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        strata: Any = None,
-        cluster: Any = None,
-        unit: Any = None,
+        strata: ArrayLike | None = None,
+        cluster: ArrayLike | None = None,
+        unit: ArrayLike | None = None,
         offset: ArrayLike | None = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
@@ -245,7 +246,9 @@ class CoxPH(
         check_positive(self.tol, "tol")
         check_count(self.max_iter, "max_iter")
 
-    def _checked(self, X: Any, y: ArrayLike, reset: bool) -> tuple[np.ndarray, SurvivalTarget]:
+    def _checked(
+        self, X: CovariateTable, y: ArrayLike, reset: bool
+    ) -> tuple[np.ndarray, SurvivalTarget]:
         """Covariates and a right-censored target of one length."""
         check_same_order(X=X, y=y)
         x = check_covariates(self, X, reset=reset)
@@ -263,14 +266,14 @@ class CoxPH(
 
     def score(
         self,
-        X: Any,
+        X: CovariateTable,
         y: ArrayLike,
         *,
-        entry: Any = None,
+        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        strata: Any = None,
-        unit: Any = None,
-        offset: Any = None,
+        strata: ArrayLike | None = None,
+        unit: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> float:
         """Concordance of the risks with the failures (Harrell's); 0.5 is a guess.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax.cox import follow_path
 from survjax.estimators.assets.paths import PathPrediction, check_plan, path_tables
 from survjax.estimators.covariates import check_covariates, column_names
@@ -19,13 +21,13 @@ class CoxPaths(CoxPredictions):
 
     def predict_path(
         self,
-        X: Any,
-        edges: Any,
+        X: CovariateTable,
+        edges: ArrayLike,
         *,
         age: float | None = None,
         level: float = 0.95,
-        strata: Any = None,
-        offset: Any = None,
+        strata: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> PathPrediction:
         """Remaining life of one unit along a plan of covariates, such as load A or load B.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.validation import check_per_unit, check_shares, check_times
 from survjax.cox import HazardTable
 from survjax.estimators.covariates import check_covariates
@@ -33,7 +34,7 @@ class CoxPredictions(FittedCox, ParameterTable):
         """Every parameter is an effect."""
         return [True] * len(self.parameter_names_)
 
-    def predict(self, X: Any, offset: Any = None) -> np.ndarray:
+    def predict(self, X: CovariateTable, offset: ArrayLike | None = None) -> np.ndarray:
         """Risk score of each unit: the log of its hazard over that where all columns are zero.
 
         Parameters
@@ -54,12 +55,12 @@ class CoxPredictions(FittedCox, ParameterTable):
 
     def predict_survival(
         self,
-        X: Any,
-        times: Any,
+        X: CovariateTable,
+        times: ArrayLike,
         ages: ArrayLike | None = None,
         level: float | None = 0.95,
-        strata: Any = None,
-        offset: Any = None,
+        strata: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Chance of each unit to run on, at each of several times.
 
@@ -102,12 +103,12 @@ class CoxPredictions(FittedCox, ParameterTable):
 
     def predict_quantile(
         self,
-        X: Any,
-        quantiles: Any = (0.1, 0.5, 0.9),
+        X: CovariateTable,
+        quantiles: ArrayLike = (0.1, 0.5, 0.9),
         ages: ArrayLike | None = None,
         level: float = 0.95,
-        strata: Any = None,
-        offset: Any = None,
+        strata: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Times by which given shares of units like each have failed, with bounds.
 
@@ -148,13 +149,13 @@ class CoxPredictions(FittedCox, ParameterTable):
 
     def predict_rul(
         self,
-        X: Any,
+        X: CovariateTable,
         ages: ArrayLike | None = None,
-        quantiles: Any = (0.1, 0.5, 0.9),
+        quantiles: ArrayLike = (0.1, 0.5, 0.9),
         level: float = 0.95,
-        strata: Any = None,
-        horizon: Any = None,
-        offset: Any = None,
+        strata: ArrayLike | None = None,
+        horizon: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Remaining useful life of each unit: quantiles with confidence bounds.
 
@@ -193,12 +194,12 @@ class CoxPredictions(FittedCox, ParameterTable):
 
     def failure_probability(
         self,
-        X: Any,
+        X: CovariateTable,
         ages: ArrayLike | None = None,
-        horizon: Any = 1.0,
+        horizon: ArrayLike = 1.0,
         level: float = 0.95,
-        strata: Any = None,
-        offset: Any = None,
+        strata: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """P(a unit fails within the horizon, given that it reached its age), with bounds.
 
@@ -244,7 +245,7 @@ class CoxPredictions(FittedCox, ParameterTable):
         return np.where(known, found + offset[:, None], np.nan), np.where(known, error, np.nan)
 
 
-def bounds_within(horizon: Any, mean: Any, error: Any, level: float) -> tuple[Any, Any]:
+def bounds_within(horizon: ArrayLike, mean: Any, error: Any, level: float) -> tuple[Any, Any]:
     """Bounds of a mean time within a horizon, by the delta method on the logit of its share."""
     mean = np.asarray(mean)
     share = mean / horizon

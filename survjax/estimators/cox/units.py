@@ -16,7 +16,7 @@ from survjax.likelihood.regression.histories import Histories
 
 
 def cox_histories(
-    unit: Any, target: SurvivalTarget, entry: ArrayLike, weight: np.ndarray
+    unit: ArrayLike, target: SurvivalTarget, entry: ArrayLike | None, weight: np.ndarray
 ) -> Histories:
     """Rows by unit, checked; a unit may be out of sight for a while."""
     stop = target.durations
@@ -26,11 +26,11 @@ def cox_histories(
 
 
 def units_of_cox(
-    unit: Any,
+    unit: ArrayLike,
     target: SurvivalTarget,
-    entry: ArrayLike,
+    entry: ArrayLike | None,
     weight: np.ndarray,
-    cluster: Any,
+    cluster: ArrayLike | None,
     robust: bool,
 ) -> tuple[Histories, dict[str, Any]]:
     """Rows by unit, and the `cluster` or `unit` labels of robust errors, if there are any.
@@ -53,7 +53,7 @@ def units_of_cox(
 
 
 def warn_of_rows_as_units(
-    target: SurvivalTarget, x: np.ndarray, entry: ArrayLike, robust: bool
+    target: SurvivalTarget, x: np.ndarray, entry: ArrayLike | None, robust: bool
 ) -> None:
     """Warn where rows look like histories, and the sandwich or a penalty takes them for units."""
     if entry is None:

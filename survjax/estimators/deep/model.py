@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 from sklearn.base import BaseEstimator
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.programs import without_drafts
 from survjax.data.observations import Observations
@@ -165,7 +167,13 @@ class DeepWeibullMixture(
     @without_drafts()
     @all_or_nothing
     def fit(
-        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+        self,
+        X: CovariateTable,
+        y: ArrayLike,
+        *,
+        entry: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        unit: ArrayLike | None = None,
     ) -> Self:
         """Train on lifetimes with covariates.
 
@@ -239,7 +247,12 @@ class DeepWeibullMixture(
         return weighted_total(terms, rows.weight) / rows.n_units
 
     def _curves(
-        self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
+        self,
+        curves: tuple[str, ...],
+        t: ArrayLike,
+        x: np.ndarray,
+        ages: np.ndarray,
+        level: float | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         values, errors = evaluate_ensemble(self._ensemble, curves, t, x, ages, level is not None)
         return values, errors if level is None else errors * self._critical_value(level)
@@ -286,7 +299,13 @@ class DeepWeibullMixture(
 
     @double_precision
     def score(
-        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
+        self,
+        X: CovariateTable,
+        y: ArrayLike,
+        *,
+        entry: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        unit: ArrayLike | None = None,
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()

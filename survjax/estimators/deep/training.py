@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from survjax._core.precision import double_precision
@@ -94,7 +95,7 @@ def plain_mixtures(rows: Observations, weight: np.ndarray, k: int) -> np.ndarray
 
 
 def by_content(
-    rows: Observations, x: np.ndarray, unit: Any
+    rows: Observations, x: np.ndarray, unit: ArrayLike | None
 ) -> tuple[Observations, np.ndarray, Histories | None]:
     """Rows that differ, or units that do, in the order of what they hold, with their weights.
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_shares, check_times
@@ -200,7 +201,7 @@ class GroupFits(Persistent):
         self,
         frame: Any,
         age: str | None = None,
-        quantiles: Any = (0.1, 0.5, 0.9),
+        quantiles: ArrayLike = (0.1, 0.5, 0.9),
         level: float = 0.95,
     ) -> pd.DataFrame:
         """Remaining useful life of units of all groups, with confidence bounds.

@@ -95,12 +95,12 @@ class LifetimeEstimator(
     @double_precision
     def fit(
         self,
-        durations: Any,
-        event_observed: Any = None,
+        durations: ArrayLike | Observations,
+        event_observed: ArrayLike | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         devices: Any = None,
     ) -> Self:
         """Fit to lifetimes, some of them still running.
@@ -142,18 +142,23 @@ class LifetimeEstimator(
         return self._fit(rows, devices=devices)
 
     def _rows_of(
-        self, durations: Any, event_observed: Any, entry: Any, exit: Any, sample_weight: Any
+        self,
+        durations: ArrayLike | Observations,
+        event_observed: ArrayLike | None,
+        entry: ArrayLike | None,
+        exit: ArrayLike | None,
+        sample_weight: ArrayLike | None,
     ) -> Observations:
         """The rows that the arguments of `fit` and `score` describe."""
         columns = durations, event_observed, entry, exit, sample_weight
-        options = {"resolution": self.resolution, "rounding": self.rounding}
+        options: dict[str, Any] = {"resolution": self.resolution, "rounding": self.rounding}
         return described(*columns, **options, zeros=self._fails_at_zero)
 
     @double_precision
     def fit_interval(
         self,
-        lower: Any,
-        upper: Any,
+        lower: ArrayLike,
+        upper: ArrayLike,
         *,
         entry: ArrayLike | None = None,
         exit: ArrayLike | None = None,
@@ -259,12 +264,12 @@ class LifetimeEstimator(
     @double_precision
     def score(
         self,
-        durations: Any,
-        event_observed: Any = None,
+        durations: ArrayLike | Observations,
+        event_observed: ArrayLike | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import RandomState
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
@@ -49,7 +50,7 @@ class Bootstrapped(FittedState):
 
     @double_precision
     def bootstrap(
-        self, n_replicates: int = 500, kind: str = "rows", random_state: Any = None
+        self, n_replicates: int = 500, kind: str = "rows", random_state: RandomState = None
     ) -> Self:
         """Refit replicates of the data, for `confidence_interval(..., method="bootstrap")`.
 
@@ -150,7 +151,7 @@ class Intervals(Bootstrapped):
     def confidence_interval(
         self,
         curve: str,
-        t: Any = None,
+        t: ArrayLike | None = None,
         level: float = 0.95,
         method: str = "auto",
         *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import RandomState
 from survjax._core.precision import double_precision
 from survjax._core.validation import (
     as_floats,
@@ -59,7 +60,7 @@ class FittedLifetime:
             raise NotFittedError(f"this {name} is not fitted yet: call fit first")
 
     def _arguments(
-        self, curve: str, t: Any, ages: ArrayLike
+        self, curve: str, t: ArrayLike, ages: ArrayLike | None
     ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
         """Checked times and ages of a curve, flat, and the shape that the answer should have."""
         self._check_fitted()
@@ -84,28 +85,28 @@ class FittedLifetime:
         return t.ravel(), ages.ravel(), t.shape
 
     @double_precision
-    def _curve(self, curve: str, t: Any, ages: Any) -> Any:
+    def _curve(self, curve: str, t: ArrayLike, ages: ArrayLike | None) -> Any:
         t, ages, shape = self._arguments(curve, t, ages)
         values, _ = evaluate(self.lifetime_, None, (curve,), t[None], ages)
         return _shaped(response_value(curve, values[0]), shape)
 
-    def survival(self, t: Any, *, ages: ArrayLike | None = None) -> Any:
+    def survival(self, t: ArrayLike, *, ages: ArrayLike | None = None) -> Any:
         """P(T > t), or the chance to run t longer having reached `ages`."""
         return self._curve("survival", t, ages)
 
-    def hazard(self, t: Any, *, ages: ArrayLike | None = None) -> Any:
+    def hazard(self, t: ArrayLike, *, ages: ArrayLike | None = None) -> Any:
         """Hazard rate at t (or at ages + t), per unit of time."""
         return self._curve("hazard", t, ages)
 
-    def cumulative_hazard(self, t: Any, *, ages: ArrayLike | None = None) -> Any:
+    def cumulative_hazard(self, t: ArrayLike, *, ages: ArrayLike | None = None) -> Any:
         """Hazard integrated over (0, t), or over (ages, ages + t)."""
         return self._curve("cumulative_hazard", t, ages)
 
-    def density(self, t: Any, *, ages: ArrayLike | None = None) -> Any:
+    def density(self, t: ArrayLike, *, ages: ArrayLike | None = None) -> Any:
         """Probability density of the (remaining) life at t, per unit of time."""
         return self._curve("density", t, ages)
 
-    def quantile(self, q: Any, *, ages: ArrayLike | None = None) -> Any:
+    def quantile(self, q: ArrayLike, *, ages: ArrayLike | None = None) -> Any:
         """The (remaining) life by which a share q of the units has failed, 0 <= q < 1."""
         return self._curve("quantile", q, ages)
 
@@ -123,7 +124,7 @@ class FittedLifetime:
 
     @double_precision
     def predict_rul(
-        self, ages: ArrayLike, quantiles: Any = (0.1, 0.5, 0.9), level: float = 0.95
+        self, ages: ArrayLike, quantiles: ArrayLike = (0.1, 0.5, 0.9), level: float = 0.95
     ) -> pd.DataFrame:
         """Remaining useful life of units still running, with confidence bounds.
 
@@ -188,7 +189,7 @@ class FittedLifetime:
 
     @double_precision
     def failure_probability(
-        self, ages: ArrayLike, horizon: Any = 1.0, level: float = 0.95
+        self, ages: ArrayLike, horizon: ArrayLike = 1.0, level: float = 0.95
     ) -> pd.DataFrame:
         """P(a unit fails within the horizon, given that it reached its age), with bounds.
 
@@ -221,7 +222,7 @@ class FittedLifetime:
         return frame(columns, like=given)
 
     @double_precision
-    def sample(self, n: int, *, random_state: Any = None) -> np.ndarray:
+    def sample(self, n: int, *, random_state: RandomState = None) -> np.ndarray:
         """Draw n random lifetimes, shape (n,).
 
         Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.validation import as_column, check_events, check_same_order
 from survjax.data.observations import Observations
@@ -28,7 +29,9 @@ def check_events_of(rows: Observations, fails_at_zero: bool, has_priors: bool) -
         refuse_failed_at_zero(rows)
 
 
-def counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
+def counted(
+    durations: ArrayLike | Observations, event_observed: ArrayLike | None
+) -> tuple[Any, Any, Any]:
     """Merge equal rows by counting, where many durations lie on a grid; else change nothing."""
     check_same_order(durations=durations, event_observed=event_observed)
     array = as_column(durations, "durations")
@@ -44,15 +47,15 @@ def counted(durations: Any, event_observed: Any) -> tuple[Any, Any, Any]:
 
 
 def described(
-    durations: Any,
-    event_observed: Any,
-    entry: Any,
-    exit: Any,
-    sample_weight: Any,
+    durations: ArrayLike | Observations,
+    event_observed: ArrayLike | None,
+    entry: ArrayLike | None,
+    exit: ArrayLike | None,
+    sample_weight: ArrayLike | None,
     **options: Any,
 ) -> Observations:
     """The rows that columns describe, or that are given as such; options of `from_durations`."""
-    columns = {"entry": entry, "exit": exit, "sample_weight": sample_weight}
+    columns: dict[str, Any] = {"entry": entry, "exit": exit, "sample_weight": sample_weight}
     if isinstance(durations, Observations):
         if event_observed is not None or any(given is not None for given in columns.values()):
             raise ValueError("Observations hold events, entry, exit and weights: pass them alone")

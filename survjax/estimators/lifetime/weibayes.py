@@ -36,7 +36,7 @@ class Weibayes:
     scale: float
     scale_lower: float
 
-    def survival_lower(self, t: Any) -> Any:
+    def survival_lower(self, t: ArrayLike) -> Any:
         """Lower bound of P(T > t), the reliability at times t."""
         given = np.asarray(t, float)
         with np.errstate(divide="ignore", over="ignore"):
@@ -44,7 +44,7 @@ class Weibayes:
             found = np.exp(-np.exp(z))
         return found if given.ndim else float(found)
 
-    def quantile_lower(self, q: Any) -> Any:
+    def quantile_lower(self, q: ArrayLike) -> Any:
         """Lower bound of the time by which a share q of units has failed, 0 <= q < 1."""
         share = np.asarray(q, float)
         if not np.all((share >= 0) & (share < 1)):
@@ -54,8 +54,8 @@ class Weibayes:
 
 
 def weibayes(
-    durations: Any,
-    event_observed: Any = None,
+    durations: ArrayLike,
+    event_observed: ArrayLike | None = None,
     *,
     shape: float,
     entry: ArrayLike | None = None,

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_shares, check_times
@@ -155,7 +156,7 @@ class Posterior:
         return tuple(words)
 
     def _bounded(
-        self, curve: str, t: Any, ages: Any, level: float
+        self, curve: str, t: ArrayLike, ages: Any, level: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, ...]]:
         """Median and bounds of a curve over the draws, flat, and the shape asked for."""
         tail = 0.5 - 0.5 * check_level(level)
@@ -165,7 +166,9 @@ class Posterior:
         return middle, low, high, shape
 
     @double_precision
-    def survival(self, t: Any, *, ages: Any = None, level: float = 0.95) -> pd.DataFrame:
+    def survival(
+        self, t: ArrayLike, *, ages: ArrayLike | None = None, level: float = 0.95
+    ) -> pd.DataFrame:
         """P(T > t), or the chance to run t longer having reached `ages`.
 
         Parameters
@@ -184,7 +187,9 @@ class Posterior:
         return frame({"survival": middle, "lower": low, "upper": high}, like=t)
 
     @double_precision
-    def quantile(self, q: Any, *, ages: Any = None, level: float = 0.95) -> pd.DataFrame:
+    def quantile(
+        self, q: ArrayLike, *, ages: ArrayLike | None = None, level: float = 0.95
+    ) -> pd.DataFrame:
         """The (remaining) life by which a share q of units has failed, with bounds, as `survival`.
 
         Parameters
@@ -204,7 +209,7 @@ class Posterior:
 
     @double_precision
     def predict_rul(
-        self, ages: Any, quantiles: Any = (0.1, 0.5, 0.9), level: float = 0.95
+        self, ages: ArrayLike, quantiles: ArrayLike = (0.1, 0.5, 0.9), level: float = 0.95
     ) -> pd.DataFrame:
         """Remaining life of units still running, its bounds from the draws.
 
@@ -234,7 +239,7 @@ class Posterior:
         return frame(columns, like=ages)
 
     @double_precision
-    def predict_interval(self, ages: Any, level: float = 0.95) -> pd.DataFrame:
+    def predict_interval(self, ages: ArrayLike, level: float = 0.95) -> pd.DataFrame:
         """Where the realized remaining life of each unit will fall.
 
         Parameters

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.annotations import RandomState
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, random_generator
@@ -41,7 +42,7 @@ class WithPosterior:
         *,
         n_chains: int = 4,
         n_warmup: int = 500,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> Posterior:
         """Draws from the posterior of the parameters: likelihood times priors.
 

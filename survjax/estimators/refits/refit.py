@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count
@@ -48,12 +49,12 @@ class Refits:
     @double_precision
     def refit(
         self,
-        durations: Any,
-        event_observed: Any = None,
+        durations: ArrayLike | Observations,
+        event_observed: ArrayLike | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit to the rows of this fit and new ones, from where this fit ended.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.pytree import ravel_parameters
 from survjax._core.validation import check_length, check_offset, check_times
@@ -236,10 +237,10 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
     @double_precision
     def effective_ages(
         self,
-        X: Any,
-        durations: Any,
+        X: CovariateTable,
+        durations: ArrayLike,
         *,
-        unit: Any,
+        unit: ArrayLike,
         entry: ArrayLike,
         offset: ArrayLike | None = None,
     ) -> pd.DataFrame:

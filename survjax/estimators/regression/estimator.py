@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_fraction, check_penalty, check_positive
 from survjax.data.observations import Observations
@@ -79,14 +80,14 @@ class RegressionEstimator(
     @all_or_nothing
     def fit(
         self,
-        X: Any,
+        X: CovariateTable,
         y: ArrayLike,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
-        unit: Any = None,
-        offset: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        unit: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
 
@@ -139,13 +140,13 @@ class RegressionEstimator(
 
     def _prepared(
         self,
-        X: Any,
+        X: CovariateTable,
         y: ArrayLike,
-        entry: ArrayLike,
-        exit: ArrayLike,
-        sample_weight: ArrayLike,
-        unit: Any,
-        offset: ArrayLike,
+        entry: ArrayLike | None,
+        exit: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        unit: ArrayLike | None,
+        offset: ArrayLike | None,
     ) -> tuple[Observations, np.ndarray]:
         """Rows and covariates with their offset, once all that `fit` was given is checked."""
         self._check_parameters()
@@ -272,14 +273,14 @@ class RegressionEstimator(
     @double_precision
     def score(
         self,
-        X: Any,
+        X: CovariateTable,
         y: ArrayLike,
         *,
-        entry: Any = None,
+        entry: ArrayLike | None = None,
         exit: ArrayLike | None = None,
-        sample_weight: Any = None,
-        unit: Any = None,
-        offset: Any = None,
+        sample_weight: ArrayLike | None = None,
+        unit: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()

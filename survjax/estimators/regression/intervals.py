@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable, RandomState
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_shares, check_times, random_generator
@@ -50,13 +51,13 @@ class RegressionIntervals(AssetCurves):
     def confidence_interval(
         self,
         curve: str,
-        X: Any = None,
-        t: Any = None,
+        X: CovariateTable | None = None,
+        t: ArrayLike | None = None,
         level: float = 0.95,
         method: str = "auto",
         *,
         ages: ArrayLike | None = None,
-        offset: Any = None,
+        offset: ArrayLike | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Confidence bounds of the parameters, or of a curve of each asset.
 
@@ -186,7 +187,7 @@ class RegressionIntervals(AssetCurves):
         return (ends[1], ends[0]) if curves[0] == "survival" else (ends[0], ends[1])
 
     @double_precision
-    def bootstrap(self, n_replicates: int = 500, random_state: Any = None) -> Self:
+    def bootstrap(self, n_replicates: int = 500, random_state: RandomState = None) -> Self:
         """Refit units drawn with replacement, for `confidence_interval(..., method="bootstrap")`.
 
         Each is refitted from the fit, with its penalty.
@@ -238,7 +239,7 @@ class RegressionIntervals(AssetCurves):
         return self
 
 
-def _points(curve: str, t: Any) -> np.ndarray:
+def _points(curve: str, t: ArrayLike | None) -> np.ndarray:
     """Checked times or shares of a curve, at least one."""
     if curve == "mean":
         if t is not None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_flag, check_positive, random_generator
 from survjax.data.observations import Observations
@@ -156,14 +157,14 @@ class MixtureRegression(FormMemberships, MixtureViolations):
     @all_or_nothing
     def fit(
         self,
-        X: Any,
+        X: CovariateTable,
         y: ArrayLike,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
-        unit: Any = None,
-        offset: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        unit: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
         component: Any = None,
     ) -> Self:
         """Fit to lifetimes with covariates.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax.data.content import content_folds
 from survjax.data.observations import Observations
@@ -93,7 +94,11 @@ class _Problem:
 
 
 def choose_penalty(
-    model: Any, rows: Observations, x: np.ndarray, unit: Any, component: np.ndarray | None = None
+    model: Any,
+    rows: Observations,
+    x: np.ndarray,
+    unit: ArrayLike | None,
+    component: np.ndarray | None = None,
 ) -> None:
     """Set `penalty_` and `penalty_path_` of a model by cross-validation over units.
 
@@ -139,7 +144,7 @@ def choose_penalty(
     model.penalty_path_ = frame(table | dict(zip(labels, effects.T, strict=True)))
 
 
-def folds(rows: Observations, x: np.ndarray, unit: Any) -> np.ndarray:
+def folds(rows: Observations, x: np.ndarray, unit: ArrayLike | None) -> np.ndarray:
     """A fold for each row by what it holds, the same for all rows of a unit and for equal ones."""
     n = rows.n_rows
     names = ("upper", "interval", "exit")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_weights
 from survjax.data.observations import Observations
@@ -40,12 +41,12 @@ class RegressionResiduals:
     @double_precision
     def residuals(
         self,
-        X: Any = None,
-        y: Any = None,
+        X: CovariateTable | None = None,
+        y: ArrayLike | None = None,
         *,
-        entry: Any = None,
-        sample_weight: Any = None,
-        unit: Any = None,
+        entry: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        unit: ArrayLike | None = None,
         offset: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Cox-Snell, martingale and deviance residuals of units.

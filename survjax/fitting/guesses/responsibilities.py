@@ -7,9 +7,10 @@ shares, for one sample of rows (n,) or for many (..., n) side by side.
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
 
 import numpy as np
+
+from survjax._core.annotations import RandomState
 
 CUTS = (0.03, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97)
 
@@ -32,7 +33,7 @@ def guessed(
     weight: np.ndarray,
     n_components: int,
     n_starts: int,
-    random_state: Any,
+    random_state: RandomState,
 ) -> np.ndarray:
     """Responsibilities (..., n_starts, K, n) of rows (..., n): one sample, or many side by side."""
     rng = np.random.default_rng(random_state)

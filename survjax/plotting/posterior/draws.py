@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 from scipy.special import logit
 
 from survjax._core.precision import double_precision
@@ -22,7 +23,7 @@ def plot_posterior(
     ax: Axes | None = None,
     *,
     parameter: str | None = None,
-    times: Any = None,
+    times: ArrayLike | None = None,
     level: float = 0.95,
     unit: str | None = None,
 ) -> Axes:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
+from survjax._core.annotations import RandomState
 from survjax._core.numerics import diagonal_blocks
 from survjax._core.validation import random_generator
 from survjax.data.observations import Observations
@@ -56,7 +56,7 @@ def bootstrap_causes(
     *,
     n_replicates: int,
     kind: str,
-    random_state: Any,
+    random_state: RandomState,
     recording: tuple[float, str] | None,
     others: np.ndarray | None = None,
 ) -> Bootstrap:
