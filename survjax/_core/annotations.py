@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from scipy import sparse
 
+#: NumPy's arrays on the host, JAX's within a compiled program: what works on either.
+Array: TypeAlias = np.ndarray | jax.Array
 #: Arrays in a nested structure of tuples, dictionaries and registered dataclasses, as JAX takes it.
 PyTree: TypeAlias = Any
 #: What makes random numbers: a seed, a generator, or None for one that differs each time.

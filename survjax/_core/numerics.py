@@ -12,6 +12,8 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
+from survjax._core.annotations import Array
+
 #: exp overflows beyond 709, and second derivatives of a hazard grow with the square of its
 #: exponent; a survival of exp(-exp(600)) is zero on every scale that matters.
 MAX_EXPONENT = 600.0
@@ -22,7 +24,7 @@ def largest_exponent(z: jax.Array) -> float:
     return MAX_EXPONENT if jnp.finfo(z.dtype).bits == 64 else MAX_EXPONENT / 8.0
 
 
-def module_of(x: jax.Array) -> Any:
+def module_of(x: Array) -> Any:
     """NumPy for its own arrays, JAX for all others: a loop on the host compiles nothing."""
     return np if isinstance(x, np.ndarray) else jnp
 

@@ -94,7 +94,7 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
         y: Any,
         sample_weight: ArrayLike | None = None,
         *,
-        validation_data: Any = None,
+        validation_data: tuple[CovariateTable, ArrayLike] | None = None,
     ) -> Self:
         """Fit to rows.
 
@@ -235,7 +235,9 @@ def _objective(square: np.ndarray, variance: np.ndarray) -> np.ndarray:
         return 0.5 * np.log(2 * np.pi * variance) + 0.5 * square / variance
 
 
-def mean_squares(path: np.ndarray, X: np.ndarray, y: np.ndarray, weight: Any) -> np.ndarray:
+def mean_squares(
+    path: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
     """Mean squared residual at each point (intercept, slopes) of a path."""
     if len(path) <= 4:
         rest = [y - X @ point[1:] - point[0] for point in path]

@@ -107,7 +107,7 @@ class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
         y: Any,
         sample_weight: ArrayLike | None = None,
         *,
-        validation_data: Any = None,
+        validation_data: tuple[CovariateTable, ArrayLike] | None = None,
     ) -> Self:
         """Fit to rows.
 
@@ -183,7 +183,7 @@ class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
         penalty = ridge / scale**2
         return np.concatenate([[0.0], penalty]) if self.fit_intercept else penalty
 
-    def _raw(self, theta: np.ndarray, scales: Any) -> np.ndarray:
+    def _raw(self, theta: np.ndarray, scales: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Take standardized parameters (..., k, p) to (..., rows of coef_, p + 1)."""
         if not self.fit_intercept:
             theta = np.concatenate([np.zeros_like(theta[..., :1]), theta], axis=-1)
@@ -193,7 +193,7 @@ class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
         return np.einsum("ka,...ai->...ki", contrasts(len(self.classes_)), theta)
 
     def _set_parameters(
-        self, path: np.ndarray, information: np.ndarray, scales: Any
+        self, path: np.ndarray, information: np.ndarray, scales: tuple[np.ndarray, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Write estimate and covariance in the units of the columns; what is not determined."""
         raw = self._raw(path[-1], scales)
@@ -222,7 +222,7 @@ class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
         rows: Rows,
         total: float,
         validation: Any,
-        scales: Any,
+        scales: tuple[np.ndarray, np.ndarray],
     ) -> pd.DataFrame:
         """Measure every point of the path on both sets."""
         columns = measures(len(self.classes_), path, rows, total, losses)

@@ -76,7 +76,7 @@ def code_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def measures(
-    n_classes: int, path: np.ndarray, rows: Rows, total: float, objective: Any = None
+    n_classes: int, path: np.ndarray, rows: Rows, total: float, objective: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
     """Objective, accuracy and the rest, at each point (k, p) of a path.
 
@@ -109,7 +109,7 @@ def _as_summary(loss: Any) -> Any:
     return lambda eta, y: {"objective": loss(eta, y)}
 
 
-def two(eta: Any, y: jax.Array) -> dict[str, Any]:
+def two(eta: jax.Array, y: jax.Array) -> dict[str, Any]:
     """What is measured of one row of two classes, from its logit; the second class is positive."""
     positive = eta[0] > 0
     return {
@@ -120,7 +120,7 @@ def two(eta: Any, y: jax.Array) -> dict[str, Any]:
     }
 
 
-def several(eta: Any, y: jax.Array) -> dict[str, Any]:
+def several(eta: jax.Array, y: jax.Array) -> dict[str, Any]:
     """What is measured of one row of several classes, from its K - 1 coordinates."""
     logits = contrasts(eta.shape[0] + 1) @ eta
     shares = jax.nn.softmax(logits)

@@ -24,17 +24,17 @@ from survjax.optimize import Solution, gradient_descent, newton, optax_minimize
 Loss = Callable[[Any, Any], Any]
 
 
-def squared(eta: Any, y: ArrayLike) -> Any:
+def squared(eta: jax.Array, y: jax.Array) -> jax.Array:
     """Half the squared residual: a Gaussian's negative log-likelihood in units of sigma."""
     return 0.5 * (y - eta[0]) ** 2
 
 
-def binary(eta: Any, y: ArrayLike) -> Any:
+def binary(eta: jax.Array, y: jax.Array) -> jax.Array:
     """Cross-entropy from the logit, finite for every finite logit."""
     return jax.nn.softplus(eta[0]) - y * eta[0]
 
 
-def multinomial(eta: Any, y: ArrayLike) -> Any:
+def multinomial(eta: jax.Array, y: jax.Array) -> jax.Array:
     """Cross-entropy of K classes from K - 1 free coordinates of logits that sum to zero."""
     logits = contrasts(eta.shape[0] + 1) @ eta
     chosen = jnp.arange(logits.shape[0]) == y
@@ -48,18 +48,20 @@ def contrasts(n_classes: int) -> np.ndarray:
     return (helmert / np.linalg.norm(helmert, axis=1, keepdims=True)).T
 
 
-def value(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> Any:
+def value(loss: Loss, theta: jax.Array, rows: Rows, penalty: jax.Array) -> jax.Array:
     """Mean loss and penalty at theta (k, p)."""
 
     @jax.checkpoint
-    def body(total: Any, chunk: Rows) -> tuple[Any, None]:
+    def body(total: jax.Array, chunk: Rows) -> tuple[Any, None]:
         losses = jax.vmap(loss, in_axes=(1, 0))(theta @ chunk.x, chunk.y)
         return total + losses @ chunk.weight, None
 
     return lax.scan(body, jnp.zeros(()), rows)[0] + 0.5 * jnp.sum(penalty * theta**2)
 
 
-def derivatives(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, Any, Any]:
+def derivatives(
+    loss: Loss, theta: jax.Array, rows: Rows, penalty: jax.Array
+) -> tuple[Any, Any, Any]:
     """Value, gradient (k, p) and Hessian (k p, k p) in one pass over the rows."""
     k, p = theta.shape
 
@@ -82,7 +84,7 @@ def derivatives(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, 
 compiled_derivatives = program(derivatives, static_argnums=0)
 
 
-def products(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, Any, Any]:
+def products(loss: Loss, theta: jax.Array, rows: Rows, penalty: jax.Array) -> tuple[Any, Any, Any]:
     """Value, gradient, and the function v -> H v, one pass each."""
     k, p = theta.shape
 
@@ -91,10 +93,10 @@ def products(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, Any
         more = losses @ chunk.weight, (slopes * chunk.weight) @ chunk.x.T
         return (sums[0] + more[0], sums[1] + more[1]), None
 
-    def product(vector: Any) -> Any:
+    def product(vector: jax.Array) -> jax.Array:
         direction = vector.reshape(k, p)
 
-        def body(total: Any, chunk: Rows) -> tuple[Any, None]:
+        def body(total: jax.Array, chunk: Rows) -> tuple[Any, None]:
             curvatures = _row_derivatives(loss)(theta @ chunk.x, chunk.y)[2] * chunk.weight
             return total + jnp.einsum(
                 "abr,br,ir->ai", curvatures, direction @ chunk.x, chunk.x
@@ -110,7 +112,7 @@ def products(loss: Loss, theta: Any, rows: Rows, penalty: Any) -> tuple[Any, Any
 def _row_derivatives(loss: Loss) -> Callable[..., Any]:
     """Loss, its slopes (k, rows) and its curvatures (k, k, rows) in the predictors of each row."""
 
-    def one(eta: Any, y: ArrayLike) -> tuple[Any, Any, Any]:
+    def one(eta: jax.Array, y: ArrayLike) -> tuple[Any, Any, Any]:
         return loss(eta, y), jax.grad(loss)(eta, y), jax.hessian(loss)(eta, y)
 
     return jax.vmap(one, in_axes=(1, 0), out_axes=(0, 1, 2))
@@ -120,11 +122,11 @@ def _row_derivatives(loss: Loss) -> Callable[..., Any]:
 def solve(
     loss: Loss,
     solver: Any,
-    start: Any,
+    start: jax.Array,
     rows: Rows,
-    penalty: Any,
+    penalty: jax.Array,
     max_iter: int,
-    tol: Any,
+    tol: jax.Array,
     rate: Any,
 ) -> Solution:
     """Minimize the mean loss over theta (k, p), keeping the path.
@@ -161,7 +163,7 @@ def along(summary: Callable[..., Any], path: np.ndarray, rows: Rows) -> dict[str
 
 
 @program(static_argnums=0)
-def _along(summary: Callable[..., Any], path: Any, rows: Rows) -> Any:
+def _along(summary: Callable[..., Any], path: jax.Array, rows: Rows) -> dict[str, jax.Array]:
     by_row = jax.vmap(jax.vmap(summary, in_axes=(1, 0)), in_axes=(0, None))
 
     def body(sums: Any, chunk: Rows) -> tuple[Any, None]:

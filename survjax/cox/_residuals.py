@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -176,7 +174,7 @@ def _weights(fit: CoxFit) -> Floats:
     return weight
 
 
-def _parts(fit: CoxFit, each: Floats, cluster: Any, unit: Any) -> Floats:
+def _parts(fit: CoxFit, each: Floats, cluster: ArrayLike | None, unit: ArrayLike | None) -> Floats:
     """Return parts, independent of each other, whose squares add up to the spread of a sum."""
     weight = _weights(fit)
     counts = fit.weights == "counts"

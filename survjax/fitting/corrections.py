@@ -51,7 +51,9 @@ class Correction:
         return dataclasses.replace(self, free=template.constraints.free, prior=template.prior)
 
 
-def corrected(found: Any, x: jax.Array, correction: Correction) -> tuple[Any, Any, Any]:
+def corrected(
+    found: tuple[jax.Array, jax.Array, jax.Array], x: jax.Array, correction: Correction
+) -> tuple[Any, Any, Any]:
     """Value, gradient and Hessian with a correction added."""
     value, gradient, hessian = found
     step = x - correction.point

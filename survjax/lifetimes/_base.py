@@ -197,7 +197,7 @@ class Conditional(Lifetime):
     base: Lifetime
     age: ArrayLike = data()
 
-    def _reached(self, function: Callable[[jax.Array], jax.Array], limit: Any) -> jax.Array:
+    def _reached(self, function: Callable[[jax.Array], jax.Array], limit: jax.Array) -> jax.Array:
         """A function of ages 0 <= age < inf, completed by its limit at infinity; else NaN."""
         age = jnp.asarray(self.age)
         usual = (age >= 0) & (age < jnp.inf)

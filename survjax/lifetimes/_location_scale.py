@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from survjax.lifetimes._base import Lifetime
 
@@ -93,6 +94,6 @@ class LocationScale(Lifetime):
         )
         return units
 
-    def is_steeper(self, log_shape: Any) -> jax.Array:
+    def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
         own = getattr(self, "log_shape", None)
         return jnp.zeros((), bool) if own is None else jnp.any(jnp.asarray(own) > log_shape)

@@ -29,7 +29,7 @@ SMALLEST = -690.0
 
 
 @program
-def _rates(lifetime: Competing, t: Any, ages: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _rates(lifetime: Competing, t: jax.Array, ages: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Log hazards of the causes (K, n) and the cumulative hazard (n,) of the remaining life."""
     rest = lifetime.given(ages)
     return rest.each(lambda cause: cause.log_hazard(t)), rest.cumulative_hazard(t)

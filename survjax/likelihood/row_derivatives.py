@@ -124,7 +124,7 @@ def _along_z(
         failed = rows.event * type(stack).standard_log_hazard(z)
         return failed - type(stack).standard_cumulative_hazard(z)
 
-    def along(z: jax.Array) -> Any:
+    def along(z: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.jvp(term, (z,), (one,))
 
     (value, slope), (_, curvature) = jax.jvp(along, (z,), (one,))
@@ -133,7 +133,7 @@ def _along_z(
     return value, jnp.clip(slope, -HUGE, HUGE), jnp.clip(curvature, -HUGE, HUGE)
 
 
-def _with_rows(leaf: Any) -> jax.Array:
+def _with_rows(leaf: jax.Array) -> jax.Array:
     """A parameter (K,) or (K, n) that broadcasts with rows."""
     leaf = jnp.asarray(leaf)
     return leaf[:, None] if leaf.ndim == 1 else leaf
@@ -189,7 +189,7 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     top = jnp.where(inside & ~started, from_zero, bottom + width)
     one = jnp.ones_like(top)
 
-    def rate_and_slope(z: jax.Array) -> Any:
+    def rate_and_slope(z: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.jvp(noise.standard_log_hazard, (z,), (one,))
 
     last = rate_and_slope(top)
@@ -254,11 +254,13 @@ class _Ends(NamedTuple):
     rho: Any
     grown: Any
 
-    def growth(self, bottom: Any, top: Any) -> Any:
+    def growth(self, bottom: jax.Array, top: jax.Array) -> jax.Array:
         """D' along a parameter, from the derivatives of z at both ends."""
         return self.arriving * top - self.leaving * bottom
 
-    def second(self, one: Any, other: Any, both: Any) -> Any:
+    def second(
+        self, one: tuple[jax.Array, jax.Array], other: tuple[jax.Array, jax.Array], both: Any
+    ) -> jax.Array:
         """Second derivative of log(1 - exp(-D)) along two parameters."""
         at_top = self.arriving * (self.top_slope * one[1] * other[1] + both[1])
         at_bottom = self.leaving * (self.bottom_slope * one[0] * other[0] + both[0])

@@ -118,7 +118,7 @@ def derivatives(lifetime: Lifetime, rows: Observations) -> tuple[jax.Array, jax.
         return value, *found
     vector, unravel = ravel_parameters(lifetime)
 
-    def of_block(block: Observations) -> Any:
+    def of_block(block: Observations) -> tuple[jax.Array, jax.Array, jax.Array]:
         def value(vector: jax.Array) -> jax.Array:
             return log_likelihood(unravel(vector), block)
 
@@ -139,7 +139,7 @@ def _beside_cured(
     stacks, among = _stacks(mixture), mixture.log_weights
     log_weights = log_weights_beside(among, logit)
 
-    def of_block(block: Observations) -> Any:
+    def of_block(block: Observations) -> tuple[jax.Array, jax.Array, jax.Array]:
         parts = [component_derivatives(stack, block) for stack in stacks]
         return _moments(log_weights, [*parts, never_fails(block)], block.weight)
 
@@ -175,20 +175,24 @@ def _size(stack: Lifetime) -> tuple[int, int]:
     return leaves[0].shape[0], len(leaves)
 
 
-def mixture_sums(log_weights: jax.Array, stacks: tuple[Lifetime, ...], rows: Observations) -> Any:
+def mixture_sums(
+    log_weights: jax.Array, stacks: tuple[Lifetime, ...], rows: Observations
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The sums over rows that a mixture's derivatives are made of, as `assemble` takes them.
 
     The value, the sums of [r; r s; r (H + s s')] and the second moments of [r; r s].
     """
 
-    def of_block(block: Observations) -> Any:
+    def of_block(block: Observations) -> tuple[jax.Array, jax.Array, jax.Array]:
         parts = [component_derivatives(stack, block) for stack in stacks]
         return _moments(log_weights, parts, block.weight)
 
     return executor().in_blocks(of_block, rows)
 
 
-def _moments(log_weights: jax.Array, parts: list[RowDerivatives], weight: jax.Array) -> Any:
+def _moments(
+    log_weights: jax.Array, parts: list[RowDerivatives], weight: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """`mixture_sums` of one block."""
     joint = jnp.concatenate([part.value for part in parts]) + log_weights[:, None]
     top = jnp.max(joint, axis=0)
@@ -212,7 +216,11 @@ def _moments(log_weights: jax.Array, parts: list[RowDerivatives], weight: jax.Ar
 
 
 def assemble(
-    weights: Any, total: Any, once: Any, twice: Any, sizes: tuple[tuple[int, int], ...]
+    weights: jax.Array,
+    total: Any,
+    once: jax.Array,
+    twice: jax.Array,
+    sizes: tuple[tuple[int, int], ...],
 ) -> tuple[Any, Any]:
     """Gradient and Hessian from `mixture_sums`: logits first, then each parameter's K entries.
 

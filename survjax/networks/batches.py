@@ -31,12 +31,12 @@ class Table:
         """What `function(outputs, y)` says of each row under one network."""
         return jax.vmap(lambda x, y: function(network.apply(parameters, x), y))(self.x, self.y)
 
-    def batches(self, key: Any, batch: int) -> tuple[int, Callable[[Any], Table]]:
+    def batches(self, key: jax.Array, batch: int) -> tuple[int, Callable[[Any], Table]]:
         """How many batches an epoch has, and a function that gives the i-th of them."""
         n = self.x.shape[0]
         order = jax.random.permutation(key, n)[: n // batch * batch].reshape(-1, batch)
 
-        def part(i: Any) -> Table:
+        def part(i: jax.Array) -> Table:
             rows = order[i]
             x, y = jax.tree.map(lambda a: a[rows], (self.x, self.y))
             return Table(x, y, self.weight[..., rows])
@@ -76,12 +76,12 @@ class UnitTable:
         outputs = jax.vmap(lambda x: network.apply(parameters, x))(self.x)
         return function(outputs, self.y | {"unit": self.unit, "first": self.first})
 
-    def batches(self, key: Any, batch: int) -> tuple[int, Callable[[Any], UnitTable]]:
+    def batches(self, key: jax.Array, batch: int) -> tuple[int, Callable[[Any], UnitTable]]:
         """How many batches an epoch has, and a function that gives the i-th of them."""
         n = self.length.shape[0]
         order = jax.random.permutation(key, n)[: n // batch * batch].reshape(-1, batch)
 
-        def part(i: Any) -> UnitTable:
+        def part(i: jax.Array) -> UnitTable:
             units = order[i]
             length = self.length[units]
             end = jnp.cumsum(length)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from survjax._core.annotations import Array
 from survjax._core.numerics import bucket_size
 from survjax.data.observations import Observations
 from survjax.likelihood.regression.forms import weibull_mixture
@@ -50,14 +51,14 @@ class MixtureNetwork:
     free: tuple[bool, ...]
     max_shape: float
 
-    def init(self, key: Any, n_inputs: int, base: Any) -> Any:
+    def init(self, key: jax.Array, n_inputs: int, base: Array) -> Any:
         """Begin near a mixture without covariates: base (3K - 1,)."""
         inside = self.inside.init(key, n_inputs)
         if isinstance(self.inside, Dense):
             inside = (*inside[:-1], jax.tree.map(lambda a: QUIET * a, inside[-1]))
         return {"base": jnp.asarray(base, float), "inside": inside}
 
-    def apply(self, parameters: Any, x: jax.Array) -> Any:
+    def apply(self, parameters: Any, x: jax.Array) -> jax.Array:
         """Predictors (3K - 1,) of one row."""
         moved = self.inside.apply(parameters["inside"], x)
         eta = parameters["base"] + jnp.where(jnp.array(self.free), moved, 0.0)
@@ -74,7 +75,7 @@ class MixtureLoss:
 
     n_components: int
 
-    def __call__(self, eta: Any, row: Observations) -> Any:
+    def __call__(self, eta: jax.Array, row: Observations) -> Any:
         """From predictors (3K - 1,) and what is known of the row's lifetime."""
         lifetime = weibull_mixture(self.n_components).lifetime(tuple(eta))
         return -(log_contributions(lifetime, row) + row.event * row.log_lower)
@@ -86,7 +87,7 @@ class HistoryLoss:
 
     n_components: int
 
-    def __call__(self, eta: Any, rows: dict[str, Any]) -> Any:
+    def __call__(self, eta: jax.Array, rows: dict[str, Any]) -> Any:
         """From predictors (n, 3K - 1) of rows, as `UnitTable` gives them: (units,)."""
         mixture = weibull_mixture(self.n_components).lifetime(tuple(eta.T))
         terms = mixture_terms(mixture, rows)
@@ -100,7 +101,7 @@ class MixtureSummary:
 
     loss: MixtureLoss | HistoryLoss
 
-    def __call__(self, eta: Any, row: Any) -> dict[str, Any]:
+    def __call__(self, eta: jax.Array, row: Any) -> dict[str, Any]:
         """The loss, under its usual name."""
         return {"objective": self.loss(eta, row)}
 

@@ -62,13 +62,13 @@ class Ensemble(NamedTuple):
         return sum(leaf[0].size for leaf in jax.tree.leaves(self.parameters))
 
 
-def predictors_of_members(network: MixtureNetwork, parameters: Any, z: Any) -> Any:
+def predictors_of_members(network: MixtureNetwork, parameters: Any, z: jax.Array) -> jax.Array:
     """Predictors of every asset under every member: (Q, M, n)."""
     each = jax.vmap(jax.vmap(network.apply, in_axes=(None, 0)), in_axes=(0, None))
     return jnp.moveaxis(each(parameters, z), -1, 0)
 
 
-def pooled_mixture(network: MixtureNetwork, eta: Any) -> Mixture:
+def pooled_mixture(network: MixtureNetwork, eta: jax.Array) -> Mixture:
     """The average of the members' mixtures, a mixture of M K components: member by member."""
     logits, scales, shapes = weibull_parts(eta, axis=0)
     parts = (jax.nn.log_softmax(logits, axis=0), scales, shapes)
@@ -79,7 +79,7 @@ def pooled_mixture(network: MixtureNetwork, eta: Any) -> Mixture:
 @program(static_argnames=("network",))
 def _predictors_of(
     network: MixtureNetwork, parameters: Any, columns: jax.Array, x: jax.Array
-) -> Any:
+) -> jax.Array:
     """Predictors of blocks of assets: (blocks, Q, M, UNITS)."""
     return lax.map(
         lambda x: predictors_of_members(network, parameters, (x - columns[0]) / columns[1]), x
@@ -101,11 +101,17 @@ def _means(network: MixtureNetwork, eta: Any, ages: jax.Array) -> tuple[Any, Any
 
 @program(static_argnames=("network", "curve", "errors"))
 def _evaluate(
-    network: MixtureNetwork, eta: Any, t: Any, ages: jax.Array, *, curve: str, errors: bool
-) -> Any:
+    network: MixtureNetwork,
+    eta: jax.Array,
+    t: jax.Array,
+    ages: jax.Array,
+    *,
+    curve: str,
+    errors: bool,
+) -> tuple[jax.Array, jax.Array]:
     """A curve of blocks of assets under the average, and squared deviations of the members."""
 
-    def both(eta: Any, t: Any, ages: jax.Array) -> tuple[Any, Any]:
+    def both(eta: jax.Array, t: jax.Array, ages: jax.Array) -> tuple[Any, Any]:
         if curve == "mean":
             return _means(network, eta, ages)
         value = link_value(pooled_mixture(network, eta).given(ages), curve, t)
@@ -125,7 +131,7 @@ def _evaluate(
 def evaluate_ensemble(
     ensemble: Ensemble,
     curves: tuple[str, ...],
-    t: Any,
+    t: np.ndarray,
     x: np.ndarray,
     ages: np.ndarray,
     errors: bool = True,
@@ -195,8 +201,8 @@ def _memberships(
     columns: jax.Array,
     x: jax.Array,
     ages: jax.Array,
-    failed: Any,
-) -> Any:
+    failed: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
     def block(part: Any) -> Any:
         x, ages, failed = part
         eta = predictors_of_members(network, parameters, (x - columns[0]) / columns[1])
@@ -237,7 +243,7 @@ def ensemble_memberships(
 
 
 @program(static_argnames=("network",))
-def _median_logs(network: MixtureNetwork, parameters: Any, z: Any) -> Any:
+def _median_logs(network: MixtureNetwork, parameters: Any, z: jax.Array) -> jax.Array:
     _, scales, shapes = weibull_parts(predictors_of_members(network, parameters, z), axis=0)
     median = scales + jnp.log(jnp.log(2.0)) * jnp.exp(-shapes)
     return jnp.mean(median, axis=2).T
@@ -253,7 +259,7 @@ def component_order(network: MixtureNetwork, parameters: Any, z: np.ndarray) -> 
 @program(static_argnames=("network",))
 def _terms(
     network: MixtureNetwork, parameters: Any, columns: jax.Array, rows: Any, x: jax.Array
-) -> Any:
+) -> jax.Array:
     def block(part: Any) -> Any:
         rows, x = part
         eta = predictors_of_members(network, parameters, (x - columns[0]) / columns[1])

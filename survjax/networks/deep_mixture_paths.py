@@ -27,7 +27,9 @@ from survjax.prediction.paths import mixture_curves
 
 
 @program(static_argnames=("network",))
-def _terms(network: MixtureNetwork, parameters: Any, columns: jax.Array, piece: Any) -> Any:
+def _terms(
+    network: MixtureNetwork, parameters: Any, columns: jax.Array, piece: dict[str, jax.Array]
+) -> jax.Array:
     eta = predictors_of_members(network, parameters, (piece["x"] - columns[0]) / columns[1])
     known = {name: piece[name] for name in ("unit", "start", "stop", "event", "first")}
     return mixture_terms(pooled_mixture(network, eta), known)
@@ -45,18 +47,23 @@ def ensemble_history_terms(ensemble: Ensemble, rows: Histories, x: np.ndarray) -
 
 @program(static_argnames=("network",))
 def _along(
-    network: MixtureNetwork, parameters: Any, columns: jax.Array, x: jax.Array, edges: Any, age: Any
-) -> Any:
+    network: MixtureNetwork,
+    parameters: Any,
+    columns: jax.Array,
+    x: jax.Array,
+    edges: jax.Array,
+    age: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     length = jnp.diff(edges)
     starts = edges[:-1] - edges[0] + age
 
-    def eta_of(x: jax.Array) -> Any:
+    def eta_of(x: jax.Array) -> jax.Array:
         return predictors_of_members(network, parameters, (x - columns[0]) / columns[1])
 
-    def average(x: jax.Array) -> Any:
+    def average(x: jax.Array) -> jax.Array:
         return jnp.append(*mixture_curves(pooled_mixture(network, eta_of(x)), starts, length))
 
-    def member(eta: Any) -> Any:
+    def member(eta: jax.Array) -> jax.Array:
         lifetime = weibull_mixture(network.n_components).lifetime(tuple(eta))
         return jnp.append(*mixture_curves(lifetime, starts, length))
 

@@ -25,7 +25,7 @@ class Dense:
     units: tuple[int, ...]
     activation: str
 
-    def init(self, key: Any, n_inputs: int) -> Any:
+    def init(self, key: jax.Array, n_inputs: int) -> tuple[tuple[jax.Array, jax.Array], ...]:
         """Draw weights and biases (Glorot and Bengio 2010): one (weights, bias) for each layer."""
         layers = []
         sizes = (n_inputs, *self.units)
@@ -40,13 +40,15 @@ class Dense:
             layers.append((weights, bias))
         return tuple(layers)
 
-    def apply(self, parameters: Any, x: jax.Array) -> Any:
+    def apply(self, parameters: tuple[tuple[jax.Array, jax.Array], ...], x: jax.Array) -> jax.Array:
         """Outputs (k,) for one row x (p,)."""
         weights, bias = parameters[-1]
         hidden = self.hidden(parameters, x)
         return weights @ (hidden[-1] if hidden else x) + bias
 
-    def hidden(self, parameters: Any, x: jax.Array) -> list[Any]:
+    def hidden(
+        self, parameters: tuple[tuple[jax.Array, jax.Array], ...], x: jax.Array
+    ) -> list[Any]:
         """Activations of each hidden layer for one row."""
         found = []
         for weights, bias in parameters[:-1]:
@@ -61,11 +63,11 @@ class Linen:
 
     module: Any
 
-    def init(self, key: Any, n_inputs: int) -> Any:
+    def init(self, key: jax.Array, n_inputs: int) -> Any:
         """Let the module draw its own variables."""
         return self.module.init(key, jnp.zeros(n_inputs))
 
-    def apply(self, parameters: Any, x: jax.Array) -> Any:
+    def apply(self, parameters: Any, x: jax.Array) -> jax.Array:
         """Outputs (k,) for one row x (p,)."""
         return jnp.atleast_1d(self.module.apply(parameters, x))
 
@@ -82,13 +84,13 @@ class Nnx:
 
     build: Callable[..., Any]
 
-    def init(self, key: Any, n_inputs: int) -> Any:
+    def init(self, key: jax.Array, n_inputs: int) -> Any:
         """Build a module on this key and take its variables."""
         from flax import nnx  # an extra: only who passes such a module has it
 
         return nnx.to_pure_dict(nnx.state(self.build(rngs=nnx.Rngs(key))))
 
-    def apply(self, parameters: Any, x: jax.Array) -> Any:
+    def apply(self, parameters: Any, x: jax.Array) -> jax.Array:
         """Outputs (k,) for one row x (p,)."""
         from flax import nnx
 

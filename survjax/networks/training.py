@@ -89,14 +89,14 @@ def train(
     n_restarts: int,
     batch: int,
     capacity: int,
-    max_epochs: Any,
-    key: Any,
+    max_epochs: jax.Array,
+    key: jax.Array,
     table: Table | UnitTable,
     validation: Table | None,
-    rate: Any,
-    patience: Any,
-    tol: Any,
-    given: Any = None,
+    rate: jax.Array | None,
+    patience: jax.Array,
+    tol: jax.Array,
+    given: jax.Array | None = None,
 ) -> Trained:
     """Train networks from `n_restarts` random beginnings until none has improved for long.
 
@@ -114,10 +114,10 @@ def train(
 
     step = _steps(network, loss, optimizer, rate)
 
-    def one_epoch(key: Any, parameters: Any, inner: Any) -> tuple[Any, Any]:
+    def one_epoch(key: jax.Array, parameters: Any, inner: Any) -> tuple[Any, Any]:
         steps, part_of = table.batches(key, batch)
 
-        def body(carry: Any, i: Any) -> tuple[Any, None]:
+        def body(carry: Any, i: jax.Array) -> tuple[Any, None]:
             # All restarts see the same batch: one gather serves them all.
             part = part_of(i)
             return jax.vmap(step, in_axes=(0, 0, None, own))(*carry, part, part.weight), None
@@ -145,7 +145,7 @@ def train(
         parameters, inner = one_epoch(key_now, state.parameters, state.inner)
         return _Epochs(parameters, inner, best, score, when, gain, measured, state.epoch + 1)
 
-    def running(state: _Epochs) -> Any:
+    def running(state: _Epochs) -> jax.Array:
         waiting = state.epoch - state.last_gain <= patience
         return (state.epoch <= max_epochs) & jnp.any(waiting)
 
@@ -160,11 +160,11 @@ def train(
 
 
 def _steps(
-    network: Any, loss: Callable[..., Any], optimizer: Any, rate: Any
+    network: Any, loss: Callable[..., Any], optimizer: Any, rate: jax.Array | None
 ) -> Callable[..., tuple[Any, Any]]:
     """A step of one network on a batch, from parameters and the optimizer's state to new ones."""
 
-    def batch_loss(parameters: Any, part: Any, weight: Any) -> Any:
+    def batch_loss(parameters: Any, part: Any, weight: jax.Array) -> jax.Array:
         losses = part.values(loss, network, parameters)
         # Where a weight is zero, so is its share of the gradient, whatever the loss is.
         losses = jnp.where(weight > 0, losses, 0.0)
@@ -208,7 +208,7 @@ def _measures(
     return measure
 
 
-def _means(rows: dict[str, Any], weight: Any) -> dict[str, Any]:
+def _means(rows: dict[str, Any], weight: jax.Array) -> dict[str, Any]:
     """Weighted means over rows (restarts, n); weights are (n,), or (restarts, n)."""
     return jax.tree.map(
         lambda f: jnp.sum(jnp.where(weight > 0, f * weight, 0.0), axis=1) / weight.sum(axis=-1),
@@ -216,7 +216,7 @@ def _means(rows: dict[str, Any], weight: Any) -> dict[str, Any]:
     )
 
 
-def _average_objective(losses: Any, held_out: Any) -> Any:
+def _average_objective(losses: jax.Array, held_out: jax.Array) -> jax.Array:
     """The objective of an average: losses (restarts, n) are minus logs of densities.
 
     A row counts with the average density of those that have held it out, so that no network

@@ -42,7 +42,7 @@ def cg_step(
         best = jnp.where(accept, value, state.value)
         gradient = jnp.where(accept, gradient, state.gradient)
 
-        def product(vector: Any) -> Any:
+        def product(vector: jax.Array) -> jax.Array:
             return at_best(vector).astype(x.dtype)
 
         at_best = at(x)[2]
@@ -90,7 +90,11 @@ def cg_step(
 
 
 def _steihaug(
-    product: Callable[[Any], Any], x: jax.Array, gradient: Any, radius: Any, decrement: Any
+    product: Callable[[Any], Any],
+    x: jax.Array,
+    gradient: jax.Array,
+    radius: jax.Array,
+    decrement: jax.Array,
 ) -> tuple[Any, Any, Any, Any]:
     """Minimize the quadratic model inside the trust region (Steihaug 1983).
 
@@ -108,7 +112,7 @@ def _steihaug(
     tiny = jnp.finfo(gradient.dtype).tiny
     noise = share_of_rounding(gradient.dtype, 1e-14)
 
-    def to_edge(point: Any, direction: Any) -> Any:
+    def to_edge(point: jax.Array, direction: jax.Array) -> jax.Array:
         free = 1.0 + jnp.maximum(jnp.linalg.norm(point), jnp.linalg.norm(x))
         longest = jnp.where(jnp.isfinite(radius), radius, free)
         a = direction @ direction + tiny
@@ -155,11 +159,11 @@ def _steihaug(
     return point, -(gradient @ point + 0.5 * point @ h_point), decrement, solved
 
 
-def _columns(product: Callable[[Any], Any], x: jax.Array, needed: Any) -> Any:
+def _columns(product: Callable[[Any], Any], x: jax.Array, needed: jax.Array) -> jax.Array:
     """Form the Hessian column by column, or zeros where it is not needed."""
     zeros = jnp.zeros((x.size, x.size), x.dtype)
 
-    def body(carry: Any) -> Any:
+    def body(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         i, columns = carry
         return i + 1, columns.at[i].set(product(jnp.zeros_like(x).at[i].set(1.0)))
 
@@ -192,7 +196,9 @@ def _least_curvature(product: Callable[[Any], Any], gradient: Any, needed: Any) 
     basis = jnp.zeros((n + 1, size), dtype).at[0].set(first / jnp.linalg.norm(first))
     carry = (jnp.asarray(0), basis, jnp.zeros((n + 1, n + 1), dtype))
 
-    def body(carry: Any) -> Any:
+    def body(
+        carry: tuple[jax.Array, jax.Array, jax.Array],
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         i, basis, matrix = carry
         image = product(basis[i])
         curvature = basis[i] @ image

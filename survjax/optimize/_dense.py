@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from survjax._core.numerics import module_of
 from survjax.optimize._trust import (
@@ -31,8 +32,8 @@ def advance(
     gradient: Any,
     hessian: Any,
     *,
-    tol: float = 1e-9,
-    max_iter: Any = 100,
+    tol: ArrayLike = 1e-9,
+    max_iter: ArrayLike = 100,
     max_step: float = jnp.inf,
     metric: Callable[[Any], Any] | None = None,
 ) -> NewtonState:
@@ -73,7 +74,11 @@ def _units(hessian: Any) -> Any:
 
 
 def whole_step(
-    x: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, radius: Any, stretch: Any = 1.0
+    x: np.ndarray,
+    gradient: np.ndarray,
+    hessian: np.ndarray,
+    radius: np.ndarray,
+    stretch: np.ndarray | float = 1.0,
 ) -> tuple[Any, Any, Any, Any] | None:
     """What `dense_step` gives on the host, without eigenvalues; None where it must guard a step.
 

@@ -62,10 +62,10 @@ def iterate(
 
 
 @program(static_argnums=(0, 2, 4), draft=False)
-def _iterate(g: Any, x0: Any, n: int, args: Any, state_ndim: int) -> jax.Array:
+def _iterate(g: Any, x0: jax.Array, n: int, args: Any, state_ndim: int) -> jax.Array:
     _check_map(g, x0, args, state_ndim)
 
-    def step(x: jax.Array) -> Any:
+    def step(x: jax.Array) -> jax.Array:
         return g(x, *args)
 
     for _ in range(x0.ndim - state_ndim):
@@ -113,7 +113,7 @@ def orbit(
 
 
 @program(static_argnums=(0, 3, 4), draft=False)
-def _orbit(g: Any, x: jax.Array, a: Any, burn_in: int, keep: int) -> jax.Array:
+def _orbit(g: Any, x: jax.Array, a: jax.Array, burn_in: int, keep: int) -> jax.Array:
     x, a = jnp.broadcast_arrays(x, a)
     x, step = x.astype(jnp.result_type(x, a)), g
     for _ in range(x.ndim):
@@ -170,27 +170,29 @@ def fixed_point(
 
 @program(static_argnums=(0, 3, 5, 6), draft=False)
 def _fixed_point(
-    g: Any, x0: Any, args: Any, method: str, tol: Any, max_iter: int, state_ndim: int
+    g: Any, x0: jax.Array, args: Any, method: str, tol: jax.Array, max_iter: int, state_ndim: int
 ) -> Solution:
     _check_map(g, x0, args, state_ndim)
     tol = jnp.maximum(tol, 4 * jnp.finfo(x0.dtype).eps)
 
-    def residual(x: jax.Array) -> Any:
+    def residual(x: jax.Array) -> jax.Array:
         return g(x, *args) - x
 
-    def next_point(x: jax.Array, rest: Any) -> Any:
+    def next_point(x: jax.Array, rest: jax.Array) -> jax.Array:
         if method == "iterate":
             return x + rest
         slope = jax.jacfwd(residual)(x).reshape(x.size, x.size)
         return x - jnp.linalg.solve(slope, rest.ravel()).reshape(x.shape)
 
     def one(x: jax.Array) -> Solution:
-        def body(carry: Any) -> Any:
+        def body(
+            carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
+        ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
             x, rest, n_iter, _ = carry
             x = next_point(x, rest)
             return (x, *evaluated(x, n_iter + 1))
 
-        def evaluated(x: jax.Array, n_iter: Any) -> Any:
+        def evaluated(x: jax.Array, n_iter: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
             rest = residual(x)
             close = jnp.max(jnp.abs(rest)) <= tol * (1 + jnp.max(jnp.abs(x)))
             code = jnp.where(n_iter >= max_iter, int(ResultCode.MAX_ITERATIONS), 0)
@@ -249,7 +251,7 @@ def _count(n: Any, name: str) -> int:
     return n
 
 
-def _check_map(g: Any, x0: Any, args: Any, state_ndim: int) -> None:
+def _check_map(g: Any, x0: jax.Array, args: Any, state_ndim: int) -> None:
     """Refuse a map that does not return a state of the shape it was given."""
     if not 0 <= state_ndim <= x0.ndim:
         raise ValueError(f"state_ndim must be 0 to {x0.ndim} for this x0, got {state_ndim}")

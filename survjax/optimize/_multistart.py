@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from survjax.optimize._dense import advance
 from survjax.optimize._solution import ResultCode
@@ -20,8 +21,8 @@ def multistart(
     derivatives: Callable[[jax.Array], tuple[Any, Any, Any]],
     starts: jax.Array,
     *,
-    tol: Any = 1e-9,
-    max_iter: Any = 100,
+    tol: ArrayLike = 1e-9,
+    max_iter: ArrayLike = 100,
     radius: float = 1.0,
     max_step: float = jnp.inf,
     metric: Callable[[jax.Array], jax.Array] | None = None,
@@ -113,9 +114,9 @@ def resume(
     derivatives: Callable[[jax.Array], tuple[Any, Any, Any]],
     state: NewtonState,
     *,
-    pause: Any,
-    tol: Any = 1e-9,
-    max_iter: Any = 100,
+    pause: ArrayLike,
+    tol: ArrayLike = 1e-9,
+    max_iter: ArrayLike = 100,
     max_step: float = jnp.inf,
     metric: Callable[[jax.Array], jax.Array] | None = None,
     abandon: Callable[[jax.Array], jax.Array] | None = None,
@@ -160,8 +161,8 @@ def resume(
 
 def _stepper(
     derivatives: Callable[[jax.Array], tuple[Any, Any, Any]],
-    tol: Any,
-    max_iter: Any,
+    tol: ArrayLike,
+    max_iter: ArrayLike,
     max_step: float,
     metric: Callable[[jax.Array], jax.Array] | None,
     abandon: Callable[[jax.Array], jax.Array] | None,

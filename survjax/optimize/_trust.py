@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
 
 from survjax._core.numerics import module_of
 from survjax._core.pytree import data, pytree
@@ -118,8 +119,8 @@ def termination_code(
     decrement: Any,
     convex: Any,
     n_iter: Any,
-    tol: float,
-    max_iter: int,
+    tol: ArrayLike,
+    max_iter: ArrayLike,
 ) -> Any:
     """Say whether to go on, and if not, why."""
     xp = module_of(x)
@@ -138,7 +139,7 @@ def termination_code(
 def loop(step: Callable[[Any], Any], state: Any, max_iter: int, keep_path: bool) -> tuple[Any, Any]:
     """Iterate until the code says stop, noting value and x after each step if asked."""
 
-    def running(carry: tuple[Any, Any]) -> Any:
+    def running(carry: tuple[Any, Any]) -> jax.Array:
         return carry[0].code == int(ResultCode.RUNNING)
 
     def body(carry: tuple[Any, Any]) -> tuple[Any, Any]:

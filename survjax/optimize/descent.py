@@ -35,7 +35,7 @@ class _Descent:
 
 def gradient_descent(
     fun: Callable[..., Any],
-    start: Any,
+    start: jax.Array,
     *,
     args: tuple[Any, ...] = (),
     learning_rate: float | None = None,
@@ -88,13 +88,17 @@ def gradient_descent(
     if learning_rate is None:
         inner = jnp.ones((), x.dtype)
 
-        def update(gradient: Any, value: Any, x: jax.Array, length: Any) -> tuple[Any, Any]:
+        def update(
+            gradient: jax.Array, value: jax.Array, x: jax.Array, length: Any
+        ) -> tuple[Any, Any]:
             length = _backtrack(flat, gradient, value, x, 2 * length)
             return -length * gradient, length
     else:
         inner = None
 
-        def update(gradient: Any, value: Any, x: jax.Array, length: Any) -> tuple[Any, Any]:
+        def update(
+            gradient: jax.Array, value: jax.Array, x: jax.Array, length: Any
+        ) -> tuple[Any, Any]:
             return -learning_rate * gradient, length
 
     return _descend(flat, x, unravel, update, inner, tol, max_iter, keep_path)
@@ -102,7 +106,7 @@ def gradient_descent(
 
 def optax_minimize(
     fun: Callable[..., Any],
-    start: Any,
+    start: jax.Array,
     optimizer: Any,
     *,
     args: tuple[Any, ...] = (),
@@ -142,7 +146,7 @@ def optax_minimize(
     def flat(v: jax.Array) -> jax.Array:
         return fun(unravel(v), *args)
 
-    def update(gradient: Any, value: Any, x: jax.Array, inner: Any) -> tuple[Any, Any]:
+    def update(gradient: jax.Array, value: jax.Array, x: jax.Array, inner: Any) -> tuple[Any, Any]:
         # The optimizer sees the user's structure: masks and labels are by leaf.
         updates, inner = apply_optimizer(
             optimizer, unravel(gradient), inner, unravel(x), value, lambda p: fun(p, *args)
@@ -154,7 +158,7 @@ def optax_minimize(
 
 
 def apply_optimizer(
-    optimizer: Any, gradient: Any, inner: Any, parameters: Any, value: Any, fun: Any
+    optimizer: Any, gradient: Any, inner: Any, parameters: Any, value: jax.Array, fun: Any
 ) -> tuple[Any, Any]:
     """Ask an optax transformation for its updates, giving line searches what they need."""
     kinds = {p.kind for p in inspect.signature(optimizer.update).parameters.values()}
@@ -164,24 +168,26 @@ def apply_optimizer(
     return optimizer.update(gradient, inner, parameters)
 
 
-def _backtrack(flat: Any, gradient: Any, value: Any, x: jax.Array, length: Any) -> Any:
+def _backtrack(
+    flat: Any, gradient: jax.Array, value: jax.Array, x: jax.Array, length: jax.Array
+) -> jax.Array:
     """Halve a step until the function falls by Armijo's share, or rounding hides the fall."""
     square = gradient @ gradient
 
-    def too_long(length: Any) -> Any:
+    def too_long(length: jax.Array) -> jax.Array:
         fell = value - flat(x - length * gradient)
         return ~(fell >= ARMIJO * length * square) & ~_too_short(x, length * gradient)
 
     return lax.while_loop(too_long, lambda length: 0.5 * length, length)
 
 
-def _too_short(x: jax.Array, step: Any) -> Any:
+def _too_short(x: jax.Array, step: jax.Array) -> jax.Array:
     """Whether a step is lost in the rounding of x."""
     eps = jnp.finfo(x.dtype).eps
     return jnp.linalg.norm(step) <= 8 * eps * (1 + jnp.linalg.norm(x))
 
 
-def _flat(x: jax.Array, value: Any, norm: Any) -> Any:
+def _flat(x: jax.Array, value: jax.Array, norm: jax.Array) -> jax.Array:
     """Whether the gradient is as small as rounding lets it be (Dennis and Schnabel 1983, 7.2)."""
     root = jnp.sqrt(jnp.finfo(x.dtype).eps)
     return norm * (1 + jnp.linalg.norm(x)) <= root * jnp.maximum(jnp.abs(value), 1.0)
@@ -233,7 +239,11 @@ def _descend(
     )
 
 
-def _better(best: Any, new: Any, surely: Any) -> Any:
+def _better(
+    best: tuple[jax.Array, jax.Array, jax.Array],
+    new: tuple[jax.Array, jax.Array, jax.Array],
+    surely: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Keep the lower of two (point, value, gradient); a converged point counts as lower.
 
     Of two values that are equal within rounding, the one with the smaller gradient is lower.

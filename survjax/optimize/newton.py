@@ -123,7 +123,7 @@ def newton(
 def _by_autodiff(fun: Callable[..., Any], solver: str) -> Callable[..., Any]:
     """(value, gradient, Hessian or Hessian-vector product) of a scalar function."""
 
-    def derivatives(parameters: Any, *args: Any) -> tuple[Any, Any, Any]:
+    def derivatives(parameters: jax.Array, *args: Any) -> tuple[Any, Any, Any]:
         vector, unravel = ravel_pytree(parameters)
 
         def flat(v: jax.Array) -> jax.Array:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +44,7 @@ def link_value(rest: Lifetime, curve: str, t: jax.Array) -> jax.Array:
     return jnp.log(rest.cumulative_hazard(t))
 
 
-def response_value(curve: str, safe: Any) -> np.ndarray:
+def response_value(curve: str, safe: np.ndarray) -> np.ndarray:
     """Back from the link scale. Rising with the safe value, but for the survival."""
     safe = np.asarray(safe, float)
     with np.errstate(over="ignore", under="ignore"):
@@ -66,7 +65,13 @@ def _standard_error(covariance: jax.Array, slope: jax.Array) -> jax.Array:
 
 @program(static_argnames=("curve", "errors"))
 def _evaluate(
-    lifetime: Lifetime, covariance: Any, t: Any, ages: jax.Array, *, curve: str, errors: bool
+    lifetime: Lifetime,
+    covariance: jax.Array,
+    t: jax.Array,
+    ages: jax.Array,
+    *,
+    curve: str,
+    errors: bool,
 ) -> tuple[jax.Array, jax.Array]:
     """Safe values and standard errors of a curve, each (blocks, units)."""
     vector, unravel = ravel_parameters(lifetime)
@@ -75,7 +80,7 @@ def _evaluate(
     def block(t_and_ages: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         t, ages = t_and_ages
 
-        def total(wide: jax.Array) -> Any:
+        def total(wide: jax.Array) -> tuple[jax.Array, jax.Array]:
             values = link_value(per_unit(wide).given(ages), curve, t)
             return jnp.sum(values), values
 
@@ -95,8 +100,8 @@ def evaluate(
     lifetime: Lifetime,
     covariance: np.ndarray | None,
     curves: tuple[str, ...],
-    t: Any,
-    ages: Any,
+    t: np.ndarray,
+    ages: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Safe values and standard errors of curves of the remaining life at ages.
 
@@ -221,10 +226,12 @@ def log_odds(log_shares: jax.Array) -> jax.Array:
 
 
 @program(static_argnames=("errors",))
-def _membership_logits(mixture: Mixture, covariance: Any, units: Any, *, errors: bool) -> Any:
+def _membership_logits(
+    mixture: Mixture, covariance: jax.Array, units: tuple[jax.Array, jax.Array], *, errors: bool
+) -> tuple[jax.Array, jax.Array]:
     x, unravel = ravel_parameters(mixture)
 
-    def block(part: Any) -> Any:
+    def block(part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         def logits(x: jax.Array) -> jax.Array:
             return log_odds(unravel(x).log_membership(*part))
 

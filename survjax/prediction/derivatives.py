@@ -50,7 +50,7 @@ def _evaluate(
     def value(vector: jax.Array, t: jax.Array) -> jax.Array:
         return getattr(unravel(vector), curve)(t)
 
-    def over(derivative: Callable[..., Any]) -> Any:
+    def over(derivative: Callable[..., Any]) -> jax.Array:
         return jax.vmap(derivative, in_axes=(None, 0))(vector, times)
 
     return (

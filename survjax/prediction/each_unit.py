@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,16 +22,24 @@ UNITS, MOST = 1024, 2**16
 
 @program(static_argnames=("curve",))
 def _evaluate_each(
-    lifetime: Lifetime, x: Any, covariance: Any, t: Any, ages: Any, *, curve: str
+    lifetime: Lifetime,
+    x: jax.Array,
+    covariance: jax.Array,
+    t: jax.Array,
+    ages: jax.Array,
+    *,
+    curve: str,
 ) -> tuple[jax.Array, jax.Array]:
     """Safe values and standard errors (blocks, units) at parameters (blocks, p, units)."""
     _, unravel = ravel_parameters(lifetime)
     per_unit = jax.vmap(unravel, in_axes=1, out_axes=-1)
 
-    def block(part: Any) -> tuple[jax.Array, jax.Array]:
+    def block(
+        part: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
+    ) -> tuple[jax.Array, jax.Array]:
         x, covariance, t, ages = part
 
-        def total(x: jax.Array) -> Any:
+        def total(x: jax.Array) -> tuple[jax.Array, jax.Array]:
             values = link_value(per_unit(x).given(ages), curve, t)
             return jnp.sum(values), values
 

@@ -29,12 +29,12 @@ SHORTEST, LONGEST = -690.0, 690.0
 
 
 @program
-def _slopes(lifetime: Competing, which: Any, t: Any, ages: jax.Array) -> jax.Array:
+def _slopes(lifetime: Competing, which: jax.Array, t: jax.Array, ages: jax.Array) -> jax.Array:
     """Slopes (p, n) in the parameters of log h_k - H, k the one of `which` (K,) that is one."""
     vector, unravel = ravel_parameters(lifetime)
     per_unit = jax.vmap(unravel, in_axes=1, out_axes=-1)
 
-    def total(wide: Any) -> Any:
+    def total(wide: jax.Array) -> jax.Array:
         rest = per_unit(wide).given(ages)
         logs = rest.each(lambda cause: cause.log_hazard(t))
         chosen = jnp.where(which[:, None] > 0, logs, 0.0)
@@ -115,13 +115,18 @@ def incidences_at(
 
 
 @program
-def _at_points(lifetime: Competing, points: Any, nodes: Any, ends: Any) -> tuple[Any, Any]:
+def _at_points(
+    lifetime: Competing,
+    points: jax.Array,
+    nodes: tuple[jax.Array, jax.Array, jax.Array],
+    ends: tuple[jax.Array, jax.Array, jax.Array],
+) -> tuple[Any, Any]:
     """What each cause ends (B, K, n), and what runs on (B, n), at parameters (B, p)."""
     _, unravel = ravel_parameters(lifetime)
     unit, t, log_weight = nodes
     low, high, ages = ends
 
-    def one(x: Any) -> tuple[Any, Any]:
+    def one(x: jax.Array) -> tuple[Any, Any]:
         rest, here = unravel(x).given(ages[unit]), unravel(x).given(ages)
         logs = rest.each(lambda cause: cause.log_hazard(t))
         logs = logs - rest.cumulative_hazard(t) + log_weight

@@ -20,7 +20,9 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(12)
 NODES, WEIGHTS = 0.5 * (NODES + 1.0), 0.5 * WEIGHTS
 
 
-def _curves(form: Form, eta: Any, edges: Any, age: Any) -> tuple[Any, Any]:
+def _curves(
+    form: Form, eta: tuple[jax.Array, ...], edges: jax.Array, age: jax.Array
+) -> tuple[Any, Any]:
     """Log cumulative hazard at each later edge (m,), and log mean remaining life."""
     length = jnp.diff(edges)
     lifetime = form.lifetime(eta)
@@ -36,7 +38,7 @@ def _curves(form: Form, eta: Any, edges: Any, age: Any) -> tuple[Any, Any]:
     return jnp.log(hazard), jnp.log(mean)
 
 
-def _along_one(lifetime: Lifetime, starts: Any, length: Any) -> tuple[Any, Any]:
+def _along_one(lifetime: Lifetime, starts: jax.Array, length: jax.Array) -> tuple[Any, Any]:
     """Cumulative hazard at the end of each stretch (m,), and mean remaining life."""
     rest = lifetime.given(starts)
     increments = rest.cumulative_hazard(length)
@@ -49,7 +51,7 @@ def _along_one(lifetime: Lifetime, starts: Any, length: Any) -> tuple[Any, Any]:
     return before[1:], mean + jnp.exp(-before[-1]) * beyond
 
 
-def mixture_curves(lifetime: Any, starts: Any, length: Any) -> tuple[Any, Any]:
+def mixture_curves(lifetime: Any, starts: jax.Array, length: jax.Array) -> tuple[Any, Any]:
     """Log cumulative hazard and log mean remaining life, of an asset of one hidden component.
 
     Which one it is follows from the covariates of the first stretch, and from the age reached.
@@ -67,15 +69,15 @@ def mixture_curves(lifetime: Any, starts: Any, length: Any) -> tuple[Any, Any]:
 @program(static_argnames=("layout",))
 def _along(
     form: Form,
-    theta: Any,
+    theta: jax.Array,
     columns: jax.Array,
     x: jax.Array,
-    edges: Any,
-    age: Any,
+    edges: jax.Array,
+    age: jax.Array,
     *,
     layout: Layout,
-) -> Any:
-    def curves(theta: Any, x: jax.Array) -> Any:
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def curves(theta: jax.Array, x: jax.Array) -> jax.Array:
         eta = predictors(layout, theta, (x - columns[0]) / columns[1])
         eta = tuple(jnp.broadcast_to(e, x.shape[:1]) for e in eta)
         hazard, mean = _curves(form, eta, edges, age)

@@ -29,12 +29,12 @@ LONGEST, FARTHEST = 40.0, 700.0
 
 
 @program
-def _log_hazards(lifetime: Lifetime, t: Any, ages: jax.Array) -> tuple[Any, Any, Any]:
+def _log_hazards(lifetime: Lifetime, t: jax.Array, ages: jax.Array) -> tuple[Any, Any, Any]:
     """Log H of the remaining life, its slopes (p, n) in the parameters, and those in time."""
     vector, unravel = ravel_parameters(lifetime)
     per_unit = jax.vmap(unravel, in_axes=1, out_axes=-1)
 
-    def total(wide: Any, t: Any) -> tuple[Any, Any]:
+    def total(wide: jax.Array, t: jax.Array) -> tuple[Any, Any]:
         y = jnp.log(per_unit(wide).given(ages).cumulative_hazard(t))
         return jnp.sum(y), y
 

@@ -13,10 +13,12 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from survjax._core.annotations import Array
 from survjax._core.normal import normal_cdf
 from survjax._core.numerics import module_of
 
@@ -65,7 +67,7 @@ def average(y: np.ndarray, error: np.ndarray) -> np.ndarray:
     return found
 
 
-def center(table: Any, error: Any) -> Any:
+def center(table: Array, error: Array) -> Array:
     """The center at each error, by cubic interpolation in a table of `centers`."""
     xp = module_of(error)
     x = NODES * error / (1.0 + error)
@@ -78,7 +80,9 @@ def center(table: Any, error: Any) -> Any:
     return value * xp.sqrt(1.0 + error**2)
 
 
-def where_reached(at: Callable[[Any], tuple[Any, Any]], point: Any, table: Any) -> Any:
+def where_reached(
+    at: Callable[[Any], tuple[Any, Any]], point: jax.Array, table: Array
+) -> jax.Array:
     """The life at which the predictive share is reached, the nearest to the point estimate.
 
     Parameters
@@ -96,7 +100,7 @@ def where_reached(at: Callable[[Any], tuple[Any, Any]], point: Any, table: Any) 
     """
     xp = module_of(point)
 
-    def gap(x: Any) -> Any:
+    def gap(x: jax.Array) -> jax.Array:
         y, error = at(xp.exp(x))
         # Times at which H leaves the range of numbers are too early for an answer.
         seen = xp.isfinite(y) & xp.isfinite(error)
@@ -108,7 +112,7 @@ def where_reached(at: Callable[[Any], tuple[Any, Any]], point: Any, table: Any) 
     # Down in time while more than the share has failed, else up.
     side = xp.where(first > 0, -1.0, 1.0)
 
-    def beyond(carry: Any) -> Any:
+    def beyond(carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         near, far, level, other, step, count = carry
         passed = other <= 0
         near, level = xp.where(passed, near, far), xp.where(passed, level, other)
@@ -116,7 +120,7 @@ def where_reached(at: Callable[[Any], tuple[Any, Any]], point: Any, table: Any) 
         other = xp.where(passed, other, -side * gap(far))
         return near, far, level, other, 2.0 * step, count + 1
 
-    def outside(carry: Any) -> Any:
+    def outside(carry: tuple[jax.Array, ...]) -> jax.Array:
         return xp.any(carry[3] > 0) & (carry[5] < DOUBLINGS)
 
     level = -side * first
@@ -130,15 +134,15 @@ def where_reached(at: Callable[[Any], tuple[Any, Any]], point: Any, table: Any) 
 
 def _between(
     gap: Callable[[Any], Any],
-    near: Any,
-    far: Any,
-    level: Any,
-    other: Any,
-) -> Any:
+    near: jax.Array,
+    far: jax.Array,
+    level: jax.Array,
+    other: jax.Array,
+) -> jax.Array:
     """Where a gap vanishes that is above zero at one end and not at the other: Illinois' rule."""
     xp = module_of(near)
 
-    def body(carry: Any) -> Any:
+    def body(carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         near, far, level, other, side, _, count = carry
         secant = (near * other - far * level) / (other - level)
         inside = xp.abs(secant - near) + xp.abs(far - secant) <= 1.001 * xp.abs(far - near)
@@ -153,7 +157,7 @@ def _between(
         short = (moved < 1e-9) | (xp.abs(far - near) < 1e-9)
         return near, far, level, other, xp.where(above, 1.0, -1.0), ~short, count + 1
 
-    def running(carry: Any) -> Any:
+    def running(carry: tuple[jax.Array, ...]) -> jax.Array:
         return xp.any(carry[5]) & (carry[6] < 100)
 
     carry = (near, far, level, other, xp.zeros_like(near), far != near, 0)
@@ -161,7 +165,9 @@ def _between(
     return xp.where(xp.abs(level) < xp.abs(other), near, far)
 
 
-def _loop(running: Callable[[Any], Any], body: Callable[[Any], Any], carry: Any) -> Any:
+def _loop(
+    running: Callable[[Any], Any], body: Callable[[Any], Any], carry: Any
+) -> tuple[jax.Array, ...]:
     """A loop inside a program, or, over NumPy's arrays, on the host."""
     if module_of(carry[0]) is jnp:
         return lax.while_loop(running, body, carry)

@@ -43,7 +43,7 @@ class FittedForm(NamedTuple):
         return self._replace(layout=layout, columns=self.columns.with_offset())
 
 
-def error_of(layout: Layout, slope: Any, z: Any, covariance: Any) -> Any:
+def error_of(layout: Layout, slope: jax.Array, z: jax.Array, covariance: jax.Array) -> jax.Array:
     """Standard error from the slopes in the predictors (Q, n), covariates (n, p)."""
     full = jnp.concatenate([jnp.ones((1, z.shape[0])), z.T])
     parts = [slope[q] * full[jnp.array(item.columns)] for q, item in enumerate(layout)]
@@ -51,7 +51,7 @@ def error_of(layout: Layout, slope: Any, z: Any, covariance: Any) -> Any:
     return jnp.sqrt(jnp.maximum(jnp.sum((covariance @ along) * along, axis=0), 0.0))
 
 
-def predictors_of(layout: Layout, theta: Any, z: Any) -> Any:
+def predictors_of(layout: Layout, theta: jax.Array, z: jax.Array) -> jax.Array:
     """The predictors of every asset, (Q, n)."""
     return jnp.stack([jnp.broadcast_to(e, z.shape[:1]) for e in predictors(layout, theta, z)])
 
@@ -59,10 +59,10 @@ def predictors_of(layout: Layout, theta: Any, z: Any) -> Any:
 @program(static_argnames=("layout", "curve", "errors"))
 def _evaluate(
     form: Form,
-    theta: Any,
-    covariance: Any,
+    theta: jax.Array,
+    covariance: jax.Array,
     columns: jax.Array,
-    t: Any,
+    t: jax.Array,
     x: jax.Array,
     ages: jax.Array,
     *,
@@ -70,11 +70,11 @@ def _evaluate(
     curve: str,
     errors: bool,
 ) -> tuple[Any, Any]:
-    def block(part: Any) -> tuple[Any, Any]:
+    def block(part: tuple[jax.Array, ...]) -> tuple[Any, Any]:
         t, x, ages = part
         z = (x - columns[0]) / columns[1]
 
-        def total(eta: Any) -> Any:
+        def total(eta: jax.Array) -> tuple[jax.Array, jax.Array]:
             values = link_value(form.lifetime(tuple(eta)).given(ages), curve, t)
             return jnp.sum(values), values
 
@@ -89,7 +89,7 @@ def _evaluate(
 
 
 def evaluate(
-    fitted: FittedForm, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray
+    fitted: FittedForm, curves: tuple[str, ...], t: np.ndarray, x: np.ndarray, ages: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Safe values and standard errors of curves of each asset's remaining life.
 
@@ -109,7 +109,9 @@ def evaluate(
     values, errors : arrays of shape (len(curves), n)
     """
 
-    def one(curve: str, t: np.ndarray, x: np.ndarray, ages: np.ndarray) -> Any:
+    def one(
+        curve: str, t: np.ndarray, x: np.ndarray, ages: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         values, errors = _evaluate(
             fitted.form,
             fitted.theta,
@@ -153,24 +155,24 @@ def _known_covariance(fitted: FittedForm) -> np.ndarray:
 @program(static_argnames=("layout",))
 def _predictive(
     form: Form,
-    theta: Any,
-    covariance: Any,
+    theta: jax.Array,
+    covariance: jax.Array,
     columns: jax.Array,
-    units: Any,
-    share: Any,
-    table: Any,
+    units: tuple[jax.Array, jax.Array],
+    share: jax.Array,
+    table: jax.Array,
     *,
     layout: Layout,
-) -> Any:
+) -> jax.Array:
     """Remaining life at which the predictive failed share reaches a share."""
 
-    def block(part: Any) -> Any:
+    def block(part: tuple[jax.Array, ...]) -> Any:
         x, ages = part
         z = (x - columns[0]) / columns[1]
         eta = predictors_of(layout, theta, z)
 
-        def at(life: Any) -> Any:
-            def total(eta: Any) -> Any:
+        def at(life: jax.Array) -> tuple[jax.Array, jax.Array]:
+            def total(eta: jax.Array) -> tuple[jax.Array, jax.Array]:
                 y = jnp.log(form.lifetime(tuple(eta)).given(ages).cumulative_hazard(life))
                 return jnp.sum(y), y
 
@@ -214,15 +216,15 @@ def prediction_interval(
 @program(static_argnames=("layout",))
 def _memberships(
     form: Any,
-    theta: Any,
+    theta: jax.Array,
     columns: jax.Array,
     x: jax.Array,
     ages: jax.Array,
-    failed: Any,
+    failed: jax.Array,
     *,
     layout: Layout,
-) -> Any:
-    def block(part: Any) -> Any:
+) -> jax.Array:
+    def block(part: tuple[jax.Array, ...]) -> Any:
         x, ages, failed = part
         eta = predictors_of(layout, theta, (x - columns[0]) / columns[1])
         return form.lifetime(tuple(eta)).log_membership(ages, failed)
@@ -243,13 +245,19 @@ def memberships(
 
 @program(static_argnames=("layout",))
 def _membership_logits(
-    form: Any, theta: Any, covariance: Any, columns: jax.Array, units: Any, *, layout: Layout
-) -> Any:
-    def block(part: Any) -> Any:
+    form: Any,
+    theta: jax.Array,
+    covariance: jax.Array,
+    columns: jax.Array,
+    units: tuple[jax.Array, jax.Array, jax.Array],
+    *,
+    layout: Layout,
+) -> tuple[jax.Array, jax.Array]:
+    def block(part: tuple[jax.Array, ...]) -> Any:
         x, ages, failed = part
         z = (x - columns[0]) / columns[1]
 
-        def total(eta: Any, k: int) -> Any:
+        def total(eta: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
             logit = log_odds(form.lifetime(tuple(eta)).log_membership(ages, failed))[k]
             return jnp.sum(logit), logit
 

@@ -45,20 +45,20 @@ def mean_incidences(rates: Rates, weight: np.ndarray, t: np.ndarray) -> np.ndarr
 @program(static_argnames=("layout", "cause", "errors"))
 def _incidence(
     form: Any,
-    theta: Any,
-    covariance: Any,
-    columns: Any,
-    units: Any,
+    theta: jax.Array,
+    covariance: jax.Array,
+    columns: tuple[jax.Array, ...],
+    units: tuple[jax.Array, jax.Array, jax.Array],
     *,
     layout: Any,
     cause: int,
     errors: bool,
 ) -> tuple[Any, Any]:
-    def block(part: Any) -> tuple[Any, Any]:
+    def block(part: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Any, Any]:
         t, x, ages = part
         z = (x - columns[0]) / columns[1]
 
-        def total(eta: Any) -> Any:
+        def total(eta: jax.Array) -> tuple[jax.Array, jax.Array]:
             log_share = form.lifetime(tuple(eta)).given(ages).log_incidences(t)[cause]
             some = (log_share > -jnp.inf) & (log_share < 0)
             rest = -log1mexp(-jnp.where(some, log_share, -1.0))

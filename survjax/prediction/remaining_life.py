@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +18,7 @@ from survjax.prediction.predictive import centers, where_reached
 
 @program
 def _solve(
-    lifetime: Lifetime, covariance: Any, ages: jax.Array, share: Any, table: Any
+    lifetime: Lifetime, covariance: jax.Array, ages: jax.Array, share: jax.Array, table: jax.Array
 ) -> jax.Array:
     """Remaining life at which the predictive failed share reaches `share`, for blocks of ages."""
     vector, unravel = ravel_parameters(lifetime)

@@ -66,11 +66,15 @@ class Bootstrap:
 
 @program(draft=False)
 def refit(
-    lifetime: Lifetime, starts: Any, rows: Observations, limits: Limits, correction: Correction
-) -> Any:
+    lifetime: Lifetime,
+    starts: jax.Array,
+    rows: Observations,
+    limits: Limits,
+    correction: Correction,
+) -> dict[str, jax.Array]:
     """From each start on each replicate of a batch; columns (n,) are shared."""
 
-    def one(rows: Observations) -> Any:
+    def one(rows: Observations) -> dict[str, jax.Array]:
         return maximize_from(lifetime, starts, rows, limits, correction)
 
     axes = jax.tree.map(lambda column: 0 if column.ndim > 1 else None, rows)
@@ -225,7 +229,9 @@ def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
 
 
 @program(static_argnames=("curve",))
-def _at_points(lifetime: Lifetime, points: Any, targets: Target, *, curve: str) -> Any:
+def _at_points(
+    lifetime: Lifetime, points: jax.Array, targets: Target, *, curve: str
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Targets (m,) on the link scale at the fit, their slopes (m, p), and at each point (B, m)."""
     estimate, unravel = ravel_parameters(lifetime)
 

@@ -108,8 +108,8 @@ def bounded(
     covariance: np.ndarray,
     maxima: Maxima | None,
     curves: tuple[str, ...],
-    t: Any,
-    ages: Any,
+    t: np.ndarray,
+    ages: np.ndarray,
     level: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Curves of the remaining life at ages with bounds, over all maxima.
@@ -132,7 +132,7 @@ def bounded(
     """
 
     def safe_bounds(
-        curves: tuple[str, ...], t: Any
+        curves: tuple[str, ...], t: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         return over_all(
             lambda at, c: evaluate(at, c, curves, t, ages), lifetime, covariance, maxima, level

@@ -83,7 +83,9 @@ def _solve(
         target, problem = given
         problem = dataclasses.replace(problem, top=top)
 
-        def parts_at(x: jax.Array) -> Any:
+        def parts_at(
+            x: jax.Array,
+        ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
             found = derivatives(unravel(x), rows)
             if prior is not None:
                 found = tuple(map(operator.add, found, prior.derivatives(x)))
@@ -147,7 +149,7 @@ def profile_bounds(
     m = errors.shape[0]
     fill = -2 * m % SIDE_BY_SIDE
 
-    def searches(lower: Any, upper: Any) -> np.ndarray:
+    def searches(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         return np.pad(np.concatenate([lower, upper]), (0, fill), mode="edge")
 
     problems = Problem(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import numpy as np
@@ -118,7 +117,9 @@ def whole_units(rows: Observations) -> Observations:
 
 
 @program
-def drawn_lives(lifetime: Lifetime, entry: jax.Array, exposure: Any, choice: Any) -> jax.Array:
+def drawn_lives(
+    lifetime: Lifetime, entry: jax.Array, exposure: jax.Array, choice: jax.Array
+) -> jax.Array:
     """Lives beyond `entry` (n,) from unit exponentials (B, n); uniforms choose the component."""
     return lifetime.lives_beyond(entry, exposure, choice)
 

@@ -26,7 +26,13 @@ from survjax.likelihood.row_derivatives import log_contributions
 
 @program(static_argnames=("layout",))
 def _moments(
-    form: Form, theta: Any, rows: Observations, x: jax.Array, columns: jax.Array, *, layout: Layout
+    form: Form,
+    theta: jax.Array,
+    rows: Observations,
+    x: jax.Array,
+    columns: jax.Array,
+    *,
+    layout: Layout,
 ) -> tuple[Any, Any]:
     """Second moment of the stacked scores, and the base's Hessian without covariates."""
     z = (x - columns[0]) / columns[1]
@@ -35,7 +41,7 @@ def _moments(
     of_effects = first[0] * wide[jnp.array(layout[0].columns)]
     vector, unravel = ravel_parameters(form.template)
 
-    def terms(vector: Any) -> Any:
+    def terms(vector: jax.Array) -> jax.Array:
         return log_contributions(unravel(vector), rows)
 
     weight = jnp.where(rows.weight > 0, rows.weight, 0.0)

@@ -214,11 +214,11 @@ class NeuralBase(BaseEstimator):
         return then
 
 
-def _apply(network: Network, parameters: Any, x: Any) -> Any:
+def _apply(network: Network, parameters: Any, x: jax.Array) -> jax.Array:
     return network.apply(parameters, x)
 
 
-def _hidden(network: Network, parameters: Any, x: Any) -> list[Any]:
+def _hidden(network: Network, parameters: Any, x: jax.Array) -> list[Any]:
     return network.hidden(parameters, x)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
@@ -83,7 +84,13 @@ class MLPClassifier(Classifier, NeuralBase):
     """
 
     @double_precision
-    def fit(self, X: CovariateTable, y: Any, *, validation_data: Any = None) -> Self:
+    def fit(
+        self,
+        X: CovariateTable,
+        y: Any,
+        *,
+        validation_data: tuple[CovariateTable, ArrayLike] | None = None,
+    ) -> Self:
         """Train on rows.
 
         Parameters
@@ -158,7 +165,13 @@ class MLPRegressor(RegressorMixin, NeuralBase):
     """
 
     @double_precision
-    def fit(self, X: CovariateTable, y: Any, *, validation_data: Any = None) -> Self:
+    def fit(
+        self,
+        X: CovariateTable,
+        y: Any,
+        *,
+        validation_data: tuple[CovariateTable, ArrayLike] | None = None,
+    ) -> Self:
         """Train on rows.
 
         Parameters
@@ -213,7 +226,7 @@ class MLPRegressor(RegressorMixin, NeuralBase):
         return outputs[:, 0] * self._spread + self._level
 
 
-def _coordinates(outputs: Any, n_classes: int) -> Any:
+def _coordinates(outputs: jax.Array, n_classes: int) -> Any:
     """Take outputs of a network to the coordinates that the losses of the linear models use."""
     if n_classes == 2 and outputs.shape == (1,):
         return outputs
@@ -237,18 +250,18 @@ def _class_loss(n_classes: int) -> Callable[..., Any]:
 def _class_summary(n_classes: int) -> Callable[..., Any]:
     loss, rest = (binary, two) if n_classes == 2 else (multinomial, several)
 
-    def summary(outputs: Any, y: jax.Array) -> dict[str, Any]:
+    def summary(outputs: jax.Array, y: jax.Array) -> dict[str, Any]:
         eta = _coordinates(outputs, n_classes)
         return {"objective": loss(eta, y), **rest(eta, y)}
 
     return summary
 
 
-def _number_loss(outputs: Any, y: jax.Array) -> Any:
+def _number_loss(outputs: jax.Array, y: jax.Array) -> jax.Array:
     if outputs.shape != (1,):
         raise ValueError(f"the module must put out one number for one row, got {outputs.shape}")
     return squared(outputs, y)
 
 
-def _number_summary(outputs: Any, y: jax.Array) -> dict[str, Any]:
+def _number_summary(outputs: jax.Array, y: jax.Array) -> dict[str, Any]:
     return {"objective": jnp.square(y - outputs[0])}

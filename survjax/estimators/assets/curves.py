@@ -47,7 +47,7 @@ class AssetCurves:
     def _curves(
         self,
         curves: tuple[str, ...],
-        t: ArrayLike,
+        t: np.ndarray,
         x: np.ndarray,
         ages: np.ndarray,
         level: float | None,

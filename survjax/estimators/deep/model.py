@@ -249,7 +249,7 @@ class DeepWeibullMixture(
     def _curves(
         self,
         curves: tuple[str, ...],
-        t: ArrayLike,
+        t: np.ndarray,
         x: np.ndarray,
         ages: np.ndarray,
         level: float | None,

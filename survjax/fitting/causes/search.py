@@ -39,21 +39,21 @@ STARTS = 3
 @program
 def _maximize(
     lifetime: Competing,
-    merging: Any,
-    starts: Any,
+    merging: jax.Array,
+    starts: jax.Array,
     given: CauseData,
     limits: Limits,
     correction: Correction,
-) -> Any:
+) -> dict[str, jax.Array]:
     """Newton's iterations from each start (S, q) on all rows; `merging` (p, q) makes the vector."""
     _, unravel = ravel_parameters(lifetime)
     count = jnp.sum(merging, axis=0)
 
-    def metric(y: Any) -> Any:
+    def metric(y: jax.Array) -> jax.Array:
         units = ravel_parameters(unravel(merging @ y).step_units())[0]
         return merging.T @ units / count
 
-    def likelihood(y: Any) -> Any:
+    def likelihood(y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         value, gradient, hessian = cause_derivatives(unravel(merging @ y), given)
         return value, merging.T @ gradient, merging.T @ hessian @ merging
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import numpy as np
@@ -24,7 +23,7 @@ TILT = 6.0
 
 
 @program
-def _log_hazards(lifetime: Competing, times: jax.Array) -> Any:
+def _log_hazards(lifetime: Competing, times: jax.Array) -> jax.Array:
     return lifetime.each(lambda cause: cause.log_hazard(times))
 
 

@@ -62,7 +62,7 @@ class Ends:
     code: np.ndarray
     units: np.ndarray
 
-    def take(self, which: Any) -> Ends:
+    def take(self, which: np.ndarray) -> Ends:
         """Some of them."""
         return Ends(**{f.name: getattr(self, f.name)[which] for f in dataclasses.fields(self)})
 
@@ -107,7 +107,7 @@ def maximize_groups(
     rows: Observations,
     limits: Limits,
     correction: Correction,
-    pause: Any,
+    pause: jax.Array,
 ) -> Any:
     """Go on with Newton's iterations, each on rows of its own (m, n), up to a pause.
 
@@ -118,7 +118,7 @@ def maximize_groups(
     def metric(x: jax.Array) -> jax.Array:
         return ravel_parameters(unravel(x).step_units())[0]
 
-    def one(state: Any, rows: Observations, log_weight: Any) -> Any:
+    def one(state: Any, rows: Observations, log_weight: jax.Array) -> Any:
         own = dataclasses.replace(limits, log_weight=log_weight)
         objective, abandon = minimized(
             lambda x: derivatives(unravel(x), rows), unravel, own, correction

@@ -210,7 +210,9 @@ def _coordinate_descent(
     return point
 
 
-def penalty_grid(gradient: np.ndarray, marks: np.ndarray, n_units: float, l1_ratio: float) -> Any:
+def penalty_grid(
+    gradient: np.ndarray, marks: np.ndarray, n_units: float, l1_ratio: float
+) -> np.ndarray:
     """Twenty penalties, falling from one that lets no covariate in (or shrinks all to little)."""
     if l1_ratio > 0:
         top = float(np.max(np.abs(gradient) * marks)) / n_units / l1_ratio

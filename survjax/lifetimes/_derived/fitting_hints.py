@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from survjax._core.programs import program
 from survjax.lifetimes._derived.limit_laws import LimitLaw
@@ -124,7 +125,7 @@ class FittingHints:
         """
         return jax.tree.map(jnp.ones_like, self)
 
-    def is_steeper(self, log_shape: Any) -> jax.Array:
+    def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
         """Whether the lifetime, or a component, is steeper than a Weibull of that log shape.
 
         A family that cannot say so at little cost says False: a fit looks at its quantiles.

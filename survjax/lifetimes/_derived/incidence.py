@@ -164,7 +164,7 @@ def _panels(
         end = jnp.where(new, high, jnp.where(chosen, middle, end))
         return begin, end, size, error, count + 1
 
-    def running(carry: Any) -> Any:
+    def running(carry: Any) -> jax.Array:
         _, _, size, error, count = carry
         return (count < HALVINGS) & jnp.any(worst(size, error) > TOLERANCE)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from survjax.lifetimes._limits import outside_targets
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST = 3.0
 
 
-def invert(lifetime: Lifetime, target: jax.Array, low: Any, high: Any) -> jax.Array:
+def invert(lifetime: Lifetime, target: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
     """Solve H(t) = target, from a bracket of positive times.
 
     Of two steps on the exact H the first squares the error that the search on the rough one left.
@@ -58,10 +59,10 @@ def _newton_step(
 def search(
     lifetime: Lifetime,
     target: jax.Array,
-    low: Any = 0.0,
-    high: Any = jnp.inf,
+    low: ArrayLike = 0.0,
+    high: ArrayLike = jnp.inf,
     *,
-    start: Any = None,
+    start: ArrayLike | None = None,
     power: float = 0.5,
 ) -> jax.Array:
     """Solve H(t) = target on the rough H, without derivatives.
@@ -98,7 +99,7 @@ def search(
         far |= jnp.abs(new - x) > tolerance * unit
         return low, high, new, jnp.abs(gap), far, count + 1
 
-    def running(carry: Any) -> Any:
+    def running(carry: Any) -> jax.Array:
         *_, far, count = carry
         return jnp.any(far) & (count < 200)
 

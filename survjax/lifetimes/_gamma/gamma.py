@@ -90,6 +90,6 @@ class Gamma(LogGamma):
         q = float(np.exp(-0.5 * np.asarray(self.log_shape)))
         return np.asarray(self.log_scale + self.log_shape + q * standard_quantile(shares, q))
 
-    def is_steeper(self, log_shape: Any) -> jax.Array:
+    def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
         # Log times spread over 1.28 / k for a Weibull of shape k, here over 1 / sqrt(shape).
         return jnp.any(0.25 + 0.5 * jnp.asarray(self.log_shape) > log_shape)

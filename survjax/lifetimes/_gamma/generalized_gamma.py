@@ -103,5 +103,5 @@ class GeneralizedGamma(LogGamma):
         spread = jnp.exp(jnp.minimum(jnp.asarray(self.log_shape), LARGEST_LOG_SHAPE))
         return GeneralizedGamma(spread, jnp.ones_like(spread), jnp.ones_like(jnp.asarray(self.q)))
 
-    def is_steeper(self, log_shape: Any) -> jax.Array:
+    def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
         return jnp.any(jnp.asarray(self.log_shape) > log_shape)

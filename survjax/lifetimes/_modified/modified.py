@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from survjax.lifetimes._base import Lifetime
 
@@ -108,6 +109,6 @@ class Modified(Lifetime):
         one = jnp.ones_like(jnp.asarray(getattr(self, self.own)))
         return dataclasses.replace(family, base=self.base.step_units(), **{self.own: one})
 
-    def is_steeper(self, log_shape: Any) -> jax.Array:
+    def is_steeper(self, log_shape: ArrayLike) -> jax.Array:
         steeper: jax.Array = self.base.is_steeper(log_shape)
         return steeper

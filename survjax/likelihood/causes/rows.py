@@ -9,6 +9,7 @@ import dataclasses
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 
 from survjax._core.numerics import bucket_size
@@ -45,7 +46,7 @@ class CauseRows:
         """Weights of the rows."""
         return self.rows.weight
 
-    def reweighted(self, weight: Any) -> CauseRows:
+    def reweighted(self, weight: jax.Array) -> CauseRows:
         """The same rows with other weights."""
         return CauseRows(self.rows.reweighted(weight), self.allowed)
 
@@ -77,7 +78,7 @@ class IntervalNodes:
     time: Any = data()
     log_weight: Any = data()
 
-    def reweighted(self, weight: Any) -> IntervalNodes:
+    def reweighted(self, weight: jax.Array) -> IntervalNodes:
         """The same rows with other weights."""
         return dataclasses.replace(self, weight=weight)
 

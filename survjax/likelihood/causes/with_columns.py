@@ -44,7 +44,13 @@ def _terms_of(name: str, form: CompetingForm, block: Any) -> Callable[[tuple[Any
 
 @program(static_argnames=("layout",))
 def _derivatives(
-    form: CompetingForm, theta: Any, given: CauseData, tables: Any, columns: Any, *, layout: Layout
+    form: CompetingForm,
+    theta: jax.Array,
+    given: CauseData,
+    tables: dict[str, jax.Array],
+    columns: tuple[jax.Array, ...],
+    *,
+    layout: Layout,
 ) -> tuple[Any, Any, Any]:
     """Log-likelihood with gradient (P,) and Hessian (P, P)."""
 
@@ -70,7 +76,7 @@ def _derivatives(
 
 
 @program
-def _rates(form: CompetingForm, t: Any, *eta: Any) -> tuple[Any, Any]:
+def _rates(form: CompetingForm, t: jax.Array, *eta: Any) -> tuple[Any, Any]:
     """Log hazards of the causes (K, m) and cumulative hazards (m,) from predictors (m,)."""
     lifetime = form.lifetime(eta)
     return lifetime.each(lambda cause: cause.log_hazard(t)), lifetime.cumulative_hazard(t)

@@ -28,16 +28,22 @@ ROWS = 16384
 
 @program(static_argnames=("layout", "order"))
 def _of_piece(
-    form: Form, theta: Any, piece: dict[str, Any], columns: jax.Array, *, layout: Layout, order: int
+    form: Form,
+    theta: jax.Array,
+    piece: dict[str, Any],
+    columns: jax.Array,
+    *,
+    layout: Layout,
+    order: int,
 ) -> Any:
-    def value(theta: Any) -> Any:
+    def value(theta: jax.Array) -> jax.Array:
         terms = unit_terms(form, layout, theta, piece, columns)
         return jnp.sum(jnp.where(piece["weight"] > 0, piece["weight"] * terms, 0.0))
 
     if order == 0:
         return unit_terms(form, layout, theta, piece, columns)
 
-    def both(theta: Any) -> Any:
+    def both(theta: jax.Array) -> Any:
         found = jax.value_and_grad(value)(theta)
         return found[1], found
 
@@ -47,13 +53,15 @@ def _of_piece(
 
 @program(static_argnames=("layout",))
 def _shares_of_piece(
-    form: Form, theta: Any, piece: Any, columns: jax.Array, *, layout: Layout
-) -> Any:
+    form: Form, theta: jax.Array, piece: dict[str, jax.Array], columns: jax.Array, *, layout: Layout
+) -> jax.Array:
     eta = predictors(layout, theta, (piece["x"] - columns[0]) / columns[1])
     return jax.nn.softmax(joint_terms(_mixture(form, eta, piece), piece)[0], axis=0)
 
 
-def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: jax.Array) -> Any:
+def unit_terms(
+    form: Form, layout: Layout, theta: jax.Array, piece: dict[str, jax.Array], columns: jax.Array
+) -> jax.Array:
     """Log-likelihood of each unit, given that it had reached its first row's start: (U,)."""
     z = (piece["x"] - columns[0]) / columns[1]
     eta = predictors(layout, theta, z)
@@ -64,12 +72,12 @@ def unit_terms(form: Form, layout: Layout, theta: Any, piece: Any, columns: jax.
     raise TypeError("rows of hazards that are multiplied add up: they need no likelihood of units")
 
 
-def _mixture(form: Any, eta: Any, piece: Any) -> Any:
+def _mixture(form: Any, eta: tuple[jax.Array, ...], piece: dict[str, jax.Array]) -> Any:
     """The mixture of each row, perhaps beside a cured share, whatever its predictors depend on."""
     return form.lifetime([jnp.broadcast_to(e, piece["start"].shape) for e in eta])
 
 
-def _accelerated(form: Form, eta: Any, piece: Any) -> Any:
+def _accelerated(form: Form, eta: tuple[jax.Array, ...], piece: dict[str, jax.Array]) -> jax.Array:
     """Cumulative exposure: a unit has used sum of (stop - start) exp(-x'b) of a standard life."""
     count = piece["weight"].shape[0]
     pace = jnp.exp(-eta[0])
@@ -86,13 +94,13 @@ def _accelerated(form: Form, eta: Any, piece: Any) -> Any:
     return failed * hazard - increment
 
 
-def mixture_terms(mixture: Any, piece: Any) -> Any:
+def mixture_terms(mixture: Any, piece: dict[str, jax.Array]) -> jax.Array:
     """log sum_k w_k exp(sum of a unit's rows in component k), over the same at its start: (U,)."""
     joint, reached = joint_terms(mixture, piece)
     return logsumexp(joint) - logsumexp(reached)
 
 
-def joint_terms(lifetime: Any, piece: Any) -> tuple[Any, Any]:
+def joint_terms(lifetime: Any, piece: dict[str, jax.Array]) -> tuple[Any, Any]:
     """log of w_k exp(sum of a unit's rows in component k), and of the same at its start: (K, U).
 
     Weights are those of a unit's first row. `piece` holds `unit, start, stop, event` of rows and

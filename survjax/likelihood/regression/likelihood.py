@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from survjax._core.annotations import Array
 from survjax._core.numerics import bucket_size
 from survjax._core.parallel import n_threads
 from survjax._core.precision import double_precision
@@ -40,7 +41,7 @@ class Piece:
     component: Any = data(default=None)
 
 
-def predictors(layout: Layout, theta: Any, z: Any) -> tuple[Any, ...]:
+def predictors(layout: Layout, theta: Array, z: Array) -> tuple[Any, ...]:
     """The Q predictors of rows z (n, p): (n,) each, or () where all rows share one."""
     found, start = [], 0
     for item in layout:
@@ -50,13 +51,13 @@ def predictors(layout: Layout, theta: Any, z: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _linear(item: Predictor, part: Any, z: Any) -> Any:
+def _linear(item: Predictor, part: Array, z: Array) -> jax.Array:
     full = jnp.zeros(z.shape[1] + 1).at[jnp.array(item.columns)].set(part)
     return full[0] + z @ (full[1:].at[-1].set(1.0) if item.offset else full[1:])
 
 
 def derivatives_of(
-    form: Form, layout: Layout, theta: Any, piece: Piece, columns: Any
+    form: Form, layout: Layout, theta: jax.Array, piece: Piece, columns: tuple[jax.Array, ...]
 ) -> tuple[Any, Any, Any]:
     """Log-likelihood of one piece with its gradient (P,) and Hessian (P, P)."""
 
@@ -73,12 +74,12 @@ def derivatives_of(
 
 @program(static_argnames=("layout",))
 def _derivatives(
-    form: Form, theta: Any, piece: Piece, columns: jax.Array, *, layout: Layout
+    form: Form, theta: jax.Array, piece: Piece, columns: tuple[jax.Array, ...], *, layout: Layout
 ) -> tuple[Any, Any, Any]:
     return derivatives_of(form, layout, theta, piece, columns)
 
 
-def contract(layout: Layout, z: Any, first: Any, second: Any) -> tuple[Any, Any]:
+def contract(layout: Layout, z: jax.Array, first: jax.Array, second: jax.Array) -> tuple[Any, Any]:
     """Gradient and Hessian in the coefficients, from those in the predictors: (Q, n), (Q, Q, n)."""
     size = len(layout)
     wide = [not item.shared for item in layout]
@@ -215,14 +216,14 @@ def _expanded(
 @program(static_argnames=("layout", "of"))
 def _values(
     form: Form,
-    theta: Any,
+    theta: jax.Array,
     rows: Observations,
     x: jax.Array,
     columns: jax.Array,
     *,
     layout: Layout,
     of: Callable[..., Any],
-) -> Any:
+) -> jax.Array:
     eta = predictors(layout, theta, (x - columns[0]) / columns[1])
     return of(form.lifetime(eta), rows)
 

@@ -141,11 +141,11 @@ def derivatives_along(
     """Values (n,) of each row's term with derivatives (Q, n), (Q, Q, n) in its Q predictors."""
     size = len(eta)
 
-    def at(moved: Any) -> Any:
+    def at(moved: jax.Array) -> jax.Array:
         return terms(tuple(part + moved[q] for q, part in enumerate(eta)))
 
     def along(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def derivative(moved: Any) -> Any:
+        def derivative(moved: jax.Array) -> jax.Array:
             push = lambda v: jax.jvp(function, (moved,), (v,))[1]  # noqa: E731
             return jax.vmap(push)(jnp.eye(size))
 
@@ -166,7 +166,7 @@ def _per_component(stack: Lifetime, rows: Observations) -> tuple[Any, Any, Any]:
     return found.value, found.first, _symmetric(upper)
 
 
-def _symmetric(upper: Sequence[Sequence[Any]]) -> Any:
+def _symmetric(upper: Sequence[Sequence[Any]]) -> jax.Array:
     """(P, P, ...) from the rows of its upper triangle."""
     size = len(upper)
     return jnp.stack(
@@ -195,7 +195,9 @@ def _mixture_derivatives(lifetime: Any, rows: Observations, component: Any) -> t
     return value, *over_all_that_can_fail(first, second, among)
 
 
-def mix(log_weights: Any, kinds: list[RowDerivatives], barred: Any = None) -> tuple[Any, Any, Any]:
+def mix(
+    log_weights: jax.Array, kinds: list[RowDerivatives], barred: Any = None
+) -> tuple[Any, Any, Any]:
     """The jet of log sum_k w_k exp(q_k) in the K - 1 logits and the parameters of all kinds.
 
     With r the responsibilities and s_k = dq_k: the score is [r - w; r_k s_k], and the Hessian

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +54,9 @@ def drawn_like(
 
 
 @program
-def _lives_within(lifetime: Lifetime, entry: jax.Array, exit: jax.Array, share: jax.Array) -> Any:
+def _lives_within(
+    lifetime: Lifetime, entry: jax.Array, exit: jax.Array, share: jax.Array
+) -> jax.Array:
     """Lives between `entry` and `exit` (n,), from uniforms (B, n)."""
     passed = lifetime.cumulative_hazard(entry)
     bounded = jnp.isfinite(exit)

@@ -146,7 +146,9 @@ class _Adaptation:
             jnp.asarray(0.5, position.dtype), one, self.averaging[0](0.5), self.spread[0](one.size)
         )
 
-    def update(self, tuned: Tuned, phase: Any, position: Any, acceptance: Any) -> Tuned:
+    def update(
+        self, tuned: Tuned, phase: jax.Array, position: jax.Array, acceptance: jax.Array
+    ) -> Tuned:
         """After an iteration."""
         spread = self.spread[1](tuned.spread, position)
         metric = self.spread[2](spread).inverse_mass_matrix
