@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.annotations import RandomState
 
 
-def as_column(values: Any, name: str) -> np.ndarray:
+def as_column(values: object, name: str) -> np.ndarray:
     """Turn array-like values of any type into a one-dimensional array, or say what they are."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         row = int(np.flatnonzero(np.ma.getmaskarray(values))[0])
@@ -28,7 +29,7 @@ def as_column(values: Any, name: str) -> np.ndarray:
     return array
 
 
-def as_floats(values: Any, name: str) -> np.ndarray:
+def as_floats(values: object, name: str) -> np.ndarray:
     """Turn array-like numbers into a one-dimensional float64 array, or say what they are.
 
     Text, dates, booleans and time differences are refused rather than guessed at.
@@ -88,7 +89,7 @@ def check_rows(array: np.ndarray, good: np.ndarray, name: str, rule: str, advice
 
 
 def check_times(
-    values: Any, name: str, *, zero: bool = False, infinite: bool = False
+    values: ArrayLike, name: str, *, zero: bool = False, infinite: bool = False
 ) -> np.ndarray:
     """Check times: no NaN, none negative, and zero or infinity only where they mean something."""
     array = as_floats(values, name)
@@ -107,13 +108,13 @@ def check_times(
     return array
 
 
-def check_size(n: Any) -> None:
+def check_size(n: object) -> None:
     """Check how many random numbers are asked for."""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
         raise ValueError(f"n must be a whole number of at least 0, got {n!r}")
 
 
-def check_per_unit(values: Any, n: int, name: str, *, zero: bool = False) -> np.ndarray:
+def check_per_unit(values: ArrayLike, n: int, name: str, *, zero: bool = False) -> np.ndarray:
     """Check one time for each of n units; a single number is every unit's."""
     array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
     found = check_times(np.full(n, array) if array.ndim == 0 else array, name, zero=zero)
@@ -126,7 +127,7 @@ def check_per_unit(values: Any, n: int, name: str, *, zero: bool = False) -> np.
 
 
 def check_events(
-    values: Any, n: int, name: str = "event_observed", *, default: bool = True
+    values: ArrayLike | None, n: int, name: str = "event_observed", *, default: bool = True
 ) -> np.ndarray:
     """Check event flags: one a unit, True (1) where the failure was seen. Returns booleans.
 
@@ -153,7 +154,7 @@ def check_events(
     return array == 1
 
 
-def check_offset(values: Any, n: int, name: str = "offset") -> np.ndarray:
+def check_offset(values: ArrayLike, n: int, name: str = "offset") -> np.ndarray:
     """Check the known part of a linear predictor: one finite number for each of n rows."""
     array = as_floats(values, name)
     if array.shape[0] != n:
@@ -164,7 +165,7 @@ def check_offset(values: Any, n: int, name: str = "offset") -> np.ndarray:
     return array
 
 
-def check_failed(event_observed: Any, ages: np.ndarray) -> np.ndarray:
+def check_failed(event_observed: ArrayLike | None, ages: np.ndarray) -> np.ndarray:
     """Which units failed at their ages: none by default, and none at age zero."""
     failed = check_events(event_observed, ages.size, default=False)
     good = ~failed | (ages > 0)
@@ -172,7 +173,7 @@ def check_failed(event_observed: Any, ages: np.ndarray) -> np.ndarray:
     return failed
 
 
-def check_weights(values: Any, n: int, name: str = "sample_weight") -> np.ndarray:
+def check_weights(values: ArrayLike | None, n: int, name: str = "sample_weight") -> np.ndarray:
     """Check weights: finite, not negative, not all zero."""
     if values is None:
         return np.ones(n)
@@ -197,7 +198,7 @@ def check_length(array: np.ndarray, n: int, name: str) -> None:
         )
 
 
-def check_same_order(**columns: Any) -> None:
+def check_same_order(**columns: object) -> None:
     """Refuse pandas columns with the labels of the first in another order: rows go by position."""
     first: tuple[str, Any] | None = None
     for name, column in columns.items():
@@ -219,7 +220,7 @@ def _same(index: Any, other: Any) -> bool:
     return bool(index.is_unique and other.is_unique and index.isin(other).all())
 
 
-def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
+def check_positive(value: object, name: str, *, zero: bool = False) -> float:
     """Accept a finite number above zero (or at least zero)."""
     most = float(np.finfo(np.float64).max)
     if not _is_number(value) or not 0 <= value <= most or (value == 0 and not zero):
@@ -228,33 +229,33 @@ def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
     return float(value)
 
 
-def check_count(value: Any, name: str) -> int:
+def check_count(value: object, name: str) -> int:
     """Accept a whole number of at least one."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
     return int(value)
 
 
-def check_flag(value: Any, name: str) -> bool:
+def check_flag(value: object, name: str) -> bool:
     """Accept True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 
 
-def check_fraction(value: Any, name: str) -> float:
+def check_fraction(value: object, name: str) -> float:
     """Accept a number from zero to one, both included."""
     if not (_is_number(value) and 0 <= value <= 1):
         raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
     return float(value)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     """Whether a setting is one number; True and False are none."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
-def check_penalty(value: Any, names: tuple[str, ...] = ("cv",)) -> None:
+def check_penalty(value: object, names: tuple[str, ...] = ("cv",)) -> None:
     """Accept a penalty: a finite number of at least zero, or one of some names."""
     if isinstance(value, str) and value in names:
         return
@@ -263,7 +264,7 @@ def check_penalty(value: Any, names: tuple[str, ...] = ("cv",)) -> None:
         raise ValueError(f"penalty must be a number of at least 0, or {words}, got {value!r}")
 
 
-def check_shares(values: Any, name: str = "quantiles") -> tuple[np.ndarray, list[str]]:
+def check_shares(values: ArrayLike, name: str = "quantiles") -> tuple[np.ndarray, list[str]]:
     """Check shares of failed units, and name a column for each: q10 for a tenth."""
     shares = as_floats(np.atleast_1d(values), name)
     if np.any(~((shares > 0) & (shares < 1))):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, overload
 
 import numpy as np
 
@@ -37,7 +38,13 @@ class Columns:
                 f"frame must be a table in memory, of pandas, polars or pyarrow, {words}"
             ) from None
 
-    def __call__(self, name: Any) -> np.ndarray | None:
+    @overload
+    def __call__(self, name: None) -> None: ...
+
+    @overload
+    def __call__(self, name: Hashable) -> np.ndarray: ...
+
+    def __call__(self, name: Hashable) -> np.ndarray | None:
         """A column, with missing values as NaN and numbers of any width as they are."""
         if name is None:
             return None

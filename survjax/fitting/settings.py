@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
+from survjax._core.annotations import RandomState
 from survjax.fitting.interior import Interior
 from survjax.fitting.local_maxima import Limits
 
@@ -34,7 +34,7 @@ class Settings:
     rule: Interior = dataclasses.field(default_factory=Interior)
     tol: float = 1e-9
     max_iter: int = 100
-    random_state: Any = 0
+    random_state: RandomState = 0
 
     def limits(self, n_components: int, n_units: float) -> Limits:
         """When an iteration stops: also where a component has collapsed or is nearly gone."""

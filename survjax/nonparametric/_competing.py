@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +19,9 @@ from survjax.nonparametric.product_limit import (
 )
 from survjax.nonparametric.risk_table import RiskTable, place
 from survjax.nonparametric.rows import Floats, Ints, check_lives
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["CumulativeIncidence", "aalen_johansen"]
 
@@ -62,7 +65,7 @@ class CumulativeIncidence:
         """Return the curve of one cause."""
         return self.curves[cause]
 
-    def plot(self, ax: Any = None, *, unit: str | None = None) -> Any:
+    def plot(self, ax: Axes | None = None, *, unit: str | None = None) -> Axes:
         """Draw the curve of each cause with its bounds, up to the end of follow-up.
 
         Parameters

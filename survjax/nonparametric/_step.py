@@ -13,6 +13,7 @@ from survjax.nonparametric.rows import Floats, Watched, nearest_equal
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["StepCurve"]
 
@@ -183,12 +184,12 @@ class StepCurve:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
         unit: str | None = None,
         label: str | None = None,
         at_risk: bool = False,
-    ) -> Any:
+    ) -> Axes:
         """Draw the curve with its bounds, up to the end of follow-up.
 
         Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class LifetimeGoodness:
     """`goodness_of_fit` of an estimator of one lifetime for all units."""
 
-    random_state: Any
+    random_state: RandomState
     _check_fitted: Callable[[], None]
 
     @double_precision

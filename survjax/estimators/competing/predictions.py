@@ -286,4 +286,4 @@ class FittedCauses(FittedLifetime, CausesState):
         chosen = np.where(np.isfinite(first), np.argmin(times, axis=0), len(labels) - 1)
         return frame({"duration": first, "cause": labels[chosen]})
 
-    random_state: Any
+    random_state: RandomState

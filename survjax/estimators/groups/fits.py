@@ -34,6 +34,7 @@ from survjax.uncertainty.delta import rows_needed
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 class GroupFits(Persistent):
@@ -237,8 +238,13 @@ class GroupFits(Persistent):
         return make_frame(found, like=frame)
 
     def plot(
-        self, quantity: str = "q50", *, most: int = 40, unit: str | None = None, ax: Any = None
-    ) -> Any:
+        self,
+        quantity: str = "q50",
+        *,
+        most: int = 40,
+        unit: str | None = None,
+        ax: Axes | None = None,
+    ) -> Axes:
         """Draw a number of each group with its bounds: see `survjax.plotting.plot_ranking`."""
         from survjax.plotting import plot_ranking
 

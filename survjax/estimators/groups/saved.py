@@ -13,6 +13,7 @@ from survjax.estimators.saving.fields import (
     MOST_NUMBERS,
     Flag,
     Floats,
+    Json,
     Record,
     Strings,
     Text,
@@ -31,11 +32,11 @@ class Model:
 
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Any) -> Json:
         """To JSON."""
         return document(value)
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> Any:
         """From JSON, checked."""
         try:
             return restore(value)

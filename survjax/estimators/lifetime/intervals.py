@@ -40,7 +40,7 @@ class Bootstrapped(FittedState):
     _rows: Observations
     resolution: float | str | None
     rounding: str
-    random_state: Any
+    random_state: RandomState
     bootstrap_: Bootstrap
 
     def _drawn_again(self, **how: Any) -> Bootstrap:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 
@@ -30,7 +29,7 @@ class WithPosterior:
     covariance_: np.ndarray
     converged_: bool
     certificate_: Certificate
-    random_state: Any
+    random_state: RandomState
     _check_fitted: Callable[[], None]
     _rows: Observations
     _template: Template

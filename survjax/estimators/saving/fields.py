@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax.estimators.frames import frame
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What a file holds, as Python's json module writes and reads it.
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 #: More numbers than any model of this library holds; a file that has them is not one.
 MOST_NUMBERS = 4_000_000
 _WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
-def encode_number(value: Any) -> Any:
+def encode_number(value: SupportsFloat) -> bool | int | float | str:
     """A JSON number, or a word for what JSON cannot write."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
@@ -33,7 +39,7 @@ def encode_number(value: Any) -> Any:
     return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
 
 
-def decode_number(value: Any, name: str, finite: bool) -> float:
+def decode_number(value: object, name: str, finite: bool) -> float:
     """A float from what `encode_number` wrote."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         if not isinstance(value, str) or value not in _WORDS:
@@ -48,7 +54,7 @@ def decode_number(value: Any, name: str, finite: bool) -> float:
     return number
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as an error message may show it: short, whatever the file held."""
     text = repr(value) if not isinstance(value, (list, dict)) else f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
@@ -63,11 +69,11 @@ class Number:
     least: float = -math.inf
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: float) -> Json:
         """To JSON."""
         return encode_number(int(value) if self.whole else float(value))
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> float:
         """From JSON, checked."""
         if self.whole and (isinstance(value, bool) or not isinstance(value, int)):
             raise ValueError(f"{name} must be a whole number, got {shown(value)}")
@@ -83,11 +89,11 @@ class Flag:
 
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Json:
         """To JSON."""
         return bool(value)
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> bool:
         """From JSON, checked."""
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be true or false, got {shown(value)}")
@@ -101,11 +107,11 @@ class Text:
     choices: tuple[str, ...] = ()
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Json:
         """To JSON."""
         return str(value)
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> str:
         """From JSON, checked."""
         if not isinstance(value, str):
             raise ValueError(f"{name} must be text, got {shown(value)}")
@@ -124,14 +130,16 @@ class Floats:
     optional: bool = False
     as_tuple: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: ArrayLike) -> Json:
         """To JSON: nested lists."""
         array = np.asarray(value, np.float64)
         if np.isfinite(array).all():
             return array.tolist()
         return _nested(array)
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(
+        self, value: object, name: str, sizes: dict[str, int]
+    ) -> np.ndarray | tuple[float, ...]:
         """From JSON, checked."""
         flat, shape = _flattened(value, name, len(self.shape))
         for size, wanted in zip(shape, self.shape, strict=True):
@@ -152,11 +160,11 @@ class Strings:
     length: int | str
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Iterable[object]) -> Json:
         """To JSON."""
         return [str(item) for item in value]
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> tuple[str, ...]:
         """From JSON, checked."""
         flat, shape = _flattened(value, name, 1)
         wanted = self.length
@@ -176,11 +184,11 @@ class Record:
     #: Names that attributes had in earlier files.
     formerly: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Json:
         """To JSON: an object."""
         return encode_all(value, self.fields)
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> object:
         """From JSON, checked."""
         if isinstance(value, dict):
             value = {self.formerly.get(key, key): item for key, item in value.items()}
@@ -194,11 +202,11 @@ class Each:
     field: Any
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Mapping[Any, Any]) -> Json:
         """To JSON: an object."""
         return {str(key): self.field.encode(item) for key, item in value.items()}
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> dict[str, Any]:
         """From JSON, checked."""
         if not isinstance(value, dict) or len(value) > 10_000:
             raise ValueError(f"{name} must be an object with named entries, got {shown(value)}")
@@ -213,11 +221,11 @@ class Table:
 
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: pd.DataFrame) -> Json:
         """To JSON: an object of columns."""
         return {str(name): [encode_number(x) for x in value[name]] for name in value.columns}
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> pd.DataFrame:
         """From JSON, checked."""
         if not isinstance(value, dict) or len(value) > 1000:
             raise ValueError(f"{name} must be an object of columns, got {shown(value)}")
@@ -227,7 +235,7 @@ class Table:
         return frame(columns)
 
 
-def _column(value: Any, name: str) -> np.ndarray:
+def _column(value: object, name: str) -> np.ndarray:
     """A column of flags, of whole numbers, or of floats."""
     flat, _ = _flattened(value, name, 1)
     if all(isinstance(item, bool) for item in flat):
@@ -237,7 +245,7 @@ def _column(value: Any, name: str) -> np.ndarray:
     return np.array([decode_number(item, name, finite=False) for item in flat])
 
 
-def encode_all(holder: Any, fields: dict[str, Any]) -> dict[str, Any]:
+def encode_all(holder: object, fields: dict[str, Any]) -> dict[str, Any]:
     """Encode the attributes of an object that it has; only optional ones may be missing."""
     found = {}
     for name, field in fields.items():
@@ -250,7 +258,7 @@ def encode_all(holder: Any, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def decode_all(
-    value: Any, fields: dict[str, Any], name: str, sizes: dict[str, int]
+    value: object, fields: dict[str, Any], name: str, sizes: dict[str, int]
 ) -> dict[str, Any]:
     """Decode an object of known fields: none missing, none that nobody knows."""
     if not isinstance(value, dict):
@@ -268,7 +276,7 @@ def decode_all(
     }
 
 
-def _nested(array: np.ndarray) -> Any:
+def _nested(array: np.ndarray) -> list[Json]:
     """Nested lists, with words for infinite and missing numbers."""
     return [encode_number(x) if np.ndim(x) == 0 else _nested(x) for x in array]
 

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 LARGEST_FILE = 64 * 2**20
 
@@ -36,7 +36,7 @@ def parsed(text: str) -> Any:
             raise ValueError(f"the number {text[:30]} is too large")
         return value
 
-    def constant(text: str) -> Any:
+    def constant(text: str) -> NoReturn:
         raise ValueError(f"{text} is not JSON")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

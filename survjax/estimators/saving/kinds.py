@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from survjax import lifetimes
 from survjax.estimators.saving.fields import (
     MOST_NUMBERS,
+    Json,
     decode_number,
     encode_number,
     shown,
@@ -27,11 +29,11 @@ class Wholes:
 
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Iterable[int]) -> Json:
         """To JSON."""
         return [int(item) for item in value]
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> tuple[int, ...]:
         """From JSON, checked."""
         if not isinstance(value, list) or len(value) > MOST_NUMBERS:
             raise ValueError(f"{name} must be a list of whole numbers, got {shown(value)}")
@@ -47,7 +49,7 @@ class Labels:
 
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Iterable[Any]) -> Json:
         """To JSON."""
         found = [item.item() if isinstance(item, np.generic) else item for item in value]
         for item in found:
@@ -55,7 +57,9 @@ class Labels:
                 raise TypeError(f"{item!r} cannot be saved: labels may be text and numbers")
         return [encode_number(item) if isinstance(item, float) else item for item in found]
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(
+        self, value: object, name: str, sizes: dict[str, int]
+    ) -> tuple[str | bool | int | float | None, ...]:
         """From JSON, checked."""
         if not isinstance(value, list) or not value or len(value) > MOST_NUMBERS:
             raise ValueError(f"{name} must be a list of labels, got {shown(value)}")
@@ -74,11 +78,11 @@ class Several:
     field: Any
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Iterable[Any]) -> Json:
         """To JSON: a list."""
         return [self.field.encode(item) for item in value]
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> tuple[Any, ...]:
         """From JSON, checked."""
         if not isinstance(value, list):
             raise ValueError(f"{name} must be a list, got {shown(value)}")
@@ -93,7 +97,7 @@ class Distribution:
 
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Any) -> Json:
         """To JSON: an object."""
         name = _name(type(value))
         if _known(name) is not type(value):
@@ -104,7 +108,7 @@ class Distribution:
         parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {"lifetime": name, "fields": {key: self._part(part) for key, part in parts.items()}}
 
-    def _part(self, value: Any) -> Any:
+    def _part(self, value: object) -> Json:
         if isinstance(value, Lifetime):
             return self.encode(value)
         if isinstance(value, str):
@@ -114,11 +118,11 @@ class Distribution:
         array = np.asarray(value, np.float64)
         return _nested(array)
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> Lifetime:
         """From JSON, checked."""
         return self._decoded(value, name, DEEPEST)
 
-    def _decoded(self, value: Any, name: str, depth: int) -> Any:
+    def _decoded(self, value: object, name: str, depth: int) -> Lifetime:
         if not isinstance(value, dict) or set(value) != {"lifetime", "fields"} or depth == 0:
             raise ValueError(f"{name} must be a lifetime, got {shown(value)}")
         cls = _known(value["lifetime"])
@@ -137,7 +141,9 @@ class Distribution:
                 raise ValueError(f"{name}.{field.name} must be a number, got text")
         return cls(**parts)
 
-    def _undo(self, value: Any, name: str, depth: int) -> Any:
+    def _undo(
+        self, value: object, name: str, depth: int
+    ) -> Lifetime | np.ndarray | str | tuple[Lifetime, ...]:
         if isinstance(value, dict) and set(value) == {"tuple"} and isinstance(value["tuple"], list):
             return tuple(self._decoded(item, name, depth) for item in value["tuple"])
         if isinstance(value, dict) and set(value) == {"text"} and isinstance(value["text"], str):
@@ -153,7 +159,7 @@ def _name(cls: type) -> str:
     return cls.__name__ if public else f"{cls.__module__}:{cls.__qualname__}"
 
 
-def _known(name: Any) -> Any:
+def _known(name: object) -> Any:
     """A lifetime's class by what a file calls it: one of the public list, or one defined already.
 
     Nothing is imported for a file: a class of the user's is found among those that are there, the
@@ -174,11 +180,11 @@ def _known(name: Any) -> Any:
     return found
 
 
-def _nested(array: np.ndarray) -> Any:
+def _nested(array: np.ndarray) -> Json:
     return encode_number(array) if array.ndim == 0 else [_nested(part) for part in array]
 
 
-def _array(value: Any, name: str) -> np.ndarray:
+def _array(value: object, name: str) -> np.ndarray:
     """A number, or a list of numbers."""
     if not isinstance(value, list):
         return np.array(decode_number(value, name, finite=True))
@@ -193,7 +199,7 @@ class Known:
 
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Prior) -> dict[str, Any]:
         """To JSON."""
         each = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         numbers = {
@@ -202,7 +208,7 @@ class Known:
         }
         return {"name": type(value).__name__, **numbers}
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Prior:
         """From JSON, checked."""
         kinds: dict[Any, Any] = {cls.__name__: cls for cls in Prior.__subclasses__()}
         kind = value.get("name") if isinstance(value, dict) else None

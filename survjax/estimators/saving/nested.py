@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-from survjax.estimators.saving.fields import MOST_NUMBERS, shown
+from survjax.estimators.saving.fields import MOST_NUMBERS, Json, shown
 from survjax.estimators.saving.persistence import document, restore
 
 
@@ -15,11 +16,11 @@ class FittedModels:
 
     optional: bool = False
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Mapping[Any, Any]) -> Json:
         """To JSON: pairs of a label and the model's document."""
         return [[label, document(model)] for label, model in value.items()]
 
-    def decode(self, value: Any, name: str, sizes: dict[str, int]) -> Any:
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> dict[str | float, Any]:
         """From JSON, checked."""
         if not isinstance(value, list) or not 0 < len(value) <= MOST_NUMBERS:
             raise ValueError(f"{name} must be a list of models, got {shown(value)}")

@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax.estimators.messages import NotFittedError
 from survjax.estimators.saving.fields import (
+    Json,
     decode_all,
     decode_number,
     encode_all,
@@ -79,7 +82,7 @@ class Persistent:
     def _rebuild(self) -> None:
         """Set what follows from the saved attributes; raise ValueError if they disagree."""
 
-    def save(self, path: Any) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to a file that `survjax.load` reads.
 
         Parameters
@@ -153,7 +156,7 @@ def checksum(content: dict[str, Any]) -> str:
 
 
 @double_precision
-def load(path: Any) -> Any:
+def load(path: str | os.PathLike[str]) -> Any:
     """Read a model that `save` wrote.
 
     Parameters
@@ -181,7 +184,7 @@ def load(path: Any) -> Any:
         raise ValueError(f"{path.name!r} is not a model that survjax can load: {words}") from None
 
 
-def restore(content: Any) -> Any:
+def restore(content: object) -> Any:
     """Build the model that a parsed document describes."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f'it does not say "format": "{FORMAT}"')
@@ -210,7 +213,7 @@ def restore(content: Any) -> Any:
     return model
 
 
-def _parameters(cls: Any, given: Any) -> dict[str, Any]:
+def _parameters(cls: Any, given: object) -> dict[str, Any]:
     """Hyper-parameters: those of the class, each of a plain type.
 
     One that a file of an earlier version does not have keeps its default, which is what that
@@ -229,7 +232,7 @@ def _parameters_of(model: Any) -> dict[str, Any]:
     return {key: _plain(key, value) for key, value in model.get_params(deep=False).items()}
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, value: object) -> Json:
     """A hyper-parameter as JSON."""
     if value is None or isinstance(value, str):
         return value
@@ -258,7 +261,7 @@ def _plain(name: str, value: Any) -> Any:
     )
 
 
-def _from_plain(value: Any, name: str) -> Any:
+def _from_plain(value: object, name: str) -> Any:
     """A hyper-parameter from JSON."""
     if isinstance(value, list):
         return [_from_plain(item, name) for item in value]
@@ -290,7 +293,7 @@ def _from_plain(value: Any, name: str) -> Any:
     raise ValueError(f"{name} must be a number, text or a list, got an object with {shown(kind)}")
 
 
-def derived_agrees(name: str, stored: Any, derived: Any) -> None:
+def derived_agrees(name: str, stored: ArrayLike, derived: ArrayLike) -> None:
     """Check a value kept for other readers against what the model itself gives."""
     stored, derived = np.asarray(stored, float), np.asarray(derived, float)
     if stored.shape != derived.shape or not np.allclose(stored, derived, rtol=1e-9, atol=0.0):
