@@ -49,7 +49,7 @@ class LeftOver:
         return tuple(self.header[i].strip() for i in both)
 
 
-def holds_flags(cells: Any) -> bool:
+def holds_flags(cells: Sequence[Any]) -> bool:
     """The same of a whole column: numbers as an array, or a list of text."""
     if isinstance(cells, np.ndarray):
         return bool(np.any(cells == 0) and np.any(cells == 1) and np.isin(cells, (0, 1)).all())

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from survjax.plotting import (
     plot_survival,
     save,
 )
+
+if TYPE_CHECKING:
+    from survjax.estimators.competing.model import CompetingRisks
 
 
 def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
@@ -54,7 +57,12 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
     return write(session, model, found, draw)
 
 
-def write(session: Session, model: Any, found: Remaining, draw: Callable[[Path], None]) -> int:
+def write(
+    session: Session,
+    model: WeibullMixture | CompetingRisks,
+    found: Remaining,
+    draw: Callable[[Path], None],
+) -> int:
     """Write tables, the model and pictures, and move all into place: the command's code."""
 
     def put(folder: Path) -> None:
@@ -73,7 +81,7 @@ def _fit(session: Session, units: Units) -> tuple[WeibullMixture, WeibullMixture
     arguments = session.arguments
     how = {"resolution": arguments.resolution, "rounding": arguments.rounding}
     models = WeibullMixture(arguments.components, **how), WeibullMixture(1, **how)
-    limits = {"entry": units.entry, "sample_weight": units.weight}
+    limits: dict[str, Any] = {"entry": units.entry, "sample_weight": units.weight}
     try:
         note_width(session, units.lower)
         for model in models:
@@ -108,8 +116,8 @@ def _prepare(model: WeibullMixture) -> None:
 def draw_fit(
     session: Session,
     folder: Path,
-    model: Any,
-    single: Any,
+    model: WeibullMixture,
+    single: WeibullMixture | None,
     found: Remaining,
     *,
     unit: str | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,13 @@ from survjax.cli._columns import Units
 from survjax.cli._text import plain, printable
 from survjax.cli._writing import escaped_column
 from survjax.plotting.data import grid, title_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from survjax.estimators.competing.model import CompetingRisks
+    from survjax.estimators.lifetime.predictions import FittedLifetime
+    from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 
 QUANTILES = (0.1, 0.5, 0.9)
 ENDS = ("lower", "upper")
@@ -34,7 +41,7 @@ def between(lower: float, upper: float) -> str:
     return "none" if np.isnan(lower) or np.isnan(upper) else f"{plain(lower)} to {plain(upper)}"
 
 
-def components(model: Any, unit: str | None, level: float) -> Iterator[str]:
+def components(model: WeibullMixture, unit: str | None, level: float) -> Iterator[str]:
     """The fitted components, and what follows for all units, with bounds."""
     yield (
         f"{title_of(model)}: log-likelihood {model.log_likelihood_:.3f}, BIC {model.bic_:.2f}, "
@@ -68,7 +75,7 @@ FLEET = (
 )
 
 
-def fleet(summary: Any, of: str, bounds: str) -> Iterator[str]:
+def fleet(summary: pd.DataFrame, of: str, bounds: str) -> Iterator[str]:
     """Mean, B10 and median life of a new unit, with bounds."""
     rows = []
     for name, what in FLEET:
@@ -83,7 +90,7 @@ def percent(value: float) -> str:
 
 
 def _with_bounds(
-    summary: Any, name: str, value: float, written: Callable[[float], str] = plain
+    summary: pd.DataFrame, name: str, value: float, written: Callable[[float], str] = plain
 ) -> list[str]:
     """A parameter and its bounds, which the one weight of a single component has not."""
     if summary is None or name not in summary.index:
@@ -93,7 +100,7 @@ def _with_bounds(
     return [written(value), f"{written(low)} to {written(high)}" if known else "none"]
 
 
-def comparison(model: Any, single: Any) -> Iterator[str]:
+def comparison(model: Any, single: WeibullMixture | None) -> Iterator[str]:
     """The fit against one Weibull, or the numbers of components that were tried."""
     if hasattr(model, "selection_"):
         name, table = model.n_components, model.selection_
@@ -115,7 +122,7 @@ def choice(criterion: str, tried: Iterable[tuple[int, float, bool]]) -> str:
     return f"{criterion.upper()} by number of components: {', '.join(words)}"
 
 
-def certificate_lines(model: Any) -> Iterator[str]:
+def certificate_lines(model: WeibullMixture | CompetingRisks) -> Iterator[str]:
     """What the answer stands on."""
     found = model.certificate_
     means = ""
@@ -136,7 +143,7 @@ class Remaining:
 
     def __init__(
         self,
-        model: Any,
+        model: FittedLifetime,
         units: Units,
         level: float,
         horizon: float | None,

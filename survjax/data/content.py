@@ -8,9 +8,9 @@ a weight, and where the unit of a column changes: only comparisons within column
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def content_ranks(columns: Sequence[np.ndarray]) -> np.ndarray:
@@ -111,7 +111,7 @@ def content_folds(
     event: np.ndarray,
     others: Sequence[np.ndarray],
     weight: np.ndarray,
-    group: Any,
+    group: ArrayLike | None,
     n_folds: int,
 ) -> np.ndarray:
     """A fold for each row, with as many different units in each, failed ones and others alike.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ _EVENT = re.compile(
 )
 
 
-def is_event_column(name: Any, values: np.ndarray) -> bool:
+def is_event_column(name: object, values: np.ndarray) -> bool:
     """Whether a column is called like an event and holds 0 and 1, both of them, only.
 
     Examples

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import Array, Frame
 from survjax._core.pytree import data, pytree
 from survjax._core.validation import (
     as_floats,
@@ -76,11 +78,11 @@ class Observations:
     @classmethod
     def from_durations(
         cls,
-        durations: Any,
-        event_observed: Any = None,
+        durations: ArrayLike,
+        event_observed: ArrayLike | None = None,
         *,
-        entry: Any = None,
-        exit: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         resolution: float | str | None = None,
         rounding: str = "up",
@@ -139,11 +141,11 @@ class Observations:
     @classmethod
     def from_intervals(
         cls,
-        lower: Any,
-        upper: Any,
+        lower: ArrayLike,
+        upper: ArrayLike,
         *,
-        entry: Any = None,
-        exit: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         zeros: bool = False,
     ) -> Observations:
@@ -176,7 +178,7 @@ class Observations:
     @classmethod
     def from_frame(
         cls,
-        frame: Any,
+        frame: Frame,
         *,
         duration: str | None = None,
         event: str | None = None,
@@ -250,12 +252,12 @@ class Observations:
         return float(np.einsum("i,i->", self._positive_weight, seen))
 
     @property
-    def _positive_weight(self) -> Any:
+    def _positive_weight(self) -> np.ndarray:
         """The weights, with zero for rows that stand for truncation."""
         negative = self.weight.size and self.weight.min() < 0
         return np.maximum(self.weight, 0.0) if negative else self.weight
 
-    def take(self, rows: Any) -> Observations:
+    def take(self, rows: np.ndarray | slice) -> Observations:
         """The chosen rows, in that order."""
         return self._map(lambda column: column[rows])
 
@@ -265,7 +267,7 @@ class Observations:
             return self
         return dataclasses.replace(self.take(self.interval == 0), upper=None, interval=None)
 
-    def reweighted(self, weight: Any) -> Observations:
+    def reweighted(self, weight: Array) -> Observations:
         """The same rows with other weights."""
         return dataclasses.replace(self, weight=weight)
 
@@ -277,7 +279,7 @@ class Observations:
         filled = self._map(lambda column: np.concatenate([column, np.repeat(column[:1], extra)]))
         return filled.reweighted(np.concatenate([self.weight, np.zeros(extra)]))
 
-    def _map(self, change: Any) -> Observations:
+    def _map(self, change: Callable[[Any], Any]) -> Observations:
         """Apply a function to every column there is."""
         columns = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return Observations(**{k: None if v is None else change(v) for k, v in columns.items()})

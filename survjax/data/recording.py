@@ -7,11 +7,14 @@ the probability of the recording interval does not (Liu, Wu and Meeker 2015).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from survjax._core.validation import check_rows
+
+if TYPE_CHECKING:
+    from survjax.data.observations import Observations
 
 #: Rows looked at before deciding whether ties are worth looking for.
 SAMPLE = 2048
@@ -77,14 +80,14 @@ def refuse_zeros(times: np.ndarray, at_zero: np.ndarray) -> None:
     )
 
 
-def failed_at_zero(rows: Any) -> np.ndarray:
+def failed_at_zero(rows: Observations) -> np.ndarray:
     """Which rows of `Observations` are units that failed at time zero: intervals that end there."""
     if rows.interval is None:
         return np.zeros(rows.n_rows, bool)
     return np.asarray((rows.interval > 0) & (rows.upper <= 0))
 
 
-def refuse_failed_at_zero(rows: Any) -> None:
+def refuse_failed_at_zero(rows: Observations) -> None:
     """Refuse `Observations` of units that failed at time zero, where a lifetime has no mass."""
     at_zero = failed_at_zero(rows)
     if at_zero.any():

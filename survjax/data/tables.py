@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable
 from typing import Any, overload
 
 import numpy as np
 
+from survjax._core.annotations import Frame
 from survjax._core.callers import users_level
 from survjax.data.event_names import is_event_column
 
@@ -18,7 +18,7 @@ LISTED = 30
 class Columns:
     """The columns of a table by name; None has no column."""
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: Frame) -> None:
         # Slow to load, and no fit of arrays needs it.
         from narwhals.exceptions import NarwhalsError
 
@@ -42,9 +42,9 @@ class Columns:
     def __call__(self, name: None) -> None: ...
 
     @overload
-    def __call__(self, name: Hashable) -> np.ndarray: ...
+    def __call__(self, name: str) -> np.ndarray: ...
 
-    def __call__(self, name: Hashable) -> np.ndarray | None:
+    def __call__(self, name: str | None) -> np.ndarray | None:
         """A column, with missing values as NaN and numbers of any width as they are."""
         if name is None:
             return None
@@ -64,7 +64,7 @@ class Columns:
         return series.to_numpy()
 
 
-def _read(frame: Any) -> Any:
+def _read(frame: Frame) -> Any:
     """A table in memory; what only streams Arrow data, such as a query of DuckDB, becomes one."""
     import narwhals.stable.v1 as nw
 

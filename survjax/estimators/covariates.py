@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import narwhals.stable.v1 as nw
 import numpy as np
@@ -13,6 +13,8 @@ from narwhals.exceptions import DuplicateError
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+#: Columns of X: names, positions counted from zero, or "all".
+ChosenColumns: TypeAlias = str | int | Sequence[str | int]
 #: Times the range of nine in ten values: what lies farther out is named where a fit fails.
 FAR = 1e3
 
@@ -75,7 +77,7 @@ def _dense(x: Any) -> Any:
     return x.astype(thin) if thin else x
 
 
-def repeated(x: Any) -> str:
+def repeated(x: object) -> str:
     """Names that several columns of a frame have, quoted."""
     names = [str(name) for name in getattr(x, "column_names", getattr(x, "columns", ()))]
     return ", ".join(repr(name) for name in dict.fromkeys(names) if names.count(name) > 1)
@@ -205,7 +207,7 @@ def column_names(estimator: Any) -> list[str]:
     return [str(name) for name in names]
 
 
-def chosen_columns(chosen: Any, names: list[str], what: str) -> tuple[int, ...]:
+def chosen_columns(chosen: ChosenColumns | None, names: list[str], what: str) -> tuple[int, ...]:
     """Positions, counted from one, of columns given by name or position."""
     if chosen is None:
         return ()

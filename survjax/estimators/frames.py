@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def frame(columns: dict[Any, Any], like: Any = None, names: Any = None) -> pd.DataFrame:
+def frame(
+    columns: dict[Any, Any], like: object = None, names: Iterable[Hashable] | None = None
+) -> pd.DataFrame:
     """Build a DataFrame, with the index of `like` if that is a Series or a frame, or with names."""
     import pandas as pd  # deferred, here and below
 
@@ -20,7 +23,9 @@ def frame(columns: dict[Any, Any], like: Any = None, names: Any = None) -> pd.Da
     return pd.DataFrame(columns, index=index if isinstance(index, pd.Index) else None)
 
 
-def curve_frame(tables: dict[str, np.ndarray], times: np.ndarray, like: Any = None) -> pd.DataFrame:
+def curve_frame(
+    tables: dict[str, np.ndarray], times: np.ndarray, like: object = None
+) -> pd.DataFrame:
     """Curves (n, m) by name, a column for each pair (name, time), or for each time if it is one.
 
     A time that is asked for twice has two columns.
@@ -38,12 +43,12 @@ def curve_frame(tables: dict[str, np.ndarray], times: np.ndarray, like: Any = No
 
 
 def parameter_frame(
-    names: Any,
+    names: Iterable[str],
     estimate: np.ndarray,
     error: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
-    bounds: Any,
+    bounds: str | Sequence[str],
     tests: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """The table of a model's parameters (m,): `summary` of every estimator has these columns.

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def known_components(component: Any, n_rows: int, n_components: int) -> np.ndarray | None:
+def known_components(
+    component: ArrayLike | None, n_rows: int, n_components: int
+) -> np.ndarray | None:
     """Known components as whole numbers, -1 where not known; None where none is given."""
     if component is None:
         return None
@@ -37,7 +39,7 @@ def known_components(component: Any, n_rows: int, n_components: int) -> np.ndarr
 def membership_table(
     logits: np.ndarray,
     bounds: tuple[np.ndarray, np.ndarray] | None,
-    like: Any,
+    like: object,
     kinds: tuple[str, ...] = (),
 ) -> pd.DataFrame:
     """Shares from their logits (K, n) and from those of their bounds, if there are any.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from survjax.data.observations import Observations
 
 #: Failures whose times differ by less than this share are as good as one time.
 NEARLY_TIED = 1e-7
@@ -43,7 +46,7 @@ def shape_direction(log_shape: float) -> str:
     return f"the shape stood at {shape} when the search ended"
 
 
-def likely_cause(rows: Any, log_shape: float) -> str:
+def likely_cause(rows: Observations, log_shape: float) -> str:
     """Why one Weibull has no finite maximum on these `Observations`, and what to do."""
     if rows.n_events == 0:
         return "Without a failure the data bound lives from below only: give each parameter a prior"

@@ -21,7 +21,7 @@ class Parameters:
         """Hyper-parameters by name."""
         return {name: getattr(self, name) for name in self._names()}
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, **params: object) -> Self:
         """Set hyper-parameters by name.
 
         Raises
@@ -57,5 +57,5 @@ class Parameters:
         )
 
 
-def _same(value: Any, default: Any) -> bool:
+def _same(value: object, default: object) -> bool:
     return value is default or (type(value) is type(default) and value == default)

@@ -174,7 +174,7 @@ def _survival(
     return np.asarray(model.predict_survival(X, grid, **settings), float)
 
 
-def _is_cox(model: Any) -> bool:
+def _is_cox(model: object) -> bool:
     return hasattr(model, "hazard_ratios_")
 
 

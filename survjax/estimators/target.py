@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import narwhals.stable.v1 as nw
@@ -117,7 +118,7 @@ def survival_target(lower: ArrayLike, upper: ArrayLike) -> np.ndarray:
     return target
 
 
-def _are_events(low: np.ndarray, upper: Any) -> bool:
+def _are_events(low: np.ndarray, upper: ArrayLike) -> bool:
     """Whether numbers that were given as upper bounds say which units failed."""
     high = as_floats(upper, "upper")
     return high.shape == low.shape and bool(np.isin(high, (0, 1)).all() and (high < low).any())
@@ -236,7 +237,7 @@ def _from_fields(fields: dict[str, np.ndarray]) -> SurvivalTarget:
     return SurvivalTarget(durations, events)
 
 
-def warn_of_events_in_x(names: Any, x: np.ndarray, target: SurvivalTarget) -> None:
+def warn_of_events_in_x(names: Iterable[str] | None, x: np.ndarray, target: SurvivalTarget) -> None:
     """Warn where y holds durations alone, and a column of X looks like their events.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 
@@ -30,7 +29,7 @@ ONE_ROW = "Pass one row for each unit: the entry of its first row, duration and 
 
 
 def warn_of_unnamed_units(
-    rows: Observations, x: Any, consequence: str, advice: str = NAME_THEM
+    rows: Observations, x: np.ndarray | None, consequence: str, advice: str = NAME_THEM
 ) -> None:
     """Warn where many censored rows end exactly where another row enters.
 

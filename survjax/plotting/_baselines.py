@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +13,9 @@ from survjax._core.annotations import CovariateTable
 from survjax.plotting.data import check_fitted
 from survjax.plotting.style import BLACK, BLUE, COMPONENTS, GRAY, MODEL, OTHER, finish, start
 
+if TYPE_CHECKING:
+    from survjax.baselines.neural.base import NeuralBase
+
 #: The first class is orange and the second blue, as regions and as points.
 CLASSES = (COMPONENTS[0], BLUE, COMPONENTS[1], COMPONENTS[2], COMPONENTS[3])
 #: No more points than this are drawn of each class: beyond it a picture only gets darker.
@@ -21,7 +24,7 @@ MOST = 1500
 RESOLUTION = 160
 
 
-def is_baseline(model: Any) -> bool:
+def is_baseline(model: object) -> bool:
     """Tell a fitted baseline by its history, which has an objective."""
     return "objective" in getattr(model, "history_", ())
 
@@ -142,7 +145,7 @@ def draw_regions(
 
 
 def plot_hidden_units(
-    model: Any,
+    model: NeuralBase,
     X: CovariateTable,
     y: ArrayLike | None = None,
     ax: Axes | None = None,
@@ -206,7 +209,7 @@ def plot_hidden_units(
     return finish(ax, 3)
 
 
-def _plot_unit_curves(model: Any, rows: np.ndarray, ax: Axes | None, layer: int) -> Axes:
+def _plot_unit_curves(model: NeuralBase, rows: np.ndarray, ax: Axes | None, layer: int) -> Axes:
     """Activation of every unit against the only column."""
     x = np.linspace(rows.min(), rows.max(), 300)
     values = model.hidden_activations(x[:, None])[layer]
@@ -217,7 +220,7 @@ def _plot_unit_curves(model: Any, rows: np.ndarray, ax: Axes | None, layer: int)
     return finish(ax, 5)
 
 
-def _draw_units(ax: Axes, model: Any, points: np.ndarray) -> None:
+def _draw_units(ax: Axes, model: NeuralBase, points: np.ndarray) -> None:
     """Draw the line where each unit of the first hidden layer is at its middle."""
     sides, grid = _grid(points, RESOLUTION)
     values = model.hidden_activations(grid)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,14 +25,17 @@ from survjax.plotting.data import (
 from survjax.plotting.films.weibulls import Weibulls
 from survjax.plotting.style import COMPONENTS, DATA, MODEL, fill, finish, rate_axis, start
 
+if TYPE_CHECKING:
+    from survjax.estimators.lifetime.predictions import FittedLifetime
+
 
 def plot_survival(
-    model: Any,
+    model: FittedLifetime,
     ax: Axes | None = None,
     *,
     times: ArrayLike | None = None,
     level: float = 0.95,
-    compare: Any = None,
+    compare: FittedLifetime | None = None,
     unit: str | None = None,
 ) -> Axes:
     """Draw the survival curve with its band, over the Kaplan-Meier steps of the data.
@@ -94,7 +97,7 @@ def plot_hazard(
     *,
     times: ArrayLike | None = None,
     level: float = 0.95,
-    compare: Any = None,
+    compare: FittedLifetime | None = None,
     unit: str | None = None,
 ) -> Axes:
     r"""Draw the hazard with its band, and what each component adds to it.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
@@ -173,6 +171,6 @@ def plot_bifurcation(
     return ax
 
 
-def _darkness(counts: np.ndarray) -> Any:
+def _darkness(counts: np.ndarray) -> np.ndarray:
     """Gray of each cell: a low power of its share of the visits."""
     return (counts / counts.sum(axis=0, keepdims=True)) ** 0.35

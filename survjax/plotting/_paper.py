@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +22,9 @@ from survjax.plotting.data import (
 )
 from survjax.plotting.style import DATA, MODEL, OTHER, fill, finish, start, tick_text
 
+if TYPE_CHECKING:
+    from survjax.estimators.lifetime.predictions import FittedLifetime
+
 #: Failed shares that may be marked on the axis, the more telling ones first.
 SHARES = np.array(
     [0.5, 0.1, 0.01, 0.9, 0.001, 0.99, 0.2, 0.05, 0.02, 1e-4, 1e-5, 1e-6, 0.3, 0.7, 0.003, 0.999]
@@ -31,12 +34,12 @@ POINTS = 300
 
 
 def plot_paper(
-    model: Any,
+    model: FittedLifetime,
     ax: Axes | None = None,
     *,
     times: ArrayLike | None = None,
     level: float = 0.95,
-    compare: Any = None,
+    compare: FittedLifetime | None = None,
     unit: str | None = None,
     paper: str | None = None,
 ) -> Axes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,8 @@ def _locator(shown: np.ndarray) -> Locator:
 def plot_partial_survival(
     model: Any,
     X: CovariateTable,
-    column: Any,
-    values: Any,
+    column: str | int | Sequence[str | int],
+    values: Sequence[Any] | np.ndarray,
     times: ArrayLike,
     ax: Axes | None = None,
     *,
@@ -172,7 +173,7 @@ def plot_asset_rul(
     ax: Axes | None = None,
     *,
     ages: ArrayLike | None = None,
-    truth: Any = None,
+    truth: ArrayLike | None = None,
     level: float = 0.9,
     unit: str | None = None,
 ) -> Axes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,18 +11,23 @@ from numpy.typing import ArrayLike
 from survjax.plotting.data import check_fitted, grid
 from survjax.plotting.style import DATA, GRAY, MODEL, OTHER, fill, finish, start
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from survjax.estimators.lifetime.predictions import FittedLifetime
+
 #: Units in service marked at most; of more, ages that split them evenly.
 MARKS = 300
 
 
 def plot_rul(
-    model: Any,
+    model: FittedLifetime,
     ax: Axes | None = None,
     *,
     ages: ArrayLike | None = None,
-    table: Any = None,
+    table: pd.DataFrame | None = None,
     level: float = 0.95,
-    running: Any = None,
+    running: ArrayLike | None = None,
     unit: str | None = None,
 ) -> Axes:
     """Draw the mean remaining life against age, its band, and the range of single lives.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,6 +24,9 @@ from survjax.plotting.style import OTHER
 from survjax.prediction.curves import evaluate, response_value
 from survjax.prediction.residuals import still_running
 from survjax.uncertainty.modes import bounded
+
+if TYPE_CHECKING:
+    from survjax.estimators.lifetime.predictions import FittedLifetime
 
 #: Points of a curve. All pictures use one number, so that the curves compile once.
 POINTS = 256
@@ -56,7 +59,7 @@ PICTURES: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-def longest(model: Any) -> float:
+def longest(model: FittedLifetime) -> float:
     """The last time that the data reach; the 0.99 quantile where the model has no rows."""
     rows = getattr(model, "_rows", None)
     if rows is None:
@@ -67,7 +70,7 @@ def longest(model: Any) -> float:
     return last
 
 
-def earliest(model: Any) -> float:
+def earliest(model: FittedLifetime) -> float:
     """Some time before the first failure, for axes on a log scale."""
     rows = getattr(model, "_rows", None)
     if rows is None:
@@ -85,7 +88,7 @@ def failures(model: Any) -> tuple[np.ndarray, np.ndarray]:
     return times[seen], rows.weight[seen]
 
 
-def grid(model: Any, times: ArrayLike | None = None) -> np.ndarray:
+def grid(model: FittedLifetime, times: ArrayLike | None = None) -> np.ndarray:
     """Times of a picture: the given ones, or even steps from (nearly) zero to the last time."""
     if times is not None:
         times = np.asarray(times, float)
@@ -95,12 +98,12 @@ def grid(model: Any, times: ArrayLike | None = None) -> np.ndarray:
     return longest(model) * 1.02 * np.arange(1, POINTS + 1) / POINTS
 
 
-def log_grid(model: Any) -> np.ndarray:
+def log_grid(model: FittedLifetime) -> np.ndarray:
     """Times of a picture on a log scale."""
     return np.geomspace(earliest(model), longest(model) * 1.15, POINTS)
 
 
-def steps(model: Any, level: float) -> tuple[StepCurve, str] | None:
+def steps(model: FittedLifetime, level: float) -> tuple[StepCurve, str] | None:
     """What the data alone say, and its name; None where the model has no rows."""
     rows = getattr(model, "_rows", None)
     if rows is None:
@@ -163,7 +166,7 @@ class Drawn:
 
 @double_precision
 def drawn_curve(
-    model: Any, name: str, times: np.ndarray, level: float, bands: bool = True
+    model: FittedLifetime, name: str, times: np.ndarray, level: float, bands: bool = True
 ) -> Drawn:
     """The survival or hazard with its band (that of `confidence_interval`'s "delta")."""
     check_level(level)
@@ -179,13 +182,13 @@ def drawn_curve(
 
 
 @double_precision
-def survival_of(model: Any, t: np.ndarray) -> np.ndarray:
+def survival_of(model: FittedLifetime, t: np.ndarray) -> np.ndarray:
     """P(T > t) of all units (n,), those that failed at birth included, as the likelihood has it."""
     terms = contributions(model.lifetime_, still_running(t, None, None))
     return np.where(t > 0, np.exp(terms), 1.0)
 
 
-def title_of(model: Any) -> str:
+def title_of(model: FittedLifetime) -> str:
     """A short name of a fit: "2 Weibull components"."""
     weights = getattr(model, "weights_", None)
     if weights is None:
@@ -194,7 +197,7 @@ def title_of(model: Any) -> str:
     return "one Weibull" if len(weights) == 1 else f"{len(weights)} Weibull components"
 
 
-def check_fitted(model: Any, picture: str) -> None:
+def check_fitted(model: object, picture: str) -> None:
     """Raise where a model has nothing to draw yet, or not what a picture is made from."""
     kind = type(model).__name__
     if isinstance(model, StepCurve | CumulativeIncidence):
@@ -209,7 +212,9 @@ def check_fitted(model: Any, picture: str) -> None:
         raise TypeError(f"{picture} draws {what}, and {kind} has none: {advice}")
 
 
-def draw_other(ax: Axes, t: np.ndarray, model: Any, curve: str, scale: Any = None) -> None:
+def draw_other(
+    ax: Axes, t: np.ndarray, model: FittedLifetime | None, curve: str, scale: Any = None
+) -> None:
     """Draw the curve of another fit, dashed, where there is one; `scale` maps its values."""
     if model is not None:
         check_fitted(model, "plot_survival")

@@ -43,7 +43,7 @@ def new_axes(size: tuple[float, float] = SIZE) -> Axes:
     return figure.add_subplot(axes_class=Picture)
 
 
-def start(ax: Any, *, title: str, x: str, y: str, unit: str | None) -> Axes:
+def start(ax: Axes | None, *, title: str, x: str, y: str, unit: str | None) -> Axes:
     """Give back `ax`, or new axes, with a title, labels and a light grid.
 
     Parameters

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -163,7 +162,7 @@ def _levels(check: Checker, name: str, cells: Sequence[str]) -> list[str]:
     return [first, *sorted(set(counts) - {first})]
 
 
-def refusal_of_fit(message: Any) -> str:
+def refusal_of_fit(message: object) -> str:
     """An error of a fit in the words of the command line."""
     text = str(message)
     if text.startswith("collinear columns: "):

@@ -6,7 +6,6 @@ import io
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from survjax.cli._text import Refused, printable
 
@@ -52,7 +51,7 @@ def sheet_rows(name: str, raw: bytes) -> Iterator[tuple[int, list[str]]]:
         raise Refused(f"{name} is a damaged Excel workbook: {line_of}") from None
 
 
-def _text(cell: Any) -> str:
+def _text(cell: object) -> str:
     """A cell as a CSV file would have it."""
     if cell is None:
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -48,7 +48,7 @@ class PathPrediction:
     horizon: float = np.inf
 
 
-def check_plan(edges: ArrayLike, n_stretches: int, age: Any) -> tuple[np.ndarray, float]:
+def check_plan(edges: ArrayLike, n_stretches: int, age: float | None) -> tuple[np.ndarray, float]:
     """Ages at which stretches begin and end, increasing; and the age at the first."""
     times = check_times(edges, "edges", zero=True)
     if times.shape[0] != n_stretches + 1:

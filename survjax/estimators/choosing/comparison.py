@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from survjax.estimators.lifetime.estimator import LifetimeEstimator
+
 #: What a comparison may be sorted by.
 CRITERIA = ("aic", "aicc", "bic")
 
@@ -48,7 +50,7 @@ class Comparison:
         return f"Comparison by {self.criterion}, the best first\n{self.table.to_string()}"
 
     @property
-    def best(self) -> Any:
+    def best(self) -> LifetimeEstimator:
         """The fitted model with the smallest criterion.
 
         Raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.likelihood import predictors
 from survjax.likelihood.rows import contributions
 from survjax.likelihood.vector.template import Template
+
+if TYPE_CHECKING:
+    from survjax.lifetimes import Lifetime
 
 #: Quantiles of the smaller model to which the larger one is fitted.
 QUANTILES = 1000
@@ -42,7 +45,7 @@ def check_holds(smaller: Any, larger: Any) -> None:
     _check_columns(smaller, larger)
 
 
-def _check_families(lifetime: Any, larger: Template, settings: Settings) -> None:
+def _check_families(lifetime: Lifetime, larger: Template, settings: Settings) -> None:
     """Refuse a family whose best fit to a lifetime's quantiles is worse than that lifetime."""
     share = (np.arange(QUANTILES) + 0.5) / QUANTILES
     times = np.asarray(lifetime.quantile(share))

@@ -63,7 +63,7 @@ def _recording(model: Any) -> tuple[float, str] | None:
     return found
 
 
-def check_replicates(n_replicates: Any, least: int = 19) -> int:
+def check_replicates(n_replicates: object, least: int = 19) -> int:
     """Check a number of replicates."""
     if not (isinstance(n_replicates, (int, np.integer)) and n_replicates >= least):
         raise ValueError(

@@ -126,7 +126,7 @@ def residuals_of(rows: Observations, terms: Callable[[Observations], np.ndarray]
     return Residuals(np.where(unknown, 0.0, lower), upper, event)
 
 
-def residual_frame(found: Residuals, weight: np.ndarray, like: Any) -> pd.DataFrame:
+def residual_frame(found: Residuals, weight: np.ndarray, like: object) -> pd.DataFrame:
     """The frame of residuals, with the index of what was given."""
     columns = {
         "cox_snell": found.cox_snell,

@@ -22,7 +22,7 @@ from survjax._core.validation import (
 from survjax.cox import fit_cox
 from survjax.cox.fit import check_offset
 from survjax.estimators.atomic import all_or_nothing
-from survjax.estimators.covariates import check_covariates, column_names
+from survjax.estimators.covariates import ChosenColumns, check_covariates, column_names
 from survjax.estimators.cox.diagnostics import CoxDiagnostics
 from survjax.estimators.cox.fitted import offsets
 from survjax.estimators.cox.paths import CoxPaths
@@ -133,7 +133,7 @@ class CoxPH(
         weights: str = "counts",
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
-        unpenalized: Any = None,
+        unpenalized: ChosenColumns | None = None,
         robust: bool = False,
         tol: float = 1e-9,
         max_iter: int = 100,

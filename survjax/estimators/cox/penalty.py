@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax.cox import CoxFit, Penalty, fit_cox
 from survjax.cox.fit import _coefficients, _covariance
 from survjax.cox.partial_likelihood.derivatives import value
 from survjax.data.content import content_folds
-from survjax.estimators.covariates import chosen_columns, collinear_message, column_names
+from survjax.estimators.covariates import (
+    ChosenColumns,
+    chosen_columns,
+    collinear_message,
+    column_names,
+)
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.estimators.regression.penalty_path import NOTHING_TO_CHOOSE
 from survjax.estimators.regression.priors import FIRTH
 from survjax.estimators.target import SurvivalTarget
 from survjax.fitting.regression.penalties import penalty_grid
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDS = 5
 
@@ -27,7 +36,7 @@ class PenalizedCox:
 
     penalty: Any
     l1_ratio: float
-    unpenalized: Any
+    unpenalized: ChosenColumns | None
     robust: bool
     feature_means_: np.ndarray
 
@@ -37,7 +46,7 @@ class PenalizedCox:
         x: np.ndarray,
         rows: dict[str, Any],
         weight: np.ndarray,
-        groups: Any,
+        groups: ArrayLike | None,
     ) -> Penalty | None:
         """Per unit, and on effects of one standard deviation; `weight` is what rows count."""
         self.__dict__.pop("penalty_path_", None)
@@ -74,7 +83,7 @@ def choose_penalty(
     each: Penalty,
     rows: dict[str, Any],
     weight: np.ndarray,
-    groups: Any,
+    groups: ArrayLike | None,
 ) -> tuple[float, dict[str, np.ndarray]]:
     """The best penalty per unit, and what was compared.
 
@@ -138,7 +147,9 @@ def choose_penalty(
     return float(grid[int(np.argmax(mean))]), table
 
 
-def _folds(target: SurvivalTarget, x: np.ndarray, rows: dict[str, Any], groups: Any) -> np.ndarray:
+def _folds(
+    target: SurvivalTarget, x: np.ndarray, rows: dict[str, Any], groups: ArrayLike | None
+) -> np.ndarray:
     """A fold for each row by what it holds, the same for all rows of a group and for equal ones."""
     others = list(x.T)
     if rows["strata"] is not None:
@@ -148,7 +159,7 @@ def _folds(target: SurvivalTarget, x: np.ndarray, rows: dict[str, Any], groups: 
     return content_folds(start, stop, event, others, weight, groups, FOLDS)
 
 
-def penalty_factor(unpenalized: Any, names: list[str]) -> np.ndarray:
+def penalty_factor(unpenalized: ChosenColumns | None, names: list[str]) -> np.ndarray:
     """1.0 for each column (p,) that the penalty counts, and 0.0 for the `unpenalized` ones."""
     factor = np.ones(len(names))
     factor[np.array(chosen_columns(unpenalized, names, "unpenalized"), int) - 1] = 0.0
@@ -212,7 +223,7 @@ def _fit(*args: Any, **kwargs: Any) -> CoxFit:
     return fit_cox(*args, **kwargs)
 
 
-def path_table(table: dict[str, np.ndarray], names: list[str]) -> Any:
+def path_table(table: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
     """What was compared, as a frame: `penalty, score, error` and a column for each coefficient."""
     coefficients = table.pop("coef")
     return frame(table | dict(zip(names, coefficients.T, strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -127,7 +128,7 @@ class DeepWeibullMixture(
         *,
         layers: Any = (16, 16),
         activation: str = "softplus",
-        on: Any = ("scale", "weight"),
+        on: Sequence[str] = ("scale", "weight"),
         n_members: int = 8,
         n_restarts: int = 1,
         optimizer: Any = "adam",

@@ -28,6 +28,8 @@ from survjax.uncertainty.bootstrap import nearby_maxima
 if TYPE_CHECKING:
     import pandas as pd
 
+    from survjax.estimators.deep.model import DeepWeibullMixture
+
 #: Learning rates as a share of those for networks that predict numbers.
 SLOWER = 0.25
 #: Samples without a failure inside, or without one left out, are drawn anew this often.
@@ -140,7 +142,7 @@ def _columns(rows: Observations, x: np.ndarray) -> list[np.ndarray]:
 
 
 def member_weights(
-    model: Any, rows: Observations, seed: int
+    model: DeepWeibullMixture, rows: Observations, seed: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Weights (M, n) of what each member is trained on and of what it is stopped by."""
     random = np.random.default_rng(seed)
@@ -163,7 +165,7 @@ def _failed(rows: Observations) -> np.ndarray:
     return rows.event if rows.interval is None else rows.event + rows.interval
 
 
-def _bootstrap(rows: Observations, random: Any) -> tuple[np.ndarray, np.ndarray]:
+def _bootstrap(rows: Observations, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Units drawn with replacement (each a Poisson number of times), and those never drawn.
 
     A row that stands for w units is w of them: those left out are as many as expected.
@@ -181,7 +183,7 @@ def _bootstrap(rows: Observations, random: Any) -> tuple[np.ndarray, np.ndarray]
     return rows.weight, rows.weight
 
 
-def _split(rows: Observations, fraction: float, random: Any) -> np.ndarray:
+def _split(rows: Observations, fraction: float, random: np.random.Generator) -> np.ndarray:
     """True for rows that stand for a random share of the units, of failures and others alike."""
     held_out = np.zeros(rows.n_rows, bool)
     for kind in (True, False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -15,7 +15,16 @@ from survjax.fitting.modified.curve import off_the_edge
 from survjax.lifetimes import Lifetime
 
 
-def check_baseline(baseline: Any) -> None:
+class FitsLifetimes(Protocol):
+    """An estimator of lifetimes alone, such as `WeibullMixture`."""
+
+    lifetime_: Any
+
+    def fit(self, rows: Observations, /) -> object:
+        """Find `lifetime_`."""
+
+
+def check_baseline(baseline: object) -> None:
     """Refuse what is no family, no lifetime and no estimator of one."""
     if isinstance(baseline, str):
         check_family(baseline, "baseline")

@@ -11,7 +11,7 @@ from survjax.estimators.covariates import chosen_columns
 from survjax.likelihood.regression.forms import Form, Layout, Predictor
 
 
-def check_on(form: Form, on: Any) -> None:
+def check_on(form: Form, on: Mapping[str, Any] | None) -> None:
     """Refuse a choice of columns for parameters that a form does not have."""
     if on is None:
         return
@@ -29,7 +29,7 @@ def check_on(form: Form, on: Any) -> None:
 def layout_of(
     form: Form,
     names: list[str],
-    on: Any,
+    on: Mapping[str, Any] | None,
     offset: bool = False,
     said: Mapping[str, str] | None = None,
 ) -> Layout:

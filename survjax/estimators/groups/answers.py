@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from survjax.fitting.groups.rows import GroupedRows
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import MESSAGES, ResultCode
 from survjax.uncertainty.groups.maxima import ManyMaxima, maxima_of
+
+if TYPE_CHECKING:
+    from survjax.estimators.lifetime.estimator import LifetimeEstimator
 
 
 @dataclasses.dataclass
@@ -92,7 +95,7 @@ class Answers:
         for i, code in zip(which.tolist(), found.ends.code[found.best].tolist(), strict=True):
             self.status[i], self.message[i] = "interior maximum", MESSAGES[ResultCode(code)]
 
-    def as_searched(self, i: int, estimator: Any, groups: GroupedRows) -> Any:
+    def as_searched(self, i: int, estimator: LifetimeEstimator, groups: GroupedRows) -> Any:
         """The estimator of a group whose mixture was fitted side by side; None of another."""
         if self.searched is None or self.template is None:
             return None
@@ -111,7 +114,7 @@ class Answers:
             return which, self.maxima
         return which, ManyMaxima.of_one_each(self.x[which], self.covariance[which])
 
-    def put_alone(self, i: int, model: Any, warned: str) -> None:
+    def put_alone(self, i: int, model: LifetimeEstimator, warned: str) -> None:
         """Note the fit of one group, and what it warned of."""
         self.alone[i] = model
         self.log_likelihood[i] = model.log_likelihood_
@@ -129,6 +132,6 @@ class Answers:
         return np.isfinite(self.x).all(axis=1) if self.x.size else np.zeros(len(self.x), bool)
 
 
-def unfitted(model: Any) -> Any:
+def unfitted(model: LifetimeEstimator) -> LifetimeEstimator:
     """The same model without a fit; a random generator in it begins where the other's does."""
     return type(model)(**copy.deepcopy(model.get_params()))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from survjax._core.annotations import Frame
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.data.tables import Columns
@@ -34,8 +34,8 @@ Progress = Callable[[int, int], None]
 
 @double_precision
 def fit_groups(
-    frame: Any,
-    by: Any,
+    frame: Frame,
+    by: str | Sequence[str],
     *,
     duration: str | None = None,
     event: str | None = None,
@@ -44,7 +44,7 @@ def fit_groups(
     entry: str | None = None,
     exit: str | None = None,
     weight: str | None = None,
-    model: Any = None,
+    model: LifetimeEstimator | None = None,
     pooling: str | None = None,
     progress: bool = False,
 ) -> GroupFits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import Frame
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_shares, check_times
 from survjax.data.tables import Columns
@@ -35,6 +36,8 @@ from survjax.uncertainty.delta import rows_needed
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from survjax.estimators.lifetime.estimator import LifetimeEstimator
 
 
 class GroupFits(Persistent):
@@ -69,7 +72,7 @@ class GroupFits(Persistent):
     def of(
         cls,
         keys: pd.Index,
-        estimator: Any,
+        estimator: LifetimeEstimator,
         groups: GroupedRows,
         answers: Answers,
         duration: str | None,
@@ -155,7 +158,7 @@ class GroupFits(Persistent):
         return found
 
     @double_precision
-    def model(self, key: Any) -> Any:
+    def model(self, key: Hashable) -> LifetimeEstimator:
         """The fitted estimator of one group, as if it had been fitted alone.
 
         Parameters
@@ -187,7 +190,7 @@ class GroupFits(Persistent):
             self._models[i] = found
         return self._models[i]
 
-    def _place(self, key: Any) -> int:
+    def _place(self, key: Hashable) -> int:
         """Which group a key is."""
         try:
             place = self.keys.get_loc(key)
@@ -200,7 +203,7 @@ class GroupFits(Persistent):
     @double_precision
     def predict_rul(
         self,
-        frame: Any,
+        frame: Frame,
         age: str | None = None,
         quantiles: ArrayLike = (0.1, 0.5, 0.9),
         level: float = 0.95,

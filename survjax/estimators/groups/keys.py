@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 LISTED = 5
 
 
-def key_names(by: Any) -> list[str]:
+def key_names(by: str | Iterable[str]) -> list[str]:
     """The columns of the keys as a list."""
     names = [by] if isinstance(by, str) else list(by)
     if not names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,11 @@ from survjax.estimators.saving.persistence import document, restore
 from survjax.fitting.groups.pooling import Pooled
 from survjax.fitting.groups.prior import Prior
 from survjax.uncertainty.groups.maxima import ManyMaxima
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from survjax.estimators.groups.fits import GroupFits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +98,7 @@ FIELDS: dict[str, Any] = {
 }
 
 
-def state_of(fits: Any) -> SimpleNamespace:
+def state_of(fits: GroupFits) -> SimpleNamespace:
     """What a file says of fits, by the names of `FIELDS`."""
     answers: Answers = fits._answers
     size = answers.covariance.size
@@ -124,7 +129,7 @@ def state_of(fits: Any) -> SimpleNamespace:
     return found
 
 
-def _coded(keys: Any, level: int) -> tuple[np.ndarray, Any]:
+def _coded(keys: pd.Index, level: int) -> tuple[np.ndarray, Any]:
     """Numbers of the entries of one column of the keys, and the different entries."""
     import pandas as pd
 
@@ -132,7 +137,7 @@ def _coded(keys: Any, level: int) -> tuple[np.ndarray, Any]:
     return codes, list(levels)
 
 
-def keys_of(fits: Any) -> Any:
+def keys_of(fits: SimpleNamespace) -> pd.Index:
     """The keys that a file describes."""
     import pandas as pd
 
@@ -154,7 +159,7 @@ def keys_of(fits: Any) -> Any:
     return keys
 
 
-def answers_of(fits: Any, template: Any) -> Answers:
+def answers_of(fits: SimpleNamespace, template: Any) -> Answers:
     """The answers that a file describes, of the template that its estimator has."""
     n, p = fits.x.shape
     if p != (0 if template is None else template.size):
@@ -184,7 +189,7 @@ def answers_of(fits: Any, template: Any) -> Answers:
     return answers
 
 
-def pooling_of(fits: Any, answers: Answers) -> Pooled | None:
+def pooling_of(fits: SimpleNamespace, answers: Answers) -> Pooled | None:
     """What pooling found, where groups are pooled."""
     given: list[Any] = [
         getattr(fits, name, None) for name in ("prior", "drawn", "settled", "unpooled")

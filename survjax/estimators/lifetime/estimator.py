@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +38,9 @@ from survjax.likelihood.devices import Placed, devices_of
 from survjax.likelihood.rows import contributions
 from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.modes import weigh
+
+if TYPE_CHECKING:
+    from jax import Device
 
 
 class LifetimeEstimator(
@@ -101,7 +105,7 @@ class LifetimeEstimator(
         entry: ArrayLike | None = None,
         exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        devices: Any = None,
+        devices: str | Sequence[Device] | None = None,
     ) -> Self:
         """Fit to lifetimes, some of them still running.
 
@@ -163,7 +167,7 @@ class LifetimeEstimator(
         entry: ArrayLike | None = None,
         exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        devices: Any = None,
+        devices: str | Sequence[Device] | None = None,
     ) -> Self:
         """Fit to bounds: each unit failed in (lower, upper].
 
@@ -185,12 +189,16 @@ class LifetimeEstimator(
         )
         return self._fit(rows, devices=devices)
 
-    def _fit(self, rows: Observations, warn: bool = True, devices: Any = None) -> Self:
+    def _fit(
+        self, rows: Observations, warn: bool = True, devices: str | Sequence[Device] | None = None
+    ) -> Self:
         """Compress, find the maximum, and keep the answer with its certificate."""
         answered(self._fit_steps(rows, warn, devices))
         return self
 
-    def _fit_steps(self, rows: Observations, warn: bool = True, devices: Any = None) -> Steps[None]:
+    def _fit_steps(
+        self, rows: Observations, warn: bool = True, devices: str | Sequence[Device] | None = None
+    ) -> Steps[None]:
         """`_fit`, as what asks for local maxima."""
         self._check_parameters()
         rows = rows.without_padding()

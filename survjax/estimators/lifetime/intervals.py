@@ -277,6 +277,6 @@ class Intervals(Bootstrapped):
         return np.full((len(self._template.quantities), 2), np.nan), "call summary()"
 
 
-def shaped(values: np.ndarray, shape: tuple[int, ...]) -> Any:
+def shaped(values: np.ndarray, shape: tuple[int, ...]) -> float | np.ndarray:
     """An array of the asked shape; a plain float for a scalar."""
     return values.reshape(shape) if shape else float(values[0])

@@ -255,18 +255,20 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
         random_generator(self.random_state)
 
 
-def _is_for_failures(lifetime: Any) -> bool:
+def _is_for_failures(lifetime: str | Lifetime) -> bool:
     """Whether it is the name of a family that takes cuts or knots from the failures."""
     return isinstance(lifetime, str) and lifetime in families_for_failures()
 
 
-def check_family(lifetime: Any, name: str) -> None:
+def check_family(lifetime: str | Lifetime, name: str) -> None:
     """Refuse what is neither a Lifetime nor the name of a family."""
     if not _is_for_failures(lifetime):
         template_of(lifetime, name, more=tuple(families_for_failures()))
 
 
-def template_of(lifetime: Any, name: str = "lifetime", more: tuple[str, ...] = ()) -> Template:
+def template_of(
+    lifetime: str | Lifetime, name: str = "lifetime", more: tuple[str, ...] = ()
+) -> Template:
     """The template of a family's name or of a lifetime, whose parameters become numbers.
 
     `more` are names that the caller knows besides.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HIGHEST_LEVEL = 1.0 - 2.0**-50
 
 
-def check_level(level: Any) -> float:
+def check_level(level: object) -> float:
     """Check a confidence level."""
     if not isinstance(level, (int, float, np.number)) or not 0.0 < float(level) < 1.0:
         raise ValueError(f"level must lie between 0 and 1, such as 0.95, got {level!r}")
@@ -85,7 +85,7 @@ class FittedLifetime:
         return t.ravel(), ages.ravel(), t.shape
 
     @double_precision
-    def _curve(self, curve: str, t: ArrayLike, ages: ArrayLike | None) -> Any:
+    def _curve(self, curve: str, t: ArrayLike, ages: ArrayLike | None) -> float | np.ndarray:
         t, ages, shape = self._arguments(curve, t, ages)
         values, _ = evaluate(self.lifetime_, None, (curve,), t[None], ages)
         return _shaped(response_value(curve, values[0]), shape)
@@ -241,12 +241,12 @@ class FittedLifetime:
         return times_at(self.lifetime_, rng.exponential(size=int(n)))
 
 
-def _array(values: Any, name: str) -> np.ndarray:
+def _array(values: ArrayLike, name: str) -> np.ndarray:
     """Numbers of any shape as float64."""
     array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
     return as_floats(array.ravel(), name).reshape(array.shape)
 
 
-def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> Any:
+def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> float | np.ndarray:
     """An array of the asked shape; a plain float for a scalar."""
     return values.reshape(shape) if shape else float(values[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,13 @@ def part_of(name: str) -> str:
     return name.split("_")[1]
 
 
-def check_parts(on: Any, parts: tuple[str, ...] = PARTS) -> None:
+def check_parts(on: Collection[str], parts: tuple[str, ...] = PARTS) -> None:
     """Accept a list of what depends on the covariates, or a mapping from it."""
     if isinstance(on, str) or not np.iterable(on) or any(part not in parts for part in on):
         raise ValueError(f"on must be a list of {', '.join(parts)}, got {on!r}")
 
 
-def check_max_shape(value: Any) -> None:
+def check_max_shape(value: object) -> None:
     """Accept the steepest shape that an answer may have; infinity: any."""
     if not (isinstance(value, float) and value == np.inf):
         check_positive(value, "max_shape")

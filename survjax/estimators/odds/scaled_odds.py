@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from survjax._core.pytree import ravel_parameters
 from survjax._core.validation import check_flag
 from survjax.data.observations import Observations
-from survjax.estimators.covariates import column_names
-from survjax.estimators.effects.baseline import baseline_start, check_baseline, rounding_of
+from survjax.estimators.covariates import ChosenColumns, column_names
+from survjax.estimators.effects.baseline import (
+    FitsLifetimes,
+    baseline_start,
+    check_baseline,
+    rounding_of,
+)
 from survjax.estimators.effects.on import at_intercepts, check_on, layout_of
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.likelihood.regression.columns import means
 from survjax.likelihood.regression.forms import Form, Layout, odds
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.vector.constraints import Bounds, Fixed
+
+if TYPE_CHECKING:
+    from survjax.lifetimes import Lifetime
 
 HISTORIES = (
     "odds of failure are of whole lives, so that covariates cannot change with time: pass one row "
@@ -72,13 +81,13 @@ class ScaledOdds(RegressionEstimator):
 
     def __init__(
         self,
-        baseline: Any = None,
+        baseline: str | Lifetime | FitsLifetimes | None = None,
         *,
         center: bool = True,
-        on: Any = None,
+        on: Mapping[str, ChosenColumns] | None = None,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
-        unpenalized: Any = None,
+        unpenalized: ChosenColumns | None = None,
         tol: float = 1e-9,
         max_iter: int = 100,
         fixed: Fixed | None = None,
@@ -118,7 +127,7 @@ class ScaledOdds(RegressionEstimator):
         layout = layout_of(form, column_names(self), self.on, offset=known)
         return form, layout, at_intercepts(layout, start)
 
-    def _form(self, n_predictors: int, base: Any) -> Form:
+    def _form(self, n_predictors: int, base: Lifetime) -> Form:
         if base is None:
             raise ValueError("_base is missing: scaled odds have one")
         return odds(base)
@@ -126,7 +135,7 @@ class ScaledOdds(RegressionEstimator):
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> NoReturn:
         raise ValueError(HISTORIES)
 
-    def predict_path(self, *_: Any, **__: Any) -> NoReturn:
+    def predict_path(self, *_: object, **__: object) -> NoReturn:
         """No answer: odds are of whole lives, and covariates cannot change with time."""
         raise ValueError(HISTORIES)
 

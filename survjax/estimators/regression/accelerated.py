@@ -15,7 +15,7 @@ from survjax._core.validation import check_length, check_offset, check_times
 from survjax.data.observations import Observations
 from survjax.data.truncation import check_truncation
 from survjax.estimators.assets.memberships import FormMemberships
-from survjax.estimators.covariates import check_covariates, column_names
+from survjax.estimators.covariates import ChosenColumns, check_covariates, column_names
 from survjax.estimators.effects.on import at_intercepts, check_on, layout_of
 from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.model import template_of
@@ -145,11 +145,11 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
         self,
         family: str | Lifetime = "weibull",
         *,
-        on: Any = None,
-        shape_on: Any = None,
+        on: Mapping[str, ChosenColumns] | None = None,
+        shape_on: ChosenColumns | None = None,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
-        unpenalized: Any = None,
+        unpenalized: ChosenColumns | None = None,
         tol: float = 1e-9,
         max_iter: int = 100,
         fixed: Fixed | None = None,
@@ -211,7 +211,7 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
         plain = np.array([log_scale, log_shape][: len(layout)])
         return form, layout, at_intercepts(layout, plain)
 
-    def _form(self, n_predictors: int, base: Any) -> Form:
+    def _form(self, n_predictors: int, base: Lifetime) -> Form:
         return self._stretched()
 
     def _center(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray | None:

@@ -16,7 +16,12 @@ from survjax.data.observations import Observations
 from survjax.estimators.assets.paths import PathPredictions
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.choosing.goodness import RegressionGoodness
-from survjax.estimators.covariates import chosen_columns, collinear_message, column_names
+from survjax.estimators.covariates import (
+    ChosenColumns,
+    chosen_columns,
+    collinear_message,
+    column_names,
+)
 from survjax.estimators.plots import Plots
 from survjax.estimators.regression.answer import RegressionAnswer
 from survjax.estimators.regression.intervals import RegressionIntervals
@@ -60,7 +65,7 @@ class RegressionEstimator(
     _penalties: tuple[str, ...] = ("cv",)
 
     penalty: Any
-    unpenalized: Any
+    unpenalized: ChosenColumns | None
     tol: float
 
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:

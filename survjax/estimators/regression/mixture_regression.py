@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,7 @@ from survjax._core.validation import check_count, check_flag, check_positive, ra
 from survjax.data.observations import Observations
 from survjax.estimators.assets.memberships import FormMemberships
 from survjax.estimators.atomic import all_or_nothing
-from survjax.estimators.covariates import chosen_columns, column_names
+from survjax.estimators.covariates import ChosenColumns, chosen_columns, column_names
 from survjax.estimators.effects.mixture_violations import MixtureViolations
 from survjax.estimators.lifetime.no_maximum import warn_undetermined
 from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts
@@ -38,6 +38,9 @@ from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters
 from survjax.uncertainty.regression import Training
+
+if TYPE_CHECKING:
+    from survjax.lifetimes import Lifetime
 
 
 class MixtureRegression(FormMemberships, MixtureViolations):
@@ -122,14 +125,14 @@ class MixtureRegression(FormMemberships, MixtureViolations):
         self,
         n_components: int = 2,
         *,
-        on: Any = ("scale", "weight"),
+        on: Sequence[str] | Mapping[str, ChosenColumns] = ("scale", "weight"),
         cured: bool = False,
         n_starts: int = 96,
         max_shape: float = 60.0,
         min_component_weight: float = 1.5,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
-        unpenalized: Any = None,
+        unpenalized: ChosenColumns | None = None,
         tol: float = 1e-9,
         max_iter: int = 200,
         random_state: int = 0,
@@ -165,7 +168,7 @@ class MixtureRegression(FormMemberships, MixtureViolations):
         sample_weight: ArrayLike | None = None,
         unit: ArrayLike | None = None,
         offset: ArrayLike | None = None,
-        component: Any = None,
+        component: ArrayLike | None = None,
     ) -> Self:
         """Fit to lifetimes with covariates.
 
@@ -255,7 +258,7 @@ class MixtureRegression(FormMemberships, MixtureViolations):
         plain = search(Template(form.template), rows, self._settings()).best.x
         return form, layout, spread_out(Parts(layout, self.n_components), plain)
 
-    def _form(self, n_predictors: int, base: Any) -> Form:
+    def _form(self, n_predictors: int, base: Lifetime) -> Form:
         k = self.n_components
         # Before anything of that size is made: each component has predictors of its own.
         if k > n_predictors or len((form := self._mixture()).names) != n_predictors:

@@ -91,7 +91,7 @@ class RegressionResiduals:
         return found
 
     def _residual_frame(
-        self, rows: Observations, x: np.ndarray, histories: Any, weight: np.ndarray, like: Any
+        self, rows: Observations, x: np.ndarray, histories: Any, weight: np.ndarray, like: object
     ) -> pd.DataFrame:
         if histories is None:
             return residual_frame(self._residuals_of_rows(rows, x), weight, like)

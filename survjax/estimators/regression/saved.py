@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from survjax.estimators.saving.persistence import Persistent, derived_agrees
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout, Predictor
 from survjax.prediction.regression_curves import FittedForm
+
+if TYPE_CHECKING:
+    from survjax.lifetimes import Lifetime
 
 #: What every estimator with covariates saves of its columns.
 COLUMNS: dict[str, Any] = {
@@ -68,7 +71,7 @@ class SavedRegression(Persistent):
         "penalty_path_": Table(optional=True),
     }
 
-    def _form(self, n_predictors: int, base: Any) -> Form:
+    def _form(self, n_predictors: int, base: Lifetime) -> Form:
         """The form that the hyper-parameters ask for, if it has as many predictors."""
         raise NotImplementedError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from survjax._core.pytree import parameter_names, ravel_parameters
 from survjax._core.validation import check_flag
 from survjax.data.observations import Observations
-from survjax.estimators.covariates import column_names
+from survjax.estimators.covariates import ChosenColumns, column_names
 from survjax.estimators.effects.baseline import (
+    FitsLifetimes,
     baseline_start,
     check_baseline,
     fitted_baseline,
@@ -101,14 +103,14 @@ class ScaledHazard(RegressionEstimator):
 
     def __init__(
         self,
-        baseline: Any = None,
+        baseline: str | Lifetime | FitsLifetimes | None = None,
         *,
         joint: bool = True,
         center: bool = True,
-        on: Any = None,
+        on: Mapping[str, ChosenColumns] | None = None,
         penalty: float | str = 0.0,
         l1_ratio: float = 0.0,
-        unpenalized: Any = None,
+        unpenalized: ChosenColumns | None = None,
         tol: float = 1e-9,
         max_iter: int = 100,
         fixed: Fixed | None = None,
@@ -156,7 +158,7 @@ class ScaledHazard(RegressionEstimator):
         layout = layout_of(form, column_names(self), self.on, offset=known)
         return form, layout, at_intercepts(layout, start)
 
-    def _form(self, n_predictors: int, base: Any) -> Form:
+    def _form(self, n_predictors: int, base: Lifetime) -> Form:
         if base is None:
             raise ValueError("_base is missing: a scaled hazard has one")
         return scaled(base)

@@ -6,7 +6,8 @@ import dataclasses
 import functools
 import os
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.all_rows import AllRows, Compressed, over_parts
 from survjax.likelihood.devices import devices_of, mesh_of, over_devices
 
+if TYPE_CHECKING:
+    from jax import Device
+
 
 @double_precision
 def fit_stream(
@@ -35,7 +39,7 @@ def fit_stream(
     entry: str | None = None,
     weight: str | None = None,
     model: str | Lifetime | LifetimeEstimator = "weibull",
-    devices: Any = None,
+    devices: str | Sequence[Device] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | Progress = False,
 ) -> Any:

@@ -23,7 +23,7 @@ def durations_from_dates(
     *,
     as_of: Any = None,
     failed: ArrayLike | None = None,
-    entry: Any = None,
+    entry: ArrayLike | None = None,
     per: str = "days",
 ) -> pd.DataFrame:
     """Turn dates into the ages and failures that every estimator takes.
@@ -190,6 +190,6 @@ def _rows(where: np.ndarray) -> str:
     return f"row {_first(where)}" if n == 1 else f"{n} rows, the first row {_first(where)}"
 
 
-def _first(where: Any) -> int:
+def _first(where: np.ndarray) -> int:
     """The first row of those marked."""
     return int(np.flatnonzero(where)[0])

@@ -16,8 +16,8 @@ MADE = ("life", "start", "stop", "event")
 
 
 def history_rows(
-    lives: Any,
-    readings: Any,
+    lives: pd.DataFrame,
+    readings: pd.DataFrame,
     *,
     unit: str = "unit",
     end: str = "end",

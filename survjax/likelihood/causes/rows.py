@@ -9,9 +9,9 @@ import dataclasses
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
+from survjax._core.annotations import Array
 from survjax._core.numerics import bucket_size
 from survjax._core.pytree import data, pytree
 from survjax.data.observations import Observations
@@ -46,7 +46,7 @@ class CauseRows:
         """Weights of the rows."""
         return self.rows.weight
 
-    def reweighted(self, weight: jax.Array) -> CauseRows:
+    def reweighted(self, weight: Array) -> CauseRows:
         """The same rows with other weights."""
         return CauseRows(self.rows.reweighted(weight), self.allowed)
 
@@ -78,7 +78,7 @@ class IntervalNodes:
     time: Any = data()
     log_weight: Any = data()
 
-    def reweighted(self, weight: jax.Array) -> IntervalNodes:
+    def reweighted(self, weight: Array) -> IntervalNodes:
         """The same rows with other weights."""
         return dataclasses.replace(self, weight=weight)
 

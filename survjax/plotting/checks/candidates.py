@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
@@ -10,16 +11,19 @@ from numpy.typing import ArrayLike
 from survjax.plotting.data import drawn_steps, grid, longest, steps, survival_of
 from survjax.plotting.style import COMPONENTS, DATA, MODEL, finish, start
 
+if TYPE_CHECKING:
+    from survjax.estimators.choosing.comparison import Comparison
+
 #: Candidates drawn unasked: the best.
 MOST = 5
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def plot_comparison(
-    comparison: Any,
+    comparison: Comparison,
     ax: Axes | None = None,
     *,
-    names: Any = None,
+    names: Sequence[str] | None = None,
     times: ArrayLike | None = None,
     unit: str | None = None,
 ) -> Axes:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax.lifetimes import families
+
+if TYPE_CHECKING:
+    from survjax.estimators.lifetime.predictions import FittedLifetime
 
 
 class Paper(NamedTuple):
@@ -26,7 +30,7 @@ class Paper(NamedTuple):
     is_log: bool
     family: Any
 
-    def height(self, survival: Any) -> np.ndarray:
+    def height(self, survival: ArrayLike) -> np.ndarray:
         """The height on the paper of a survival share; NaN where it is 0 or 1."""
         survival = np.asarray(survival, float)
         share = 1.0 - survival
@@ -58,7 +62,7 @@ def papers() -> dict[str, Paper]:
     return found
 
 
-def paper_for(model: Any, name: str | None) -> Paper:
+def paper_for(model: FittedLifetime, name: str | None) -> Paper:
     """The paper of a name; of the model's own family if None, and Weibull's if that has none."""
     known = papers()
     if name is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,15 +12,18 @@ from survjax.plotting.data import check_fitted, steps, survival_of, title_of
 from survjax.plotting.style import DATA, MODEL, OTHER, finish, start
 from survjax.uncertainty.delta import rows_needed
 
+if TYPE_CHECKING:
+    from survjax.estimators.lifetime.estimator import LifetimeEstimator
+
 #: Age by which only those have failed that did so at birth.
 EARLIEST = 1e-290
 
 
 def plot_quantiles(
-    model: Any,
+    model: LifetimeEstimator,
     ax: Axes | None = None,
     *,
-    compare: Any = None,
+    compare: LifetimeEstimator | None = None,
     unit: str | None = None,
 ) -> Axes:
     """Draw the ages at which units failed against the ages at which the model says they do (QQ).

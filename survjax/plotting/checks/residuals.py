@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,12 +11,15 @@ from survjax.nonparametric import StepCurve, nelson_aalen, turnbull
 from survjax.plotting.data import MAX_INTERVALS, check_fitted, drawn_steps
 from survjax.plotting.style import DATA, MODEL, finish, percent, start
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def plot_residuals(
     model: Any,
     ax: Axes | None = None,
     *,
-    residuals: Any = None,
+    residuals: pd.DataFrame | None = None,
     level: float = 0.95,
 ) -> Axes:
     """Draw the cumulative hazard of the Cox-Snell residuals, which should follow the diagonal.
@@ -77,7 +80,7 @@ def plot_residuals(
     return finish(ax, 3)
 
 
-def _hazard_of(table: Any, level: float) -> tuple[StepCurve, str]:
+def _hazard_of(table: pd.DataFrame, level: float) -> tuple[StepCurve, str]:
     """The cumulative hazard of residuals, and what it is called."""
     weight = table["weight"].to_numpy()
     kept = weight > 0

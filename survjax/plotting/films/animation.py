@@ -108,7 +108,7 @@ def animate(
     return Path(path)
 
 
-def _image(figure: Figure, _: Any = None) -> Image.Image:
+def _image(figure: Figure, _: object = None) -> Image.Image:
     """Draw the figure once; matplotlib's own writer of movies draws it three times."""
     figure.canvas.draw()
     return canvas_image(figure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,6 +17,11 @@ from survjax.plotting.data import drawn_steps, grid, longest, steps
 from survjax.plotting.films.animation import canvas_image
 from survjax.plotting.films.weibulls import Weibulls
 from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, start
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 
 #: Frames that the first guess stays; the answer stays twice as long.
 HOLD = 6
@@ -41,7 +46,9 @@ class Moving:
 class Film:
     """The way of a fit as frames: survival over its data, and density over the truth."""
 
-    def __init__(self, model: Any, table: Any, truth: Any, unit: str | None) -> None:
+    def __init__(
+        self, model: WeibullMixture, table: pd.DataFrame, truth: Any, unit: str | None
+    ) -> None:
         k = sum(name.startswith("weight_") for name in table)
         natural = [
             table[[f"{part}_{i + 1}" for i in range(k)]].to_numpy()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from survjax.likelihood.weibulls import weibull_vector
 from survjax.plotting.data import failures
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def history_from_guess(model: Any) -> Any:
+    from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
+
+
+def history_from_guess(model: WeibullMixture) -> pd.DataFrame:
     """The iterations from a plain guess to the fit; the fit's own where it leads elsewhere."""
     own = model.history_
     k = len(model.weights_)
@@ -21,7 +26,7 @@ def history_from_guess(model: Any) -> Any:
     return table if gap < 1e-6 * (1.0 + abs(model.log_likelihood_)) else own
 
 
-def _guess(model: Any, k: int) -> np.ndarray:
+def _guess(model: WeibullMixture, k: int) -> np.ndarray:
     """Equal shares, constant hazards, scales around the failures; as logits and logs."""
     times, weights = failures(model)
     log_time = np.log(times)

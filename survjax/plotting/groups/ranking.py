@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from survjax.plotting.style import GRAY, MODEL, OTHER, finish, new_axes, start
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from survjax.estimators.groups.fits import GroupFits
 
 #: Height of a row and of all that is around the rows, in inches.
 ROW, AROUND = 0.19, 1.5
@@ -21,7 +26,7 @@ WORDS = {"q10": "age by which a tenth has failed", "q50": "median life"}
 
 
 def plot_ranking(
-    fits: Any,
+    fits: GroupFits,
     quantity: str = "q50",
     *,
     most: int = 40,
@@ -79,7 +84,7 @@ def plot_ranking(
     return ax
 
 
-def _ends(table: Any, most: int) -> tuple[Any, int]:
+def _ends(table: pd.DataFrame, most: int) -> tuple[Any, int]:
     """The groups at both ends of a table, and the row before which some are left out."""
     if len(table) <= most:
         return table, len(table)
@@ -114,7 +119,7 @@ def _bars(ax: Axes, shown: Any, quantity: str, rows: np.ndarray, unpooled: Any) 
         ax.set_xlim(window[0] / 1.08, window[1] * 1.08)
 
 
-def _name(key: Any) -> str:
+def _name(key: object) -> str:
     """A key as a label."""
     words = " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)
     return words if len(words) <= LETTERS else f"{words[: LETTERS - 1]}…"

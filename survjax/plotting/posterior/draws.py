@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,12 +14,15 @@ from survjax.likelihood.vector.prior_terms import PriorTerms
 from survjax.plotting.data import drawn_steps, grid, longest, steps, title_of
 from survjax.plotting.style import DATA, MODEL, OTHER, fill, finish, start
 
+if TYPE_CHECKING:
+    from survjax.estimators.posterior.draws import Posterior
+
 #: Draws whose own curves are shown, and points of a density.
 N_SHOWN, N_POINTS = 40, 200
 
 
 def plot_posterior(
-    posterior: Any,
+    posterior: Posterior,
     ax: Axes | None = None,
     *,
     parameter: str | None = None,
@@ -72,7 +75,7 @@ def plot_posterior(
 
 
 def _densities(
-    posterior: Any, ax: Axes | None, parameter: str, level: float, unit: str | None
+    posterior: Posterior, ax: Axes | None, parameter: str, level: float, unit: str | None
 ) -> Axes:
     """A histogram of one parameter's draws, under its prior."""
     draws = posterior.draws
