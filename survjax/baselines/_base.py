@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.callers import users_level
 from survjax._core.validation import check_count as check_count
 from survjax._core.validation import check_positive as check_positive
@@ -42,9 +42,7 @@ def row_weights(sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray | 
     return np.asarray(weight)
 
 
-def validation_pair(
-    validation_data: tuple[CovariateTable, ArrayLike] | None,
-) -> tuple[Any, Any] | None:
+def validation_pair(validation_data: tuple[Covariates, ArrayLike] | None) -> tuple[Any, Any] | None:
     """Take `validation_data=(X, y)` apart."""
     if validation_data is None:
         return None

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from survjax._core.annotations import CovariateTable
 from survjax._core.validation import check_shares, check_times
 from survjax.baselines import _base
 from survjax.baselines._logistic import LogisticRegression
@@ -93,14 +92,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         self.ridge = ridge
         self.classifier = classifier
 
-    def fit(
-        self,
-        X: CovariateTable,
-        y: ArrayLike,
-        *,
-        entry: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self:
+    def fit(self, X: Any, y: ArrayLike, *, entry: Any = None, sample_weight: Any = None) -> Self:
         """Fit to lifetimes with covariates, some of them still running.
 
         Parameters
@@ -153,12 +145,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         return self
 
     def _checked(
-        self,
-        X: CovariateTable,
-        y: ArrayLike,
-        entry: ArrayLike | None,
-        sample_weight: ArrayLike | None,
-        reset: bool = True,
+        self, X: Any, y: ArrayLike, entry: ArrayLike, sample_weight: ArrayLike, reset: bool = True
     ) -> tuple[np.ndarray, ...]:
         """Covariates, durations, events, entries and weights of one length."""
         x = check_covariates(self, X, reset=reset)
@@ -205,9 +192,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
             chance = self.classifier_.predict_proba(table)[:, 1]
         return PiecewiseHazard.of(self.edges_, chance.reshape(n, n_periods))
 
-    def _assets(
-        self, X: CovariateTable, ages: ArrayLike | None
-    ) -> tuple[PiecewiseHazard, np.ndarray]:
+    def _assets(self, X: ArrayLike, ages: ArrayLike | None) -> tuple[PiecewiseHazard, np.ndarray]:
         """Lives, and one age for each."""
         check_is_fitted(self)
         x = check_covariates(self, X, reset=False)
@@ -218,7 +203,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
             raise ValueError(f"ages must have one entry for each of the {len(x)} rows of X")
         return self._lives(x), found
 
-    def predict(self, X: CovariateTable, ages: ArrayLike | None = None) -> np.ndarray:
+    def predict(self, X: ArrayLike, ages: ArrayLike | None = None) -> np.ndarray:
         """Mean life of each asset, or mean remaining life at `ages`.
 
         Parameters
@@ -236,9 +221,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         lives, ages = self._assets(X, ages)
         return lives.mean_after(ages)
 
-    def predict_survival(
-        self, X: CovariateTable, times: ArrayLike, ages: ArrayLike | None = None
-    ) -> pd.DataFrame:
+    def predict_survival(self, X: Any, times: Any, ages: ArrayLike | None = None) -> pd.DataFrame:
         """Chance of each asset to run on, at each of several times.
 
         Parameters
@@ -261,10 +244,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         return frame(dict(zip(t.tolist(), chance.T, strict=True)), like=X)
 
     def predict_quantile(
-        self,
-        X: CovariateTable,
-        quantiles: ArrayLike = (0.1, 0.5, 0.9),
-        ages: ArrayLike | None = None,
+        self, X: ArrayLike, quantiles: ArrayLike = (0.1, 0.5, 0.9), ages: ArrayLike | None = None
     ) -> pd.DataFrame:
         """Times by which given shares of assets like each have failed.
 
@@ -287,10 +267,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         return frame(dict(zip(names, times.T, strict=True)), like=X)
 
     def predict_rul(
-        self,
-        X: CovariateTable,
-        ages: ArrayLike | None = None,
-        quantiles: ArrayLike = (0.1, 0.5, 0.9),
+        self, X: ArrayLike, ages: ArrayLike | None = None, quantiles: ArrayLike = (0.1, 0.5, 0.9)
     ) -> pd.DataFrame:
         """Remaining useful life of each asset: its mean and quantiles.
 
@@ -308,14 +285,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         table.insert(0, "mean", self.predict(X, ages))
         return table
 
-    def score(
-        self,
-        X: CovariateTable,
-        y: ArrayLike,
-        *,
-        entry: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> float:
+    def score(self, X: Any, y: ArrayLike, *, entry: Any = None, sample_weight: Any = None) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         check_is_fitted(self)
         x, durations, event, begun, weight = self._checked(X, y, entry, sample_weight, reset=False)

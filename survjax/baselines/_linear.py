@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax.baselines import _base, _dependence
 from survjax.baselines._ols import BLOCK, LeastSquares
@@ -90,11 +90,11 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
     @double_precision
     def fit(
         self,
-        X: CovariateTable,
+        X: Covariates,
         y: Any,
         sample_weight: ArrayLike | None = None,
         *,
-        validation_data: tuple[CovariateTable, ArrayLike] | None = None,
+        validation_data: tuple[Covariates, ArrayLike] | None = None,
     ) -> Self:
         """Fit to rows.
 
@@ -206,7 +206,7 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
     def _reference(self) -> Any:
         return stats.t(max(self.degrees_of_freedom_, np.finfo(float).tiny))
 
-    def predict(self, X: CovariateTable) -> np.ndarray:
+    def predict(self, X: Covariates) -> np.ndarray:
         """Predict the mean of y.
 
         Parameters

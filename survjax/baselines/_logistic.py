@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax.baselines import _base, _dependence
@@ -103,11 +103,11 @@ class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
     @double_precision
     def fit(
         self,
-        X: CovariateTable,
+        X: Covariates,
         y: Any,
         sample_weight: ArrayLike | None = None,
         *,
-        validation_data: tuple[CovariateTable, ArrayLike] | None = None,
+        validation_data: tuple[Covariates, ArrayLike] | None = None,
     ) -> Self:
         """Fit to rows.
 
@@ -237,7 +237,7 @@ class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
         raw = self._raw(path, scales).reshape(len(path), -1)
         return _base.history_frame(columns, self.parameter_names_, raw)
 
-    def decision_function(self, X: CovariateTable) -> np.ndarray:
+    def decision_function(self, X: Covariates) -> np.ndarray:
         """Log-odds of the second class (n,), or logits of each class (n, K)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)

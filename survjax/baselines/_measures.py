@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax.baselines._predictor import along, binary, contrasts, multinomial
 from survjax.baselines._rows import Rows
 
@@ -24,7 +24,7 @@ class Classifier(ClassifierMixin):
     classes_: np.ndarray
     decision_function: Callable[[Any], np.ndarray]
 
-    def predict(self, X: CovariateTable) -> np.ndarray:
+    def predict(self, X: Covariates) -> np.ndarray:
         """Predict the likeliest class of each row.
 
         Parameters
@@ -40,15 +40,15 @@ class Classifier(ClassifierMixin):
         logits = self._logits(X)
         return self.classes_[np.argmax(logits, axis=1)]
 
-    def predict_proba(self, X: CovariateTable) -> np.ndarray:
+    def predict_proba(self, X: Covariates) -> np.ndarray:
         """Predict the probability of each class, shape (n, K)."""
         return softmax(self._logits(X), axis=1)
 
-    def predict_log_proba(self, X: CovariateTable) -> np.ndarray:
+    def predict_log_proba(self, X: Covariates) -> np.ndarray:
         """Predict log probabilities, shape (n, K); finite however small they are."""
         return log_softmax(self._logits(X), axis=1)
 
-    def _logits(self, X: CovariateTable) -> np.ndarray:
+    def _logits(self, X: Covariates) -> np.ndarray:
         logits = self.decision_function(X)
         return np.column_stack([np.zeros_like(logits), logits]) if logits.ndim == 1 else logits
 

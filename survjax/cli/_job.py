@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from survjax.plotting import (
     plot_survival,
     save,
 )
-
-if TYPE_CHECKING:
-    from survjax.estimators.competing.model import CompetingRisks
 
 
 def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
@@ -57,12 +54,7 @@ def finish(session: Session, units: Units, unit: str | None, truth: Any) -> int:
     return write(session, model, found, draw)
 
 
-def write(
-    session: Session,
-    model: WeibullMixture | CompetingRisks,
-    found: Remaining,
-    draw: Callable[[Path], None],
-) -> int:
+def write(session: Session, model: Any, found: Remaining, draw: Callable[[Path], None]) -> int:
     """Write tables, the model and pictures, and move all into place: the command's code."""
 
     def put(folder: Path) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import Array, Frame
 from survjax._core.pytree import data, pytree
 from survjax._core.validation import (
     as_floats,
@@ -22,7 +20,7 @@ from survjax._core.validation import (
 )
 from survjax.data.recording import check_rounding, equal_rows, recording_intervals, refuse_zeros
 from survjax.data.safe_columns import safe_columns
-from survjax.data.tables import Columns, ask_for_event
+from survjax.data.tables import Columns, Frame, ask_for_event
 from survjax.data.truncation import check_truncation, trimmed
 
 
@@ -267,7 +265,7 @@ class Observations:
             return self
         return dataclasses.replace(self.take(self.interval == 0), upper=None, interval=None)
 
-    def reweighted(self, weight: Array) -> Observations:
+    def reweighted(self, weight: Any) -> Observations:
         """The same rows with other weights."""
         return dataclasses.replace(self, weight=weight)
 
@@ -279,7 +277,7 @@ class Observations:
         filled = self._map(lambda column: np.concatenate([column, np.repeat(column[:1], extra)]))
         return filled.reweighted(np.concatenate([self.weight, np.zeros(extra)]))
 
-    def _map(self, change: Callable[[Any], Any]) -> Observations:
+    def _map(self, change: Any) -> Observations:
         """Apply a function to every column there is."""
         columns = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return Observations(**{k: None if v is None else change(v) for k, v in columns.items()})

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, overload
 
 import numpy as np
 
-from survjax._core.annotations import Frame
 from survjax._core.callers import users_level
 from survjax.data.event_names import is_event_column
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from narwhals.stable.v1.typing import IntoDataFrame
+
 #: Names of columns that an error message lists.
 LISTED = 30
+
+
+class ArrowStream(Protocol):
+    """Rows that any library hands over as Arrow data, such as a query of DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A capsule that holds the stream."""
+
+
+#: A table in memory, of pandas, polars or pyarrow, or what becomes one.
+Frame: TypeAlias = Union["pd.DataFrame", "IntoDataFrame", ArrowStream]
 
 
 class Columns:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from survjax.data.observations import Observations
+from survjax.data.observations import Observations
 
 #: Failures whose times differ by less than this share are as good as one time.
 NEARLY_TIED = 1e-7

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.validation import check_times
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.target import SurvivalTarget, check_survival_y
@@ -48,14 +48,14 @@ class SurvivalScorer(BaseEstimator):
         self.level = level
         self.censoring_at = censoring_at
 
-    def __call__(self, estimator: Any, X: CovariateTable, y: ArrayLike, **weights: Any) -> float:
+    def __call__(self, estimator: Any, X: Covariates, y: ArrayLike, **weights: Any) -> float:
         """Score as scikit-learn's searches ask for it."""
         return self.score(estimator, X, y, **weights)
 
     def score(
         self,
         estimator: Any,
-        X: CovariateTable,
+        X: Covariates,
         y: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
@@ -145,7 +145,7 @@ def survival_scorer(measure: str = "concordance", **settings: Any) -> SurvivalSc
     return SurvivalScorer(measure, **settings)
 
 
-def opened(estimator: Any, X: CovariateTable) -> tuple[Any, Any]:
+def opened(estimator: Any, X: Covariates) -> tuple[Any, Any]:
     """The model inside pipelines and searches, and the covariates as they reach it."""
     while True:
         if hasattr(estimator, "best_estimator_"):
@@ -165,9 +165,7 @@ def _asked(model: Any, method: str) -> Callable[..., Any]:
     return found
 
 
-def _survival(
-    scorer: SurvivalScorer, model: Any, X: CovariateTable, grid: np.ndarray
-) -> np.ndarray:
+def _survival(scorer: SurvivalScorer, model: Any, X: Covariates, grid: np.ndarray) -> np.ndarray:
     """Predicted chances to outlive each time: (n, k)."""
     bounded = "level" in signature(_asked(model, "predict_survival")).parameters
     settings = {"level": None} if bounded else {}
@@ -178,7 +176,7 @@ def _is_cox(model: object) -> bool:
     return hasattr(model, "hazard_ratios_")
 
 
-def _risk(scorer: SurvivalScorer, model: Any, X: CovariateTable) -> np.ndarray:
+def _risk(scorer: SurvivalScorer, model: Any, X: Covariates) -> np.ndarray:
     """Higher for units expected to fail earlier."""
     if _is_cox(model):
         return np.asarray(model.predict(X))
@@ -188,7 +186,7 @@ def _risk(scorer: SurvivalScorer, model: Any, X: CovariateTable) -> np.ndarray:
 
 
 def _concordance(
-    scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
+    scorer: SurvivalScorer, model: Any, X: Covariates, y: SurvivalTarget, more: Any
 ) -> float:
     horizon = None if scorer.times is None else float(scorer._grid()[-1])
     settings: dict[str, Any] = {
@@ -201,9 +199,7 @@ def _concordance(
     return concordance(y.durations, y.event, risk, **settings, **more).index
 
 
-def _auc(
-    scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
-) -> float:
+def _auc(scorer: SurvivalScorer, model: Any, X: Covariates, y: SurvivalTarget, more: Any) -> float:
     grid = scorer._grid()
     risk = _risk(scorer, model, X) if _is_cox(model) else 1.0 - _survival(scorer, model, X, grid)
     side: dict[str, Any] = {"censoring_at": scorer.censoring_at}
@@ -212,7 +208,7 @@ def _auc(
 
 def _of_survival(measure: Callable[..., Any]) -> Callable[..., float]:
     def negative(
-        scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
+        scorer: SurvivalScorer, model: Any, X: Covariates, y: SurvivalTarget, more: Any
     ) -> float:
         grid = scorer._grid()
         chances = _survival(scorer, model, X, grid)
@@ -229,7 +225,7 @@ def _brier(*rows: Any, **settings: Any) -> Any:
 
 
 def _calibration(
-    scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
+    scorer: SurvivalScorer, model: Any, X: Covariates, y: SurvivalTarget, more: Any
 ) -> float:
     time = scorer._grid(1)
     failed = 1.0 - _survival(scorer, model, X, time)[:, 0]
@@ -237,7 +233,7 @@ def _calibration(
 
 
 def _coverage(
-    scorer: SurvivalScorer, model: Any, X: CovariateTable, y: SurvivalTarget, more: Any
+    scorer: SurvivalScorer, model: Any, X: Covariates, y: SurvivalTarget, more: Any
 ) -> float:
     level = check_level(scorer.level)
     bounds = _asked(model, "predict_interval")(X, level=level)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.exceptions import DataConversionWarning
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.callers import users_level
 from survjax._core.validation import (
     as_column,
@@ -260,7 +260,7 @@ def warn_of_events_in_x(names: Iterable[str] | None, x: np.ndarray, target: Surv
 
 def checked_rows(
     model: Any,
-    X: CovariateTable,
+    X: Covariates,
     y: ArrayLike | None,
     entry: ArrayLike | None,
     sample_weight: ArrayLike | None,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax.plotting.data import check_fitted
 from survjax.plotting.style import BLACK, BLUE, COMPONENTS, GRAY, MODEL, OTHER, finish, start
 
@@ -75,7 +75,7 @@ def plot_training(model: Any, ax: Axes | None = None, *, column: str = "objectiv
 
 def plot_decision_regions(
     model: Any,
-    X: CovariateTable,
+    X: Covariates,
     y: ArrayLike | None = None,
     ax: Axes | None = None,
     *,
@@ -146,7 +146,7 @@ def draw_regions(
 
 def plot_hidden_units(
     model: NeuralBase,
-    X: CovariateTable,
+    X: Covariates,
     y: ArrayLike | None = None,
     ax: Axes | None = None,
     *,
@@ -275,7 +275,7 @@ def _scatter(ax: Axes, points: np.ndarray, y: ArrayLike | None, classes: Any) ->
         )
 
 
-def _plane(model: Any, X: CovariateTable) -> tuple[np.ndarray, list[str]]:
+def _plane(model: Any, X: Covariates) -> tuple[np.ndarray, list[str]]:
     """Rows as an array of two columns, and the names of the columns."""
     points = np.asarray(X, float)
     if points.ndim != 2 or points.shape[1] != 2:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from survjax.estimators.lifetime.predictions import FittedLifetime
 from survjax.nonparametric import StepCurve
 from survjax.plotting._steps import plot_steps
 from survjax.plotting.data import (
@@ -24,9 +25,6 @@ from survjax.plotting.data import (
 )
 from survjax.plotting.films.weibulls import Weibulls
 from survjax.plotting.style import COMPONENTS, DATA, MODEL, fill, finish, rate_axis, start
-
-if TYPE_CHECKING:
-    from survjax.estimators.lifetime.predictions import FittedLifetime
 
 
 def plot_survival(

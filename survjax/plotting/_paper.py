@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
+from survjax.estimators.lifetime.predictions import FittedLifetime
 from survjax.nonparametric import StepCurve
 from survjax.plotting.checks.papers import Paper, paper_for
 from survjax.plotting.data import (
@@ -21,9 +20,6 @@ from survjax.plotting.data import (
     title_of,
 )
 from survjax.plotting.style import DATA, MODEL, OTHER, fill, finish, start, tick_text
-
-if TYPE_CHECKING:
-    from survjax.estimators.lifetime.predictions import FittedLifetime
 
 #: Failed shares that may be marked on the axis, the more telling ones first.
 SHARES = np.array(

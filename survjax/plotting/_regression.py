@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax.plotting.data import check_fitted
 from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
 
@@ -99,7 +99,7 @@ def _locator(shown: np.ndarray) -> Locator:
 
 def plot_partial_survival(
     model: Any,
-    X: CovariateTable,
+    X: Covariates,
     column: str | int | Sequence[str | int],
     values: Sequence[Any] | np.ndarray,
     times: ArrayLike,
@@ -168,7 +168,7 @@ def plot_partial_survival(
 
 def plot_asset_rul(
     model: Any,
-    X: CovariateTable,
+    X: Covariates,
     times: ArrayLike,
     ax: Axes | None = None,
     *,

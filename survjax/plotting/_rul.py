@@ -8,13 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from survjax.estimators.lifetime.predictions import FittedLifetime
 from survjax.plotting.data import check_fitted, grid
 from survjax.plotting.style import DATA, GRAY, MODEL, OTHER, fill, finish, start
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from survjax.estimators.lifetime.predictions import FittedLifetime
 
 #: Units in service marked at most; of more, ages that split them evenly.
 MARKS = 300

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
-from survjax.estimators.lifetime.predictions import check_level
+from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
 from survjax.estimators.messages import NotFittedError
 from survjax.likelihood.rows import contributions
 from survjax.nonparametric import (
@@ -24,9 +24,6 @@ from survjax.plotting.style import OTHER
 from survjax.prediction.curves import evaluate, response_value
 from survjax.prediction.residuals import still_running
 from survjax.uncertainty.modes import bounded
-
-if TYPE_CHECKING:
-    from survjax.estimators.lifetime.predictions import FittedLifetime
 
 #: Points of a curve. All pictures use one number, so that the curves compile once.
 POINTS = 256

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from survjax._core.annotations import CovariateTable, RandomState
+from survjax._core.annotations import Covariates, RandomState
 from survjax._core.callers import users_level
 from survjax._core.numerics import bucket_size
 from survjax._core.precision import double_precision
@@ -162,7 +162,7 @@ class NeuralBase(BaseEstimator):
         return (X - self._mean) / self._scale
 
     @double_precision
-    def _outputs(self, X: CovariateTable) -> np.ndarray:
+    def _outputs(self, X: Covariates) -> np.ndarray:
         """Outputs of the network, shape (n, k)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
@@ -170,7 +170,7 @@ class NeuralBase(BaseEstimator):
         return np.asarray(by_rows(_apply, self.network_, self.parameters_, rows), np.float64)
 
     @double_precision
-    def hidden_activations(self, X: CovariateTable) -> list[np.ndarray]:
+    def hidden_activations(self, X: Covariates) -> list[np.ndarray]:
         """What the hidden units put out.
 
         Parameters

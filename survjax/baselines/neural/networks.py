@@ -14,7 +14,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax.baselines import _base
 from survjax.baselines._measures import Classifier, code_labels, encode_classes, several, tidy, two
@@ -85,11 +85,7 @@ class MLPClassifier(Classifier, NeuralBase):
 
     @double_precision
     def fit(
-        self,
-        X: CovariateTable,
-        y: Any,
-        *,
-        validation_data: tuple[CovariateTable, ArrayLike] | None = None,
+        self, X: Covariates, y: Any, *, validation_data: tuple[Covariates, ArrayLike] | None = None
     ) -> Self:
         """Train on rows.
 
@@ -128,7 +124,7 @@ class MLPClassifier(Classifier, NeuralBase):
         self.history_ = self._table_of(trained, columns)
         return self
 
-    def decision_function(self, X: CovariateTable) -> np.ndarray:
+    def decision_function(self, X: Covariates) -> np.ndarray:
         """Log-odds of the second class (n,), or logits of each class (n, K)."""
         outputs = self._outputs(X)
         if len(self.classes_) > 2:
@@ -166,11 +162,7 @@ class MLPRegressor(RegressorMixin, NeuralBase):
 
     @double_precision
     def fit(
-        self,
-        X: CovariateTable,
-        y: Any,
-        *,
-        validation_data: tuple[CovariateTable, ArrayLike] | None = None,
+        self, X: Covariates, y: Any, *, validation_data: tuple[Covariates, ArrayLike] | None = None
     ) -> Self:
         """Train on rows.
 
@@ -209,7 +201,7 @@ class MLPRegressor(RegressorMixin, NeuralBase):
         self.history_ = self._table_of(trained, columns)
         return self
 
-    def predict(self, X: CovariateTable) -> np.ndarray:
+    def predict(self, X: Covariates) -> np.ndarray:
         """Predict a number for each row.
 
         Parameters

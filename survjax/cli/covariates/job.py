@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,9 +38,6 @@ from survjax.cli.covariates.words import (
 from survjax.data.recording import recording_intervals
 from survjax.plotting import plot_effects, plot_partial_survival, save
 from survjax.plotting.style import finish as put_legend
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 #: Numbers of components that a criterion chooses among; the last only if that before it was better.
 TRIED = (1, 2, 3)
@@ -211,7 +208,7 @@ def _draw(
     session.pass_on_warnings()
 
 
-def _name_levels(ax: Axes, group: str, levels: list[str]) -> None:
+def _name_levels(ax: Any, group: str, levels: list[str]) -> None:
     """Say Arden and Borel where a column of text became zeros and ones."""
     ax.set_title(f"Survival by {printable(group, 40)}", loc="left")
     put_legend(ax, columns=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,9 +28,6 @@ from survjax.cli._text import plain, printable
 from survjax.cli.streams.source import Input, refusing, roles_of
 from survjax.data.streams.batches import Batch, Roles, lives_of
 from survjax.data.streams.sources import source_of
-
-if TYPE_CHECKING:
-    from survjax.estimators.lifetime.estimator import LifetimeEstimator
 
 #: Ages that the picture of remaining lives marks.
 MARKED = 2000
@@ -100,9 +97,7 @@ def _draw(
 class RemainingLives:
     """Remaining lives of the units still running, batch by batch into a file."""
 
-    def __init__(
-        self, model: LifetimeEstimator, roles: Roles, level: float, horizon: float | None
-    ) -> None:
+    def __init__(self, model: Any, roles: Roles, level: float, horizon: float | None) -> None:
         self.model, self.roles, self.level, self.horizon = model, roles, level, horizon
         self.n_rows, self.n_units = 0, 0.0
         #: The shortest mean remaining lives: (-mean, row, name, age, columns).

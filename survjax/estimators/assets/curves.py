@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.validation import check_offset, check_per_unit, check_same_order
 from survjax.estimators.covariates import check_covariates
 from survjax.prediction.curves import by_inversion, response_value
@@ -25,7 +25,7 @@ class AssetCurves:
         check_is_fitted(self)
 
     def _assets(
-        self, X: CovariateTable, ages: ArrayLike | None, offset: ArrayLike | None = None
+        self, X: Covariates, ages: ArrayLike | None, offset: ArrayLike | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Checked covariates (and the offset as a last column), and one age for each asset."""
         self._check_fitted()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_failed
 from survjax.estimators.assets.curves import AssetCurves
@@ -41,7 +41,7 @@ class AssetMemberships(AssetCurves):
     @double_precision
     def membership(
         self,
-        X: CovariateTable,
+        X: Covariates,
         ages: ArrayLike | None = None,
         event_observed: ArrayLike | None = None,
         level: float | None = 0.95,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_positive, check_rows, check_times
 from survjax.estimators.assets.predictions import AssetPredictions
@@ -93,7 +93,7 @@ class PathPredictions(AssetPredictions):
     @double_precision
     def predict_path(
         self,
-        X: CovariateTable,
+        X: Covariates,
         edges: ArrayLike,
         *,
         age: float | None = None,

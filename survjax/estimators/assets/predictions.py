@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable, RandomState
+from survjax._core.annotations import Covariates, RandomState
 from survjax._core.precision import double_precision
 from survjax._core.validation import (
     check_per_unit,
@@ -34,7 +34,7 @@ class AssetPredictions(AssetCurves):
 
     @double_precision
     def predict(
-        self, X: CovariateTable, ages: ArrayLike | None = None, offset: ArrayLike | None = None
+        self, X: Covariates, ages: ArrayLike | None = None, offset: ArrayLike | None = None
     ) -> np.ndarray:
         """Mean life of each asset, or mean remaining life at `ages`.
 
@@ -59,7 +59,7 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def predict_survival(
         self,
-        X: CovariateTable,
+        X: Covariates,
         times: ArrayLike,
         ages: ArrayLike | None = None,
         level: float | None = 0.95,
@@ -101,7 +101,7 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def predict_quantile(
         self,
-        X: CovariateTable,
+        X: Covariates,
         quantiles: ArrayLike = (0.1, 0.5, 0.9),
         ages: ArrayLike | None = None,
         level: float = 0.95,
@@ -126,7 +126,7 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def predict_rul(
         self,
-        X: CovariateTable,
+        X: Covariates,
         ages: ArrayLike | None = None,
         quantiles: ArrayLike = (0.1, 0.5, 0.9),
         level: float = 0.95,
@@ -157,7 +157,7 @@ class AssetPredictions(AssetCurves):
 
     def _rul(
         self,
-        X: CovariateTable,
+        X: Covariates,
         ages: ArrayLike | None,
         quantiles: ArrayLike,
         level: float,
@@ -183,7 +183,7 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def predict_interval(
         self,
-        X: CovariateTable,
+        X: Covariates,
         ages: ArrayLike | None = None,
         level: float = 0.95,
         offset: ArrayLike | None = None,
@@ -210,7 +210,7 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def sample(
         self,
-        X: CovariateTable,
+        X: Covariates,
         n: int = 1,
         *,
         ages: ArrayLike | None = None,
@@ -247,7 +247,7 @@ class AssetPredictions(AssetCurves):
     @double_precision
     def failure_probability(
         self,
-        X: CovariateTable,
+        X: Covariates,
         ages: ArrayLike | None = None,
         horizon: ArrayLike = 1.0,
         level: float = 0.95,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
+from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.likelihood import predictors
 from survjax.likelihood.rows import contributions
 from survjax.likelihood.vector.template import Template
-
-if TYPE_CHECKING:
-    from survjax.lifetimes import Lifetime
 
 #: Quantiles of the smaller model to which the larger one is fitted.
 QUANTILES = 1000

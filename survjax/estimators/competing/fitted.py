@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_times
 from survjax.data.observations import Observations
@@ -101,7 +101,7 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
         self.bic_ = float(self.n_free_ * np.log(self.n_units_) - 2.0 * top)
 
     def _assets(
-        self, X: CovariateTable, ages: ArrayLike | None, offset: ArrayLike | None = None
+        self, X: Covariates, ages: ArrayLike | None, offset: ArrayLike | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         x, ages = super()._assets(X, ages, offset)
         return np.tile(x, (1, len(self.models_))), ages
@@ -132,7 +132,7 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
     def confidence_interval(
         self,
         curve: str,
-        X: CovariateTable | None = None,
+        X: Covariates | None = None,
         t: Any = None,
         level: float = 0.95,
         method: str = "auto",

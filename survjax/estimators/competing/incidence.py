@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_per_unit, check_times
 from survjax.estimators.assets.predictions import AssetPredictions
@@ -37,7 +37,7 @@ class AssetIncidence(AssetPredictions):
     @double_precision
     def cumulative_incidence(
         self,
-        X: CovariateTable,
+        X: Covariates,
         times: ArrayLike,
         cause: Hashable,
         ages: ArrayLike | None = None,
@@ -85,7 +85,7 @@ class AssetIncidence(AssetPredictions):
 
     @double_precision
     def probability_of(
-        self, X: CovariateTable, cause: Hashable, ages: ArrayLike | None = None, level: float = 0.95
+        self, X: Covariates, cause: Hashable, ages: ArrayLike | None = None, level: float = 0.95
     ) -> pd.DataFrame:
         """P(the cause is what ends a unit, sooner or later, given that it reached its age).
 
@@ -106,7 +106,7 @@ class AssetIncidence(AssetPredictions):
     @double_precision
     def failure_probability(
         self,
-        X: CovariateTable,
+        X: Covariates,
         ages: ArrayLike | None = None,
         horizon: Any = 1.0,
         level: float = 0.95,

@@ -208,12 +208,7 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
         return self._fit(*self._rows_of(rows, cause, None, None, None))
 
     def _rows_of(
-        self,
-        durations: ArrayLike | Observations,
-        cause: CauseColumn | None,
-        entry: ArrayLike | None,
-        exit: ArrayLike | None,
-        sample_weight: ArrayLike | None,
+        self, durations: Any, cause: Any, entry: Any, exit: Any, sample_weight: Any
     ) -> tuple[Observations, np.ndarray]:
         """The rows that the arguments of `fit` and `score` describe, and their causes (n, K)."""
         self._check_parameters()
@@ -294,10 +289,7 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
         exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> float:
-        """Mean log-likelihood per unit, of its time and cause; higher is better.
-
-        Arguments as in `fit`.
-        """
+        """Mean log-likelihood per unit, of time and cause; higher is better. Called as `fit` is."""
         self._check_fitted()
         rows, allowed = self._rows_of(durations, cause, entry, exit, sample_weight)
         if not rows.weight.any():

@@ -190,12 +190,7 @@ class FittedCauses(FittedLifetime, CausesState):
 
     @double_precision
     def failure_probability(
-        self,
-        ages: ArrayLike,
-        horizon: Any = 1.0,
-        level: float = 0.95,
-        *,
-        cause: Hashable = None,
+        self, ages: ArrayLike, horizon: Any = 1.0, level: float = 0.95, *, cause: Hashable = None
     ) -> pd.DataFrame:
         """P(a unit ends within the horizon, given that it reached its age), with bounds.
 

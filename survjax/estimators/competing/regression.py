@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_same_order
@@ -100,7 +100,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     @all_or_nothing
     def fit(
         self,
-        X: CovariateTable,
+        X: Covariates,
         durations: ArrayLike,
         cause: CauseColumn | None = None,
         *,
@@ -145,7 +145,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     @all_or_nothing
     def fit_interval(
         self,
-        X: CovariateTable,
+        X: Covariates,
         lower: ArrayLike,
         upper: ArrayLike,
         cause: CauseColumn | None = None,
@@ -178,9 +178,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         )
         return self._fit(X, x, rows, allowed)
 
-    def _fit(
-        self, X: CovariateTable, x: np.ndarray, rows: Observations, allowed: np.ndarray
-    ) -> Self:
+    def _fit(self, X: Covariates, x: np.ndarray, rows: Observations, allowed: np.ndarray) -> Self:
         """Fit each cause alone where the likelihood separates, and all together where not."""
         labels = self._labels()
         check_agreement(rows, allowed)
@@ -239,7 +237,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
             )
         return check_labels(list(self.causes))
 
-    def _fit_alone(self, label: Hashable, X: CovariateTable, rows: Observations) -> Any:
+    def _fit_alone(self, label: Hashable, X: Covariates, rows: Observations) -> Any:
         """The model of one cause, for which the ends of other causes are censored."""
         causes: Mapping[Any, Any] = self.causes or {}
         model = causes[label]
@@ -267,7 +265,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
     @double_precision
     def score(
         self,
-        X: CovariateTable,
+        X: Covariates,
         durations: ArrayLike,
         cause: CauseColumn | None = None,
         *,

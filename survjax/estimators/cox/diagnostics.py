@@ -102,7 +102,7 @@ class CoxDiagnostics:
         }
         return frame(columns, names=[*self.parameter_names_, "overall"])
 
-    def residuals(self, kind: str = "martingale") -> np.ndarray:
+    def residuals(self, kind: str = "martingale") -> Any:
         """Residuals of the rows that were fitted.
 
         Parameters

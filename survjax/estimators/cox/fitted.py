@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.callers import users_level
 from survjax._core.validation import check_length, check_per_unit, check_same_order
 from survjax.cox import CoxFit, HazardTable, hazard_table, robust_covariance
@@ -77,7 +77,7 @@ class FittedCox:
             risk += coefficient * column
         return risk
 
-    def _units(self, X: CovariateTable, ages: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+    def _units(self, X: Covariates, ages: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""
         self._check_fitted()
         check_same_order(X=X, ages=ages)

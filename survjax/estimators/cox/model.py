@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.validation import (
     check_count,
     check_flag,
@@ -150,7 +150,7 @@ class CoxPH(
     @all_or_nothing
     def fit(
         self,
-        X: CovariateTable,
+        X: Covariates,
         y: ArrayLike,
         *,
         entry: ArrayLike | None = None,
@@ -247,7 +247,7 @@ class CoxPH(
         check_count(self.max_iter, "max_iter")
 
     def _checked(
-        self, X: CovariateTable, y: ArrayLike, reset: bool
+        self, X: Covariates, y: ArrayLike, reset: bool
     ) -> tuple[np.ndarray, SurvivalTarget]:
         """Covariates and a right-censored target of one length."""
         check_same_order(X=X, y=y)
@@ -266,7 +266,7 @@ class CoxPH(
 
     def score(
         self,
-        X: CovariateTable,
+        X: Covariates,
         y: ArrayLike,
         *,
         entry: ArrayLike | None = None,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax.cox import follow_path
 from survjax.estimators.assets.paths import PathPrediction, check_plan, path_tables
 from survjax.estimators.covariates import check_covariates, column_names
@@ -21,7 +21,7 @@ class CoxPaths(CoxPredictions):
 
     def predict_path(
         self,
-        X: CovariateTable,
+        X: Covariates,
         edges: ArrayLike,
         *,
         age: float | None = None,

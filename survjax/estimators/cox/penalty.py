@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,9 +24,6 @@ from survjax.estimators.regression.penalty_path import NOTHING_TO_CHOOSE
 from survjax.estimators.regression.priors import FIRTH
 from survjax.estimators.target import SurvivalTarget
 from survjax.fitting.regression.penalties import penalty_grid
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FOLDS = 5
 
@@ -223,7 +220,7 @@ def _fit(*args: Any, **kwargs: Any) -> CoxFit:
     return fit_cox(*args, **kwargs)
 
 
-def path_table(table: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
+def path_table(table: dict[str, np.ndarray], names: list[str]) -> Any:
     """What was compared, as a frame: `penalty, score, error` and a column for each coefficient."""
     coefficients = table.pop("coef")
     return frame(table | dict(zip(names, coefficients.T, strict=True)))

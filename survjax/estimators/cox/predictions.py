@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.validation import check_per_unit, check_shares, check_times
 from survjax.cox import HazardTable
 from survjax.estimators.covariates import check_covariates
@@ -34,7 +34,7 @@ class CoxPredictions(FittedCox, ParameterTable):
         """Every parameter is an effect."""
         return [True] * len(self.parameter_names_)
 
-    def predict(self, X: CovariateTable, offset: ArrayLike | None = None) -> np.ndarray:
+    def predict(self, X: Covariates, offset: ArrayLike | None = None) -> np.ndarray:
         """Risk score of each unit: the log of its hazard over that where all columns are zero.
 
         Parameters
@@ -55,7 +55,7 @@ class CoxPredictions(FittedCox, ParameterTable):
 
     def predict_survival(
         self,
-        X: CovariateTable,
+        X: Covariates,
         times: ArrayLike,
         ages: ArrayLike | None = None,
         level: float | None = 0.95,
@@ -103,7 +103,7 @@ class CoxPredictions(FittedCox, ParameterTable):
 
     def predict_quantile(
         self,
-        X: CovariateTable,
+        X: Covariates,
         quantiles: ArrayLike = (0.1, 0.5, 0.9),
         ages: ArrayLike | None = None,
         level: float = 0.95,
@@ -149,7 +149,7 @@ class CoxPredictions(FittedCox, ParameterTable):
 
     def predict_rul(
         self,
-        X: CovariateTable,
+        X: Covariates,
         ages: ArrayLike | None = None,
         quantiles: ArrayLike = (0.1, 0.5, 0.9),
         level: float = 0.95,
@@ -194,7 +194,7 @@ class CoxPredictions(FittedCox, ParameterTable):
 
     def failure_probability(
         self,
-        X: CovariateTable,
+        X: Covariates,
         ages: ArrayLike | None = None,
         horizon: ArrayLike = 1.0,
         level: float = 0.95,

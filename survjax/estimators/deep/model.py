@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import ArrayLike
 from scipy import special
 from sklearn.base import BaseEstimator
 
-from survjax._core.annotations import CovariateTable
 from survjax._core.precision import double_precision
 from survjax._core.programs import without_drafts
 from survjax.data.observations import Observations
@@ -128,7 +126,7 @@ class DeepWeibullMixture(
         *,
         layers: Any = (16, 16),
         activation: str = "softplus",
-        on: Sequence[str] = ("scale", "weight"),
+        on: Any = ("scale", "weight"),
         n_members: int = 8,
         n_restarts: int = 1,
         optimizer: Any = "adam",
@@ -169,7 +167,7 @@ class DeepWeibullMixture(
     @all_or_nothing
     def fit(
         self,
-        X: CovariateTable,
+        X: ArrayLike,
         y: ArrayLike,
         *,
         entry: ArrayLike | None = None,
@@ -248,12 +246,7 @@ class DeepWeibullMixture(
         return weighted_total(terms, rows.weight) / rows.n_units
 
     def _curves(
-        self,
-        curves: tuple[str, ...],
-        t: np.ndarray,
-        x: np.ndarray,
-        ages: np.ndarray,
-        level: float | None,
+        self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
         values, errors = evaluate_ensemble(self._ensemble, curves, t, x, ages, level is not None)
         return values, errors if level is None else errors * self._critical_value(level)
@@ -280,8 +273,7 @@ class DeepWeibullMixture(
         self, x: np.ndarray, ages: np.ndarray, level: float
     ) -> tuple[np.ndarray, np.ndarray]:
         tails = np.array([[0.5 - level / 2], [0.5 + level / 2]])
-        curves = ("quantile", "quantile")
-        low, high = evaluate_ensemble(self._ensemble, curves, tails, x, ages, False)[0]
+        low, high = evaluate_ensemble(self._ensemble, ("quantile",) * 2, tails, x, ages, False)[0]
         return response_value("quantile", low), response_value("quantile", high)
 
     def _memberships(self, x: np.ndarray, ages: np.ndarray, failed: np.ndarray) -> np.ndarray:
@@ -300,13 +292,7 @@ class DeepWeibullMixture(
 
     @double_precision
     def score(
-        self,
-        X: CovariateTable,
-        y: ArrayLike,
-        *,
-        entry: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        unit: ArrayLike | None = None,
+        self, X: Any, y: Any, *, entry: Any = None, sample_weight: Any = None, unit: Any = None
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()

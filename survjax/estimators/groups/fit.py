@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from survjax._core.annotations import Frame
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
-from survjax.data.tables import Columns
+from survjax.data.tables import Columns, Frame
 from survjax.estimators.groups.answers import Answers, unfitted
 from survjax.estimators.groups.fits import GroupFits
 from survjax.estimators.groups.keys import grouped, key_columns, key_names

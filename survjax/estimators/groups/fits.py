@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import Frame
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_shares, check_times
-from survjax.data.tables import Columns
+from survjax.data.tables import Columns, Frame
 from survjax.estimators.frames import frame as make_frame
 from survjax.estimators.groups.answers import Answers, unfitted
 from survjax.estimators.groups.keys import key_columns, places

@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
+from jax import Device
 from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
@@ -38,9 +39,6 @@ from survjax.likelihood.devices import Placed, devices_of
 from survjax.likelihood.rows import contributions
 from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.modes import weigh
-
-if TYPE_CHECKING:
-    from jax import Device
 
 
 class LifetimeEstimator(

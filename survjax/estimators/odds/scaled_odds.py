@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -19,13 +19,11 @@ from survjax.estimators.effects.baseline import (
 )
 from survjax.estimators.effects.on import at_intercepts, check_on, layout_of
 from survjax.estimators.regression.estimator import RegressionEstimator
+from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.columns import means
 from survjax.likelihood.regression.forms import Form, Layout, odds
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.vector.constraints import Bounds, Fixed
-
-if TYPE_CHECKING:
-    from survjax.lifetimes import Lifetime
 
 HISTORIES = (
     "odds of failure are of whole lives, so that covariates cannot change with time: pass one row "

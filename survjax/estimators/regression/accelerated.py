@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.pytree import ravel_parameters
 from survjax._core.validation import check_length, check_offset, check_times
@@ -237,7 +237,7 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
     @double_precision
     def effective_ages(
         self,
-        X: CovariateTable,
+        X: Covariates,
         durations: ArrayLike,
         *,
         unit: ArrayLike,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_fraction, check_penalty, check_positive
 from survjax.data.observations import Observations
@@ -85,7 +85,7 @@ class RegressionEstimator(
     @all_or_nothing
     def fit(
         self,
-        X: CovariateTable,
+        X: Covariates,
         y: ArrayLike,
         *,
         entry: ArrayLike | None = None,
@@ -145,7 +145,7 @@ class RegressionEstimator(
 
     def _prepared(
         self,
-        X: CovariateTable,
+        X: Covariates,
         y: ArrayLike,
         entry: ArrayLike | None,
         exit: ArrayLike | None,
@@ -278,7 +278,7 @@ class RegressionEstimator(
     @double_precision
     def score(
         self,
-        X: CovariateTable,
+        X: Covariates,
         y: ArrayLike,
         *,
         entry: ArrayLike | None = None,

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable, RandomState
+from survjax._core.annotations import Covariates, RandomState
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_shares, check_times, random_generator
@@ -51,7 +51,7 @@ class RegressionIntervals(AssetCurves):
     def confidence_interval(
         self,
         curve: str,
-        X: CovariateTable | None = None,
+        X: Covariates | None = None,
         t: ArrayLike | None = None,
         level: float = 0.95,
         method: str = "auto",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_flag, check_positive, random_generator
 from survjax.data.observations import Observations
@@ -38,9 +38,6 @@ from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters
 from survjax.uncertainty.regression import Training
-
-if TYPE_CHECKING:
-    from survjax.lifetimes import Lifetime
 
 
 class MixtureRegression(FormMemberships, MixtureViolations):
@@ -160,7 +157,7 @@ class MixtureRegression(FormMemberships, MixtureViolations):
     @all_or_nothing
     def fit(
         self,
-        X: CovariateTable,
+        X: Covariates,
         y: ArrayLike,
         *,
         entry: ArrayLike | None = None,
@@ -258,7 +255,7 @@ class MixtureRegression(FormMemberships, MixtureViolations):
         plain = search(Template(form.template), rows, self._settings()).best.x
         return form, layout, spread_out(Parts(layout, self.n_components), plain)
 
-    def _form(self, n_predictors: int, base: Lifetime) -> Form:
+    def _form(self, n_predictors: int, base: Any) -> Form:
         k = self.n_components
         # Before anything of that size is made: each component has predictors of its own.
         if k > n_predictors or len((form := self._mixture()).names) != n_predictors:
@@ -283,8 +280,7 @@ class MixtureRegression(FormMemberships, MixtureViolations):
         )
 
     def _derive(self, layout: Layout) -> None:
-        p = self.n_features_in_
-        self.intercepts_ = {}
+        p, self.intercepts_ = self.n_features_in_, {}
         tables: dict[str, list[list[float]]] = {part: [] for part in self._parts}
         part_of = _parts_of(self._fitted.form)
         for item in layout:

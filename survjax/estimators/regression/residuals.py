@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import CovariateTable
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_weights
 from survjax.data.observations import Observations
@@ -41,7 +41,7 @@ class RegressionResiduals:
     @double_precision
     def residuals(
         self,
-        X: CovariateTable | None = None,
+        X: Covariates | None = None,
         y: ArrayLike | None = None,
         *,
         entry: ArrayLike | None = None,

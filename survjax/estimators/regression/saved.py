@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,12 +12,10 @@ from survjax.estimators.lifetime.state import CERTIFICATE
 from survjax.estimators.saving.fields import Each, Flag, Floats, Number, Strings, Table
 from survjax.estimators.saving.kinds import Distribution, Wholes
 from survjax.estimators.saving.persistence import Persistent, derived_agrees
+from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout, Predictor
 from survjax.prediction.regression_curves import FittedForm
-
-if TYPE_CHECKING:
-    from survjax.lifetimes import Lifetime
 
 #: What every estimator with covariates saves of its columns.
 COLUMNS: dict[str, Any] = {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: What a file holds, as Python's json module writes and reads it.
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 #: More numbers than any model of this library holds; a file that has them is not one.
 MOST_NUMBERS = 4_000_000
 _WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}

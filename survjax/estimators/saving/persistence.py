@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
 from survjax.estimators.messages import NotFittedError
 from survjax.estimators.saving.fields import (
-    Json,
     decode_all,
     decode_number,
     encode_all,
@@ -82,7 +79,7 @@ class Persistent:
     def _rebuild(self) -> None:
         """Set what follows from the saved attributes; raise ValueError if they disagree."""
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the fitted model to a file that `survjax.load` reads.
 
         Parameters
@@ -156,7 +153,7 @@ def checksum(content: dict[str, Any]) -> str:
 
 
 @double_precision
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | Path) -> Any:
     """Read a model that `save` wrote.
 
     Parameters
@@ -232,7 +229,7 @@ def _parameters_of(model: Any) -> dict[str, Any]:
     return {key: _plain(key, value) for key, value in model.get_params(deep=False).items()}
 
 
-def _plain(name: str, value: object) -> Json:
+def _plain(name: str, value: object) -> Any:
     """A hyper-parameter as JSON."""
     if value is None or isinstance(value, str):
         return value
@@ -293,7 +290,7 @@ def _from_plain(value: object, name: str) -> Any:
     raise ValueError(f"{name} must be a number, text or a list, got an object with {shown(kind)}")
 
 
-def derived_agrees(name: str, stored: ArrayLike, derived: ArrayLike) -> None:
+def derived_agrees(name: str, stored: np.ndarray, derived: np.ndarray) -> None:
     """Check a value kept for other readers against what the model itself gives."""
     stored, derived = np.asarray(stored, float), np.asarray(derived, float)
     if stored.shape != derived.shape or not np.allclose(stored, derived, rtol=1e-9, atol=0.0):

@@ -7,9 +7,10 @@ import functools
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from jax import Device
 
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
@@ -25,9 +26,6 @@ from survjax.fitting.streams.stream import Over, Progress, Reader
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.all_rows import AllRows, Compressed, over_parts
 from survjax.likelihood.devices import devices_of, mesh_of, over_devices
-
-if TYPE_CHECKING:
-    from jax import Device
 
 
 @double_precision

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from survjax.estimators.choosing.comparison import Comparison
 from survjax.plotting.data import drawn_steps, grid, longest, steps, survival_of
 from survjax.plotting.style import COMPONENTS, DATA, MODEL, finish, start
-
-if TYPE_CHECKING:
-    from survjax.estimators.choosing.comparison import Comparison
 
 #: Candidates drawn unasked: the best.
 MOST = 5

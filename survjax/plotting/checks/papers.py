@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax.estimators.lifetime.predictions import FittedLifetime
 from survjax.lifetimes import families
-
-if TYPE_CHECKING:
-    from survjax.estimators.lifetime.predictions import FittedLifetime
 
 
 class Paper(NamedTuple):

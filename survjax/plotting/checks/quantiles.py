@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.plotting._paper import failure_points
 from survjax.plotting.data import check_fitted, steps, survival_of, title_of
 from survjax.plotting.style import DATA, MODEL, OTHER, finish, start
 from survjax.uncertainty.delta import rows_needed
-
-if TYPE_CHECKING:
-    from survjax.estimators.lifetime.estimator import LifetimeEstimator
 
 #: Age by which only those have failed that did so at birth.
 EARLIEST = 1e-290

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL.Image import Image
 
+from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 from survjax.plotting.data import drawn_steps, grid, longest, steps
 from survjax.plotting.films.animation import canvas_image
 from survjax.plotting.films.weibulls import Weibulls
@@ -20,8 +21,6 @@ from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, start
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 
 #: Frames that the first guess stays; the answer stays twice as long.
 HOLD = 6

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 from survjax.likelihood.weibulls import weibull_vector
 from survjax.plotting.data import failures
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 
 
 def history_from_guess(model: WeibullMixture) -> pd.DataFrame:

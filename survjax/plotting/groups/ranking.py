@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from survjax.estimators.groups.fits import GroupFits
 from survjax.plotting.style import GRAY, MODEL, OTHER, finish, new_axes, start
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from survjax.estimators.groups.fits import GroupFits
 
 #: Height of a row and of all that is around the rows, in inches.
 ROW, AROUND = 0.19, 1.5

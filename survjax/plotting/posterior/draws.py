@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,12 +10,10 @@ from numpy.typing import ArrayLike
 from scipy.special import logit
 
 from survjax._core.precision import double_precision
+from survjax.estimators.posterior.draws import Posterior
 from survjax.likelihood.vector.prior_terms import PriorTerms
 from survjax.plotting.data import drawn_steps, grid, longest, steps, title_of
 from survjax.plotting.style import DATA, MODEL, OTHER, fill, finish, start
-
-if TYPE_CHECKING:
-    from survjax.estimators.posterior.draws import Posterior
 
 #: Draws whose own curves are shown, and points of a density.
 N_SHOWN, N_POINTS = 40, 200
