@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,8 @@ from survjax.data.truncation_rows import with_truncation_rows
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.executors import executor
 
+#: Where rows may lie: on all devices, or some of `jax.devices()`.
+Devices: TypeAlias = str | Sequence[jax.Device]
 #: The axis of a mesh along which rows are shared out.
 ROWS = "rows"
 
@@ -118,7 +120,7 @@ def shared_out(rows: Observations, mesh: Mesh) -> Observations:
     return placed
 
 
-def devices_of(given: Any) -> tuple[Any, ...]:
+def devices_of(given: Devices) -> tuple[Any, ...]:
     """The devices that "all", or a sequence of them, names."""
     if isinstance(given, str):
         if given != "all":

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from jax import Device
 from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
@@ -35,7 +33,7 @@ from survjax.fitting.groups.requests import Steps, answered
 from survjax.fitting.interior import Interior
 from survjax.fitting.search import Maximum
 from survjax.fitting.settings import Settings
-from survjax.likelihood.devices import Placed, devices_of
+from survjax.likelihood.devices import Devices, Placed, devices_of
 from survjax.likelihood.rows import contributions
 from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.modes import weigh
@@ -103,7 +101,7 @@ class LifetimeEstimator(
         entry: ArrayLike | None = None,
         exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        devices: str | Sequence[Device] | None = None,
+        devices: Devices | None = None,
     ) -> Self:
         """Fit to lifetimes, some of them still running.
 
@@ -165,7 +163,7 @@ class LifetimeEstimator(
         entry: ArrayLike | None = None,
         exit: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        devices: str | Sequence[Device] | None = None,
+        devices: Devices | None = None,
     ) -> Self:
         """Fit to bounds: each unit failed in (lower, upper].
 
@@ -187,15 +185,13 @@ class LifetimeEstimator(
         )
         return self._fit(rows, devices=devices)
 
-    def _fit(
-        self, rows: Observations, warn: bool = True, devices: str | Sequence[Device] | None = None
-    ) -> Self:
+    def _fit(self, rows: Observations, warn: bool = True, devices: Devices | None = None) -> Self:
         """Compress, find the maximum, and keep the answer with its certificate."""
         answered(self._fit_steps(rows, warn, devices))
         return self
 
     def _fit_steps(
-        self, rows: Observations, warn: bool = True, devices: str | Sequence[Device] | None = None
+        self, rows: Observations, warn: bool = True, devices: Devices | None = None
     ) -> Steps[None]:
         """`_fit`, as what asks for local maxima."""
         self._check_parameters()

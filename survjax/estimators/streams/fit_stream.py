@@ -6,11 +6,9 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jax import Device
 
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
@@ -25,7 +23,7 @@ from survjax.fitting.streams.cluster import Cluster, is_dask
 from survjax.fitting.streams.stream import Over, Progress, Reader
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.all_rows import AllRows, Compressed, over_parts
-from survjax.likelihood.devices import devices_of, mesh_of, over_devices
+from survjax.likelihood.devices import Devices, devices_of, mesh_of, over_devices
 
 
 @double_precision
@@ -37,7 +35,7 @@ def fit_stream(
     entry: str | None = None,
     weight: str | None = None,
     model: str | Lifetime | LifetimeEstimator = "weibull",
-    devices: str | Sequence[Device] | None = None,
+    devices: Devices | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | Progress = False,
 ) -> Any:
