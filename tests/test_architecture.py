@@ -212,8 +212,8 @@ MOST = {
     "imports of another package's private module": 0,
     "tests on a model's class": 0,
     "arithmetic on positions of parameters": 0,
-    "bare Any, percent of annotations": 7.8,
-    "lines of the package": 61650,
+    "bare Any, percent of annotations": 8.0,
+    "lines of the package": 61570,
 }
 
 

@@ -216,11 +216,7 @@ def _moments(
 
 
 def assemble(
-    weights: jax.Array,
-    total: Any,
-    once: jax.Array,
-    twice: jax.Array,
-    sizes: tuple[tuple[int, int], ...],
+    weights: Any, total: Any, once: jax.Array, twice: jax.Array, sizes: tuple[tuple[int, int], ...]
 ) -> tuple[Any, Any]:
     """Gradient and Hessian from `mixture_sums`: logits first, then each parameter's K entries.
 

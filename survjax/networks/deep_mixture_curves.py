@@ -101,13 +101,7 @@ def _means(network: MixtureNetwork, eta: Any, ages: jax.Array) -> tuple[Any, Any
 
 @program(static_argnames=("network", "curve", "errors"))
 def _evaluate(
-    network: MixtureNetwork,
-    eta: jax.Array,
-    t: jax.Array,
-    ages: jax.Array,
-    *,
-    curve: str,
-    errors: bool,
+    network: MixtureNetwork, eta: Any, t: jax.Array, ages: jax.Array, *, curve: str, errors: bool
 ) -> tuple[jax.Array, jax.Array]:
     """A curve of blocks of assets under the average, and squared deviations of the members."""
 

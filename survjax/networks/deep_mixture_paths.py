@@ -47,12 +47,7 @@ def ensemble_history_terms(ensemble: Ensemble, rows: Histories, x: np.ndarray) -
 
 @program(static_argnames=("network",))
 def _along(
-    network: MixtureNetwork,
-    parameters: Any,
-    columns: jax.Array,
-    x: jax.Array,
-    edges: jax.Array,
-    age: jax.Array,
+    network: MixtureNetwork, parameters: Any, columns: jax.Array, x: jax.Array, edges: Any, age: Any
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     length = jnp.diff(edges)
     starts = edges[:-1] - edges[0] + age

@@ -74,11 +74,7 @@ def _units(hessian: Any) -> Any:
 
 
 def whole_step(
-    x: np.ndarray,
-    gradient: np.ndarray,
-    hessian: np.ndarray,
-    radius: np.ndarray,
-    stretch: np.ndarray | float = 1.0,
+    x: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, radius: np.ndarray, stretch: Any = 1.0
 ) -> tuple[Any, Any, Any, Any] | None:
     """What `dense_step` gives on the host, without eigenvalues; None where it must guard a step.
 

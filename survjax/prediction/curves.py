@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from statistics import NormalDist
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -65,13 +66,7 @@ def _standard_error(covariance: jax.Array, slope: jax.Array) -> jax.Array:
 
 @program(static_argnames=("curve", "errors"))
 def _evaluate(
-    lifetime: Lifetime,
-    covariance: jax.Array,
-    t: jax.Array,
-    ages: jax.Array,
-    *,
-    curve: str,
-    errors: bool,
+    lifetime: Lifetime, covariance: Any, t: jax.Array, ages: jax.Array, *, curve: str, errors: bool
 ) -> tuple[jax.Array, jax.Array]:
     """Safe values and standard errors of a curve, each (blocks, units)."""
     vector, unravel = ravel_parameters(lifetime)

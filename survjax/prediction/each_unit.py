@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,13 +23,7 @@ UNITS, MOST = 1024, 2**16
 
 @program(static_argnames=("curve",))
 def _evaluate_each(
-    lifetime: Lifetime,
-    x: jax.Array,
-    covariance: jax.Array,
-    t: jax.Array,
-    ages: jax.Array,
-    *,
-    curve: str,
+    lifetime: Lifetime, x: Any, covariance: jax.Array, t: jax.Array, ages: jax.Array, *, curve: str
 ) -> tuple[jax.Array, jax.Array]:
     """Safe values and standard errors (blocks, units) at parameters (blocks, p, units)."""
     _, unravel = ravel_parameters(lifetime)

@@ -116,10 +116,7 @@ def incidences_at(
 
 @program
 def _at_points(
-    lifetime: Competing,
-    points: jax.Array,
-    nodes: tuple[jax.Array, jax.Array, jax.Array],
-    ends: tuple[jax.Array, jax.Array, jax.Array],
+    lifetime: Competing, points: jax.Array, nodes: Any, ends: tuple[jax.Array, jax.Array, jax.Array]
 ) -> tuple[Any, Any]:
     """What each cause ends (B, K, n), and what runs on (B, n), at parameters (B, p)."""
     _, unravel = ravel_parameters(lifetime)

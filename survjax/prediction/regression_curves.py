@@ -245,13 +245,7 @@ def memberships(
 
 @program(static_argnames=("layout",))
 def _membership_logits(
-    form: Any,
-    theta: jax.Array,
-    covariance: jax.Array,
-    columns: jax.Array,
-    units: tuple[jax.Array, jax.Array, jax.Array],
-    *,
-    layout: Layout,
+    form: Any, theta: Any, covariance: jax.Array, columns: jax.Array, units: Any, *, layout: Layout
 ) -> tuple[jax.Array, jax.Array]:
     def block(part: tuple[jax.Array, ...]) -> Any:
         x, ages, failed = part

@@ -66,11 +66,7 @@ class Bootstrap:
 
 @program(draft=False)
 def refit(
-    lifetime: Lifetime,
-    starts: jax.Array,
-    rows: Observations,
-    limits: Limits,
-    correction: Correction,
+    lifetime: Lifetime, starts: Any, rows: Observations, limits: Limits, correction: Correction
 ) -> dict[str, jax.Array]:
     """From each start on each replicate of a batch; columns (n,) are shared."""
 

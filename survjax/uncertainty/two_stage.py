@@ -26,13 +26,7 @@ from survjax.likelihood.row_derivatives import log_contributions
 
 @program(static_argnames=("layout",))
 def _moments(
-    form: Form,
-    theta: jax.Array,
-    rows: Observations,
-    x: jax.Array,
-    columns: jax.Array,
-    *,
-    layout: Layout,
+    form: Form, theta: Any, rows: Observations, x: jax.Array, columns: jax.Array, *, layout: Layout
 ) -> tuple[Any, Any]:
     """Second moment of the stacked scores, and the base's Hessian without covariates."""
     z = (x - columns[0]) / columns[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
@@ -45,12 +47,7 @@ class AssetCurves:
         return np.column_stack([x, check_offset(offset, x.shape[0])])
 
     def _curves(
-        self,
-        curves: tuple[str, ...],
-        t: np.ndarray,
-        x: np.ndarray,
-        ages: np.ndarray,
-        level: float | None,
+        self, curves: tuple[str, ...], t: Any, x: np.ndarray, ages: np.ndarray, level: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Safe values and standard errors (len(curves), n); none are asked for without a level."""
         fitted = self._fitted.reading(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -127,10 +127,10 @@ class AssetPredictions(AssetCurves):
     def predict_rul(
         self,
         X: Covariates,
-        ages: ArrayLike | None = None,
+        ages: Any = None,
         quantiles: ArrayLike = (0.1, 0.5, 0.9),
         level: float = 0.95,
-        offset: ArrayLike | None = None,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """Remaining useful life of each asset, with confidence bounds.
 
@@ -156,13 +156,7 @@ class AssetPredictions(AssetCurves):
         return self._rul(X, ages, quantiles, level, offset, mean=True)
 
     def _rul(
-        self,
-        X: Covariates,
-        ages: ArrayLike | None,
-        quantiles: ArrayLike,
-        level: float,
-        offset: ArrayLike | None,
-        mean: bool,
+        self, X: Covariates, ages: Any, quantiles: ArrayLike, level: float, offset: Any, mean: bool
     ) -> pd.DataFrame:
         x, ages = self._assets(X, ages, offset)
         check_level(level)

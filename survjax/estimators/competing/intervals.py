@@ -120,12 +120,7 @@ class CausesIntervals(CausesState, Bootstrapped):
         return (high, low) if curve == "survival" else (low, high)
 
     def _incidence_interval(
-        self,
-        t: ArrayLike | None,
-        level: float,
-        method: str,
-        cause: Hashable,
-        ages: ArrayLike | None,
+        self, t: Any, level: float, method: str, cause: Hashable, ages: ArrayLike | None
     ) -> tuple[Any, Any]:
         """Bounds of what a cause ends within t after ages."""
         number = self._number(cause)

@@ -94,11 +94,7 @@ class _Problem:
 
 
 def choose_penalty(
-    model: Any,
-    rows: Observations,
-    x: np.ndarray,
-    unit: ArrayLike | None,
-    component: np.ndarray | None = None,
+    model: Any, rows: Observations, x: np.ndarray, unit: Any, component: np.ndarray | None = None
 ) -> None:
     """Set `penalty_` and `penalty_path_` of a model by cross-validation over units.
 

@@ -79,12 +79,7 @@ def _informations(form: Form, eta: Sequence[Any], rows: Observations) -> Informa
 
 @program(static_argnames=("layout",))
 def firth_derivatives(
-    form: Form,
-    theta: jax.Array,
-    pieces: tuple[Piece, ...],
-    columns: tuple[jax.Array, ...],
-    *,
-    layout: Layout,
+    form: Form, theta: jax.Array, pieces: tuple[Piece, ...], columns: Any, *, layout: Layout
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The penalty at standardized coefficients with its gradient (P,) and Hessian (P, P).
 

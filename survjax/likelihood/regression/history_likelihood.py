@@ -28,13 +28,7 @@ ROWS = 16384
 
 @program(static_argnames=("layout", "order"))
 def _of_piece(
-    form: Form,
-    theta: jax.Array,
-    piece: dict[str, Any],
-    columns: jax.Array,
-    *,
-    layout: Layout,
-    order: int,
+    form: Form, theta: Any, piece: dict[str, Any], columns: jax.Array, *, layout: Layout, order: int
 ) -> Any:
     def value(theta: jax.Array) -> jax.Array:
         terms = unit_terms(form, layout, theta, piece, columns)
