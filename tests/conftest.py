@@ -1,5 +1,6 @@
 """Fixtures and settings shared by every test."""
 
+import gc
 import math
 import os
 import shutil
@@ -23,6 +24,9 @@ if jaxlib.version.__version__.startswith("0.10."):
     HURRY += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {HURRY}".strip()
 executables.QUICK["xla_backend_optimization_level"] = "0"
+
+# What is traced and compiled stays: looking through all of it for garbage again and again takes long.
+gc.set_threshold(200_000, 50, 1_000)
 
 # Whether a draft is replaced depends on the clock, and its last digits differ: here none is.
 executables.WORTH = math.inf

@@ -40,6 +40,8 @@ AtAll = Callable[[Sequence[np.ndarray]], list[Derivatives]]
 TINY = 1e-200
 #: What may be wrong with the Hessian, relative to itself.
 HESSIAN_TOLERANCE = 1e-6
+#: A way, in standard errors, along which no Hessian changes by more than that.
+SHORT = 1e-7
 #: Evaluations on all rows before the iteration goes on with what it has.
 MOST_EVALUATIONS = 20
 
@@ -239,5 +241,8 @@ def _misjudged(
     length = float(np.sqrt(way @ way))
     curved = way - step
     curvature = float(np.sqrt(curved @ curved)) / max(length**2, TINY)
+    if length < SHORT:
+        # What is left of so short a way is rounding.
+        curvature = min(curvature, 1.0)
     curvature = max(curvature, 1.0 / np.sqrt(n_units))
     return share * curvature * length**2, share * curvature * length
