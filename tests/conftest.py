@@ -25,7 +25,7 @@ if jaxlib.version.__version__.startswith("0.10."):
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {HURRY}".strip()
 executables.QUICK["xla_backend_optimization_level"] = "0"
 
-# What is traced and compiled stays: looking through all of it for garbage again and again takes long.
+# What is traced and compiled stays: looking through all of it for garbage takes long.
 gc.set_threshold(200_000, 50, 1_000)
 
 # Whether a draft is replaced depends on the clock, and its last digits differ: here none is.

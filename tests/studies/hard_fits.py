@@ -147,8 +147,10 @@ def judged(name: str, model: Any, rows: Mapping[str, np.ndarray]) -> str:
     size = float(np.linalg.norm(slope))
     if not size <= SLOPE:
         return f"the slope is {size:.2g} in standard errors"
-    # Far from a parabola, where the farther derivatives are large, only a small step tells.
+    # Far from a parabola, where the farther derivatives are large, only a small step tells, or
+    # what two of them foretell of a smaller one.
     curved = [curvature(value, x, root, step) for step in (0.02, 0.004, 0.001, 2e-4)]
+    curved.append((25.0 * curved[-1] - curved[-2]) / 24.0)
     if not min(np.abs(each + np.eye(p)).max() for each in curved) <= CURVATURE:
         worst = np.round(np.diag(curved[-1]), 3)
         return f"the curvature is {worst} along the axes of the errors, not minus one"
