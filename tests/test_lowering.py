@@ -63,6 +63,7 @@ FLEET = pd.DataFrame({"site": np.arange(60) % 3, "age": T, "failed": EVENT})
 RUN = (
     "local_maxima.maximize_from",
     "groups.newton.maximize_groups",
+    "mixtures.queue.run_queue",
     "regression.maxima.maximize_regression_from",
     "objective._packed",
     "devices.sum_on_devices",
@@ -201,6 +202,7 @@ def calls():
         lambda: orbit(jnp.multiply, 1.0, 0.5, 2, 2),
         lambda: fixed_point(jnp.cos, 1.0),
         lambda: fit_groups(FLEET, "site", duration="age", event="failed").predict_rul(FLEET),
+        lambda: fit_groups(FLEET, "site", duration="age", event="failed", model=WeibullMixture(2)),
         lambda: WeibullMixture(1).fit(T, EVENT).refit(T[:5]).moved_by(),
     )
 

@@ -7,7 +7,7 @@ in double precision and returns NumPy arrays.
 
 from survjax.optimize._basins import Basins, basins
 from survjax.optimize._iterate import fixed_point, iterate, multiplier, orbit
-from survjax.optimize._multistart import initial_states, multistart, resume
+from survjax.optimize._multistart import initial_states, multistart, resume, step
 from survjax.optimize._solution import MESSAGES, ResultCode, Solution
 from survjax.optimize.descent import gradient_descent, optax_minimize
 from survjax.optimize.newton import newton
@@ -28,4 +28,5 @@ __all__ = [
     "optax_minimize",
     "orbit",
     "resume",
+    "step",
 ]

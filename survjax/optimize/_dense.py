@@ -36,11 +36,13 @@ def advance(
     max_iter: ArrayLike = 100,
     max_step: float = jnp.inf,
     metric: Callable[[Any], Any] | None = None,
+    spectral: bool = True,
 ) -> NewtonState:
     """Judge the point tried, given its derivatives, and choose the next one to try.
 
     `metric` takes a point to what its parameters are multiplied by (p,) before the length of a
-    step is taken, so that a long step is one that changes much; all ones by default.
+    step is taken, so that a long step is one that changes much; all ones by default. Without
+    `spectral`, steps are those of `factored_step`.
     """
     xp = module_of(state.x)
     accept, radius = accept_step(state, value, gradient, xp.all(xp.isfinite(hessian)), max_step)
@@ -50,9 +52,10 @@ def advance(
     hessian = xp.where(accept, hessian, state.hessian)
     stretch = xp.ones_like(x) if metric is None else metric(x)
     plain = whole_step(x, gradient, hessian, radius, stretch) if xp is np else None
-    step, predicted, decrement, convex = (
-        dense_step(x, gradient, hessian, radius, max_step, stretch) if plain is None else plain
-    )
+    if plain is None:
+        chosen = dense_step if spectral else factored_step
+        plain = chosen(x, gradient, hessian, radius, max_step, stretch)
+    step, predicted, decrement, convex = plain
     length = xp.linalg.norm(stretch * step)
     n_iter = state.n_iter + 1
     code = termination_code(best, accept, step, x, decrement, convex, n_iter, tol, max_iter)
@@ -136,3 +139,44 @@ def dense_step(
     along = along * xp.minimum(1.0, radius / xp.maximum(length, tiny))
     predicted = -(slope @ along + 0.5 * along @ (eigenvalues * along))
     return directions @ along, predicted, decrement, convex
+
+
+def factored_step(
+    x: Any, gradient: Any, hessian: Any, radius: Any, max_step: float, stretch: Any = 1.0
+) -> tuple[Any, Any, Any, Any]:
+    """What `dense_step` gives, by a factorization instead of eigenvalues.
+
+    A pivot that is negative, or so small that a multiplier would exceed one, is replaced (Gill and
+    Murray 1974; Nocedal and Wright 2006, section 3.4): a step descends, and is Newton's wherever
+    the Hessian is positive definite. It takes a few additions side by side where eigenvalues take a
+    call of LAPACK, for runs whose ends are looked at again by `dense_step`: a saddle holds it.
+    """
+    xp = module_of(x)
+    tiny = xp.finfo(gradient.dtype).tiny
+    floor = share_of_rounding(gradient.dtype, FLOOR)
+    units, size = _units(hessian), x.shape[0]
+    # The right-hand side is eliminated along with the matrix.
+    whole = xp.concatenate(
+        [hessian / (units[:, None] * units), (gradient / units)[:, None]], axis=1
+    )
+    place, rows, pivots, convex = xp.arange(size), [], [], xp.asarray(True)
+    for j in range(size):
+        below = place > j
+        largest = xp.max(xp.where(below, xp.abs(whole[:, j]), 0.0))
+        least = xp.maximum(xp.maximum(largest * largest, xp.abs(whole[j, j])), floor)
+        convex = convex & (whole[j, j] >= (1.0 - 1e-6) * least)
+        rows.append(whole[j])
+        pivots.append(least)
+        whole = whole - xp.where(below, whole[:, j] / least, 0.0)[:, None] * whole[j]
+    along = xp.zeros_like(x)
+    for j in reversed(range(size)):
+        rest = xp.sum(xp.where(place > j, rows[j][:size] * along, 0.0))
+        along = xp.where(place == j, -(rows[j][size] + rest) / pivots[j], along)
+    half = xp.stack([row[size] for row in rows])
+    decrement = xp.sqrt(xp.sum(half * half / xp.stack(pivots)))
+    step = along / units
+    limit = xp.where(xp.isfinite(radius), 4.0 * (1.0 + xp.linalg.norm(x)), xp.inf)
+    limit = xp.minimum(xp.minimum(limit, max_step), radius)
+    step = step * xp.minimum(1.0, limit / xp.maximum(xp.linalg.norm(stretch * step), tiny))
+    predicted = -(gradient @ step + 0.5 * step @ (hessian @ step))
+    return step, predicted, decrement, convex

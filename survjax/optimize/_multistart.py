@@ -159,6 +159,45 @@ def resume(
     return lax.while_loop(goes_on, step, state)
 
 
+def step(
+    derivatives: Callable[[jax.Array], tuple[Any, Any, Any]],
+    state: NewtonState,
+    *,
+    tol: Any = 1e-9,
+    max_iter: Any = 100,
+    max_step: float = jnp.inf,
+    metric: Callable[[jax.Array], jax.Array] | None = None,
+    abandon: Callable[[jax.Array], jax.Array] | None = None,
+    spectral: bool = True,
+) -> NewtonState:
+    """Take one step of a minimization: for loops of one's own over many of them.
+
+    Parameters
+    ----------
+    derivatives, tol, max_iter, max_step, metric, abandon
+        As for `multistart`.
+    state : NewtonState
+        One of `initial_states`, or what this function gave.
+    spectral : bool, default True
+        Whether a Hessian is decomposed into eigenvalues. Factored instead, a step takes a fraction
+        of the time where many run side by side; where the function is not convex it is another
+        descent, and none leads away from a saddle. Static.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, numpy as np
+    >>> from survjax.optimize import initial_states, step
+    >>> def function(x):  # minimize (x - 2)^2
+    ...     return jnp.sum((x - 2.0) ** 2), 2.0 * (x - 2.0), 2.0 * jnp.eye(1)
+    >>> states = initial_states(np.array([[7.0], [-3.0]]), 100.0)
+    >>> states = jax.vmap(lambda one: step(function, one))(states)
+    >>> states.trial.ravel().tolist()
+    [2.0, 2.0]
+    """
+    once = _stepper(derivatives, tol, max_iter, max_step, metric, abandon, spectral)
+    return once(state)
+
+
 def _stepper(
     derivatives: Callable[[jax.Array], tuple[Any, Any, Any]],
     tol: ArrayLike,
@@ -166,6 +205,7 @@ def _stepper(
     max_step: float,
     metric: Callable[[jax.Array], jax.Array] | None,
     abandon: Callable[[jax.Array], jax.Array] | None,
+    spectral: bool = True,
 ) -> Callable[[NewtonState], NewtonState]:
     """One step of an iteration: derivatives at the trial point, and what follows from them."""
 
@@ -180,6 +220,7 @@ def _stepper(
             max_iter=max_iter,
             max_step=max_step,
             metric=metric,
+            spectral=spectral,
         )
         if abandon is None:
             return state

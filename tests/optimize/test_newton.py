@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.linalg import hilbert
 
 from survjax.optimize import ResultCode, newton
-from survjax.optimize._dense import dense_step, whole_step
+from survjax.optimize._dense import dense_step, factored_step, whole_step
 from survjax.optimize.newton import advance, init
 
 SOLVERS = ["dense", "cg"]
@@ -293,6 +293,26 @@ def test_a_step_that_needs_no_guard_is_that_of_the_eigenvalues():
     singular = np.ones((2, 2)) + np.diag([0.0, 1e-12])
     for guard in (bent, singular, np.zeros((2, 2)), np.full((2, 2), np.nan)):
         assert whole_step(np.zeros(2), np.ones(2), guard, np.inf) is None
+
+
+def test_a_factored_step_is_newtons_where_the_hessian_is_definite_and_descends_elsewhere():
+    rng = np.random.default_rng(8)
+    for p in (1, 2, 5):
+        root, units = rng.normal(size=(p, p)), 10.0 ** rng.uniform(-4.0, 4.0, p)
+        definite = root @ root.T + 0.1 * np.eye(p)
+        x, gradient = np.zeros(p), rng.normal(size=p) * units
+        scaled = definite * np.outer(units, units)
+        step, predicted, decrement, convex = factored_step(x, gradient, scaled, np.inf, np.inf)
+        newton_step = -np.linalg.solve(definite, gradient / units) / units
+        np.testing.assert_allclose(step, newton_step, rtol=1e-8)
+        np.testing.assert_allclose(2.0 * predicted, -gradient @ newton_step, rtol=1e-8)
+        np.testing.assert_allclose(decrement**2, 2.0 * predicted, rtol=1e-8)
+        assert convex
+        bent = scaled - 1.1 * np.linalg.eigvalsh(definite)[-1] * np.diag(units**2)
+        for radius in (np.inf, 1e-3):
+            step, predicted, _, convex = factored_step(x, gradient, bent, radius, 3.0)
+            assert not convex and predicted > 0 and gradient @ step < 0
+            assert np.linalg.norm(step) <= min(radius, 3.0) * (1 + 1e-12)
 
 
 def test_the_step_is_never_longer_than_max_step():

@@ -27,6 +27,7 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.rows import derivatives
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode, initial_states, resume
+from survjax.optimize.newton import NewtonState
 
 #: Steps after which runs that are done are taken out; at the last, all are.
 PAUSES = (6, 12, 24, 48, 2**30)
@@ -66,6 +67,12 @@ class Ends:
         """Some of them."""
         return Ends(**{f.name: getattr(self, f.name)[which] for f in dataclasses.fields(self)})
 
+    def put(self, which: np.ndarray, others: Ends) -> None:
+        """Put others, of runs that went on from these, in the place of some."""
+        others = dataclasses.replace(others, n_iter=others.n_iter + self.n_iter[which])
+        for f in dataclasses.fields(self):
+            getattr(self, f.name)[which] = getattr(others, f.name)
+
     def at(self, r: int, **more: Any) -> LocalMaximum:
         """One of them, as a search takes it, with `more` of what that holds; no path is kept."""
         return LocalMaximum(
@@ -92,6 +99,14 @@ class Ends:
         """Of no run."""
         row, whole = np.empty((0, p)), np.empty(0, int)
         return cls(row, row[:, 0], row, np.empty((0, p, p)), row[:, 0], whole, whole, row)
+
+    @classmethod
+    def of(cls, state: NewtonState, units: np.ndarray) -> Ends:
+        """Where minimizations of minus the log-likelihood stand."""
+        return cls(
+            state.x, -state.value, -state.gradient, -state.hessian,
+            state.decrement, state.n_iter, state.code, units,
+        )  # fmt: skip
 
     @classmethod
     def joined(cls, parts: list[Ends]) -> Ends:
@@ -145,9 +160,6 @@ def maximize_runs(
     starts: np.ndarray,
     limits: Limits,
     correction: Correction,
-    leaving: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
-    pauses: tuple[int, ...] = PAUSES,
-    fillings: tuple[int, ...] = RUNS,
 ) -> Ends:
     """Newton's iterations from starts (m, p), each on rows of its own.
 
@@ -164,15 +176,8 @@ def maximize_runs(
         `log_weight` may differ between runs, (m,).
     correction : Correction
         The same for all runs.
-    leaving : callable, optional
-        At a pause, which of the runs that go on (k,), by their numbers and the points (m, p) of
-        all, need not: they are left where they stand, and still count as running.
-    pauses : tuple of int
-        Steps after which runs that are done are taken out.
-    fillings : tuple of int
-        Numbers of runs that a call is filled up to.
     """
-    limits, correction = (_as_precise(part, starts.dtype) for part in (limits, correction))
+    limits, correction = (as_precise(part, starts.dtype) for part in (limits, correction))
     log_weight = np.broadcast_to(limits.log_weight, starts.shape[:1])
     state: Any = initial_states(starts, FIRST_STEP)
     units = np.ones_like(starts)
@@ -183,30 +188,25 @@ def maximize_runs(
         own = dataclasses.replace(limits, log_weight=log_weight[some])
         own_state = jax.tree.map(lambda a: a[some], state)
         batch = rows_of(some)
-        lifetime = _as_precise(template.lifetime, starts.dtype)
+        lifetime = as_precise(template.lifetime, starts.dtype)
         # What is huge in 64 bits is infinite in 32.
         with CALLS, np.errstate(over="ignore"):
             found = maximize_groups(lifetime, own_state, batch, own, correction, np.int64(pause))
             return jax.tree.map(np.asarray, found)
 
-    for pause in pauses:
-        pieces = _pieces(left, size, fillings)
+    for pause in PAUSES:
+        pieces = _pieces(left, size)
         with ThreadPoolExecutor(min(n_threads(), len(pieces)) or 1) as pool:
             found_by = pool.map(call, pieces, [pause] * len(pieces))
             for some, found in zip(pieces, found_by, strict=True):
                 _put((state, units), some, found)
         left = left[state.code[left] == int(ResultCode.RUNNING)]
-        if leaving is not None and left.size:
-            left = left[~leaving(left, state.x)]
         if not left.size:
             break
-    return Ends(
-        state.x, -state.value, -state.gradient, -state.hessian,
-        state.decrement, state.n_iter, state.code, units,
-    )  # fmt: skip
+    return Ends.of(state, units)
 
 
-def _as_precise(tree: Any, dtype: Any) -> Any:
+def as_precise(tree: Any, dtype: Any) -> Any:
     """The same with all its real numbers of one precision."""
 
     def cast(leaf: Any) -> Any:
@@ -222,11 +222,11 @@ def _put(state: Any, some: np.ndarray, found: Any) -> None:
         whole[some] = part
 
 
-def _pieces(left: np.ndarray, size: int, fillings: tuple[int, ...]) -> list[np.ndarray]:
+def _pieces(left: np.ndarray, size: int) -> list[np.ndarray]:
     """Runs in calls of a few sizes, each filled up with copies of its last run."""
-    most = max(run for run in fillings if run == fillings[0] or run * size <= ROWS)
+    most = max(run for run in RUNS if run == 1 or run * size <= ROWS)
     pieces = [left[i : i + most] for i in range(0, left.size, most)]
-    sizes = [next(run for run in fillings if run >= piece.size) for piece in pieces]
+    sizes = [next(run for run in RUNS if run >= piece.size) for piece in pieces]
     return [
         np.concatenate([piece, np.repeat(piece[-1:], n - piece.size)])
         for piece, n in zip(pieces, sizes, strict=True)

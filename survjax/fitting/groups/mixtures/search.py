@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from survjax._core.parallel import n_threads
-from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.mixtures.ranked import Ranked, agreeing, ranked
 from survjax.fitting.groups.mixtures.rows import SortedRows
+from survjax.fitting.groups.mixtures.runs import GROUPS, Manner, ended
 from survjax.fitting.groups.mixtures.scan_statistics import ScanStatistics
-from survjax.fitting.groups.newton import Ends, maximize_runs
+from survjax.fitting.groups.newton import Ends
 from survjax.fitting.groups.rows import MOST_ROWS, GroupedRows
 from survjax.fitting.groups.starts import weibull_starts
 from survjax.fitting.guesses.responsibilities import guessed, has_paper
@@ -28,15 +28,13 @@ from survjax.fitting.settings import Settings
 from survjax.fitting.starts import are_different, canonical, maximized
 from survjax.likelihood.vector.template import Template
 
-#: Groups that one thread takes at a time, and those whose guesses it makes at a time.
-GROUPS, AT_ONCE = 128, 16
-#: Runs that come this close (logs of weights, scales, shapes) end at one maximum, and the distance
-#: at which runs in 32 bits stop, in standard errors.
-TOGETHER, NEARLY = 0.03, 0.03
-#: Steps after which runs that are done, or have come together, are taken out.
-PAUSES = (3, 5, 7, 9, 12, 16, 24, 48, 2**30)
-#: Numbers of runs that a call is filled up to: few, since mixtures take long to compile.
-FILLINGS = (16, 128)
+#: Groups whose guesses are made at a time.
+AT_ONCE = 16
+#: Runs in 32 bits that come this close (logs of weights, scales, shapes) end at one maximum, and
+#: the distance from it at which they stop, in standard errors.
+TOGETHER, NEARLY = 0.1, 0.01
+APPROACH = Manner(np.float32, spectral=False, reach=TOGETHER, to_the_end=False)
+ARRIVAL = Manner(np.float64, spectral=True, reach=0.0, to_the_end=True)
 
 
 def is_plain_pair(template: Template) -> bool:
@@ -54,9 +52,9 @@ def mixtures_of_groups(
 ) -> Ranked | None:
     """The interior maxima of mixtures of Weibulls on each of the chosen groups that has one."""
     pieces = [
-        (size, which[begin : begin + GROUPS])
+        (size, which[begin : begin + GROUPS[-1]])
         for size, which in groups.buckets(chosen[suited(groups, chosen)])
-        for begin in range(0, which.size, GROUPS)
+        for begin in range(0, which.size, GROUPS[-1])
     ]
 
     def of_piece(piece: tuple[int, np.ndarray]) -> Ranked:
@@ -131,16 +129,8 @@ class _Search:
         self.n_starts += np.bincount(group, minlength=self.n_starts.size)
         count = np.bincount(one, minlength=known + group.size)
         kept = np.flatnonzero(one[known:] == known + np.arange(group.size))
-        limits = dataclasses.replace(self.limits, log_weight=self.log_weight[group[kept]])
-        ends = maximize_runs(
-            self.template,
-            lambda some: self.observations.take(group[kept[some]]),
-            self.rows.log_time.shape[1],
-            x[kept],
-            limits,
-            Correction.of(self.template),
-            fillings=FILLINGS,
-        )
+        limits = dataclasses.replace(self.limits, log_weight=self.log_weight)
+        _, ends = ended(self.template, self.observations, group[kept], x[kept], 0, limits, ARRIVAL)
         self.n_agreeing += count[:known] - 1
         self.group = np.concatenate([self.group, group[kept]])
         self.starts = np.concatenate([self.starts, starts[kept]])
@@ -150,38 +140,22 @@ class _Search:
     def _approach(self, group: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Points (m, p) near maxima; for each end so far and each run, with which it is one."""
         known, scales = self.group.size, self.template.log_scales
-        shift = np.zeros_like(starts)
-        shift[:, scales] = self.rows.center[group][:, None]
         whose = np.concatenate([self.group, group])
-        same, there = np.arange(whose.size), canonical(self.ends.x)
-
-        def joined(some: np.ndarray, x: np.ndarray) -> np.ndarray:
-            points = np.concatenate([there, canonical(x[some] + shift[some])])
-            runs = np.concatenate([np.arange(known), known + some])
-            one = agreeing(whose[runs], points, TOGETHER)
-            same[runs] = runs[one]
-            gone: np.ndarray = (one != np.arange(runs.size))[known:]
-            return gone
-
+        shift = np.zeros((whose.size, self.template.size))
+        shift[:, scales] = self.rows.center[whose][:, None]
+        points = np.concatenate([self.ends.x, starts])
         limits = dataclasses.replace(
-            self.limits, tol=np.float64(NEARLY), log_weight=self.log_weight[group]
+            self.limits, tol=np.float64(NEARLY), log_weight=self.log_weight
         )
-        ends = maximize_runs(
-            self.template,
-            lambda some: self.centered.take(group[some]),
-            self.rows.log_time.shape[1],
-            (starts - shift).astype(np.float32),
-            limits,
-            Correction.of(self.template),
-            joined,
-            PAUSES,
-            FILLINGS,
+        same, ends = ended(
+            self.template, self.centered, whose, points - shift, known, limits, APPROACH
         )
-        left = np.flatnonzero(same[known:] == known + np.arange(group.size))
-        joined(left, ends.x)
+        points[known:] = ends.x + shift[known:]
+        left = np.flatnonzero(same == np.arange(whose.size))
+        same[left] = left[agreeing(whose[left], canonical(points[left]), TOGETHER)]
         while not (same == same[same]).all():
             same = same[same]
-        return same, ends.x + shift
+        return same, points[known:]
 
     def _is_good(self) -> np.ndarray:
         """Which of the ends are interior maxima."""
