@@ -219,6 +219,24 @@ def test_keys_are_of_any_kind_and_of_several_columns():
     assert len(both.predict_rul(frame[5:9])) == 4
 
 
+def test_keys_with_a_time_zone_and_columns_named_by_numbers_stay_what_they_are(fits):
+    frame = fleet()
+    days = pd.Timestamp("2026-03-28", tz="Europe/Prague") + pd.to_timedelta(
+        pd.factorize(frame["site"])[0], unit="D"
+    )
+    plain = frame[["age", "failed"]].set_axis([1, 2], axis=1).assign(day=days)
+    found = fit_groups(plain, "day", duration=1, event=2)
+    assert found.keys.dtype == "datetime64[ns, Europe/Prague]"
+    own = found.model(pd.Timestamp("2026-03-29", tz="Europe/Prague"))
+    assert own.n_units_ == np.sum(days == found.keys[1])
+    assert len(found.predict_rul(plain[:3].rename(columns={1: "age"}), age="age")) == 3
+    numbered = plain.rename(columns={"day": 0})
+    by_number = fit_groups(numbered, 0, duration=1, event=2)
+    pd.testing.assert_frame_equal(
+        by_number.table.reset_index(drop=True), found.table.reset_index(drop=True)
+    )
+
+
 def test_what_is_wrong_with_a_table_is_one_error(fits):
     frame = fleet()
     named = {"duration": "age", "event": "failed"}
@@ -229,6 +247,11 @@ def test_what_is_wrong_with_a_table_is_one_error(fits):
     gaps = frame.assign(site=frame["site"].where(frame.index != 7, None))
     with pytest.raises(ValueError, match="site must say the group of every row, got 1 .* row 7"):
         fit_groups(gaps, "site", **named)
+    lists = frame.assign(site=[[1]] * len(frame))
+    with pytest.raises(ValueError, match="site must hold keys such as names or numbers"):
+        fit_groups(lists, "site", **named)
+    with pytest.raises(ValueError, match="1 of 1 groups .*: 7\\. Drop"):
+        fits.predict_rul(pd.DataFrame({"site": [7], "age": 3.0}))
     with pytest.raises(ValueError, match="age must be numbers|durations must be numbers"):
         fit_groups(frame.assign(age=np.nan), "site", **named)
     with pytest.raises(ValueError, match="model must be a LifetimeModel"):

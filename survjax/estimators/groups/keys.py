@@ -19,7 +19,7 @@ LISTED = 5
 
 def key_names(by: str | Iterable[str]) -> list[str]:
     """The columns of the keys as a list."""
-    names = [by] if isinstance(by, str) else list(by)
+    names = list(by) if isinstance(by, (list, tuple)) else [by]
     if not names:
         raise ValueError("by must name at least one column")
     if len(set(names)) < len(names):
@@ -33,6 +33,7 @@ def key_columns(column: Columns, names: list[str]) -> list[np.ndarray]:
     for name in names:
         values = column(name)
         assert values is not None
+        values = _with_zone(column, name, values)
         gone = missing(values)
         if gone.any():
             row = int(np.flatnonzero(gone)[0])
@@ -44,11 +45,18 @@ def key_columns(column: Columns, names: list[str]) -> list[np.ndarray]:
     return found
 
 
+def _with_zone(column: Columns, name: str, values: np.ndarray) -> np.ndarray:
+    """Times as they were given where they have a time zone, of which NumPy knows none."""
+    series = column.table.get_column(name)
+    zone = getattr(series.dtype, "time_zone", None)
+    return values if zone is None else np.array([*series.to_list(), None], dtype=object)[:-1]
+
+
 def grouped(columns: list[np.ndarray], names: list[str]) -> tuple[pd.Index, np.ndarray]:
     """The distinct keys, in rising order where they have one, and the group of each row (n,)."""
     import pandas as pd
 
-    found = [_factorized(values) for values in columns]
+    found = [_factorized(*column) for column in zip(columns, names, strict=True)]
     code = found[0][0]
     for more, levels in found[1:]:
         code = code * len(levels) + more
@@ -63,15 +71,25 @@ def grouped(columns: list[np.ndarray], names: list[str]) -> tuple[pd.Index, np.n
     return pd.MultiIndex.from_arrays(parts[::-1], names=names), code
 
 
-def _factorized(values: np.ndarray) -> tuple[np.ndarray, Any]:
+def _factorized(values: np.ndarray, name: str) -> tuple[np.ndarray, Any]:
     """Codes of one column and its distinct entries, sorted where they can be compared."""
     import pandas as pd
 
     try:
         codes, levels = pd.factorize(values, sort=True)
     except TypeError:
-        codes, levels = pd.factorize(values)
+        codes, levels = _unsorted(values, name)
     return codes.astype(np.int64, copy=False), levels
+
+
+def _unsorted(values: np.ndarray, name: str) -> tuple[np.ndarray, Any]:
+    """The same of entries that cannot be compared."""
+    import pandas as pd
+
+    try:
+        return pd.factorize(values)
+    except TypeError as error:
+        raise ValueError(f"{name} must hold keys such as names or numbers: {error}") from None
 
 
 def places(keys: pd.Index, columns: list[np.ndarray], names: list[str]) -> np.ndarray:
@@ -85,7 +103,7 @@ def places(keys: pd.Index, columns: list[np.ndarray], names: list[str]) -> np.nd
         place = keys.get_indexer(asked)
     unknown = np.flatnonzero(place < 0)
     if unknown.size:
-        listed = ", ".join(repr(asked[i]) for i in unknown[:LISTED])
+        listed = ", ".join(map(repr, asked[unknown[:LISTED]].tolist()))
         more = ", ..." if unknown.size > LISTED else ""
         raise ValueError(
             f"{unknown.size} of {len(asked)} groups were not among those that were fitted: "
