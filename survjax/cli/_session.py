@@ -83,12 +83,10 @@ class Session:
         """Have results put into a folder, move them all into place, and say where they are."""
         folder = self.results.folder
         assert folder is not None
-        try:
+        with writing_to_out():
             self.begin("writing")
             put(folder)
             written = self.results.commit()
-        except OSError as error:
-            raise Refused(f"cannot write to --out: {error.strerror or error}") from None
         names = ", ".join(path.name for path in written)
         self.say(f"\nwritten to {self.results.target}:\n  {names}")
 
@@ -113,6 +111,15 @@ class Session:
         with self.lock:
             self.step = ""
             self._wipe()
+
+
+@contextmanager
+def writing_to_out() -> Iterator[None]:
+    """Say in one line that results cannot be written, such as on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"cannot write to --out: {error.strerror or error}") from None
 
 
 def in_words_of_options(text: str) -> str:

@@ -1,5 +1,8 @@
 """Patterns, several files and queries are fitted in batches, with remaining lives as Parquet."""
 
+import errno
+import os
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -129,6 +132,20 @@ def test_a_bad_row_is_named_and_nothing_is_written(folder, fleet, tmp_path, caps
     said = capsys.readouterr().err
     assert "b.parquet', batch 0: durations must be at least zero, got -1 in row 0 (100 such" in said
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.parquet", "b.parquet"]
+
+
+def test_a_disk_that_is_full_while_lives_are_written_leaves_nothing(
+    folder, tmp_path, capsys, monkeypatch
+):
+    def full(self, table, *more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    assert fit(tmp_path / "out", f"{folder}/*.parquet", *COLUMNS) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("No space left on device" in line for line in lines) == 1
+    assert not any("Traceback" in line for line in lines)
+    assert not (tmp_path / "out").exists()
 
 
 def test_pictures_are_drawn_of_the_few_rows(folder, tmp_path):

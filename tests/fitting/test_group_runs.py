@@ -22,7 +22,7 @@ from tests.benchmarks.groups import fleet, framed, two_kinds
 
 NAMED = {"duration": "age", "event": "failed"}
 MANY = """
-from survjax import fit_groups
+from survjax import WeibullMixture, fit_groups
 from tests.benchmarks.groups import fleet, framed, two_kinds
 for _ in range(3):
     for size in (20, 50, 90):

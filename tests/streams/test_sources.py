@@ -151,6 +151,14 @@ def test_one_wrong_file_among_many_is_named_before_anything_is_read(
     assert f"{str(tmp_path / '13.parquet')!r} (file 14 of 20)" in one_line(error)
 
 
+def test_a_column_that_is_there_twice_is_refused(fleet):
+    age, failed = (pa.array(fleet[name]) for name in ("age", "failed"))
+    twice = pa.Table.from_arrays([age, failed, age], names=["age", "failed", "age"])
+    with pytest.raises(ValueError, match="batch 0 has 2 columns 'age'") as error:
+        fit(twice)
+    one_line(error)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.4, 0.99])
 def test_a_truncated_file_is_named(share, folder, tmp_path):
     whole = (folder / "part-1.parquet").read_bytes()

@@ -23,7 +23,7 @@ from survjax.cli._report import (
     components,
     running_table,
 )
-from survjax.cli._session import DONE, NOT_INTERIOR, Session
+from survjax.cli._session import DONE, NOT_INTERIOR, Session, writing_to_out
 from survjax.cli._text import plain, printable
 from survjax.cli.streams.source import Input, refusing, roles_of
 from survjax.data.streams.batches import Batch, Roles, lives_of
@@ -47,7 +47,7 @@ def finish(session: Session, given: Input, unit: str | None) -> int:
     folder = session.results.folder
     assert folder is not None
     lives = RemainingLives(model, roles, arguments.level, arguments.horizon)
-    with refusing():
+    with refusing(), writing_to_out():
         lives.write(folder / "rul.parquet", given.source, session)
     for line in ("", *lives.lines(unit)):
         session.say(line)

@@ -110,6 +110,9 @@ def check_schema(schema: Any, roles: Roles, origin: str) -> None:
             more = ", ..." if len(schema.names) > LISTED else ""
             listed = ", ".join(map(str, schema.names[:LISTED])) + more
             raise ValueError(f"{origin} has no column {name!r}: it has {listed}")
+        n = schema.names.count(name)
+        if n > 1:
+            raise ValueError(f"{origin} has {n} columns {name!r}: give each a name of its own")
         if name == roles.name:
             continue
         kind = schema.field(name).type
