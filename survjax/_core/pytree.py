@@ -226,3 +226,9 @@ def in_double(tree: T) -> T:
     """
     doubled: T = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
     return doubled
+
+
+def is_all_parameters(tree: Any) -> bool:
+    """Whether every number of an object is a parameter: no data, and nothing held."""
+    numbers = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(tree))
+    return int(ravel_parameters(tree)[0].size) == numbers

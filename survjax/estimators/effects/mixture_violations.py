@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from survjax.data.observations import Observations
+from survjax.estimators.lifetime.no_maximum import warn_undetermined
 from survjax.estimators.regression.answer import placed
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.likelihood.regression.forms import Layout
+from survjax.likelihood.vector.template import Template
+from survjax.likelihood.weibulls import natural_parameters
 
 
 class MixtureViolations(RegressionEstimator):
@@ -56,3 +59,13 @@ class MixtureViolations(RegressionEstimator):
             )
         ]
         return self._drop_columns() if open_ and everywhere else fewer
+
+    def _warn_undetermined(self, rows: Observations) -> None:
+        """Judge the mixture at the mean covariates, whose parameters are the intercepts."""
+        first = [where.start for _, where in placed(self._fitted.layout)]
+        # Beside a cured share they are those of the units that can fail.
+        first = np.array(first)[Template(self._fitted.form.template).unmodified]
+        x, covariance = self._fitted.theta[first], self._fitted.covariance
+        if covariance is not None:
+            weights = natural_parameters(x[None])[0][0]
+            warn_undetermined(x, covariance[np.ix_(first, first)], weights, rows)

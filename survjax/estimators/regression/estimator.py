@@ -23,6 +23,7 @@ from survjax.estimators.covariates import (
     column_names,
 )
 from survjax.estimators.plots import Plots
+from survjax.estimators.refits.regressions import RegressionRefits
 from survjax.estimators.regression.answer import RegressionAnswer
 from survjax.estimators.regression.intervals import RegressionIntervals
 from survjax.estimators.regression.penalty_path import choose_penalty
@@ -50,6 +51,7 @@ class RegressionEstimator(
     RegressionResiduals,
     RegressionGoodness,
     RegressionAnswer,
+    RegressionRefits,
     Plots,
     SurvivalRegressor,
     BaseEstimator,
@@ -184,6 +186,9 @@ class RegressionEstimator(
         if self._is_firth:
             penalty = self._with_firth(form, layout, columns, rows, x)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
+        near = self._near(layout, columns)
+        settings["is_near"] = near is not None
+        starts = starts if near is None else near
 
         def maximum(constraints: Constraints) -> LocalMaximum:
             own: dict[str, Any] = {**settings, "constraints": constraints}

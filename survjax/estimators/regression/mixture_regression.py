@@ -16,16 +16,15 @@ from survjax.estimators.assets.memberships import FormMemberships
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.covariates import ChosenColumns, chosen_columns, column_names
 from survjax.estimators.effects.mixture_violations import MixtureViolations
-from survjax.estimators.lifetime.no_maximum import warn_undetermined
 from survjax.estimators.lifetime.settings import PARTS, check_max_shape, check_parts
 from survjax.estimators.memberships import known_components
-from survjax.estimators.regression.answer import placed
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.estimators.regression.penalty_path import choose_penalty
 from survjax.estimators.saving.fields import Number
 from survjax.estimators.unnamed_units import MIXED
 from survjax.fitting.interior import Interior
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.regression.fit import maximum_near
 from survjax.fitting.regression.mixture_search import LEAST_EIGENVALUE, MixtureSearch
 from survjax.fitting.regression.mixture_starts import Parts, spread_out
 from survjax.fitting.search import search
@@ -36,7 +35,6 @@ from survjax.likelihood.rows import entropy
 from survjax.likelihood.vector.constraints import Bounds, Constraints, Fixed
 from survjax.likelihood.vector.prior_terms import Priors
 from survjax.likelihood.vector.template import Template
-from survjax.likelihood.weibulls import natural_parameters
 from survjax.uncertainty.regression import Training
 
 
@@ -190,8 +188,17 @@ class MixtureRegression(FormMemberships, MixtureViolations):
             choose_penalty(self, rows, x, unit, known)
         else:
             self.penalty_ = float(self.penalty)
+        self._fit_all(rows, x, known, None if unit is None else Histories.from_rows(rows, unit))
+        return self
+
+    def _fit_all(
+        self,
+        rows: Observations,
+        x: np.ndarray,
+        known: np.ndarray | None,
+        histories: Histories | None = None,
+    ) -> None:
         self._check_data(rows, x)
-        histories = None if unit is None else Histories.from_rows(rows, unit)
         n_units = count(rows, histories)
         form, layout = self._mixture(), self._layout(x.shape[1])
         columns = self._columns(x, row_weights(rows, histories))
@@ -199,9 +206,12 @@ class MixtureRegression(FormMemberships, MixtureViolations):
         columns = self._columns_for(constraints, layout, columns, lambda: True)
         penalty = self._with_priors(self._penalty(layout, n_units), layout, columns, rows)
         given = form, layout, columns, rows, x, known, histories, penalty, self._settings()
+        near = self._near(layout, columns)
 
         def maximum(constraints: Constraints) -> LocalMaximum:
-            return MixtureSearch(*given, constraints).answer(in_order=known is None)
+            if near is None:
+                return MixtureSearch(*given, constraints).answer(in_order=known is None)
+            return maximum_near(likelihood, near, self.tol, self.max_iter, penalty, constraints)
 
         likelihood = MixtureSearch(*given).likelihood
         constraints, found = self._between_bounds(constraints, maximum, lambda: likelihood, penalty)
@@ -215,17 +225,6 @@ class MixtureRegression(FormMemberships, MixtureViolations):
         self.icl_ = self.bic_ + 2.0 * entropy(shares, weight)
         if self.converged_:
             self._warn_undetermined(rows)
-        return self
-
-    def _warn_undetermined(self, rows: Observations) -> None:
-        """Judge the mixture at the mean covariates, whose parameters are the intercepts."""
-        first = [where.start for _, where in placed(self._fitted.layout)]
-        # Beside a cured share they are those of the units that can fail.
-        first = np.array(first)[Template(self._fitted.form.template).unmodified]
-        x, covariance = self._fitted.theta[first], self._fitted.covariance
-        if covariance is not None:
-            weights = natural_parameters(x[None])[0][0]
-            warn_undetermined(x, covariance[np.ix_(first, first)], weights, rows)
 
     def _mixture(self) -> Form:
         """The form of the model."""

@@ -201,12 +201,15 @@ def fit(
     constraints: Constraints | None = None,
     tol: float = 1e-9,
     max_iter: int = 100,
+    is_near: bool = False,
 ) -> LocalMaximum:
-    """The maximum on a part of many rows first, then on all."""
+    """The maximum on a part of many rows first, then on all; at once where the start `is_near`."""
     constraints = Constraints.nothing(start.size) if constraints is None else constraints
     plain, many, helped = constraints.placed(start), rows.n_rows > 4 * START_ROWS, None
     likelihood = likelihood_of(form, layout, rows, x, columns, component, constraints)
     start, penalty = plain, None if penalty is None else penalty.on(constraints.free)
+    if is_near:
+        return maximize(likelihood, start, tol, max_iter, penalty)
     if penalty is None and form.is_log_linear and _is_full(layout[0], columns):
         start = constraints.placed(sloped_start(rows, x, columns, start, layout[0].offset))
     if many:
@@ -227,6 +230,20 @@ def fit(
         if other.code in ARRIVED or not found.value >= other.value:
             found = other
     return found
+
+
+def maximum_near(
+    likelihood: Any,
+    start: np.ndarray,
+    tol: float,
+    max_iter: int,
+    penalty: Penalty | None,
+    constraints: Constraints,
+) -> LocalMaximum:
+    """The maximum on all rows where the iterations from a known one on others lead."""
+    penalty = None if penalty is None else penalty.on(constraints.free)
+    start = constraints.placed(start)
+    return maximize(constrained(likelihood, constraints), start, tol, max_iter, penalty)
 
 
 def fit_from(

@@ -262,3 +262,26 @@ def log_likelihoods(
         for piece in pieces_of(rows, x)
     ]
     return np.concatenate(parts)[: rows.n_rows]
+
+
+@program(static_argnames=("layout",))
+def _scores(form: Form, theta: Any, piece: Piece, columns: jax.Array, *, layout: Layout) -> Any:
+    z = (piece.x - columns[0]) / columns[1]
+    _, first, _ = predictor_derivatives(form, predictors(layout, theta, z), piece.rows)
+    wide = jnp.concatenate([jnp.ones((1, z.shape[0])), z.T])
+    parts = [first[q] * wide[jnp.array(item.columns)] for q, item in enumerate(layout)]
+    return jnp.concatenate(parts).T
+
+
+def scores(
+    form: Form,
+    layout: Layout,
+    theta: np.ndarray,
+    rows: Observations,
+    x: np.ndarray,
+    columns: Columns,
+) -> np.ndarray:
+    """Derivatives (n, P) of each row's log-likelihood along the coefficients, before its weight."""
+    standard = (columns.center, columns.scale)
+    parts = [_scores(form, theta, piece, standard, layout=layout) for piece in pieces_of(rows, x)]
+    return np.concatenate([np.asarray(part) for part in parts])[: rows.n_rows]

@@ -86,7 +86,8 @@ def ended(
     kept = min(int(rank[:known].max(initial=-1)) + 1, JOBS // 2)
     before = np.flatnonzero(rank[:known] < kept)
     turn = _ranks(group[known:]) // (JOBS - kept)
-    same, units = np.arange(len(x)), np.ones_like(x, manner.bits)
+    same = np.arange(len(x))
+    units: np.ndarray = np.ones_like(x, manner.bits)
     state = initial_states(x.astype(manner.bits), FIRST_STEP)
     for k in range(int(turn.max(initial=-1)) + 1):
         some = known + np.flatnonzero(turn == k)
