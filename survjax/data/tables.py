@@ -45,6 +45,8 @@ class Columns:
                 words += f" ({' '.join(str(error).split())})"
             elif hasattr(frame, "collect"):
                 words += ": call collect() first"
+            elif hasattr(frame, "compute"):
+                words += ": call compute() first"
             else:
                 words += ": make one of it, or pass its columns to from_durations"
             kind = ValueError if isinstance(error, NarwhalsError) else TypeError

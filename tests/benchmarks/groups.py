@@ -148,7 +148,7 @@ def lifetimes(arguments: argparse.Namespace) -> None:
 
 
 def mixtures(arguments: argparse.Namespace) -> None:
-    """Two Weibulls in each of many groups."""
+    """Two Weibulls in each of many groups, and in some of them one after the other."""
     named = {"duration": "age", "event": "failed"}
     two = framed(*two_kinds(arguments.mixtures, 200))
     # As many as have a size of their own, so that nothing is left to compile.
@@ -158,6 +158,15 @@ def mixtures(arguments: argparse.Namespace) -> None:
     wall = time.perf_counter() - begin
     name = f"two components, {arguments.mixtures:,} groups of 200"
     print(f"{name}: {spent:.1f} s, {wall:.1f} s of the clock")
+    own = [part for _, part in two[: 200 * 60].groupby("group")]
+
+    def alone(part: pd.DataFrame) -> None:
+        WeibullMixture(2).fit(part["age"], part["failed"])
+
+    for part in own[:10]:
+        alone(part)
+    spent = statistics.median(seconds(lambda part=part: alone(part)) for part in own[10:])
+    print(f"one of them by itself: {spent:.4f} s")
 
 
 def main() -> None:

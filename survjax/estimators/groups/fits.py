@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_shares, check_times
+from survjax._core.validation import check_count, check_shares, check_times
 from survjax.data.tables import Columns, Frame
 from survjax.estimators.frames import frame as make_frame
 from survjax.estimators.groups.answers import Answers, unfitted
@@ -25,12 +25,13 @@ from survjax.estimators.groups.saved import (
     pooling_of,
     state_of,
 )
-from survjax.estimators.groups.table import table_of
+from survjax.estimators.groups.table import replicate_table, table_of
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.saving.persistence import Persistent
 from survjax.fitting.groups.pooling import Pooled
 from survjax.fitting.groups.rows import GroupedRows
 from survjax.uncertainty.delta import rows_needed
+from survjax.uncertainty.groups.bootstrap import replicates_of_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,6 +156,50 @@ class GroupFits(Persistent):
             found.insert(found.columns.get_loc("converged"), "drawn", self.pooling.drawn)
             found = found.drop(columns="log_likelihood")
         return found
+
+    @double_precision
+    def bootstrap(
+        self, n_replicates: int = 200, *, level: float = 0.95, random_state: Any = 0
+    ) -> pd.DataFrame:
+        """Bounds of the parameters of all groups by the bootstrap, in shared runs.
+
+        Parameters
+        ----------
+        n_replicates : int, default 200
+            Of each group: its units drawn with replacement, and fitted again.
+        level : float, default 0.95
+            Of the bounds.
+        random_state : int, Generator or None, default 0
+            Seeds the draws.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by `keys`: each parameter with `_lower` and `_upper`, percentiles that are
+            corrected for bias (Efron and Tibshirani 1993, chapter 14), and `n_replicates`, those
+            with an interior maximum. NaN where there are fewer than 20, and of groups that were
+            not fitted with others.
+
+        Raises
+        ------
+        ValueError
+            For mixtures, whose replicates need a search each (`model(key).bootstrap()`), pooled
+            groups and fits from a file.
+        """
+        check_count(n_replicates, "n_replicates")
+        own, template = self._answers.own, self._answers.template
+        if isinstance(self._groups, Counts):
+            raise rows_needed("bootstrap")
+        if self.unpooled is not None or own is None or template is None:
+            raise ValueError(
+                "bootstrap takes lifetimes of one component, without pooling: draw replicates of "
+                "one group by model(key).bootstrap()"
+            )
+        points = replicates_of_groups(
+            template, self._groups, own.which, own.ends.x, self.estimator._settings(),
+            n_replicates, random_state,
+        )  # fmt: skip
+        return replicate_table(self.keys, template, own, points, check_level(level))
 
     @double_precision
     def model(self, key: Hashable) -> LifetimeEstimator:
