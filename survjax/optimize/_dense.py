@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -142,8 +143,13 @@ def dense_step(
 
 
 def factored_step(
-    x: Any, gradient: Any, hessian: Any, radius: Any, max_step: float, stretch: Any = 1.0
-) -> tuple[Any, Any, Any, Any]:
+    x: jax.Array,
+    gradient: jax.Array,
+    hessian: jax.Array,
+    radius: ArrayLike,
+    max_step: float,
+    stretch: ArrayLike = 1.0,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """What `dense_step` gives, by a factorization instead of eigenvalues.
 
     A pivot that is negative, or so small that a multiplier would exceed one, is replaced (Gill and

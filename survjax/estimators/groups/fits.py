@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import RandomState
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_shares, check_times
 from survjax.data.tables import Columns, Frame
@@ -159,7 +160,7 @@ class GroupFits(Persistent):
 
     @double_precision
     def bootstrap(
-        self, n_replicates: int = 200, *, level: float = 0.95, random_state: Any = 0
+        self, n_replicates: int = 200, *, level: float = 0.95, random_state: RandomState = 0
     ) -> pd.DataFrame:
         """Bounds of the parameters of all groups by the bootstrap, in shared runs.
 

@@ -19,7 +19,7 @@ LISTED = 5
 
 def key_names(by: str | Iterable[str]) -> list[str]:
     """The columns of the keys as a list."""
-    names = list(by) if isinstance(by, (list, tuple)) else [by]
+    names = [by] if isinstance(by, str) or not isinstance(by, Iterable) else list(by)
     if not names:
         raise ValueError("by must name at least one column")
     if len(set(names)) < len(names):
@@ -82,7 +82,7 @@ def _factorized(values: np.ndarray, name: str) -> tuple[np.ndarray, Any]:
     return codes.astype(np.int64, copy=False), levels
 
 
-def _unsorted(values: np.ndarray, name: str) -> tuple[np.ndarray, Any]:
+def _unsorted(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | pd.Index]:
     """The same of entries that cannot be compared."""
     import pandas as pd
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -169,21 +170,8 @@ class Refits:
         if self.converged_ and not template.constraints.is_any:
             before = template.aligned(before[None], x, np.linalg.inv(self.covariance_))[0]
         after, earlier = template.values(x), template.values(before)
-        errors, change = response_errors(template, x, self.covariance_), after - earlier
-        with np.errstate(divide="ignore", invalid="ignore"):
-            relative = np.where(errors > 0, change / errors, np.nan)
-        found = frame(
-            {
-                "before": earlier,
-                "after": after,
-                "change": change,
-                "standard_error": errors,
-                "change_over_error": relative,
-            }
-        )
-        found.index = [quantity.name for quantity in template.quantities]
-        found.index.name = "parameter"
-        return found
+        errors = response_errors(template, x, self.covariance_)
+        return changes([quantity.name for quantity in template.quantities], earlier, after, errors)
 
     @double_precision
     def moved_by(self, most: int = 10) -> pd.DataFrame:
@@ -242,6 +230,20 @@ class Refits:
         found = frame(columns)
         found.index = order if labels is None else labels[order]
         return found
+
+
+def changes(
+    names: Sequence[str], before: np.ndarray, after: np.ndarray, errors: np.ndarray
+) -> pd.DataFrame:
+    """What has moved, one row a parameter, by how much, and against which error."""
+    change = after - before
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(errors > 0, change / errors, np.nan)
+    columns = {"before": before, "after": after, "change": change, "standard_error": errors}
+    found = frame({**columns, "change_over_error": relative})
+    found.index = list(names)
+    found.index.name = "parameter"
+    return found
 
 
 def _is_same(one: Template, other: Template) -> bool:

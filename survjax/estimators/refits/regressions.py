@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.pytree import is_all_parameters
 from survjax._core.validation import check_count
 from survjax.data.joining import joined_rows
 from survjax.data.observations import Observations
 from survjax.estimators.frames import frame
-from survjax.estimators.refits.refit import LITTLE
+from survjax.estimators.refits.refit import LITTLE, changes
 from survjax.estimators.target import checked_rows
 from survjax.likelihood.regression.columns import Columns, to_natural
 from survjax.likelihood.regression.forms import Layout, without_offset
 from survjax.likelihood.regression.likelihood import scores
+from survjax.prediction.regression_curves import FittedForm
 from survjax.uncertainty.delta import rows_needed
 from survjax.uncertainty.regression import Training
 
@@ -40,7 +42,7 @@ class Added:
 
     rows: Observations
     x: np.ndarray
-    labels: Any
+    labels: pd.Index | None
     before: np.ndarray
 
 
@@ -53,8 +55,8 @@ class RegressionRefits:
     penalty_: float
     converged_: bool
     n_units_: float
-    n_features_in_: int
     _training: Training
+    _fitted: FittedForm
     _added: Added
     #: While a refit begins at an earlier fit: the parameters of that.
     _from_here: np.ndarray | None = None
@@ -62,13 +64,13 @@ class RegressionRefits:
     @double_precision
     def refit(
         self,
-        X: Any,
+        X: Covariates,
         y: ArrayLike,
         *,
-        entry: Any = None,
-        exit: Any = None,
-        sample_weight: Any = None,
-        offset: Any = None,
+        entry: ArrayLike | None = None,
+        exit: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> Self:
         """Fit to the rows of this fit and new ones, from where this fit ended.
 
@@ -131,7 +133,9 @@ class RegressionRefits:
         model._added = Added(more, x, None if callable(labels) else labels, self.parameters_)
         return model
 
-    def _new_rows(self, previous: Any, X: Any, y: Any, *given: Any) -> Any:
+    def _new_rows(
+        self, previous: RegressionRefits, X: Covariates, y: ArrayLike, *given: ArrayLike | None
+    ) -> tuple[Observations, np.ndarray]:
         """New rows with their covariates, for a model that has the columns of an earlier one."""
         model: Any = self
         model._check_parameters()
@@ -146,7 +150,7 @@ class RegressionRefits:
 
     def _fit_from(
         self,
-        previous: Any,
+        previous: RegressionRefits,
         rows: Observations,
         x: np.ndarray,
         known: np.ndarray | None,
@@ -183,8 +187,15 @@ class RegressionRefits:
             raise ValueError(CHANGED)
         return np.linalg.solve(change, here)
 
+    def _begun(
+        self, starts: np.ndarray, layout: Layout, columns: Columns
+    ) -> tuple[np.ndarray, bool]:
+        """Where to begin: at starts, or where an earlier fit ended, and which it is."""
+        near = self._near(layout, columns)
+        return (starts, False) if near is None else (near, True)
+
     @double_precision
-    def changed_since(self, previous: Any) -> pd.DataFrame:
+    def changed_since(self, previous: RegressionRefits) -> pd.DataFrame:
         """What has moved since an earlier fit, by how much, and against which error.
 
         Parameters
@@ -210,22 +221,8 @@ class RegressionRefits:
                 f"previous must be a fitted {type(self).__name__} with the parameters "
                 f"{', '.join(self.parameter_names_)}, got {previous!r}"
             )
-        before, after = previous.parameters_, self.parameters_
-        errors, change = np.sqrt(np.diag(self.covariance_)), after - before
-        with np.errstate(divide="ignore", invalid="ignore"):
-            relative = np.where(errors > 0, change / errors, np.nan)
-        found = frame(
-            {
-                "before": before,
-                "after": after,
-                "change": change,
-                "standard_error": errors,
-                "change_over_error": relative,
-            }
-        )
-        found.index = list(self.parameter_names_)
-        found.index.name = "parameter"
-        return found
+        errors = np.sqrt(np.diag(self.covariance_))
+        return changes(self.parameter_names_, previous.parameters_, self.parameters_, errors)
 
     @double_precision
     def moved_by(self, most: int = 10) -> pd.DataFrame:
@@ -295,6 +292,6 @@ def _wide(x: np.ndarray, n: int) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, n - x.shape[1])))
 
 
-def _has_components(model: Any) -> bool:
+def _has_components(model: RegressionRefits) -> bool:
     """Whether rows may have several maxima."""
     return bool(hasattr(model._fitted.form.template.inner()[1], "components"))

@@ -185,23 +185,20 @@ class RegressionEstimator(
         penalty = self._with_priors(self._penalty(layout, n_units), layout, columns, rows)
         if self._is_firth:
             penalty = self._with_firth(form, layout, columns, rows, x)
+        starts, near = self._begun(starts, layout, columns)
         settings: dict[str, Any] = {"penalty": penalty, "tol": self.tol, "max_iter": self.max_iter}
-        near = self._near(layout, columns)
-        settings["is_near"] = near is not None
-        starts = starts if near is None else near
 
         def maximum(constraints: Constraints) -> LocalMaximum:
-            own: dict[str, Any] = {**settings, "constraints": constraints}
-            return fit_from(
-                starts, layout, lambda start: fit(form, layout, rows, x, columns, start, **own)
-            )
+            own: dict[str, Any] = {**settings, "is_near": near, "constraints": constraints}
+            given = form, layout, rows, x, columns
+            return fit_from(starts, layout, lambda start: fit(*given, start, **own))
 
         whole = lambda: likelihood_of(form, layout, rows, x, columns)  # noqa: E731
         constraints, found = self._between_bounds(constraints, maximum, whole, penalty)
         self._keep(form, layout, columns, found, rows, x, n_units=n_units, constraints=constraints)
         self._keep_priors(penalty, found)
-        given = (form, layout, columns, rows, x, histories, None, penalty)
-        self._training = Training(*given, bound=False, constraints=constraints)
+        kept = (form, layout, columns, rows, x, histories, None, penalty)
+        self._training = Training(*kept, bound=False, constraints=constraints)
 
     def _fit_histories(self, histories: Histories, rows: Observations, x: np.ndarray) -> None:
         """As `_fit_rows`, for units with several rows that depend on each other."""
@@ -264,8 +261,7 @@ class RegressionEstimator(
     def _penalized(self, layout: Layout) -> np.ndarray:
         """1.0 for each coefficient (P,) that the penalty counts: no intercept, no shared shape."""
         free = set((self._unpenalized_columns() + 1).tolist())
-        every = (j for item in layout for j in item.columns)
-        return np.array([float(j > 0 and j not in free) for j in every])
+        return np.array([float(j > 0 and j not in free) for item in layout for j in item.columns])
 
     def _penalty(self, layout: Layout, n_units: float) -> Penalty | None:
         """The penalty on the coefficients of covariates, as `penalty_` says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from survjax._core.annotations import RandomState
 from survjax._core.validation import random_generator
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import expansion_index
@@ -24,7 +25,7 @@ def replicates_of_groups(
     x: np.ndarray,
     settings: Settings,
     n_replicates: int,
-    random_state: object,
+    random_state: RandomState,
 ) -> np.ndarray:
     """Parameters (m, B, p) of refits of groups (m,) whose units are drawn with replacement.
 

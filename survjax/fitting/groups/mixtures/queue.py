@@ -7,10 +7,11 @@ has, leaves its place to the next start in the queue, so that none waits for the
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 from survjax._core.programs import program
 from survjax._core.pytree import data, pytree, ravel_parameters
@@ -44,9 +45,13 @@ class Queue:
         By what ends are told apart.
     """
 
-    state: Any = data()
-    same: Any = data()
-    key: Any = data()
+    state: NewtonState = data()
+    same: jax.Array | np.ndarray = data()
+    key: jax.Array | np.ndarray = data()
+
+
+#: Runs as they stand, their jobs, the next job, and all jobs.
+Carry = tuple[NewtonState, jax.Array, jax.Array, Queue]
 
 
 @program(static_argnames=("spectral",), draft=False)
@@ -54,13 +59,13 @@ def run_queue(
     queue: Queue,
     group: jax.Array,
     jobs: jax.Array,
-    range_: tuple[Any, Any],
+    range_: tuple[jax.Array, jax.Array],
     lifetime: Lifetime,
     rows: Observations,
     limits: Limits,
     correction: Correction,
-    reach: Any,
-    few: Any,
+    reach: ArrayLike,
+    few: ArrayLike,
     *,
     spectral: bool,
 ) -> tuple[Queue, jax.Array]:
@@ -102,7 +107,7 @@ def run_queue(
     def metric(x: jax.Array) -> jax.Array:
         return ravel_parameters(unravel(x).step_units())[0]
 
-    def advanced(state: NewtonState, rows: Observations, log_weight: Any) -> NewtonState:
+    def advanced(state: NewtonState, rows: Observations, log_weight: ArrayLike) -> NewtonState:
         own = dataclasses.replace(limits, log_weight=log_weight)
         objective, abandon = minimized(
             lambda x: derivatives(unravel(x), rows), unravel, own, correction
@@ -122,7 +127,7 @@ def run_queue(
         x = queue.state.x[jnp.minimum(job, n_jobs - 1)]
         return jax.vmap(lambda one: init(one, FIRST_STEP))(x)
 
-    def body(carry: Any) -> Any:
+    def body(carry: Carry) -> Carry:
         state, job, following, queue = carry
         whose = group[jnp.minimum(job, n_jobs - 1)]
         own_rows = jax.tree.map(lambda a: a[whose], rows)
@@ -147,7 +152,7 @@ def run_queue(
         )
         return state, new, following + jnp.sum(done), queue
 
-    def goes_on(carry: Any) -> Any:
+    def goes_on(carry: Carry) -> jax.Array:
         _, job, following, _ = carry
         return (following < end) | (jnp.sum(job < end) > few)
 
@@ -158,11 +163,13 @@ def run_queue(
     return queue, jax.vmap(metric)(queue.state.x)
 
 
-def _met(queue: Queue, key: jax.Array, others: jax.Array, reach: Any) -> tuple[jax.Array, Any]:
+def _met(
+    queue: Queue, key: jax.Array, others: jax.Array, reach: ArrayLike
+) -> tuple[jax.Array, jax.Array]:
     """Whether runs (W,) are where one of their groups' other jobs (W, S) has ended, and which."""
     n_jobs = queue.same.shape[0]
     there = jnp.minimum(others, n_jobs - 1)
-    gap = jnp.max(jnp.abs(queue.key[there] - key[:, None]), axis=-1)
+    gap = jnp.max(jnp.abs(jnp.asarray(queue.key)[there] - key[:, None]), axis=-1)
     near = (gap < reach) & (others < n_jobs) & (queue.state.code[there] == CONVERGED)
     one = jnp.take_along_axis(others, jnp.argmax(near, axis=1)[:, None], axis=1)[:, 0]
     return near.any(axis=1), one

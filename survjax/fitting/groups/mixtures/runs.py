@@ -102,7 +102,7 @@ def ended(
         units[some[new]] = own_units[new]
         for whole, part in zip(jax.tree.leaves(state), jax.tree.leaves(found.state), strict=True):
             whole[some[new]] = part[new]
-    ends = Ends.of(state, units).take(slice(known, None))
+    ends = Ends.of(state, units).take(np.arange(known, len(x)))
     if manner.to_the_end:
         left = (ends.code == RUNNING) & (same[known:] == np.arange(known, len(x)))
         _finish(ends, np.flatnonzero(left), template, rows, group[known:], limits, manner)
