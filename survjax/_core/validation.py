@@ -10,6 +10,17 @@ from numpy.typing import ArrayLike
 from survjax._core.annotations import RandomState
 
 
+def how_many(n: float, what: str) -> str:
+    """So many of something, in words.
+
+    Examples
+    --------
+    >>> how_many(1, "unit"), how_many(15_150, "failure")
+    ('1 unit', '15,150 failures')
+    """
+    return f"{n:,.10g} {what}{'' if n == 1 else 's'}"
+
+
 def as_column(values: object, name: str) -> np.ndarray:
     """Turn array-like values of any type into a one-dimensional array, or say what they are."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):

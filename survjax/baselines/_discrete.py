@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from survjax._core.validation import check_shares, check_times
+from survjax._core.validation import check_shares, check_times, how_many
 from survjax.baselines import _base
 from survjax.baselines._logistic import LogisticRegression
 from survjax.baselines._periods import (
@@ -116,7 +116,8 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         self.n_units_, self.n_events_ = float(weight.sum()), float(weight[event].sum())
         if self.n_events_ == 0:
             raise NoFiniteMaximum(
-                f"none of the {self.n_units_:g} units has failed: a fit needs failures in y"
+                f"none of the {how_many(self.n_units_, 'unit')} has failed: a fit needs "
+                "failures in y"
             )
         self.edges_ = self._edges(durations, event, weight)
         self._mean, self._scale = column_scales(x, weight, True)

@@ -25,6 +25,20 @@ from survjax.cli._arguments import terminal
 from survjax.cli._text import Refused
 from survjax.cli._writing import Results
 
+#: What messages for Python say, and what the command line says instead.
+IN_WORDS_OF_OPTIONS = (
+    (r"Pass unit= .*", "Give one row for each unit, or fit in Python, where fit takes unit="),
+    (r" \(event_observed = 1\)", ""),
+    (r"\bmakes do with one: ", "makes do with one, in Python: "),
+    (r"\bsurvjax\.weibayes\b", "survjax.weibayes in Python"),
+    (r"\bpriors= on\b", "priors on"),
+    (r"\bthe bounds of summary\(\) and predict_rul\b", "the bounds"),
+    (r"\bcheck entry\b", "check --entry"),
+    (r"\bcauses?=(?=\W|$)", "--cause"),
+    (r"\bevent='([^']*)'", r"--event \1"),
+    (r"\b(resolution|rounding|event|entry|level)=", r"--\1 "),
+)
+
 DONE, BROKEN, UNUSABLE, NOT_INTERIOR, INTERRUPTED = 0, 1, 2, 3, 130
 MARKS = "|/-\\"
 
@@ -92,6 +106,8 @@ class Session:
             raise Refused(f"cannot write to --out: {error.strerror or error}") from None
         names = ", ".join(path.name for path in written)
         self.say(f"\nwritten to {self.results.target}:\n  {names}")
+        if older := self.results.older(written):
+            self.note("note", f"of an earlier run: {', '.join(older)}")
 
     def tick(self) -> None:
         """Show in a terminal what is being done, and for how long."""
@@ -118,13 +134,9 @@ class Session:
 
 def in_words_of_options(text: str) -> str:
     """Messages name arguments of Python; here they are options."""
-    text = re.sub(
-        r"Pass unit= .*",
-        "Give one row for each unit, or fit in Python, where fit takes unit=",
-        text,
-    )
-    text = re.sub(r"\bevent='([^']*)'", r"--event \1", text)
-    return re.sub(r"\b(resolution|rounding|event)=", r"--\1 ", text)
+    for said, instead in IN_WORDS_OF_OPTIONS:
+        text = re.sub(said, instead, text)
+    return text
 
 
 def run(arguments: argparse.Namespace) -> int:

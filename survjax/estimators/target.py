@@ -21,6 +21,7 @@ from survjax._core.validation import (
     check_events,
     check_length,
     check_same_order,
+    how_many,
     missing,
 )
 from survjax.data.event_names import is_event_column
@@ -286,7 +287,7 @@ def check_failures(rows: Observations) -> None:
     """Refuse rows without failures, and a single one."""
     if rows.n_events == 0:
         raise NoFiniteMaximum(
-            f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
+            f"none of the {how_many(rows.n_units, 'unit')} has failed: a fit needs failures in y"
         )
     if rows.n_rows == 1:
         raise ValueError("Found 1 sample: a regression needs several units")

@@ -26,8 +26,8 @@ from survjax.cli._session import Session, in_words_of_options
 from survjax.cli._text import Refused, printable
 from survjax.cli.covariates.columns import Covariates, refusal_of_fit
 from survjax.cli.covariates.words import (
-    counted,
     effects,
+    how_many,
     in_plain_words,
     predictors,
     summary,
@@ -76,7 +76,7 @@ def _fit(session: Session, units: Units, X: pd.DataFrame) -> tuple[Any, dict[int
     asked = session.arguments.components
     failed = int(np.sum(np.isfinite(units.upper)))
     if 0 < failed < 5 * (X.shape[1] + 2):
-        words = f"{counted(failed, 'failure')} for {counted(X.shape[1], 'effect')}"
+        words = f"{how_many(failed, 'failure')} for {how_many(X.shape[1], 'effect')}"
         session.note("note", f"{words}: bounds will be wide")
     try:
         y = _lives(session, units)

@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from survjax.cli._report import between, choice, table
+from survjax._core.validation import how_many
+from survjax.cli._report import between, choice, explained, table
 from survjax.cli._text import plain, printable, quoted
-
-
-def counted(n: int, what: str) -> str:
-    """One thing or several."""
-    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def summary(model: Any, tried: dict[int, Any], asked: int | str) -> Iterator[str]:
@@ -23,13 +19,13 @@ def summary(model: Any, tried: dict[int, Any], asked: int | str) -> Iterator[str
     what = "1 Weibull" if k == 1 else f"{k} Weibull components"
     yield (
         f"{what} with covariates: log-likelihood {model.log_likelihood_:.3f}, "
-        f"BIC {model.bic_:.2f}, {plain(model.n_units_, 6)} units, "
-        f"{plain(model.n_events_, 6)} failures"
+        f"BIC {model.bic_:.2f}, {how_many(model.n_units_, 'unit')}, "
+        f"{how_many(model.n_events_, 'failure')}"
     )
     if isinstance(asked, str):
         values = ((k, value_of(one, asked), one.converged_) for k, one in tried.items())
         yield choice(asked, values)
-    yield in_plain_words(model, model.certificate_.status)
+    yield explained(in_plain_words(model, model.certificate_.status))
 
 
 def worth(model: Any, plainer: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from survjax._core.validation import (
     check_same_order,
     check_times,
     check_weights,
+    how_many,
 )
 from survjax.cox import fit_cox
 from survjax.cox.fit import check_offset
@@ -204,7 +205,8 @@ class CoxPH(
         weight = check_weights(sample_weight, x.shape[0])
         if not np.any(target.event & (weight > 0)):
             raise NoFiniteMaximum(
-                f"none of the {weight.sum():g} units has failed: a fit needs failures in y"
+                f"none of the {how_many(weight.sum(), 'unit')} has failed: "
+                "a fit needs failures in y"
             )
         if x.shape[0] == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
