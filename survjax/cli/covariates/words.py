@@ -47,11 +47,18 @@ def effects(model: Any, level: float) -> Iterator[str]:
         body = [
             [printable(label.split(":", 1)[1], 30), plain(row.ratio),
              between(np.exp(row.lower), np.exp(row.upper)),
-             "" if np.isnan(row.p_value) else f"{row.p_value:.2g}"]
+             _p_value(row.p_value)]
             for label, row in zip(rows.index, rows.itertuples(), strict=True)
             if label != f"{name}:intercept"
         ]  # fmt: skip
         yield from table(["covariate", "factor", f"{100 * level:g}% bounds", "p"], body)
+
+
+def _p_value(p: float) -> str:
+    """A p-value in two digits; none is zero, however small."""
+    if np.isnan(p):
+        return ""
+    return f"{p:.2g}" if p > 0 else "<1e-300"
 
 
 def predictors(model: Any) -> list[str]:
