@@ -79,7 +79,9 @@ class SurvivalTarget(NamedTuple):
         return Observations.from_durations(self.durations, self.event, **given, **rounding)
 
 
-def survival_target(lower: ArrayLike, upper: ArrayLike) -> np.ndarray:
+def survival_target(
+    lower: ArrayLike, upper: ArrayLike | None = None, *, event_observed: ArrayLike | None = None
+) -> np.ndarray:
     """Make a target for `fit(X, y)` and cross-validation, of intervals or of durations and events.
 
     Parameters
@@ -89,6 +91,8 @@ def survival_target(lower: ArrayLike, upper: ArrayLike) -> np.ndarray:
         unit still running, lower = 0 one found failed at its first inspection. Or durations and
         booleans: whether each unit failed at its duration, or still ran. Numbers that are 0 and 1
         only, some of them below their durations, can be no upper bounds: they are read so too.
+    event_observed : array-like of shape (n,), optional
+        Which durations ended in a failure, in the place of `upper`.
 
     Returns
     -------
@@ -105,18 +109,27 @@ def survival_target(lower: ArrayLike, upper: ArrayLike) -> np.ndarray:
     >>> survival_target([3.0, 5.0], [True, False])["failed"]
     array([ True, False])
     """
-    check_same_order(lower=lower, upper=upper)
+    check_same_order(lower=lower, upper=upper, event_observed=event_observed)
+    if (upper is None) == (event_observed is None):
+        raise TypeError("survival_target takes upper or event_observed, and one of them only")
     low = as_floats(lower, "lower")
+    if event_observed is not None:
+        return _joined(duration=low, failed=check_events(event_observed, low.shape[0]))
     if as_column(upper, "upper").dtype.kind == "b" or _are_events(low, upper):
         failed = check_events(np.asarray(upper), low.shape[0], "upper")
-        pairs = np.empty(low.shape[0], dtype=[("duration", np.float64), ("failed", bool)])
-        pairs["duration"], pairs["failed"] = low, failed
-        return pairs
+        return _joined(duration=low, failed=failed)
     high = as_floats(upper, "upper")
     check_length(high, low.shape[0], "upper")
-    target = np.empty(low.shape[0], dtype=[("lower", np.float64), ("upper", np.float64)])
-    target["lower"], target["upper"] = low, high
-    return target
+    return _joined(lower=low, upper=high)
+
+
+def _joined(**columns: np.ndarray) -> np.ndarray:
+    """Columns of one length as the fields of one array."""
+    kinds = [(name, array.dtype) for name, array in columns.items()]
+    joined = np.empty(max(map(len, columns.values())), dtype=kinds)
+    for name, array in columns.items():
+        joined[name] = array
+    return joined
 
 
 def _are_events(low: np.ndarray, upper: ArrayLike) -> bool:
