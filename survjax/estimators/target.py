@@ -97,14 +97,12 @@ def survival_target(
     Returns
     -------
     structured array of shape (n,)
-        With fields `lower` and `upper`, or `duration` and `failed`; it is indexed and split like
-        any other target.
+        With fields `lower` and `upper`, or `duration` and `failed`: split it like any target.
 
     Examples
     --------
     >>> from survjax import survival_target
-    >>> y = survival_target([3.0, 0.0, 5.0], [4.0, 2.0, float("inf")])
-    >>> y["upper"]
+    >>> survival_target([3.0, 0.0, 5.0], [4.0, 2.0, float("inf")])["upper"]
     array([ 4.,  2., inf])
     >>> survival_target([3.0, 5.0], [True, False])["failed"]
     array([ True, False])
@@ -113,20 +111,20 @@ def survival_target(
     if (upper is None) == (event_observed is None):
         raise TypeError("survival_target takes upper or event_observed, and one of them only")
     low = as_floats(lower, "lower")
+    n = low.shape[0]
     if event_observed is not None:
-        return _joined(duration=low, failed=check_events(event_observed, low.shape[0]))
+        return _joined(duration=low, failed=check_events(event_observed, n))
     if as_column(upper, "upper").dtype.kind == "b" or _are_events(low, upper):
-        failed = check_events(np.asarray(upper), low.shape[0], "upper")
-        return _joined(duration=low, failed=failed)
+        return _joined(duration=low, failed=check_events(np.asarray(upper), n, "upper"))
     high = as_floats(upper, "upper")
-    check_length(high, low.shape[0], "upper")
+    check_length(high, n, "upper")
     return _joined(lower=low, upper=high)
 
 
 def _joined(**columns: np.ndarray) -> np.ndarray:
     """Columns of one length as the fields of one array."""
     kinds = [(name, array.dtype) for name, array in columns.items()]
-    joined = np.empty(max(map(len, columns.values())), dtype=kinds)
+    joined = np.empty(next(iter(columns.values())).size, kinds)
     for name, array in columns.items():
         joined[name] = array
     return joined
