@@ -121,7 +121,8 @@ class Film:
         for ax, top in ((left, 1.02), (right, self.top)):
             ax.set_xlim(0, self.t[-1])
             ax.set_ylim(0, top)
-            finish(ax, 4)
+            # Half a figure is too narrow for more names in a row.
+            finish(ax, 4 if len(moving.parts) < 2 else 2 + (len(moving.parts) > 2))
         rate_axis(right, self.top, self.unit, "density")
         return moving
 
