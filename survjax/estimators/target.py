@@ -21,13 +21,12 @@ from survjax._core.validation import (
     check_events,
     check_length,
     check_same_order,
-    how_many,
     missing,
 )
 from survjax.data.event_names import is_event_column
 from survjax.data.observations import Observations
 from survjax.estimators.covariates import check_covariates, repeated
-from survjax.estimators.messages import FitWarning, NoFiniteMaximum
+from survjax.estimators.messages import FitWarning, none_failed
 
 
 class SurvivalRegressor(RegressorMixin):
@@ -108,12 +107,12 @@ def survival_target(
     array([ True, False])
     """
     check_same_order(lower=lower, upper=upper, event_observed=event_observed)
-    if (upper is None) == (event_observed is None):
-        raise TypeError("survival_target takes upper or event_observed, and one of them only")
     low = as_floats(lower, "lower")
     n = low.shape[0]
-    if event_observed is not None:
+    if upper is None and event_observed is not None:
         return _joined(duration=low, failed=check_events(event_observed, n))
+    if upper is None or event_observed is not None:
+        raise TypeError("survival_target takes upper or event_observed, and one of them only")
     if as_column(upper, "upper").dtype.kind == "b" or _are_events(low, upper):
         return _joined(duration=low, failed=check_events(np.asarray(upper), n, "upper"))
     high = as_floats(upper, "upper")
@@ -123,11 +122,10 @@ def survival_target(
 
 def _joined(**columns: np.ndarray) -> np.ndarray:
     """Columns of one length as the fields of one array."""
-    kinds = [(name, array.dtype) for name, array in columns.items()]
-    joined = np.empty(next(iter(columns.values())).size, kinds)
-    for name, array in columns.items():
-        joined[name] = array
-    return joined
+    both = np.empty(next(iter(columns.values())).size, [(n, c.dtype) for n, c in columns.items()])
+    for name, column in columns.items():
+        both[name] = column
+    return both
 
 
 def _are_events(low: np.ndarray, upper: ArrayLike) -> bool:
@@ -297,8 +295,6 @@ def checked_rows(
 def check_failures(rows: Observations) -> None:
     """Refuse rows without failures, and a single one."""
     if rows.n_events == 0:
-        raise NoFiniteMaximum(
-            f"none of the {how_many(rows.n_units, 'unit')} has failed: a fit needs failures in y"
-        )
+        raise none_failed(rows.n_units)
     if rows.n_rows == 1:
         raise ValueError("Found 1 sample: a regression needs several units")

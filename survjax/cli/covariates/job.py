@@ -19,6 +19,7 @@ from survjax import (
     WeibullMixture,
     survival_target,
 )
+from survjax._core.validation import how_many
 from survjax.cli._columns import Units
 from survjax.cli._job import note_width, write
 from survjax.cli._report import QUANTILES, Remaining
@@ -28,7 +29,6 @@ from survjax.cli.covariates.columns import Covariates, refusal_of_fit
 from survjax.cli.covariates.steps import rows_of, steps_of
 from survjax.cli.covariates.words import (
     effects,
-    how_many,
     in_plain_words,
     predictors,
     summary,

@@ -37,8 +37,7 @@ def steps_of(units: Units, rows: np.ndarray) -> StepCurve | None:
     failed = np.isfinite(units.upper)
     if not units.exact or np.sum(failed & rows) < FEWEST_FAILURES:
         return None
-    limits = {
-        name: None if column is None else column[rows]
-        for name, column in (("entry", units.entry), ("sample_weight", units.weight))
-    }
-    return kaplan_meier(units.lower[rows], failed[rows], **limits)
+    entry, weight = (
+        None if column is None else column[rows] for column in (units.entry, units.weight)
+    )
+    return kaplan_meier(units.lower[rows], failed[rows], entry=entry, sample_weight=weight)

@@ -110,9 +110,8 @@ class Persistent:
         True
         """
         if not hasattr(self, next(iter(self._saved))):
-            raise NotFittedError(
-                f"this {type(self).__name__} is not fitted yet: call fit before save"
-            )
+            kind = type(self).__name__
+            raise NotFittedError(f"this {kind} is not fitted yet: call fit before save")
         text = json.dumps(document(self), indent=1, allow_nan=False) + "\n"
         if len(text) > LARGEST_FILE:
             raise ValueError(
