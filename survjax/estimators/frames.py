@@ -52,6 +52,9 @@ def _table_class() -> type[pd.DataFrame]:
             with pd.option_context("display.max_columns", None):
                 return repr(every)
 
+        def round(self, *args: Any, **kwargs: Any) -> Table:
+            return Table(super().round(*args, **kwargs))
+
         def __reduce__(self) -> Any:
             # To other processes and files goes a plain frame.
             return pd.DataFrame(self).__reduce__()
