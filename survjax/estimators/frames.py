@@ -34,7 +34,13 @@ def _table_class() -> type[pd.DataFrame]:
     """The class of all tables: a DataFrame that prints whole, and whose parts are plain frames."""
     import pandas as pd
 
-    class Table(pd.DataFrame):
+    class AnyFrame(type):
+        """Where types are compared, as by pandas.testing, every frame passes for one of these."""
+
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, pd.DataFrame)
+
+    class Table(pd.DataFrame, metaclass=AnyFrame):
         """A DataFrame whose print leaves out no column, but tests where nothing was tested.
 
         Of a wide frame, pandas prints the first and the last columns: the upper bounds go first.

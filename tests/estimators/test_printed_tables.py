@@ -48,4 +48,5 @@ def test_parts_and_copies_of_a_table_are_plain_frames(model):
     ):
         assert type(part) is pd.DataFrame
     pd.testing.assert_frame_equal(table, table.copy())
+    pd.testing.assert_frame_equal(table.copy(), table)
     np.testing.assert_array_equal(table["estimate"], table.copy()["estimate"])
