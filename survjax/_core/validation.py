@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import RandomState
+if TYPE_CHECKING:  # it loads JAX
+    from survjax._core.annotations import RandomState
 
 
 def how_many(n: float, what: str) -> str:
