@@ -1,4 +1,4 @@
-"""survjax fits lifetimes and says how much life is left.
+"""survjax fits lifetime distributions and predicts remaining useful life.
 
 Every public name is listed in one static table and loaded on first use, so that
 `import survjax` stays light: it imports neither JAX nor pandas, scikit-learn or matplotlib.

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.annotations import RandomState
+if TYPE_CHECKING:  # it loads JAX
+    from survjax._core.annotations import RandomState
+
+
+def how_many(n: float, what: str) -> str:
+    """So many of something, in words.
+
+    Examples
+    --------
+    >>> how_many(1, "unit"), how_many(15_150, "failure")
+    ('1 unit', '15,150 failures')
+    """
+    return f"{n:,.10g} {what}{'' if n == 1 else 's'}"
 
 
 def as_column(values: object, name: str) -> np.ndarray:

@@ -23,7 +23,7 @@ from survjax.baselines._periods import (
 from survjax.baselines._rows import column_scales
 from survjax.estimators.covariates import check_covariates, column_names
 from survjax.estimators.frames import frame
-from survjax.estimators.messages import NoFiniteMaximum
+from survjax.estimators.messages import NoFiniteMaximum, none_failed
 from survjax.estimators.target import SurvivalRegressor, check_survival_y
 
 
@@ -115,9 +115,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
         x, durations, event, begun, weight = self._checked(X, y, entry, sample_weight)
         self.n_units_, self.n_events_ = float(weight.sum()), float(weight[event].sum())
         if self.n_events_ == 0:
-            raise NoFiniteMaximum(
-                f"none of the {self.n_units_:g} units has failed: a fit needs failures in y"
-            )
+            raise none_failed(self.n_units_)
         self.edges_ = self._edges(durations, event, weight)
         self._mean, self._scale = column_scales(x, weight, True)
         rows = person_periods(self.edges_, begun, durations, event)

@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
     parser = Parser(
         prog="survjax",
-        description="Fit lifetimes; say how much life is left.",
+        description="Fit lifetime distributions and predict remaining useful life.",
         epilog=EXIT_CODES,
         formatter_class=layout,
         allow_abbrev=False,

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.validation import how_many
 from survjax.cli._flags import FLAGS, MISSING, WORDS
-from survjax.cli._reading import Table
+from survjax.cli._reading import Table, column_names
 from survjax.cli._text import Refused, printable, quoted
 from survjax.cli.tables.arguments import check_dates
 from survjax.cli.tables.dates import ages_from_dates
@@ -60,7 +61,7 @@ def needed_columns(arguments: argparse.Namespace) -> dict[str, str]:
         if None in bounds:
             raise Refused(
                 "name the columns: --duration COL, or --start COL and --end COL with dates, or "
-                "--lower COL and --upper COL"
+                f"--lower COL and --upper COL{column_names(arguments)}"
             )
         if arguments.event is not None:
             raise Refused(
@@ -141,6 +142,13 @@ class Checker:
         """The cells of a column."""
         return self.table.columns[self.roles[role]]
 
+    def words(self, role: str) -> list[str]:
+        """The cells of a column as text, numbers without a point where they are whole."""
+        cells = self.cells(role)
+        if isinstance(cells, np.ndarray):
+            return ["" if cell != cell else f"{cell:.15g}" for cell in cells.tolist()]
+        return list(cells)
+
     def fail(self, role: str, rows: np.ndarray, what: str, advice: str) -> None:
         """Refuse the rows in which something is wrong, if there are any."""
         if len(rows):
@@ -204,8 +212,7 @@ class Checker:
             good = (cells == 0) | (cells == 1)
             values = cells == 1
         else:
-            known = FLAGS | WORDS
-            read = [known.get(cell.strip().lower()) for cell in cells]
+            read = [(FLAGS | WORDS).get(cell.strip().lower()) for cell in cells]
             empty = np.array([cell.strip().lower() in MISSING for cell in cells])
             good = np.array([flag is not None for flag in read])
             values = np.array([bool(flag) for flag in read])
@@ -228,10 +235,7 @@ class Checker:
             return np.ones(self.table.n_rows, bool)
         if not words:
             return self.flags("event", optional)
-        cells = self.cells("event")
-        if isinstance(cells, np.ndarray):
-            cells = ["" if cell != cell else f"{cell:.15g}" for cell in cells.tolist()]
-        cells = [cell.strip() for cell in cells]
+        cells = [cell.strip() for cell in self.words("event")]
         empty = np.array([cell.lower() in MISSING and cell not in words for cell in cells])
         optional = np.zeros(len(cells), bool) if optional is None else optional
         self.rule("event", ~empty | optional, "has no value", "fill or drop such rows")
@@ -247,18 +251,14 @@ class Checker:
 
     def causes(self) -> list[tuple[str, ...] | None]:
         """The causes that each unit may have ended of; None where it still runs."""
-        cells = self.cells("cause")
-        if isinstance(cells, np.ndarray):
-            cells = ["" if cell != cell else f"{cell:.15g}" for cell in cells.tolist()]
+        cells = self.words("cause")
         found: list[tuple[str, ...] | None] = []
         for cell in cells:
             names = tuple(name.strip() for name in cell.split("|"))
             running = cell.strip().lower() in MISSING or cell.strip() == "0"
             found.append(None if running else names)
-        bad = [row for row, names in enumerate(found) if names is not None and "" in names]
-        self.fail(
-            "cause", np.array(bad, int), "holds {cell}", "write a|b for one of several causes"
-        )
+        bad = np.array([row for row, names in enumerate(found) if names and "" in names], int)
+        self.fail("cause", bad, "holds {cell}", "write a|b for one of several causes")
         return found
 
     def entry(
@@ -291,10 +291,10 @@ class Checker:
         cells = self.cells("id")
         if isinstance(cells, np.ndarray):
             cells = ["" if cell != cell else f"{cell}" for cell in cells.tolist()]
-        twice = {cell for cell, count in Counter(cells).items() if count > 1}
+        twice = [cell for cell, count in Counter(cells).items() if count > 1]
         if not twice:
             return cells, ()
-        first = printable(next(cell for cell in cells if cell in twice), 30)
-        others = f" and {len(twice) - 1} other names" if len(twice) > 1 else ""
-        note = f"column {quoted(self.roles['id'])} repeats '{first}'{others}"
+        first = printable(twice[0], 30)
+        note = f"column {quoted(self.roles['id'])} repeats '{first}'"
+        note += f" and {how_many(len(twice) - 1, 'other name')}" if len(twice) > 1 else ""
         return cells, (f"{note}: each row counts as a unit of its own",)

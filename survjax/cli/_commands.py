@@ -16,6 +16,7 @@ from survjax.cli._session import Session
 from survjax.cli._text import Refused
 from survjax.cli.covariates.columns import named_covariates, read_covariates
 from survjax.cli.streams.source import is_stream, stream_input
+from survjax.cli.tables.durations import far_away
 
 #: The truth behind the shipped pumps: weights, scales in years, shapes.
 PUMPS = ((0.22, 0.78), (1.8, 17.0), (1.3, 4.2))
@@ -43,6 +44,8 @@ def fit(session: Session) -> int:
     if names:
         covariates = read_covariates(Checker(table, dict(roles), arguments.decimal), names)
     for note in (*table.notes, *units.notes, *(covariates.notes if covariates else ())):
+        session.note("note", note)
+    for note in far_away(units.lower, table.places):
         session.note("note", note)
     if forgotten:
         session.note("note", all_failed(table.n_rows, table.flags))
@@ -90,7 +93,7 @@ def compare(session: Session) -> int:
     units = check_units(table, roles, arguments)
     if "start" in roles:
         arguments.unit = arguments.unit or arguments.per
-    for note in (*table.notes, *units.notes):
+    for note in (*table.notes, *units.notes, *far_away(units.lower, table.places)):
         session.note("note", note)
     if forgotten:
         session.note("note", all_failed(table.n_rows, table.flags))

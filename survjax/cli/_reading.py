@@ -6,11 +6,13 @@ nothing is guessed, padded, truncated or dropped in silence.
 
 from __future__ import annotations
 
+import argparse
 import array
 import codecs
 import csv
 import difflib
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ FOREIGN = {
     b"%PDF": "is a PDF document: a table in CSV or Parquet is needed",
 }
 SEPARATORS = ",;\t|"
+#: A first line by which Excel is told what stands between cells.
+TOLD_TO_EXCEL = re.compile(r'"?sep=([^\r\n])"?[\r\n]+', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Table:
         What the user should know about how the file was read.
     flags : tuple of str
         Other columns that hold flags and nothing else, if they were asked for.
+    names : tuple of str
+        Of all columns of the file.
     """
 
     columns: dict[str, Any]
@@ -56,6 +62,7 @@ class Table:
     n_rows: int
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def read_table(
@@ -71,10 +78,18 @@ def read_table(
     """
     raw = _read_bytes(path)
     if raw.startswith(b"PAR1"):
-        return _read_parquet(path, raw, needed, flags)
+        return _read_parquet(path, needed, flags)
     if is_workbook(raw):
         return table_of(quoted(path), sheet_rows(quoted(path), raw), needed, flags)
     return _read_csv(path, _decode(path, raw, encoding), needed, separator, flags)
+
+
+def column_names(arguments: argparse.Namespace) -> str:
+    """What the columns of the file of a command are called, where it can be read."""
+    with suppress(Refused):
+        path = Path(arguments.file)
+        return f"; {quoted(path)} has {printable(', '.join(read_table(path, ()).names), 200)}"
+    return ""
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -113,6 +128,8 @@ def _decode(path: Path, raw: bytes, encoding: str) -> str:
     except LookupError:
         raise Refused(f"there is no encoding {quoted(encoding)}: try utf-8 or latin-1") from None
     except UnicodeDecodeError as error:
+        if b"\0" in raw:
+            raise Refused(f"{name} is binary or damaged: no table of text") from None
         line = raw[: error.start].count(b"\n") + 1
         raise Refused(
             f"{name} is not text in {encoding} (byte 0x{raw[error.start]:02x} in line {line}): "
@@ -124,7 +141,11 @@ def _decode(path: Path, raw: bytes, encoding: str) -> str:
         raise Refused(f"{quoted(encoding)} is not an encoding of text: try utf-8")
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise Refused(f"{name} is binary or damaged (a NUL byte in line {line})")
+        advice = f" (a NUL byte in line {line})"
+        for start, other in ((1, "utf-16-le"), (0, "utf-16-be")):
+            if raw[start:200:2].count(0) > 0.9 * len(raw[start:200:2]):
+                advice = f", or text in UTF-16: try --encoding {other}"
+        raise Refused(f"{name} is binary or damaged{advice}")
     return text
 
 
@@ -133,13 +154,17 @@ def _read_csv(
 ) -> Table:
     """Read the needed columns of CSV text."""
     name = quoted(path)
+    told = TOLD_TO_EXCEL.match(text)
+    before = int(told is not None)
+    if told is not None:
+        separator, text = separator or told[1], text[told.end() :]
     separator, notes = (separator, ()) if separator else _find_separator(name, text, needed)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        rows = ((reader.line_num, row) for row in reader)
+        rows = ((reader.line_num + before, row) for row in reader)
         return table_of(name, rows, needed, flags, notes)
     except csv.Error as error:
-        raise Refused(f"{name} is not CSV in line {reader.line_num}: {error}") from None
+        raise Refused(f"{name} is not CSV in line {reader.line_num + before}: {error}") from None
 
 
 def table_of(
@@ -176,12 +201,13 @@ def table_of(
     if not lines:
         raise Refused(f"{name} has column names and no rows")
     columns = dict(zip(needed, cells, strict=True))
-    return Table(columns, lambda row: f"line {lines[row]}", len(lines), notes, others.names())
+    places: Callable[[int], str] = lambda row: f"line {lines[row]}"  # noqa: E731
+    return Table(columns, places, len(lines), notes, others.names(), tuple(header))
 
 
 def _find_separator(name: str, text: str, needed: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """The mark that splits the first line into the needed names; else into the most cells."""
-    first = next(line for line in text.splitlines() if line.strip())
+    first = next((line for line in text.splitlines() if line.strip()), "")
 
     def cells(mark: str) -> list[str]:
         try:
@@ -209,10 +235,12 @@ def _position(wanted: str, header: Sequence[str], name: str) -> int:
     near = difflib.get_close_matches(wanted.lower(), lower, n=1)
     hint = f"; did you mean {quoted(lower[near[0]])}?" if near else ""
     listed = printable(", ".join(shown), 200)
+    if len(shown) == 1 and not near:
+        hint = ": its first line must name the columns (does a title stand above?)"
     raise Refused(f"{name} has no column {quoted(wanted)}{hint}; it has {listed}")
 
 
-def _read_parquet(path: Path, raw: bytes, needed: Sequence[str], flags: bool) -> Table:
+def _read_parquet(path: Path, needed: Sequence[str], flags: bool) -> Table:
     """Read the needed columns of a Parquet file."""
     name = quoted(path)
     try:
@@ -223,7 +251,9 @@ def _read_parquet(path: Path, raw: bytes, needed: Sequence[str], flags: bool) ->
             f"{name} is a Parquet file, and reading it needs pyarrow: python -m pip install pyarrow"
         ) from None
     try:
-        file = pq.ParquetFile(pa.BufferReader(raw))
+        # Not from the bytes in hand: a thread of Arrow's that lets go of them while Python ends
+        # would abort the process.
+        file = pq.ParquetFile(pa.OSFile(str(path)))
         header = file.schema_arrow.names
         where = [_position(column, header, name) for column in needed]
         columns = {c: file.read(columns=[header[i]]) for c, i in zip(needed, where, strict=True)}
@@ -235,7 +265,7 @@ def _read_parquet(path: Path, raw: bytes, needed: Sequence[str], flags: bool) ->
     n = file.metadata.num_rows
     if n == 0:
         raise Refused(f"{name} has column names and no rows")
-    return Table(cells, lambda row: f"row {row + 1}", n, flags=found)
+    return Table(cells, lambda row: f"row {row + 1}", n, flags=found, names=tuple(header))
 
 
 def _arrow_flags(file: Any, used: set[int]) -> tuple[str, ...]:

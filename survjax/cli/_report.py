@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from survjax._core.validation import how_many
 from survjax.cli._columns import Units
 from survjax.cli._text import plain, printable
 from survjax.cli._writing import escaped_column
@@ -45,7 +46,7 @@ def components(model: WeibullMixture, unit: str | None, level: float) -> Iterato
     """The fitted components, and what follows for all units, with bounds."""
     yield (
         f"{title_of(model)}: log-likelihood {model.log_likelihood_:.3f}, BIC {model.bic_:.2f}, "
-        f"{plain(model.n_units_, 6)} units, {plain(model.n_events_, 6)} failures"
+        f"{how_many(model.n_units_, 'unit')}, {how_many(model.n_events_, 'failure')}"
     )
     found = model.summary(level) if model.converged_ else None
     medians = model.scales_ * np.log(2.0) ** (1.0 / model.shapes_)
@@ -125,11 +126,15 @@ def choice(criterion: str, tried: Iterable[tuple[int, float, bool]]) -> str:
 def certificate_lines(model: WeibullMixture | CompetingRisks) -> Iterator[str]:
     """What the answer stands on."""
     found = model.certificate_
-    means = ""
-    if found.status == "interior maximum":
-        means = ": every small change of a parameter fits worse"
     agree = f"; {found.n_agreeing} of {found.n_starts} searches ended there"
-    yield f"{found.status}{means}{agree if found.n_starts > 1 else ''}"
+    yield f"{explained(found.status)}{agree if found.n_starts > 1 else ''}"
+
+
+def explained(status: str) -> str:
+    """The status of a fit, with what it means where it is good."""
+    if status == "interior maximum":
+        return f"{status}: every small change of a parameter fits worse"
+    return status
 
 
 class Remaining:
@@ -218,9 +223,8 @@ class Remaining:
     def _count(self, n: int) -> str:
         """How many units run; rows stand for other numbers of them where they have weights."""
         if self.weight is None:
-            return "1 unit" if n == 1 else f"{n} units"
-        units = plain(float(self.weight[self.rows].sum()), 6)
-        return f"{units} unit{'' if units == '1' else 's'} in {n} row{'' if n == 1 else 's'}"
+            return how_many(n, "unit")
+        return f"{how_many(float(self.weight[self.rows].sum()), 'unit')} in {how_many(n, 'row')}"
 
 
 def running_table(

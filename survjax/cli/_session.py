@@ -7,6 +7,7 @@ Ctrl-C at once, also while compiled code runs.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 import signal
@@ -23,6 +24,20 @@ from typing import Any
 from survjax.cli._arguments import terminal
 from survjax.cli._text import Refused
 from survjax.cli._writing import Results
+
+#: What messages for Python say, and what the command line says instead.
+IN_WORDS_OF_OPTIONS = (
+    (r"Pass unit= .*", "Give one row for each unit, or fit in Python, where fit takes unit="),
+    (r" \(event_observed = 1\)", ""),
+    (r"\bmakes do with one: ", "makes do with one, in Python: "),
+    (r"\bsurvjax\.weibayes\b", "survjax.weibayes in Python"),
+    (r"\bpriors= on\b", "priors on"),
+    (r"\bthe bounds of summary\(\) and predict_rul\b", "the bounds"),
+    (r"\bcheck entry\b", "check --entry"),
+    (r"\bcauses?=(?=\W|$)", "--cause"),
+    (r"\bevent='([^']*)'", r"--event \1"),
+    (r"\b(resolution|rounding|event|entry|level)=", r"--\1 "),
+)
 
 DONE, BROKEN, UNUSABLE, NOT_INTERIOR, INTERRUPTED = 0, 1, 2, 3, 130
 MARKS = "|/-\\"
@@ -89,6 +104,8 @@ class Session:
             written = self.results.commit()
         names = ", ".join(path.name for path in written)
         self.say(f"\nwritten to {self.results.target}:\n  {names}")
+        if older := self.results.older(written):
+            self.note("note", f"of an earlier run: {', '.join(older)}")
 
     def tick(self) -> None:
         """Show in a terminal what is being done, and for how long."""
@@ -124,13 +141,9 @@ def writing_to_out() -> Iterator[None]:
 
 def in_words_of_options(text: str) -> str:
     """Messages name arguments of Python; here they are options."""
-    text = re.sub(
-        r"Pass unit= .*",
-        "Give one row for each unit, or fit in Python, where fit takes unit=",
-        text,
-    )
-    text = re.sub(r"\bevent='([^']*)'", r"--event \1", text)
-    return re.sub(r"\b(resolution|rounding|event)=", r"--\1 ", text)
+    for said, instead in IN_WORDS_OF_OPTIONS:
+        text = re.sub(said, instead, text)
+    return text
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -138,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
     session = Session(arguments)
     worker = threading.Thread(target=_work, args=(session,), daemon=True)
     try:
-        with _stop_on_termination():
+        with _stop_on_termination(), _few_collections():
             worker.start()
             while worker.is_alive():
                 worker.join(0.1)
@@ -162,6 +175,17 @@ def _interrupted(session: Session, worker: threading.Thread, code: int) -> int:
         sys.stdout.flush()
         # Compiled code in the other thread cannot be stopped in any other way.
         os._exit(code)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for garbage in cycles more rarely: a tenth of a short run goes there, and finds none."""
+    before = gc.get_threshold()
+    gc.set_threshold(before[0] and max(before[0], 100_000), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager

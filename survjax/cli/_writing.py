@@ -15,6 +15,11 @@ from survjax.cli._text import Refused, quoted
 
 #: A cell of text that begins so is a formula to some spreadsheet; the wide forms too.
 FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+#: Names of tables and pictures that commands write.
+OURS = re.compile(
+    r"(survival|paper|hazard|rul|history|incidence|comparison|(effects|partial)(_\w+)?)\.(png|svg)"
+    r"|newton\.gif|rul\.(csv|parquet)|comparison\.csv"
+)
 MARKS = re.compile(r"[,;\t|\"\r\n]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -104,6 +109,14 @@ class Results:
                 self._replace(names)
             self.done = True
         return [self.target / name for name in names]
+
+    def older(self, written: Iterable[Path]) -> list[str]:
+        """What an earlier run has left beside what was written now."""
+        new = {path.name for path in written}
+        return sorted(
+            path.name for path in self.target.iterdir()
+            if path.name not in new and OURS.fullmatch(path.name)
+        )  # fmt: skip
 
     def _check(self, names: Iterable[str]) -> None:
         """Refuse to replace a folder, or the file that was read."""

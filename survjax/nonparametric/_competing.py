@@ -174,6 +174,7 @@ def aalen_johansen(
             end=table.end,
             complete=survival.complete,
             watched=survival.watched,
+            quantity="cumulative incidence",
         )
     return CumulativeIncidence(curves, survival)
 

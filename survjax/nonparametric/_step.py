@@ -71,6 +71,8 @@ class StepCurve:
         Whether the curve keeps its last value beyond ``end``.
     watched : Watched, optional
         When units were under observation, for ``number_at_risk``.
+    quantity : str
+        What the values of a curve from 0 up are, for pictures: "cumulative hazard".
 
     Examples
     --------
@@ -97,6 +99,7 @@ class StepCurve:
     end: float = np.inf
     complete: bool = False
     watched: Watched | None = None
+    quantity: str = ""
 
     def __repr__(self) -> str:
         if self.times.size == 0:

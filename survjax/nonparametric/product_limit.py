@@ -145,7 +145,7 @@ def nelson_aalen(
         raise ValueError(f'transform must be "log" or "plain", got {transform!r}.')
     return StepCurve(
         times, values, lower, upper, at_risk, failing, variance, initial=0.0, end=table.end,
-        watched=rows.watched(),
+        watched=rows.watched(), quantity="cumulative hazard",
     )  # fmt: skip
 
 

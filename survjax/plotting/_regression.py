@@ -12,7 +12,8 @@ from matplotlib.ticker import FormatStrFormatter, Locator, LogLocator, MaxNLocat
 from numpy.typing import ArrayLike
 
 from survjax._core.annotations import Covariates
-from survjax.plotting.data import check_fitted
+from survjax.nonparametric import StepCurve
+from survjax.plotting.data import check_fitted, drawn_steps
 from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, percent, start
 
 #: The most rows of a forest that can be read.
@@ -108,6 +109,7 @@ def plot_partial_survival(
     age: float = 0.0,
     level: float = 0.95,
     unit: str | None = None,
+    steps: Sequence[StepCurve | None] | None = None,
 ) -> Axes:
     """Draw survival at several values of one covariate, the others as in the first row of X.
 
@@ -132,12 +134,20 @@ def plot_partial_survival(
         Of the bands.
     unit : str, optional
         Unit of time, for the labels.
+    steps : list of v StepCurve or None, optional
+        For each value the `kaplan_meier` curve of the units that have it, to be drawn beneath; None
+        where they are too few. These units differ in the other covariates.
 
     Returns
     -------
     matplotlib Axes
     """
     check_fitted(model, "plot_partial_survival")
+    steps = [None] * len(values) if steps is None else steps
+    if age > 0 and any(curve is not None for curve in steps):
+        raise ValueError(
+            f"steps begin at age 0, and survival at age={age:g}: leave out one of them"
+        )
     names = list(getattr(X, "columns", range(np.asarray(X).shape[1])))
     table = pd.DataFrame(np.asarray(X, float)[:1].repeat(len(values), axis=0), columns=names)
     columns = list(column) if isinstance(column, (list, tuple)) else [column]
@@ -160,7 +170,11 @@ def plot_partial_survival(
         limits = (found[name].iloc[i] for name in ("lower", "upper"))
         ax.fill_between(t, *limits, color=color, alpha=0.2, linewidth=0)
         label = ", ".join(f"{one} = {value:g}" for one, value in zip(words, row, strict=True))
-        ax.plot(t, found["survival"].iloc[i], color=color, label=label)
+        ax.plot(t, found["survival"].iloc[i], color=color, linewidth=2.0, label=label)
+        if (curve := steps[i]) is not None:
+            ax.plot(*drawn_steps(curve, 0.0), color=color, linewidth=0.9)
+    if any(curve is not None for curve in steps):
+        ax.plot([], [], color=DATA, linewidth=0.9, label="Kaplan-Meier (data)")
     ax.set_xlim(min(age, t.min()), t.max())
     ax.set_ylim(0.0, 1.02)
     return finish(ax, columns=3 if len(word) <= 12 else 1)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from survjax.nonparametric import StepCurve
 from survjax.plotting.data import check_fitted, drawn_steps, grid, incidence_steps, longest
-from survjax.plotting.style import COMPONENTS, GRAY, MODEL, finish, start
+from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, start
 
 
 def plot_steps(
@@ -76,7 +76,10 @@ def plot_steps(
     if fresh:
         ax.autoscale()
         ax.set_xlim(0, 1.03 * max(ends) or None)
-        ax.set_ylim(0, 1.02 if all(one.initial == 1 for one in groups.values()) else None)
+        survival = all(one.initial == 1 for one in groups.values())
+        highest = max(float(np.max(one.values, initial=0.0)) for one in groups.values())
+        # The bound of the last step may lie far above all else.
+        ax.set_ylim(0, 1.02 if survival else min(ax.get_ylim()[1], 1.6 * highest) or None)
     if at_risk:
         _write_at_risk(ax, groups, colors)
     return ax
@@ -112,8 +115,9 @@ def _write_at_risk(ax: Axes, groups: Mapping[Any, StepCurve], colors: Sequence[A
 def _draw_steps(curve: StepCurve, ax: Axes | None, unit: str | None, label: str | None) -> Axes:
     """One curve and its band."""
     survival = curve.initial == 1
-    # A curve from 0 up is a share of failures or a cumulative hazard: its holder knows which.
-    title, height = ("Survival", "share still running") if survival else ("Steps", "value")
+    title, height = "Survival", "share still running"
+    if not survival:
+        title, height = curve.quantity.capitalize() or "Steps", curve.quantity or "value"
     ax = start(None, title=title, x="age ({unit})", y=height, unit=unit) if ax is None else ax
     colors = (MODEL, *COMPONENTS)
     color = colors[len(ax.get_lines()) % len(colors)]
@@ -182,6 +186,8 @@ def plot_incidence(
         if steps is not None:
             x, heights = drawn_steps(steps[cause], longest(model))
             ax.plot(x, heights, color=color, linewidth=1.0, alpha=0.7)
+    if steps is not None:
+        ax.plot([], [], color=DATA, linewidth=1.0, label="Aalen-Johansen (data)")
     ax.set_xlim(0, None)
     ax.set_ylim(0, None)
-    return finish(ax, len(labels))
+    return finish(ax, len(labels) + 1)

@@ -79,8 +79,8 @@ def tick_text(value: float, _: int | None = None) -> str:
     return f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")
 
 
-def rate_axis(ax: Axes, top: float, unit: str | None) -> None:
-    """Label an axis of rates up to `top` so that its marks are numbers of a few digits."""
+def rate_axis(ax: Axes, top: float, unit: str | None, name: str = "hazard rate") -> None:
+    """Label an axis of rates, or of a density, up to `top`: its marks have a few digits."""
     power = 0 if not 0 < top < 0.02 else math.ceil(-math.log10(top))
     many = 10**power
     units, one = unit or "units of time", (unit or "unit of time").removesuffix("s")
@@ -89,7 +89,7 @@ def rate_axis(ax: Axes, top: float, unit: str | None) -> None:
         return tick_text(float(f"{value * many:.6g}"))
 
     ax.yaxis.set_major_formatter(FuncFormatter(text))
-    ax.set_ylabel(f"hazard rate (per {f'{many:,} {units}' if power else one})", parse_math=False)
+    ax.set_ylabel(f"{name} (per {f'{many:,} {units}' if power else one})", parse_math=False)
 
 
 def finish(ax: Axes, columns: int = 2) -> Axes:

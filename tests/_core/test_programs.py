@@ -349,7 +349,12 @@ def test_many_numbers_and_long_runs_have_no_draft(folder, monkeypatch):
         PROGRAM(PUMP, many, many)
         long = programs.program(log_hazards, draft=False)
         long(PUMP, T, AGES)
-    assert len(drafts) == 1
+        monkeypatch.setattr(executables, "WORTH", 0.3)
+        seconds = programs.program(log_hazards, draft=lambda pump, t, ages: t.size / 10)
+        seconds(PUMP, np.linspace(0.1, 9.0, 4), np.zeros(4))
+        assert len(drafts) == 1
+        seconds(PUMP, np.linspace(0.1, 9.0, 3), np.zeros(3))
+    assert len(drafts) == 2
 
 
 def test_a_users_own_lifetime_is_compiled_in_a_hurry_as_well(folder, counts, monkeypatch):

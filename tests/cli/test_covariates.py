@@ -224,7 +224,10 @@ def test_the_values_of_a_text_share_a_picture(file, tmp_path, monkeypatch):
     assert list(titles) == ["Effects on life", "Survival by kind", "Survival by load"]
     shown = [text.get_text() for text in titles["Survival by kind"].get_legend().get_texts()]
     # All are as frequent: the first is what others are against; then the most different.
-    assert shown[0] == "L0" and set(shown[1:]) == {"L3", "L4", "L5"}
+    assert shown[0] == "L0" and set(shown[1:4]) == {"L3", "L4", "L5"}
+    # Of the data only what stands for single values has a curve.
+    assert shown[4:] == ["Kaplan-Meier (data)"]
+    assert len(titles["Survival by kind"].lines) == 9 and len(titles["Survival by load"].lines) == 3
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import pytest
 from survjax.cli._arguments import build_parser
 from survjax.cli._columns import check_units, needed_columns
 from survjax.cli._reading import read_table
+from survjax.cli._text import Refused
 
 REGISTER = """unit,installed,failed_on,why,seen
 a,2020-01-01,2022-01-01,worn,
@@ -76,7 +77,6 @@ def test_other_forms_of_dates_are_named(file, refusal):
         ("6/23/2014", "1/2/2015", "%m/%d/%Y"),
         ("6/3/2014", "1/2/2015", "%m/%d/%Y or %d/%m/%Y"),
         ("23 Jun 2014", "", "%d %b %Y"),
-        ("45000", "45001", "%d.%m.%Y"),
     ],
 )
 def test_the_form_that_is_suggested_is_one_that_all_cells_have(file, refusal, one, other, forms):
@@ -155,3 +155,9 @@ def test_a_parquet_column_of_dates_is_read(tmp_path):
     table = pa.table({"installed": days, "failed_on": [dt.datetime(2022, 1, 1), None]})
     pq.write_table(table, tmp_path / "units.parquet")
     assert read(tmp_path / "units.parquet", *DATES).lower.tolist() == [731.0, 1096.0]
+
+
+def test_days_as_a_spreadsheet_counts_them_are_said_to_be_such(file):
+    path = file("installed,failed_on\n43831,44562\n44348,\n")
+    with pytest.raises(Refused, match=r"holds '43831' in line 2 \(2 such rows\): days as Excel"):
+        read(path, *DATES)

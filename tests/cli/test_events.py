@@ -147,3 +147,20 @@ def test_advice_on_units_is_in_words_of_the_command_line():
     assert said == (
         "x: effects are wrong. Give one row for each unit, or fit in Python, where fit takes unit="
     )
+
+
+def test_advice_for_python_is_said_to_be_for_python():
+    said = in_words_of_options(
+        "a fit needs failures (event_observed = 1). With a shape, survjax.weibayes gives one; check"
+        " entry, or pass entry= and resolution= so; with priors= on all"
+    )
+    assert said == (
+        "a fit needs failures. With a shape, survjax.weibayes in Python gives one; check --entry, "
+        "or pass --entry  and --resolution  so; with priors on all"
+    )
+
+
+def test_one_unit_is_no_units(file, refusal):
+    said = refusal("fit", file("age,failed\n3,1\n"), "--duration", "age", "--event", "failed")
+    assert said.startswith("the likelihood of 1 unit (1 failure) has no finite maximum")
+    assert "in Python: fixed={'shape': 2.0}" in said

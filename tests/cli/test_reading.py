@@ -31,6 +31,10 @@ BROKEN = {
     "blank": (b" \r\n\n", "is empty"),
     "header only": ("unit,age,failed\n", "has column names and no rows"),
     "NUL bytes": (GOOD.replace("c,", "c\0,"), "binary or damaged (a NUL byte in line 4)"),
+    "UTF-16": (GOOD.encode("utf-16-le"), "or text in UTF-16: try --encoding utf-16-le"),
+    "noise": (b"\x00\xff\xfe" * 99, "is binary or damaged: no table of text"),
+    "title above": ("Our pumps\n" + GOOD, "(does a title stand above?); it has Our pumps"),
+    "told to Excel": ("sep=;\n", "is empty"),
     "gzip": (gzip.compress(GOOD.encode()), "is compressed (gzip): unpack it first"),
     "workbook": (b"PK\x03\x04rest", "Excel workbook: save the sheet as CSV"),
     "latin-1": (GOOD.replace("b,", "é,").encode("latin-1"), "(byte 0xe9 in line 3): save it as"),
@@ -254,3 +258,26 @@ def test_random_tables_survive_a_round_trip(file):
     found, _ = units(file(text.getvalue()), *USUAL)
     assert found.names == names
     assert found.lower.tolist() == ages.tolist()
+
+
+def test_the_mark_that_a_file_tells_to_excel_is_taken(file):
+    path = file("sep=;\r\n" + GOOD.replace(",", ";").replace("\n", "\r\n"))
+    found, table = units(path, *USUAL)
+    assert found.lower.tolist() == [1.5, 2.5, 3.5, 4.0] and not table.notes
+    assert table.places(0) == "line 3"
+
+
+def test_a_command_without_columns_is_told_those_of_the_file(file, refusal):
+    assert refusal("fit", file(GOOD)).endswith("' has unit, age, failed")
+
+
+def test_arrow_holds_no_bytes_of_python(tmp_path, monkeypatch):
+    # A thread of Arrow's that let go of them while Python ended aborted the process.
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"age": [1.0, 2.0]}), tmp_path / "units.parquet")
+    monkeypatch.delattr(pa, "BufferReader")
+    monkeypatch.delattr(pa, "py_buffer")
+    found, _ = units(str(tmp_path / "units.parquet"), "--duration", "age")
+    assert found.lower.tolist() == [1.0, 2.0]

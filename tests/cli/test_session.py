@@ -1,5 +1,6 @@
 """How a command ends: its codes, its one line, and nothing left behind when it is stopped."""
 
+import gc
 import os
 import pty
 import signal
@@ -179,6 +180,24 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path, repository):
     assert process.wait(timeout=60) == 0, error
     assert error == b""
     assert (tmp_path / "survjax-fit" / "rul.csv").read_text() == "whole"
+
+
+def test_a_fit_loads_neither_scikit_learn_nor_special_functions_of_scipy(repository):
+    code = (
+        "import sys, survjax.cli._job\n"
+        "assert not [name for name in ('sklearn', 'scipy.special') if name in sys.modules]\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_collector_of_garbage_is_as_before_after_a_command(tmp_path):
+    before = gc.get_threshold()
+    main(["fit", str(tmp_path / "none.csv"), "--duration", "age"])
+    assert gc.get_threshold() == before
 
 
 def test_files_are_read_before_heavy_libraries_are_loaded(tmp_path, repository):

@@ -123,3 +123,11 @@ def test_a_name_that_no_disk_takes_is_refused(tmp_path):
 def test_what_a_terminal_shows_holds_no_control_characters():
     assert printable("a\x1b[2Jb\n\u202ec") == r"a\x1b[2Jb\x0a\x202ec"
     assert len(printable("x" * 1000)) == 60
+
+
+def test_pictures_of_an_earlier_run_are_told_from_those_written_now(tmp_path):
+    for name in ("hazard.png", "effects_2.svg", "notes.txt", "my_rul.png"):
+        (tmp_path / name).write_text("old")
+    results = staged(tmp_path, **{"rul.csv": "new"})
+    assert results.older(results.commit()) == ["effects_2.svg", "hazard.png"]
+    results.close()

@@ -236,7 +236,7 @@ def test_what_is_asked_of_an_unknown_cause_is_an_error(model):
 
 def test_the_picture_shows_curves_over_steps(model, masked):
     lines = model.plot().get_lines()
-    assert len(lines) == 4
-    assert [line.get_label() for line in lines[::2]] == ["wear", "shock"]
+    assert len(lines) == 5
+    assert [line.get_label() for line in lines[::2]] == ["wear", "shock", "Aalen-Johansen (data)"]
     assert len(masked.plot().get_lines()) == 2
     assert model.plot("survival").get_title(loc="left") == "Survival"

@@ -105,7 +105,7 @@ def test_columns_keep_the_center_of_each_cause(model):
 def test_the_picture_shows_the_mean_over_units_and_the_steps(model):
     ax = model.plot()
     names = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert names == ["wear", "removal"] and len(ax.lines) == 4
+    assert names == ["wear", "removal", "Aalen-Johansen (data)"] and len(ax.lines) == 5
     t = np.array([2.0, 6.0, 10.0])
     # Of 300 units every other one stands for all.
     found = model._drawn_incidence(t, "wear", 0.95)[0]

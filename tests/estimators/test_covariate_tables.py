@@ -80,9 +80,9 @@ def without(column, row, value):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (without("heat", 4, None), "column 'heat' has 1 missing values, the first in row 4"),
-        (without("heat", 4, pd.NA), "column 'heat' has 1 missing values, the first in row 4"),
-        (without("flag", 3, None).convert_dtypes(), "column 'flag' has 1 missing values.*row 3"),
+        (without("heat", 4, None), "column 'heat' has 1 missing value, the first in row 4"),
+        (without("heat", 4, pd.NA), "column 'heat' has 1 missing value, the first in row 4"),
+        (without("flag", 3, None).convert_dtypes(), "column 'flag' has 1 missing value.*row 3"),
         (X.assign(heat=np.where(np.arange(N) == 5, np.inf, 1.0)), "infinity: column 'heat' has 1"),
         (np.where(np.arange(N)[:, None] == 4, np.inf, NUMBERS), r"column 0 \(x0\) has 1 infinite"),
         (np.ma.array(NUMBERS, mask=NUMBERS > 340), r"column 1 \(x1\) has . missing values"),

@@ -126,7 +126,7 @@ def test_text_and_missing_values_are_named_with_the_transformer_to_use(fleet):
     with pytest.raises(ValueError, match="'site'.*OneHotEncoder"):
         AcceleratedLifetime().fit(x, y)
     holed = x[["load"]].assign(wear=np.where(np.arange(120) == 7, np.nan, 1.0))
-    with pytest.raises(ValueError, match="'wear' has 1 missing values, the first in row 7.*Simple"):
+    with pytest.raises(ValueError, match="'wear' has 1 missing value, the first in row 7.*Simple"):
         AcceleratedLifetime().fit(holed, y)
 
 

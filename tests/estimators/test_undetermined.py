@@ -23,7 +23,7 @@ def test_a_component_of_units_that_never_fail_is_said_to_be_undetermined():
         model = WeibullMixture(2).fit(*some_never_fail())
     assert model.converged_
     (message,) = [str(w.message) for w in told]
-    assert "component 2 (94 % of units)" in message
+    assert "component 2 (94% of units)" in message
     assert "longest observed time (60)" in message
     assert "quantiles up to q10 are known" in message
     assert {"mean_2", "mean", "q90"} <= set(model.undetermined_)

@@ -88,3 +88,13 @@ def test_other_files_and_speeds_are_refused(single):
         animate_fit(single, "film.mp4")
     with pytest.raises(ValueError, match="frames_per_step must be at least 1, got 0"):
         animate_fit(single, frames_per_step=0)
+
+
+def test_densities_per_hour_have_marks_of_a_few_digits(single):
+    film = Film(single, history_from_guess(single), None, "hours")
+    film.top = 3.1e-6
+    figure = Figure()
+    film.draw(figure, *film.frames(1)[0])
+    right = figure.axes[1]
+    assert right.get_ylabel() == "density (per 1,000,000 hours)"
+    assert right.yaxis.get_major_formatter()(2e-6) == "2"

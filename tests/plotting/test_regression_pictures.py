@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from survjax import AcceleratedLifetime, CoxPH, FitWarning
+from survjax import AcceleratedLifetime, CoxPH, FitWarning, kaplan_meier
 from survjax.plotting import plot_asset_rul, plot_effects, plot_partial_survival
 from survjax.plotting.style import png
 
@@ -107,3 +107,15 @@ def test_effects_on_a_proportional_hazard_are_hazard_ratios():
     assert ax.get_xlabel() == "hazard ratio per unit of the covariate"
     assert [label.get_text() for label in ax.get_yticklabels()] == ["x0", "x1"]
     np.testing.assert_allclose(ax.lines[1].get_xdata(), model.hazard_ratios_)
+
+
+def test_curves_of_the_data_are_drawn_beneath_partial_survival(model_and_table):
+    model, table = model_and_table
+    steps = kaplan_meier([1.0, 2.0, 4.0])
+    ax = plot_partial_survival(model, table, "load", [0.0, 1.0], [1.0, 5.0], steps=[None, steps])
+    (data,) = [line for line in ax.lines if 4.0 in line.get_xdata()]
+    assert data.get_color() == ax.lines[1].get_color()
+    np.testing.assert_allclose(data.get_ydata()[-1], 0.0)
+    assert ax.get_legend().get_texts()[-1].get_text() == "Kaplan-Meier (data)"
+    with pytest.raises(ValueError, match="steps begin at age 0, and survival at age=2"):
+        plot_partial_survival(model, table, "load", [0.0], [3.0], age=2.0, steps=[steps])

@@ -118,3 +118,20 @@ def test_a_frame_has_a_row_for_each_step():
     assert frame.index.tolist() == [0.0, 3.0, 5.0, 8.0]
     np.testing.assert_array_equal(frame["value"], curve(frame.index))
     np.testing.assert_array_equal(frame["upper"].to_numpy()[1:], curve.upper)
+
+
+def test_a_curve_from_zero_up_says_what_its_values_are():
+    ages, ended = [2.0, 3.0, 5.0, 9.0], ["worn", None, "worn", "shock"]
+    ax = nelson_aalen(ages).plot()
+    assert (ax.get_title("left"), ax.get_ylabel()) == ("Cumulative hazard", "cumulative hazard")
+    # The bound of the last step is several times its value.
+    assert ax.get_ylim()[1] < 2.0 * nelson_aalen(ages).values[-1]
+    ax = aalen_johansen(ages, ended)["worn"].plot()
+    assert ax.get_title("left") == "Cumulative incidence"
+
+
+def test_the_steps_of_causes_are_named():
+    model = CompetingRisks({"worn": "exponential", "shock": "exponential"})
+    model.fit([3.0, 5.0, 6.0, 8.0], ["worn", "shock", None, "worn"])
+    texts = plot_incidence(model).get_legend().get_texts()
+    assert [text.get_text() for text in texts] == ["worn", "shock", "Aalen-Johansen (data)"]

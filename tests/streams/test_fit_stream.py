@@ -149,5 +149,5 @@ def test_a_stream_without_failures_has_no_answer(fleet, little_memory):
         pa.record_batch({"age": part, "failed": np.zeros(1000, bool)})
         for part in np.split(fleet["age"], 20)
     ]
-    with pytest.raises(survjax.NoFiniteMaximum, match="none of the 20000 units has failed"):
+    with pytest.raises(survjax.NoFiniteMaximum, match="none of the 20,000 units has failed"):
         fit_stream(running, duration="age", event="failed")

@@ -286,7 +286,7 @@ def reason(scenario: Scenario) -> str:
     n_failed, n_late, latest = np.mean(counts, axis=0)
     return (
         f"{scenario.name}: {n_failed:.0f} units fail in the mean, {n_late:.0f} of them past the "
-        f"age by which half would have ({age:.0f}); the median life that is left then ends at "
+        f"age by which half would have ({age:.0f}); the median remaining life then ends at "
         f"{end:.0f}, and no unit is seen beyond {latest:.0f}. What is asked of late remaining "
         "life is an extrapolation: shown, and not judged above."
     )

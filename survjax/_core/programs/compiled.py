@@ -23,6 +23,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from survjax._core.programs import executables
 from survjax._core.programs import files as program_files
 from survjax._core.programs.executables import (
     Draft,
@@ -55,7 +56,7 @@ def program(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: Sequence[str] = (),
-    draft: bool = True,
+    draft: bool | Callable[..., float] = True,
 ) -> Any:
     """Compile a function at the top of a module, and keep what was compiled on disk.
 
@@ -65,9 +66,10 @@ def program(
         Pure, as for `jax.jit`.
     static_argnums, static_argnames : optional
         As for `jax.jit`. Arguments named here must be hashable.
-    draft : bool, default True
+    draft : bool or callable, default True
         Whether a program for few numbers may begin as one that was compiled in a hurry (`Draft`);
-        not where a single call may run for seconds.
+        not where a single call may run for seconds. A function of the arguments says about how
+        many seconds a process will run it: where they are many, a draft would soon be replaced.
 
     Returns
     -------
@@ -98,7 +100,7 @@ class Program:
         function: Callable[..., Any],
         static_argnums: int | Sequence[int] = (),
         static_argnames: Sequence[str] = (),
-        draft: bool = True,
+        draft: bool | Callable[..., float] = True,
     ) -> None:
         functools.update_wrapper(self, function)
         self._draft = draft
@@ -169,7 +171,9 @@ class Program:
             return self.jitted
         if draft is None:
             shapes = [kind[0] for kind in kinds if isinstance(kind, tuple)]
-            draft = self._draft and may_be_draft(shapes)
+            draft = bool(self._draft) and may_be_draft(shapes)
+            if draft and callable(self._draft):
+                draft = self._draft(*args, **kwargs) <= executables.WORTH
         text = self._text(key, names)
         place = None if text is None or kept_by_jax() else program_files.folder()
         if text is None or place is None:

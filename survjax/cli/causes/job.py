@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from survjax import CompetingRisks
+from survjax._core.validation import how_many
 from survjax.cli._columns import Units
 from survjax.cli._job import note_width, write
 from survjax.cli._report import Remaining, certificate_lines, table
@@ -78,8 +79,8 @@ def _fit(session: Session, units: Units, causes: Causes) -> CompetingRisks:
 def _summary(model: CompetingRisks, level: float, unit: str | None) -> Iterator[str]:
     """The Weibull of each cause, and the share of new units that it ends."""
     yield (
-        f"{len(model.lifetimes_)} causes: log-likelihood {model.log_likelihood_:.3f}, "
-        f"BIC {model.bic_:.2f}, {plain(model.n_units_, 6)} units, "
+        f"{how_many(len(model.lifetimes_), 'cause')}: log-likelihood {model.log_likelihood_:.3f}, "
+        f"BIC {model.bic_:.2f}, {how_many(model.n_units_, 'unit')}, "
         f"{plain(model.n_events_, 6)} of them ended"
     )
     rows = []

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from survjax import AcceleratedLifetime, CompetingRegression, CompetingRisks
+from survjax._core.validation import how_many
 from survjax.cli._columns import Units
 from survjax.cli._job import note_width, write
 from survjax.cli._report import certificate_lines
@@ -87,8 +88,9 @@ def _without_covariates(
 def _summary(model: CompetingRegression, level: float) -> Iterator[str]:
     """What was fitted, and what each covariate does to the life that each cause would leave."""
     yield (
-        f"{len(model.models_)} causes with covariates: log-likelihood "
-        f"{model.log_likelihood_:.3f}, BIC {model.bic_:.2f}, {plain(model.n_units_, 6)} units, "
+        f"{how_many(len(model.models_), 'cause')} with covariates: log-likelihood "
+        f"{model.log_likelihood_:.3f}, BIC {model.bic_:.2f}, "
+        f"{how_many(model.n_units_, 'unit')}, "
         f"{plain(model.n_events_, 6)} of them ended"
     )
     for cause, alone in model.models_.items():

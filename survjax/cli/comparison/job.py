@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.validation import how_many
 from survjax.cli._columns import Units
 from survjax.cli._job import note_width
 from survjax.cli._report import table
@@ -83,7 +84,7 @@ def _summary(found: Comparison) -> Iterator[str]:
         rows.append([str(name), *cells, f"{row[criterion]:.2f}", share])
     if rows:
         best = next(iter(found.models.values()))
-        yield f"{best.n_units_:,.6g} units, {best.n_events_:,.6g} failures"
+        yield f"{how_many(best.n_units_, 'unit')}, {how_many(best.n_events_, 'failure')}"
         yield from table(
             ["candidate", "parameters", "log-likelihood", criterion.upper(), "weight"], rows
         )

@@ -19,14 +19,15 @@ from survjax import (
     WeibullMixture,
     survival_target,
 )
+from survjax._core.validation import how_many
 from survjax.cli._columns import Units
 from survjax.cli._job import note_width, write
 from survjax.cli._report import QUANTILES, Remaining
 from survjax.cli._session import Session, in_words_of_options
 from survjax.cli._text import Refused, printable
 from survjax.cli.covariates.columns import Covariates, refusal_of_fit
+from survjax.cli.covariates.steps import rows_of, steps_of
 from survjax.cli.covariates.words import (
-    counted,
     effects,
     in_plain_words,
     predictors,
@@ -66,7 +67,7 @@ def finish(session: Session, units: Units, covariates: Covariates, unit: str | N
         session.say(line)
 
     def draw(folder: Path) -> None:
-        _draw(session, folder, model, X, covariates, float(np.max(units.lower)), unit)
+        _draw(session, folder, model, X, covariates, units, unit)
 
     return write(session, model, found, draw)
 
@@ -76,7 +77,7 @@ def _fit(session: Session, units: Units, X: pd.DataFrame) -> tuple[Any, dict[int
     asked = session.arguments.components
     failed = int(np.sum(np.isfinite(units.upper)))
     if 0 < failed < 5 * (X.shape[1] + 2):
-        words = f"{counted(failed, 'failure')} for {counted(X.shape[1], 'effect')}"
+        words = f"{how_many(failed, 'failure')} for {how_many(X.shape[1], 'effect')}"
         session.note("note", f"{words}: bounds will be wide")
     try:
         y = _lives(session, units)
@@ -184,7 +185,7 @@ def _draw(
     model: Any,
     X: pd.DataFrame,
     covariates: Covariates,
-    longest: float,
+    units: Units,
     unit: str | None,
 ) -> None:
     """Write effects.png (for a mixture one a predictor), and partial_1.png and so on."""
@@ -197,11 +198,13 @@ def _draw(
         ax.set_title(f"Effects on {words_of(name)}", loc="left")
         ax.set_xlabel("factor per unit of the covariate")
         save(ax, folder / f"effects{short}.{session.arguments.format}")
-    times = np.linspace(0.0, longest, 120)
+    times = np.linspace(0.0, float(np.max(units.lower)), 120)
     contrasts = islice(_contrasts(model, X, covariates), DRAWN)
-    for i, (names, rows, values, levels) in enumerate(contrasts, start=1):
+    for i, (names, usual, values, levels) in enumerate(contrasts, start=1):
         session.begin(f"drawing partial_{i}")
-        ax = plot_partial_survival(model, rows, names, values, times, level=level, unit=unit)
+        found = [steps_of(units, rows) for rows in rows_of(X, names, values, covariates)]
+        how: Any = {"level": level, "unit": unit, "steps": found}
+        ax = plot_partial_survival(model, usual, names, values, times, **how)
         if levels:
             _name_levels(ax, *levels)
         save(ax, folder / f"partial_{i}.{session.arguments.format}")
@@ -212,7 +215,8 @@ def _name_levels(ax: Any, group: str, levels: list[str]) -> None:
     """Say Arden and Borel where a column of text became zeros and ones."""
     ax.set_title(f"Survival by {printable(group, 40)}", loc="left")
     put_legend(ax, columns=4)
-    for text, level in zip(ax.get_legend().get_texts(), levels, strict=True):
+    # Where there are curves of the data, the last text is theirs.
+    for text, level in zip(ax.get_legend().get_texts(), levels, strict=False):
         text.set_text(printable(level, 40))
 
 

@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from survjax.cli._report import between, choice, table
+from survjax._core.validation import how_many
+from survjax.cli._report import between, choice, explained, table
 from survjax.cli._text import plain, printable, quoted
-
-
-def counted(n: int, what: str) -> str:
-    """One thing or several."""
-    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def summary(model: Any, tried: dict[int, Any], asked: int | str) -> Iterator[str]:
@@ -23,13 +19,13 @@ def summary(model: Any, tried: dict[int, Any], asked: int | str) -> Iterator[str
     what = "1 Weibull" if k == 1 else f"{k} Weibull components"
     yield (
         f"{what} with covariates: log-likelihood {model.log_likelihood_:.3f}, "
-        f"BIC {model.bic_:.2f}, {plain(model.n_units_, 6)} units, "
-        f"{plain(model.n_events_, 6)} failures"
+        f"BIC {model.bic_:.2f}, {how_many(model.n_units_, 'unit')}, "
+        f"{how_many(model.n_events_, 'failure')}"
     )
     if isinstance(asked, str):
         values = ((k, value_of(one, asked), one.converged_) for k, one in tried.items())
         yield choice(asked, values)
-    yield in_plain_words(model, model.certificate_.status)
+    yield explained(in_plain_words(model, model.certificate_.status))
 
 
 def worth(model: Any, plainer: Any) -> Iterator[str]:
@@ -51,11 +47,18 @@ def effects(model: Any, level: float) -> Iterator[str]:
         body = [
             [printable(label.split(":", 1)[1], 30), plain(row.ratio),
              between(np.exp(row.lower), np.exp(row.upper)),
-             "" if np.isnan(row.p_value) else f"{row.p_value:.2g}"]
+             _p_value(row.p_value)]
             for label, row in zip(rows.index, rows.itertuples(), strict=True)
             if label != f"{name}:intercept"
         ]  # fmt: skip
         yield from table(["covariate", "factor", f"{100 * level:g}% bounds", "p"], body)
+
+
+def _p_value(p: float) -> str:
+    """A p-value in two digits; none is zero, however small."""
+    if np.isnan(p):
+        return ""
+    return f"{p:.2g}" if p > 0 else "<1e-300"
 
 
 def predictors(model: Any) -> list[str]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from survjax import WeibullMixture, fit_stream
-from survjax._core.validation import check_events
+from survjax._core.validation import check_events, how_many
 from survjax.cli._columns import Units
 from survjax.cli._job import draw_fit
 from survjax.cli._report import (
@@ -24,7 +24,7 @@ from survjax.cli._report import (
     running_table,
 )
 from survjax.cli._session import DONE, NOT_INTERIOR, Session, writing_to_out
-from survjax.cli._text import plain, printable
+from survjax.cli._text import printable
 from survjax.cli.streams.source import Input, refusing, roles_of
 from survjax.data.streams.batches import Batch, Roles, lives_of
 from survjax.data.streams.sources import source_of
@@ -183,7 +183,7 @@ class RemainingLives:
         which = f"; the {SHOWN} shortest:" if self.n_rows > SHOWN else ":"
         count = f"{self.n_rows} unit{'s' * (self.n_rows > 1)}"
         if self.roles.weight is not None:
-            count = f"{plain(self.n_units, 6)} units in {self.n_rows} rows"
+            count = f"{how_many(self.n_units, 'unit')} in {how_many(self.n_rows, 'row')}"
         yield f"remaining life of {count} still running{of}{which}"
         rows = [(name, age, row) for _, _, name, age, row in sorted(self.shortest, reverse=True)]
         yield from running_table(rows, self.level, self.horizon)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ FORMS = (
     "%d.%m.%Y", "%d.%m.%y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y", "%d/%m/%Y",
     "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%Y/%m/%d", "%d %b %Y", "%b %d, %Y", "%d-%b-%Y", "%d-%b-%y",
 )  # fmt: skip
+#: A day of the last 60 years in the count of a spreadsheet.
+SERIAL = re.compile(r"[2-5]\d{4}(\.\d+)?")
 SAME_DAY = "a failure needs an age above 0; if only days are known, add half a day"
 
 
@@ -106,6 +109,8 @@ class DateReader:
         else:
             forms = likely_forms(cell for cell in known if cell.strip().lower() not in MISSING)
             advice = f"no date such as 2024-01-31: name the form, as in --date-format {forms}"
+        if bad.size and all(SERIAL.fullmatch(cells[row].strip()) for row in bad):
+            advice = "days as Excel counts them? Give the column a format of dates, and save again"
         self.check.fail(role, bad, "holds {cell}", advice)
         return found
 

@@ -10,7 +10,7 @@ from scipy.special import chdtrc
 
 from survjax._core.annotations import RandomState
 from survjax._core.precision import double_precision
-from survjax._core.validation import random_generator
+from survjax._core.validation import how_many, random_generator
 from survjax.data.observations import Observations
 from survjax.estimators.choosing.holds import check_holds
 from survjax.estimators.choosing.replicates import (
@@ -245,7 +245,8 @@ def _check_rows(smaller: Any, larger: Any) -> None:
     same = smaller.n_units_ == larger.n_units_ and _same(*rows)
     if not same:
         counts = " and ".join(
-            f"{m.n_units_:g} units, {m.n_events_:g} failures" for m in (smaller, larger)
+            f"{how_many(m.n_units_, 'unit')}, {how_many(m.n_events_, 'failure')}"
+            for m in (smaller, larger)
         )
         raise ValueError(
             "smaller and larger must be fitted to the same rows, in one unit of time and recorded "

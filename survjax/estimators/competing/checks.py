@@ -6,6 +6,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
+from survjax._core.validation import how_many
 from survjax.data.observations import Observations
 from survjax.estimators.messages import ENDLESS_LIVES, NoFiniteMaximum
 from survjax.fitting.causes.rows import ended
@@ -32,14 +33,14 @@ def check_seen(rows: Observations, allowed: np.ndarray, labels: tuple[Hashable, 
     """Refuse causes of which no unit ended."""
     if not allowed.any():
         raise NoFiniteMaximum(
-            f"none of the {rows.n_units:g} units has ended of any cause, so the data only say "
-            "that lives are long: a fit needs units that ended (a label in cause)"
+            f"none of the {how_many(rows.n_units, 'unit')} has ended of any cause, so the data "
+            "only say that lives are long: a fit needs units that ended (a label in cause)"
         )
     unseen = [label for k, label in enumerate(labels) if not allowed[:, k].any()]
     if unseen:
         names = ", ".join(map(repr, unseen))
         raise NoFiniteMaximum(
-            f"none of the {rows.n_units:g} units has ended of cause {names}, so that its "
+            f"none of the {how_many(rows.n_units, 'unit')} has ended of cause {names}, so that its "
             "hazard would be zero: leave it out of causes, or check its label"
         )
 
@@ -51,7 +52,7 @@ def no_maximum(violations: tuple[str, ...], rows: Observations) -> NoFiniteMaxim
         "known causes, or fewer causes, are needed"
     )
     return NoFiniteMaximum(
-        f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} that ended) has no "
+        f"the likelihood of {how_many(rows.n_units, 'unit')} ({rows.n_events:g} that ended) has no "
         f"finite maximum: {'; '.join(violations)}. {few if rows.exit is None else ENDLESS_LIVES}"
     )
 

@@ -29,7 +29,7 @@ from survjax.estimators.cox.paths import CoxPaths
 from survjax.estimators.cox.penalty import PenalizedCox, fit_penalized, refuse_collinear
 from survjax.estimators.cox.saved import SavedCox
 from survjax.estimators.cox.units import cox_histories, units_of_cox, warn_of_rows_as_units
-from survjax.estimators.messages import NoFiniteMaximum
+from survjax.estimators.messages import none_failed
 from survjax.estimators.plots import Plots
 from survjax.estimators.regression.priors import FIRTH
 from survjax.estimators.target import (
@@ -203,9 +203,7 @@ class CoxPH(
         x, target = self._checked(X, y, reset=True)
         weight = check_weights(sample_weight, x.shape[0])
         if not np.any(target.event & (weight > 0)):
-            raise NoFiniteMaximum(
-                f"none of the {weight.sum():g} units has failed: a fit needs failures in y"
-            )
+            raise none_failed(weight.sum())
         if x.shape[0] == 1:
             raise ValueError("Found 1 sample: a regression needs several units")
         counted, n_units = weight, float(weight.sum())

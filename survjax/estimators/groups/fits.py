@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from survjax._core.annotations import RandomState
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_count, check_shares, check_times
+from survjax._core.validation import check_count, check_shares, check_times, how_many
 from survjax.data.tables import Columns, Frame
 from survjax.estimators.frames import frame as make_frame
 from survjax.estimators.groups.answers import Answers, unfitted
@@ -123,8 +123,8 @@ class GroupFits(Persistent):
         pooled = "" if self.unpooled is None else ", pooled"
         return (
             f"<GroupFits by {', '.join(map(str, self.key_names))}: {len(self):,} groups of "
-            f"{units:,.10g} units, {failures:,.10g} failures; {self.estimator!r}{pooled}; "
-            f"{good:,} with an interior maximum>"
+            f"{how_many(units, 'unit')}, {how_many(failures, 'failure')}; "
+            f"{self.estimator!r}{pooled}; {good:,} with an interior maximum>"
         )
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from survjax._core.callers import users_level
+from survjax._core.validation import how_many
 from survjax.data.observations import Observations
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum, likely_cause
 from survjax.fitting.edges.limits import higher_limit, limit_of
@@ -30,8 +31,9 @@ def no_finite_maximum(
     """The error that says what was found, where parameters ran, and why."""
     kind = "proper" if template.at(found.best.x).improper() else "finite"
     words = (
-        f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has no "
-        f"{kind} maximum: {found.violations[0]}, and the parameters ran to "
+        f"the likelihood of {how_many(rows.n_units, 'unit')} "
+        f"({how_many(rows.n_events, 'failure')}) has no {kind} maximum: "
+        f"{found.violations[0]}, and the parameters ran to "
         f"{_named(template, found.best.x)}. {_why(template, rows, found.best, settings)}"
     )
     return NoFiniteMaximum(words.strip())
@@ -103,7 +105,7 @@ def warn_undetermined(
     if not bad.size:
         return
     means = ", ".join(
-        f"the mean life of component {k + 1} ({100 * weights[k]:.2g} % of units), "
+        f"the mean life of component {k + 1} ({100 * weights[k]:.2g}% of units), "
         f"{errors.component_means[k]:.3g} by the fit,"
         if weights.size > 1
         else f"the mean life, {errors.component_means[k]:.3g} by the fit,"
@@ -115,7 +117,7 @@ def warn_undetermined(
     longest = float(np.max(rows.lower[rows.weight > 0]))
     warnings.warn(
         f"the data do not determine {means} which may be off by a factor of more than 100 either "
-        f"way (95 % bounds): it lies far beyond the longest observed time ({longest:g}). "
+        f"way (95% bounds): it lies far beyond the longest observed time ({longest:g}). "
         f"Of the fleet, {upto} known within a factor of 10; later quantiles and the mean are not. "
         f"Use the bounds of summary() and predict_rul, observe for longer{fewer}",
         FitWarning,

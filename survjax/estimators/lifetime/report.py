@@ -146,7 +146,7 @@ class Summary(FittedState):
         rows = [
             [name, *row] for name, row in zip(shown.index, shown.to_numpy().tolist(), strict=True)
         ]
-        return _html_table("Estimates, 95 % bounds", ["", *shown.columns], rows)
+        return _html_table("Estimates, 95% bounds", ["", *shown.columns], rows)
 
 
 class Report(Summary):

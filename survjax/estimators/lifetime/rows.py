@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.validation import as_column, check_events, check_same_order
+from survjax._core.validation import as_column, check_events, check_same_order, how_many
 from survjax.data.observations import Observations
 from survjax.data.recording import has_ties, refuse_failed_at_zero, tabulate
 from survjax.estimators.messages import NoFiniteMaximum
@@ -20,10 +20,10 @@ def check_events_of(rows: Observations, fails_at_zero: bool, has_priors: bool) -
     """
     if rows.n_events == 0 and not (has_priors and rows.weight.any()):
         raise NoFiniteMaximum(
-            f"none of the {rows.n_units:g} units has failed, so the data only say that lives "
-            "are long: a fit needs failures (event_observed = 1). With a known Weibull shape, "
-            "survjax.weibayes gives a lower bound of the scale; with priors= on all parameters "
-            "(survjax.priors) there is a fit"
+            f"none of the {how_many(rows.n_units, 'unit')} has failed, so the data only say "
+            "that lives are long: a fit needs failures (event_observed = 1). With a "
+            "known Weibull shape, survjax.weibayes gives a lower bound of the scale; with priors= "
+            "on all parameters (survjax.priors) there is a fit"
         )
     if not fails_at_zero:
         refuse_failed_at_zero(rows)

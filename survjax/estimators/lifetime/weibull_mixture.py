@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from survjax._core.validation import check_flag
+from survjax._core.validation import check_flag, how_many
 from survjax.data.observations import Observations
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximum, warn_undetermined
@@ -201,8 +201,9 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
         if found.violations:
             log_shape = float(found.best.x[template.log_shapes][0])
             raise NoFiniteMaximum(
-                f"the likelihood of these {rows.n_units:g} units ({rows.n_events:g} failures) has "
-                f"no finite maximum: {found.violations[0]}, and {shape_direction(log_shape)}. "
+                f"the likelihood of {how_many(rows.n_units, 'unit')} "
+                f"({how_many(rows.n_events, 'failure')}) has no finite maximum: "
+                f"{found.violations[0]}, and {shape_direction(log_shape)}. "
                 f"{likely_cause(rows, log_shape)}"
             )
         return template, found

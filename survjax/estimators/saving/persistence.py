@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from survjax._core.precision import double_precision
+from survjax._core.validation import how_many
 from survjax.estimators.messages import NotFittedError
 from survjax.estimators.saving.fields import (
     decode_all,
@@ -68,7 +69,7 @@ class Persistent:
     def __str__(self) -> str:
         if not hasattr(self, "log_likelihood_"):
             return repr(self)
-        counts = f"{self.n_units_:,.10g} units, {self.n_events_:,.10g} failures"
+        counts = f"{how_many(self.n_units_, 'unit')}, {how_many(self.n_events_, 'failure')}"
         end = f"log-likelihood {self.log_likelihood_:.8g}"
         return "\n".join([repr(self), *self._in_words(), counts, end])
 
@@ -109,9 +110,8 @@ class Persistent:
         True
         """
         if not hasattr(self, next(iter(self._saved))):
-            raise NotFittedError(
-                f"this {type(self).__name__} is not fitted yet: call fit before save"
-            )
+            kind = type(self).__name__
+            raise NotFittedError(f"this {kind} is not fitted yet: call fit before save")
         text = json.dumps(document(self), indent=1, allow_nan=False) + "\n"
         if len(text) > LARGEST_FILE:
             raise ValueError(

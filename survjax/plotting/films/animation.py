@@ -128,7 +128,7 @@ def write_gif(images: Iterable[Image.Image], path: Path, frames_per_second: floa
 
 
 def _player(movie: FuncAnimation, frames_per_second: float) -> Jshtml:
-    """Write the frames with their player into one text that asks no other host for anything."""
+    """Write the frames with their player into one text that loads nothing from the network."""
     text = movie.to_jshtml(fps=frames_per_second, embed_frames=True, default_mode="loop")
     text = re.sub(r"<link[^>]*>", "", text)
     for name, symbol in SYMBOLS.items():

@@ -17,7 +17,7 @@ from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 from survjax.plotting.data import drawn_steps, grid, longest, steps
 from survjax.plotting.films.animation import canvas_image
 from survjax.plotting.films.weibulls import Weibulls
-from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, start
+from survjax.plotting.style import COMPONENTS, DATA, GRAY, MODEL, finish, rate_axis, start
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,7 @@ class Film:
             survival=left.plot([], [], **line)[0],
             density=right.plot([], [], **line)[0],
             parts=[
-                right.plot([], [], "--", color=color, linewidth=1.3, label=f"part {k + 1}")[0]
+                right.plot([], [], "--", color=color, linewidth=1.3, label=f"component {k + 1}")[0]
                 for k, color in enumerate(self._colors())
             ],
             titles=[ax.text(0, 1.03, "", transform=ax.transAxes) for ax in (left, right)],
@@ -121,7 +121,9 @@ class Film:
         for ax, top in ((left, 1.02), (right, self.top)):
             ax.set_xlim(0, self.t[-1])
             ax.set_ylim(0, top)
-            finish(ax, 4)
+            # Half a figure is too narrow for more names in a row.
+            finish(ax, 4 if len(moving.parts) < 2 else 2 + (len(moving.parts) > 2))
+        rate_axis(right, self.top, self.unit, "density")
         return moving
 
     def _colors(self) -> list[str]:

@@ -104,7 +104,7 @@ def _bars(ax: Axes, shown: Any, quantity: str, rows: np.ndarray, unpooled: Any) 
         ends = (own[f"{quantity}_{end}"].to_numpy() for end in ("lower", "upper"))
         ax.hlines(rows + 0.22, *ends, color=GRAY, linewidth=1.0, alpha=0.7)
         ax.plot(own[quantity], rows + 0.22, "o", color=GRAY, markersize=3, label="own units alone")
-    label = "95 % bounds" if unpooled is None else "pooled, 95 % bounds"
+    label = "95% bounds" if unpooled is None else "pooled, 95% bounds"
     ax.hlines(rows, low, high, color=MODEL, linewidth=1.6)
     ax.plot(value, rows, "o", color=MODEL, markersize=4, label=label)
     middle = float(np.median(value))

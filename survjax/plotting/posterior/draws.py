@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
-from scipy.special import logit
 
 from survjax._core.precision import double_precision
 from survjax.estimators.posterior.draws import Posterior
@@ -112,7 +111,12 @@ def _prior_density(model: Any, parameter: str, values: np.ndarray) -> np.ndarray
     if not own:
         return None
     link = template.quantities[index].link
-    x = {"log": np.log, "logit": logit}.get(link, np.asarray)(values)
+    x = np.log(values) if link == "log" else _logit(values) if link == "logit" else values
     slope = {"log": 1.0 / values, "logit": 1.0 / (values * (1.0 - values))}.get(link, 1.0)
     terms = PriorTerms(1.0, *own[0].terms(), *np.zeros((2, 1)))
     return np.array([np.exp(terms.derivatives(point)[0]) for point in x[:, None]]) * slope
+
+
+def _logit(share: np.ndarray) -> np.ndarray:
+    # SciPy's takes longer to load than a picture to draw.
+    return np.log(share) - np.log1p(-share)
