@@ -161,7 +161,7 @@ def test_files_keep_every_answer(kind, model, masked, tmp_path):
     ):
         pd.testing.assert_frame_equal(one, other)
     assert again.certificate_ == fit.certificate_ and again.aic_ == fit.aic_
-    with pytest.raises(ValueError, match="there are delta bounds"):
+    with pytest.raises(ValueError, match="needs the rows"):
         again.confidence_interval("scale", cause="wear", method="profile")
 
 
@@ -228,8 +228,6 @@ def test_observations_and_their_causes_must_agree():
 def test_what_is_asked_of_an_unknown_cause_is_an_error(model):
     with pytest.raises(ValueError, match="cause must be one of 'wear', 'shock', got 'rust'"):
         model.failure_probability([1.0], cause="rust")
-    with pytest.raises(ValueError, match="method='profile' is for one cause"):
-        model.confidence_interval("survival", 1.0, method="profile")
     with pytest.raises(ValueError, match="not fitted yet"):
         CompetingRisks(CAUSES).cumulative_incidence([1.0], "wear")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from survjax.prediction.curves import SAME, response_value
 from survjax.uncertainty.bootstrap import Bootstrap, bootstrap_bounds
 from survjax.uncertainty.causes.bootstrap import bootstrap_causes, incidence_bounds
 from survjax.uncertainty.causes.bounds import bounded_incidence
+from survjax.uncertainty.causes.profile import CausesProfile
+from survjax.uncertainty.delta import rows_needed
 from survjax.uncertainty.modes import bounded, parameter_bounds
 from survjax.uncertainty.targets import Target
 
@@ -59,8 +62,8 @@ class CausesIntervals(CausesState, Bootstrapped):
         level : float, default 0.95
             Chance, over repeated samples, that the bounds hold the truth at one point.
         method : {"auto", "delta", "profile", "bootstrap"}, default "auto"
-            As in `LifetimeModel`; "auto" is "delta" for curves. Profile bounds are of a cause that
-            was fitted on its own.
+            As in `LifetimeModel`; "auto" is "delta" for curves. What a cause ends beside the others
+            has no profile bounds.
         cause : label, optional
             Bounds for the lifetime of one cause, as if no other were at work; for
             "cumulative_incidence", of what it ends beside the others.
@@ -84,13 +87,9 @@ class CausesIntervals(CausesState, Bootstrapped):
         if cause is not None:
             alone = self._alone(cause)
             if method == "profile" and not hasattr(alone, "_rows"):
-                raise ValueError(
-                    "method='profile' needs causes that were fitted each on its own, and rows: "
-                    "these were fitted together or come from a file, so that there are delta bounds"
-                )
+                number = self._number(cause)
+                alone._joint_profile = partial(self._profiled, number)
             return alone.confidence_interval(curve, t, level, method, ages=ages)
-        if method == "profile":
-            raise ValueError("method='profile' is for one cause: pass cause=, or method='delta'")
         if curve not in CURVES:
             raise ValueError(
                 f"curve must be one of {', '.join((*CURVES, INCIDENCE))}, got {curve!r}: pass "
@@ -99,7 +98,11 @@ class CausesIntervals(CausesState, Bootstrapped):
         if (t is None) != (curve == "mean"):
             raise ValueError("pass t, where to bound the curve; the mean takes none")
         t, ages, shape = self._arguments(curve, 0.0 if t is None else t, ages)
-        if method == "bootstrap":
+        if method == "profile":
+            target = Target(t=t, age=ages if ages.any() else None)
+            safe = self._profiled(None, SAME.get(curve, curve), target, level)
+            low, high = _rising(curve, safe)
+        elif method == "bootstrap":
             low, high = self._replicated(curve, t, ages, level)
         else:
             found = bounded(
@@ -116,8 +119,16 @@ class CausesIntervals(CausesState, Bootstrapped):
         target = Target(t=t, age=ages if ages.any() else None)
         fitted = self.lifetime_, self.covariance_, self.bootstrap_
         safe = bootstrap_bounds(*fitted, same, target, level, corrected=self._maxima is None)
-        low, high = (response_value(curve, part) for part in safe)
-        return (high, low) if curve == "survival" else (low, high)
+        return _rising(curve, safe)
+
+    def _profiled(
+        self, cause: int | None, curve: str, target: Target, level: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Profile bounds (n,) on the link scale, of the likelihood of all causes."""
+        if not hasattr(self, "_rows"):
+            raise rows_needed('method="profile"')
+        known = self.parameters_, self.covariance_, self._rows, self._allowed
+        return CausesProfile(self._template, *known).bounds(cause, curve, target, level)
 
     def _incidence_interval(
         self, t: Any, level: float, method: str, cause: Hashable, ages: ArrayLike | None
@@ -168,3 +179,9 @@ class CausesIntervals(CausesState, Bootstrapped):
             self._template, self.parameters_, self.covariance_, self._maxima, level
         )
         return table, ["delta"] * len(table)
+
+
+def _rising(curve: str, safe: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of a curve from those on its link scale, the lower one first."""
+    low, high = (response_value(curve, part) for part in safe)
+    return (high, low) if curve == "survival" else (low, high)

@@ -146,6 +146,8 @@ class Intervals(Bootstrapped):
     tol: float
     max_iter: int
     n_starts: int
+    #: Profile bounds of one of several causes that were fitted together, which has no rows.
+    _joint_profile: Callable[[str, Target, float], tuple[np.ndarray, np.ndarray]] | None = None
 
     @double_precision
     def confidence_interval(
@@ -218,6 +220,8 @@ class Intervals(Bootstrapped):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Profile or bootstrap bounds on the link scale."""
         curve = SAME.get(curve, curve)
+        if method == "profile" and self._joint_profile is not None:
+            return self._joint_profile(curve, target, level)
         if method == "profile":
             if not hasattr(self, "_rows"):
                 raise rows_needed('method="profile"')
