@@ -63,7 +63,7 @@ def rows_needed(what: str) -> ValueError:
     """What to say where a model from a file is asked for more than it has."""
     return ValueError(
         f"{what} needs the rows that were fitted, and a model from a file has none (nor has one of "
-        "a stream with late entry that was too long for memory, nor one of causes of which one was "
-        "fitted in two steps or with Firth's penalty): fit again, or compute it before saving (a "
-        "file keeps what was computed)"
+        "a stream with late entry that was too long for memory, nor one of causes of which one has "
+        "a base that was fitted before): fit again, or compute it before saving (a file keeps what "
+        "was computed)"
     )

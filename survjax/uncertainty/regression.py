@@ -81,6 +81,20 @@ class Training(NamedTuple):
         constraints, found = between_bounds(self.constraints, maximum, slope)
         return dataclasses.replace(found, x=constraints.placed(found.x))
 
+    def refitted(
+        self, times: np.ndarray, start: np.ndarray, *, least: float, tol: float, max_iter: int
+    ) -> np.ndarray | None:
+        """The vector (P,) of the proper maximum with each unit as often as asked; None without one.
+
+        `least` is the smallest eigenvalue of a proper maximum's information.
+        """
+        if self.refit is not None:
+            return self.refit(self.drawn_rows(times))
+        end = self.maximum(times, start, tol, max_iter)
+        free = end.x != 0 if self.penalty is not None else np.ones(start.size, bool)
+        good = end.code in ARRIVED and not violations(end.restricted(np.flatnonzero(free)), least)
+        return np.asarray(end.x) if good else None
+
     @property
     def weight(self) -> np.ndarray:
         """Weight of each unit."""
@@ -148,14 +162,8 @@ def replicates(
     kept = []
     for _ in range(n_replicates):
         times = rng.multinomial(round(total), share) / counted
-        if training.refit is not None:
-            point = training.refit(training.drawn_rows(times))
-            kept += [] if point is None else [change @ point]
-            continue
-        end = training.maximum(times, theta, tol, max_iter)
-        free = end.x != 0 if training.penalty is not None else np.ones(theta.size, bool)
-        if end.code in ARRIVED and not violations(end.restricted(np.flatnonzero(free)), least):
-            kept.append(change @ end.x)
+        point = training.refitted(times, theta, least=least, tol=tol, max_iter=max_iter)
+        kept += [] if point is None else [change @ point]
     found = np.array(kept).reshape(-1, theta.size)
     return Replicates(found, n_replicates, n_replicates - len(kept))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import integrate
+from sklearn.base import clone
 
 from survjax import (
     AcceleratedLifetime,
@@ -14,6 +15,7 @@ from survjax import (
     LifetimeModel,
     NoFiniteMaximum,
     ScaledHazard,
+    load,
     survival_target,
 )
 
@@ -130,18 +132,52 @@ def test_what_cannot_be_a_cause_is_said():
         CompetingRegression().fit(X, AGE, CAUSE)
 
 
-def test_a_cause_with_firths_penalty_is_its_own_fit_and_is_not_drawn_again():
+def two_causes(n=60):
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(60, 1))
-    wear, shock = rng.weibull(2.0, 60) * 10.0 * np.exp(0.5 * x[:, 0]), rng.exponential(15.0, 60)
-    times, cause = np.minimum(wear, shock), np.where(wear < shock, "wear", "shock")
-    firth = AcceleratedLifetime("weibull", penalty="firth")
-    model = CompetingRegression({"wear": firth, "shock": "exponential"}).fit(x, times, cause)
-    alone = AcceleratedLifetime("weibull", penalty="firth").fit(
-        x, survival_target(times, cause == "wear")
+    x = rng.normal(size=(n, 1))
+    wear, shock = rng.weibull(2.0, n) * 10.0 * np.exp(0.5 * x[:, 0]), rng.exponential(15.0, n)
+    return x, np.minimum(wear, shock), np.where(wear < shock, "wear", "shock")
+
+
+@pytest.mark.parametrize(
+    "wear",
+    [AcceleratedLifetime("weibull", penalty="firth"), ScaledHazard(joint=False)],
+    ids=["firth", "two steps"],
+)
+def test_causes_of_more_than_one_likelihood_are_drawn_again_each_by_its_own_fit(wear, tmp_path):
+    x, times, cause = two_causes()
+    model = CompetingRegression({"wear": wear, "shock": "exponential"}).fit(x, times, cause)
+    alone = clone(wear).fit(x, survival_target(times, cause == "wear"))
+    own = [model.parameter_names_.index(f"wear.{name}") for name in alone.parameter_names_]
+    np.testing.assert_allclose(model.parameters_[own], alone.parameters_, rtol=1e-6)
+    model.bootstrap(20, random_state=3)
+    # The same units as often, by fits with weights: of the cause's own model, and a plain rate.
+    rng = np.random.default_rng(3)
+    for i, found in enumerate(model.bootstrap_.parameters[:3]):
+        drawn = rng.multinomial(60, np.full(60, 1.0 / 60.0)).astype(float)
+        again = clone(wear).fit(x, survival_target(times, cause == "wear"), sample_weight=drawn)
+        np.testing.assert_allclose(found[own], again.parameters_, rtol=2e-3, err_msg=str(i))
+        scale = (drawn @ times) / drawn[cause == "shock"].sum()
+        assert found[-1] == pytest.approx(np.log(scale), rel=1e-6)
+    low, high = model.confidence_interval("survival", x[:2], 5.0, method="bootstrap")
+    assert (low < high).all()
+    model.save(tmp_path / "model.json")
+    kept = load(tmp_path / "model.json")
+    np.testing.assert_array_equal(kept.bootstrap_.parameters, model.bootstrap_.parameters)
+    bounds = kept.confidence_interval("survival", x[:2], 5.0, method="bootstrap")
+    np.testing.assert_allclose(bounds, (low, high), rtol=1e-12)
+
+
+def test_a_file_of_a_regression_keeps_its_replicates(tmp_path):
+    x, times, cause = two_causes()
+    model = AcceleratedLifetime("weibull").fit(x, survival_target(times, cause == "wear"))
+    model.save(tmp_path / "none.json")
+    assert not hasattr(load(tmp_path / "none.json"), "bootstrap_")
+    model.bootstrap(20).save(tmp_path / "some.json")
+    kept = load(tmp_path / "some.json")
+    asked = ("survival", x[:2], 5.0)
+    np.testing.assert_allclose(
+        kept.confidence_interval(*asked, method="bootstrap"),
+        model.confidence_interval(*asked, method="bootstrap"),
+        rtol=1e-12,
     )
-    names = [f"wear.{name}" for name in alone.parameter_names_]
-    found = dict(zip(model.parameter_names_, model.parameters_, strict=True))
-    np.testing.assert_allclose([found[n] for n in names], alone.parameters_, rtol=1e-6)
-    with pytest.raises(ValueError, match="Firth's penalty"):
-        model.bootstrap(20)

@@ -16,11 +16,13 @@ from survjax.data.observations import Observations
 from survjax.estimators.competing.incidence import AssetIncidence
 from survjax.estimators.competing.intervals import INCIDENCE
 from survjax.estimators.competing.parts import CausePart, joined, part_of
+from survjax.estimators.competing.together import LEAST_EIGENVALUE
 from survjax.estimators.effects.constraints import ConstrainedEffects
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import CERTIFICATE
 from survjax.estimators.plots import Plots
 from survjax.estimators.regression.intervals import METHODS, RegressionIntervals
+from survjax.estimators.regression.saved import replicates_of
 from survjax.estimators.saving.fields import Flag, Floats, Number, Strings
 from survjax.estimators.saving.nested import FittedModels
 from survjax.estimators.saving.persistence import Persistent
@@ -52,7 +54,7 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
     _labels: Callable[[], tuple[Hashable, ...]]
     _inside_bounds = ConstrainedEffects._inside_bounds
     #: As in `RegressionAnswer`.
-    _least_eigenvalue = 1e-13
+    _least_eigenvalue = LEAST_EIGENVALUE
     priors = None
 
     _saved: ClassVar[Mapping[str, Any]] = {
@@ -67,6 +69,7 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
         "n_events_": Number(least=0.0),
         "converged_": Flag(),
         "certificate_": CERTIFICATE,
+        "bootstrap_": replicates_of("p"),
     }
 
     @property
@@ -215,7 +218,7 @@ class FittedCauseModels(AssetIncidence, RegressionIntervals, Persistent, Plots):
         if not hasattr(self, "_training"):
             raise ValueError(
                 "the incidence of all units needs those that were fitted, and a model from a file, "
-                "or with a cause fitted in two steps or with Firth's penalty, has none: ask "
+                "or with a base that was fitted before, has none: ask "
                 "cumulative_incidence(X, ...) for units of your own"
             )
         rows, x, fitted = self._rows, self._training.x, self._fitted

@@ -30,6 +30,7 @@ from survjax.estimators.competing.together import (
     fit_together,
     settle,
     target_of,
+    training_apart,
     training_of,
 )
 from survjax.estimators.covariates import check_covariates
@@ -198,8 +199,10 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         self.certificate_ = joined_certificate(self.models_)
         self.log_likelihood_ = float(sum(m.log_likelihood_ for m in self.models_.values()))
         self._derive(joined(parts), all(m.converged_ for m in self.models_.values()))
-        if all(part.in_one_step for part in parts):
-            self._training = training_of(parts, rows, allowed, x)
+        whole = all(part.in_one_step for part in parts)
+        training = (training_of if whole else training_apart)(parts, rows, allowed, x)
+        if training is not None:
+            self._training = training
         return self
 
     def _fit_together(self, rows: Observations, allowed: np.ndarray, x: np.ndarray) -> None:

@@ -30,6 +30,9 @@ from survjax.likelihood.vector.constraints import Constraints
 from survjax.prediction.regression_curves import FittedForm
 from survjax.uncertainty.regression import Training
 
+#: The smallest eigenvalue of the information of a proper maximum.
+LEAST_EIGENVALUE = 1e-13
+
 
 class Together(NamedTuple):
     """Where the causes were fitted to, at once."""
@@ -52,6 +55,42 @@ def training_of(
     model = fitted.form, fitted.layout, fitted.columns
     units = CauseUnits(form, *model[1:], rows, allowed, x, fitted.theta)
     return Training(*model, rows, x, penalty=penalty, constraints=constraints, units=units)
+
+
+def training_apart(
+    parts: list[CausePart], rows: Observations, allowed: np.ndarray, x: np.ndarray
+) -> Training | None:
+    """The same where one of the causes has more than one likelihood: each is refitted alone.
+
+    None where a cause was not fitted to these rows: its base was known.
+    """
+    each = []
+    for k, part in enumerate(parts):
+        if part.in_one_step:
+            own = dataclasses.replace(rows, event=rows.event * allowed[:, k])
+            each.append(training_of([part], own, allowed[:, [k]], x))
+        else:
+            each.append(getattr(part.model, "_training", None))
+    if any(one is None or one.rows.n_rows != rows.n_rows for one in each):
+        return None
+    counted = np.where(rows.weight > 0, rows.weight, 1.0)
+
+    def refit(drawn: Observations) -> np.ndarray | None:
+        times, found = drawn.weight / counted, []
+        for part, training in zip(parts, each, strict=True):
+            model = part.model
+            rules = {"least": LEAST_EIGENVALUE, "tol": max(model.tol, 1e-6)}
+            point = training.refitted(times, part.theta, max_iter=model.max_iter, **rules)
+            if point is None:
+                return None
+            found.append(point)
+        return np.concatenate(found)
+
+    fitted = joined(parts)
+    form: Any = fitted.form
+    model = form, fitted.layout, fitted.columns
+    units = CauseUnits(*model, rows, allowed, x, fitted.theta)
+    return Training(*model, rows, x, units=units, refit=refit)
 
 
 def fit_together(

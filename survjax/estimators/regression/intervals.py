@@ -118,8 +118,9 @@ class RegressionIntervals(AssetCurves):
             training = self._trained('method="profile"')
             if training.refit is not None:
                 raise ValueError(
-                    "profile bounds are of one likelihood, and this was fitted in two steps: use "
-                    "method='bootstrap', or joint=True"
+                    "profile bounds are of one likelihood, and this was fitted in two steps or, of "
+                    "several causes, one with Firth's penalty: use method='bootstrap', or "
+                    "joint=True"
                 )
             firth = training.penalty is not None and training.penalty.firth is not None
             if training.penalty is not None and not (self.priors or firth):

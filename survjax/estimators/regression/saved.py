@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from survjax.estimators.lifetime.state import CERTIFICATE
-from survjax.estimators.saving.fields import Each, Flag, Floats, Number, Strings, Table
+from survjax.estimators.saving.fields import Each, Flag, Floats, Number, Record, Strings, Table
 from survjax.estimators.saving.kinds import Distribution, Wholes
 from survjax.estimators.saving.persistence import Persistent, derived_agrees
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout, Predictor
 from survjax.prediction.regression_curves import FittedForm
+from survjax.uncertainty.regression import Replicates
 
 #: What every estimator with covariates saves of its columns.
 COLUMNS: dict[str, Any] = {
@@ -24,6 +25,16 @@ COLUMNS: dict[str, Any] = {
     "_center": Floats(("columns",)),
     "_scale": Floats(("columns",)),
 }
+
+
+def replicates_of(size: str) -> Record:
+    """How bootstrap replicates of a regression are saved, where they were drawn."""
+    fields = {
+        "parameters": Floats(("replicates", size)),
+        "n_replicates": Number(whole=True, least=1),
+        "n_failed": Number(whole=True, least=0),
+    }
+    return Record(Replicates, fields, optional=True)
 
 
 def restore_columns(model: Any) -> Columns:
@@ -62,6 +73,7 @@ class SavedRegression(Persistent):
         "log_posterior_": Number(optional=True),
         "n_units_": Number(least=0.0),
         "n_events_": Number(least=0.0),
+        "bootstrap_": replicates_of("natural"),
         "n_iter_": Number(whole=True),
         "converged_": Flag(),
         "certificate_": CERTIFICATE,
