@@ -27,13 +27,6 @@ def _exponential_nodes(step: float = 0.125) -> tuple[np.ndarray, np.ndarray]:
     return u[keep], weights[keep]
 
 
-def _half_line_nodes(step: float = 0.04) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights for integrals over (0, inf) of functions of unit scale: exp-sinh."""
-    x = np.arange(-4.2, 4.2 + step / 2, step)
-    u = np.exp(0.5 * math.pi * np.sinh(x))
-    return u, step * u * 0.5 * math.pi * np.cosh(x)
-
-
 def _log_unit_nodes(step: float = 1.0 / 32.0) -> tuple[np.ndarray, np.ndarray]:
     """Logs of nodes and weights for integrals over (0, 1): u = 1 / (1 + exp(-pi sinh x)).
 
@@ -49,8 +42,6 @@ def _log_unit_nodes(step: float = 1.0 / 32.0) -> tuple[np.ndarray, np.ndarray]:
 
 #: For E f(U) with U a unit exponential.
 EXPONENTIAL_NODES, EXPONENTIAL_WEIGHTS = _exponential_nodes()
-#: For integrals over (0, inf), after scaling the variable to about one.
-HALF_LINE_NODES, HALF_LINE_WEIGHTS = _half_line_nodes()
 #: For integrals over (0, 1) of functions that are singular, or steep, at an end: logs of both.
 LOG_UNIT_NODES, LOG_UNIT_WEIGHTS = _log_unit_nodes()
 #: For integrals over (0, 1) of entire functions.

@@ -16,8 +16,9 @@ from survjax._core.pytree import data, pytree
 from survjax.lifetimes._derived.curves import Curves
 from survjax.lifetimes._derived.fitting_hints import FittingHints
 from survjax.lifetimes._derived.inverse import bracket, invert, search
+from survjax.lifetimes._derived.log_integral import log_integral
 from survjax.lifetimes._derived.mean_life import mean_life
-from survjax.lifetimes._derived.one_function import log_integral, log_slope
+from survjax.lifetimes._derived.one_function import log_slope
 from survjax.lifetimes._limits import (
     inside_life,
     outside_life,
@@ -84,22 +85,30 @@ class Lifetime(Curves, FittingHints, ABC):
         """H(t), the hazard integrated over (0, t): by default by quadrature.
 
         To about twelve digits where the hazard is smooth: no peak inside of (0, t) is narrower than
-        a thirtieth of t, and none lies before a millionth of t. At infinity it is infinite.
+        a thirtieth of t. At infinity it is finite where the hazard falls faster than 1/t, so that
+        a share of the units never fails.
         """
         t = jnp.asarray(t)
-        inside, safe = inside_life(t)
-        return jnp.where(inside, bounded_exp(self.log_increment(0.0, safe)), outside_life(t))
+        started = t > 0
+        total = self.increment(0.0, jnp.where(started, t, 1.0))
+        return jnp.where(started, total, outside_life(t))
 
     def hazards(self, t: ArrayLike) -> tuple[jax.Array, jax.Array]:
         """Log h(t) and H(t), which may share most of their work."""
         return self.log_hazard(t), self.cumulative_hazard(t)
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
-        """Log of H(start + length) - H(start), for length > 0."""
+        """Log of H(start + length) - H(start), for length > 0.
+
+        The length may be infinite, unless `always_fails` says what the answer is.
+        """
         if self._integrates():
-            some, safe = inside_life(jnp.asarray(length))
-            gained = log_integral(self.log_hazard, start, safe)
-            return jnp.where(some, gained, jnp.log(outside_life(jnp.asarray(length))))
+            length = jnp.asarray(length)
+            some = length > 0
+            still: Lifetime = jax.tree.map(lax.stop_gradient, self)
+            some_length = jnp.where(some, length, 1.0)
+            gained = log_integral(self.log_hazard, still.log_hazard, start, some_length)
+            return jnp.where(some, gained, jnp.log(outside_life(length)))
         start = jnp.asarray(start)
         difference = self.cumulative_hazard(start + length) - self.cumulative_hazard(start)
         positive = difference > 0
@@ -107,7 +116,9 @@ class Lifetime(Curves, FittingHints, ABC):
 
     def increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         """H(start + length) - H(start), for length > 0."""
-        return bounded_exp(self.log_increment(start, length))
+        gained = self.log_increment(start, length)
+        most = jnp.isposinf(gained)
+        return jnp.where(most, jnp.inf, bounded_exp(jnp.where(most, 0.0, gained)))
 
     def log_interval_probability(self, lower: ArrayLike, upper: ArrayLike) -> jax.Array:
         """Log of P(lower < T <= upper), for 0 <= lower < upper; upper may be infinite."""
@@ -133,11 +144,17 @@ class Lifetime(Curves, FittingHints, ABC):
         return Conditional(self, age)
 
     def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
-        """The time at which H reaches a positive target, by a bracketed search in log time."""
+        """The time at which H reaches a positive target, by a bracketed search in log time.
+
+        It is infinite where H never comes so far: some units never fail.
+        """
         target = jnp.asarray(target)
         frozen = jax.tree.map(lax.stop_gradient, self)
-        low, high = bracket(frozen, lax.stop_gradient(target))
-        return invert(self, target, low, high)
+        limit = jnp.asarray(jnp.inf if self.always_fails else frozen.cumulative_hazard(jnp.inf))
+        never = target >= lax.stop_gradient(limit)
+        within = jnp.where(never, 0.5 * jnp.where(jnp.isfinite(limit), limit, 1.0), target)
+        low, high = bracket(frozen, lax.stop_gradient(within))
+        return jnp.where(never, jnp.inf, invert(self, within, low, high))
 
     def inverse_near(self, target: ArrayLike, start: ArrayLike) -> jax.Array:
         """The time at which H reaches a positive target, from a time near it; no derivatives."""
@@ -223,9 +240,12 @@ class Conditional(Lifetime):
         moved, safe = inside_life(t)
         # At an infinite age the hazard is constant: its limit.
         constant = times_exp(safe, self.base.final_log_hazard())
+        if not self.base.always_fails:  # the limit at infinity may be finite
+            moved = t > 0
+            safe = jnp.where(moved, t, 1.0)
         increment = self._reached(lambda age: self._gained(age, safe), constant)
-        nothing = jnp.where(self._known_age(), 0.0, jnp.nan)
-        return jnp.where(moved, increment, outside_life(t) + nothing)
+        unknown = jnp.where(self._known_age(), 0.0, jnp.nan)
+        return jnp.where(moved, increment, outside_life(t) + unknown)
 
     def _gained(self, age: jax.Array, t: jax.Array) -> jax.Array:
         """H(age + t) - H(age), of a new unit with what is before time zero."""

@@ -34,6 +34,7 @@ class LocationScale(Lifetime):
     is_log_linear: ClassVar[bool] = True
 
     scale_first: ClassVar[bool] = True
+    always_fails: ClassVar[bool] = True
 
     @staticmethod
     @abstractmethod

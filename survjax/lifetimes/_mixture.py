@@ -51,6 +51,11 @@ class Mixture(Lifetime):
     levels_off: ClassVar[bool] = True
     is_mixture: ClassVar[bool] = True
 
+    @property
+    def always_fails(self) -> bool:  # type: ignore[override]  # as all components do
+        parts = self.components
+        return all(part.always_fails for part in (parts if isinstance(parts, tuple) else (parts,)))
+
     @classmethod
     def of(cls, weights: ArrayLike, components: Lifetime | tuple[Lifetime, ...]) -> Mixture:
         """Make one from positive weights (K,) that sum to one."""

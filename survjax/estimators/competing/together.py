@@ -64,7 +64,7 @@ def training_apart(
 
     None where a cause was not fitted to these rows: its base was known.
     """
-    each = []
+    each: list[Any] = []
     for k, part in enumerate(parts):
         if part.in_one_step:
             own = dataclasses.replace(rows, event=rows.event * allowed[:, k])

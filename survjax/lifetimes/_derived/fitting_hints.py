@@ -25,6 +25,8 @@ class FittingHints:
     is_smooth: ClassVar[bool] = True
     #: Whether there may be times between which, or after which, hardly anything fails.
     levels_off: ClassVar[bool] = False
+    #: Whether H is known to grow without bound, whatever the parameters; in doubt not.
+    always_fails: ClassVar[bool] = False
     #: Whether units may fail at time zero, so that zeros among the failures are data.
     fails_at_zero: ClassVar[bool] = False
     #: Whether there are components, of which each unit belongs to one.

@@ -1,4 +1,4 @@
-"""One of the two functions of a lifetime from the other: the slope of H, the integral of h."""
+"""The hazard of a lifetime from its integral, and its limits at both ends of time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import log_sum
-from survjax._core.quadrature import LOG_UNIT_NODES, LOG_UNIT_WEIGHTS
 from survjax.lifetimes._limits import inside_life, log_hazard_outside
 
 #: A log hazard that moves by more than this where time goes from the root of the smallest (or
@@ -52,23 +50,3 @@ def with_limits(log_hazard: Callable[[Any], jax.Array], t: ArrayLike) -> jax.Arr
     tiny, most = float(jnp.finfo(t.dtype).tiny), float(jnp.finfo(t.dtype).max) / 4.0
     outside = log_hazard_outside(t, limit(tiny, tiny**0.5), limit(most, most**0.5))
     return jnp.where(inside, log_hazard(safe), outside)
-
-
-def log_integral(
-    log_hazard: Callable[[Any], jax.Array], start: ArrayLike, length: ArrayLike
-) -> jax.Array:
-    """Log of the integral of a hazard over (start, start + length), for 0 < length < inf.
-
-    The sum is taken on the log scale: neither a hazard beyond the range of numbers nor one that
-    hardly begins costs a digit, and derivatives are means of those of the log hazard.
-    """
-    start, length = jnp.asarray(start), jnp.asarray(length)
-    kind = jnp.result_type(start, length, float)
-    # At earlier times the second derivative of a logarithm is no number.
-    earliest = jnp.finfo(kind).tiny ** 0.45
-
-    def term(log_node: jax.Array, log_weight: jax.Array) -> jax.Array:
-        return log_hazard(jnp.maximum(start + length * jnp.exp(log_node), earliest)) + log_weight
-
-    nodes, weights = (jnp.asarray(part, kind) for part in (LOG_UNIT_NODES, LOG_UNIT_WEIGHTS))
-    return jnp.log(length) + log_sum(jax.vmap(term)(nodes, weights))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +56,7 @@ class BirnbaumSaunders(Lifetime):
     0.5
     """
 
+    always_fails: ClassVar[bool] = True
     log_scale: jax.Array = parameter()
     log_alpha: jax.Array = parameter()
 

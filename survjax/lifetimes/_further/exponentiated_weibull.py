@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -80,6 +80,7 @@ class ExponentiatedWeibull(Lifetime):
     [0.0503, 0.0497, 0.1242]
     """
 
+    always_fails: ClassVar[bool] = True
     log_scale: jax.Array = parameter()
     log_shape: jax.Array = parameter()
     log_power: jax.Array = parameter()

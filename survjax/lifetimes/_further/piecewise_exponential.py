@@ -51,6 +51,7 @@ class PiecewiseExponential(Lifetime):
     """
 
     is_smooth: ClassVar[bool] = False
+    always_fails: ClassVar[bool] = True
 
     log_rate: jax.Array = parameter()
     cuts: jax.Array = data()

@@ -39,6 +39,10 @@ class Accelerated(Lifetime):
     log_factor: ArrayLike = data()
 
     @property
+    def always_fails(self) -> bool:  # type: ignore[override]  # as the base does
+        return bool(self.base.always_fails)
+
+    @property
     def factor(self) -> jax.Array:
         """The factor on time."""
         return jnp.exp(jnp.asarray(self.log_factor))

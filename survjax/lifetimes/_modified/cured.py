@@ -58,6 +58,7 @@ class Cured(Modified):
     logit_cured_share: jax.Array = parameter()
 
     levels_off: ClassVar[bool] = True
+    always_fails: ClassVar[bool] = False
     #: How much of the failures that could be were seen: nearly all, or a half or a tenth in logs.
     powers: ClassVar[tuple[float, ...]] = (0.98, 0.5, 0.1)
 

@@ -42,6 +42,10 @@ class Modified(Lifetime):
         return bool(self.base.levels_off)
 
     @property
+    def always_fails(self) -> bool:  # type: ignore[override]  # as the base does
+        return bool(self.base.always_fails)
+
+    @property
     def fails_at_zero(self) -> bool:  # type: ignore[override]  # as the base does
         return bool(self.base.fails_at_zero)
 

@@ -41,6 +41,10 @@ class ProportionalHazards(Lifetime):
     log_ratio: ArrayLike = data()
 
     @property
+    def always_fails(self) -> bool:  # type: ignore[override]  # as the base does
+        return bool(self.base.always_fails)
+
+    @property
     def ratio(self) -> jax.Array:
         """The hazard ratio."""
         return jnp.exp(jnp.asarray(self.log_ratio))
@@ -77,4 +81,4 @@ class ProportionalHazards(Lifetime):
         if member is not None:
             return member.residual_mean(age)
         shape = jnp.broadcast_shapes(jnp.shape(age), jnp.shape(self.ratio))
-        return mean_life(self.given(age), shape, every=2)
+        return mean_life(self.given(age), shape)

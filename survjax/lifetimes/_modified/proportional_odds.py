@@ -44,6 +44,10 @@ class ProportionalOdds(Lifetime):
     log_odds_ratio: ArrayLike = data()
 
     @property
+    def always_fails(self) -> bool:  # type: ignore[override]  # as the base does
+        return bool(self.base.always_fails)
+
+    @property
     def odds_ratio(self) -> jax.Array:
         """The odds ratio."""
         return jnp.exp(jnp.asarray(self.log_odds_ratio))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,7 @@ class LocationScaleOnTime(Lifetime):
     methods below.
     """
 
+    always_fails: ClassVar[bool] = True
     location: Any
     log_scale: Any
 
