@@ -49,6 +49,7 @@ from survjax.likelihood.weibulls import weibull_template
 from survjax.optimize import fixed_point, iterate, orbit
 from survjax.prediction.curves import membership_logits
 from survjax.prediction.incidence import incidences_at
+from survjax.uncertainty import targets
 from survjax.uncertainty.bootstrap import Bootstrap, bootstrap_bounds
 from survjax.uncertainty.profile import compressed
 from survjax.uncertainty.targets import Target
@@ -228,6 +229,9 @@ def several_causes():
         lambda: known.cumulative_incidence([3.0, 9.0], "wear"),
         lambda: known.failure_probability([3.0], 1.0, cause="wear"),
         lambda: known.probability_of("wear", [3.0]),
+        lambda: targets.target_expansion(
+            known.lifetime_, Target(t=np.float64(3.0)), curve="survival"
+        ),
         lambda: incidences_at(
             known.lifetime_, known.parameters_[None], 0, np.array([3.0]), np.zeros(1)
         ),

@@ -81,6 +81,16 @@ def _linear(lifetime: Lifetime, targets: Target, *, curve: str) -> tuple[jax.Arr
     return jax.vmap(lambda target: expansion(unravel, x, curve, target)[:2])(targets)
 
 
+@program(static_argnames=("curve",))
+def target_expansion(
+    lifetime: Lifetime, target: Target, *, curve: str
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """A target on the link scale with gradient (p,) and Hessian (p, p) in a lifetime's vector."""
+    x, unravel = ravel_parameters(lifetime)
+    found: tuple[jax.Array, jax.Array, jax.Array] = expansion(unravel, x, curve, target)
+    return found
+
+
 def target_errors(
     lifetime: Lifetime, covariance: np.ndarray, targets: Target, *, curve: str
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -7,28 +7,15 @@ import dataclasses
 import jax
 import numpy as np
 
-from survjax._core.programs import program
-from survjax._core.pytree import ravel_parameters
 from survjax.data.observations import Observations
 from survjax.fitting.causes.search import STARTS, ends_from
 from survjax.fitting.local_maxima import Limits
-from survjax.lifetimes import Lifetime
 from survjax.likelihood.causes.rows import cause_data
 from survjax.likelihood.causes_template import CausesTemplate
 from survjax.likelihood.vector.constraints import only_free
 from survjax.uncertainty.delta import normal_quantile
 from survjax.uncertainty.profile_parameters import Parts, profile_quantities
-from survjax.uncertainty.targets import Target, expansion
-
-
-@program(static_argnames=("curve",))
-def _expanded(
-    lifetime: Lifetime, target: Target, *, curve: str
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """A target on the link scale with its gradient and Hessian in the lifetime's vector."""
-    x, unravel = ravel_parameters(lifetime)
-    found: tuple[jax.Array, jax.Array, jax.Array] = expansion(unravel, x, curve, target)
-    return found
+from survjax.uncertainty.targets import Target, target_expansion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +89,7 @@ class CausesProfile:
         lifetime = self.template.at(x)
         one = jax.tree.map(lambda part: np.asarray(part)[i], targets)
         part = lifetime if cause is None else lifetime.causes[cause]
-        value, slope, curvature = (np.asarray(p) for p in _expanded(part, one, curve=curve))
+        value, slope, curvature = (np.asarray(p) for p in target_expansion(part, one, curve=curve))
         first, second = np.zeros(x.size), np.zeros((x.size, x.size))
         first[own], second[own, own] = slope, curvature
         return value, first, second
