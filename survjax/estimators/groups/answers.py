@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from survjax.data.recording import has_ties
 from survjax.fitting.groups.maxima import GroupMaxima
 from survjax.fitting.groups.mixtures.ranked import Ranked
+from survjax.fitting.groups.newton import Ends
 from survjax.fitting.groups.rows import GroupedRows
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import MESSAGES, ResultCode
@@ -70,6 +72,32 @@ class Answers:
             [""] * n_groups,
             [""] * n_groups,
         )
+
+    @classmethod
+    def joined(cls, parts: list[Answers]) -> Answers:
+        """Those of several shares of the groups, one after the other."""
+        begins = np.cumsum([0, *(len(part.x) for part in parts)])
+        numbers = [np.arange(a, b) for a, b in itertools.pairwise(begins)]
+        each = list(zip(parts, numbers, strict=True))
+        whole = cls(
+            parts[0].template,
+            np.concatenate([part.x for part in parts]),
+            np.concatenate([part.covariance for part in parts]),
+            {int(own[i]): model for part, own in each for i, model in part.alone.items()},
+            np.concatenate([part.log_likelihood for part in parts]),
+            np.concatenate([part.converged for part in parts]),
+            [status for part in parts for status in part.status],
+            [message for part in parts for message in part.message],
+        )
+        side = [(part.own, own) for part, own in each if part.own is not None]
+        if side:
+            which = np.concatenate([own[found.which] for found, own in side])
+            whole.own = GroupMaxima(which, Ends.joined([found.ends for found, _ in side]))
+        searched = [part.searched.of(own) for part, own in each if part.searched is not None]
+        if searched and whole.template is not None:
+            whole.searched = Ranked.joined(searched)
+            whole.maxima = maxima_of(whole.template, whole.searched)
+        return whole
 
     def put(self, found: GroupMaxima) -> None:
         """Note the maxima of groups that were fitted side by side."""

@@ -6,6 +6,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.data.tables import Columns, Frame
 from survjax.estimators.groups.answers import Answers, unfitted
+from survjax.estimators.groups.cluster import answers_of_workers, gathered
 from survjax.estimators.groups.fits import GroupFits
 from survjax.estimators.groups.keys import grouped, key_columns, key_names
 from survjax.estimators.groups.pooling import pooled_fits
@@ -46,6 +48,7 @@ def fit_groups(
     model: LifetimeEstimator | None = None,
     pooling: str | None = None,
     progress: bool = False,
+    client: Any = None,
 ) -> GroupFits:
     """Fit one model to each group of a table, all groups in a few runs of compiled programs.
 
@@ -53,7 +56,7 @@ def fit_groups(
     ----------
     frame : table
         One row a unit: of pandas, polars or pyarrow, or whatever streams Arrow data, such as a
-        query of DuckDB.
+        query of DuckDB. Groups of a Dask DataFrame are fitted by its cluster.
     by : str or list of str
         Columns that say the group of each row; none may be missing.
     duration, event : str, optional
@@ -74,6 +77,9 @@ def fit_groups(
         estimates and bounds as well. For families of one component.
     progress : bool, default False
         Whether to say on stderr how many groups are done.
+    client : dask.distributed.Client, optional
+        The cluster whose workers fit the groups, a share each at a time; the answers are the same.
+        The share of a worker that is lost is fitted by another.
 
     Returns
     -------
@@ -129,6 +135,9 @@ def fit_groups(
         )
     model._check_parameters()
     names = key_names(by)
+    roles = (duration, event, lower, upper, entry, exit, weight)
+    needed = [*names, *(name for name in roles if name is not None)]
+    frame, client = gathered(frame, needed, client)
     column = Columns(frame)
     keys, group = grouped(key_columns(column, names), names)
     rows = Observations.from_frame(
@@ -148,7 +157,10 @@ def fit_groups(
     groups = GroupedRows.of(rows, group, len(keys))
     if pooling not in (None, "empirical-bayes"):
         raise ValueError(f"pooling must be None or 'empirical-bayes', got {pooling!r}")
-    answers = _answers(model, groups, _shown(progress))
+    if client is None:
+        answers = _answers(model, groups, _shown(progress))
+    else:
+        answers = answers_of_workers(_answers, model, groups, _shown(progress), client)
     fits = GroupFits.of(keys, unfitted(model), groups, answers, duration)
     return fits if pooling is None else pooled_fits(fits)
 

@@ -68,6 +68,18 @@ class GroupedRows:
         rows, begins = self.source
         return rows.take(slice(begins[i], begins[i + 1]))
 
+    def part(self, first: int, stop: int) -> GroupedRows:
+        """The groups from the first on, up to another."""
+        cut = slice(first, stop)
+
+        def rows_of(rows: Observations, begins: np.ndarray) -> tuple[Observations, np.ndarray]:
+            own = begins[first : stop + 1]
+            return rows.take(slice(own[0], own[-1])), own - own[0]
+
+        source = rows_of(*self.source)
+        rows, begins = source if self.rows is self.source[0] else rows_of(self.rows, self.begins)
+        return GroupedRows(rows, begins, self.n_units[cut], self.n_events[cut], source)
+
     @property
     def sizes(self) -> np.ndarray:
         """Rows of each group."""
