@@ -245,5 +245,5 @@ def test_tied_failures_give_the_interior_maximum_and_a_word_about_ties():
 @pytest.mark.parametrize("n_components", [1, 2, "bic"])
 def test_failure_before_all_running_times_has_no_finite_maximum(n_components):
     durations, event_observed = [13467, 13760, 12011, 7798, 7928], [0, 1, 0, 0, 0]
-    with pytest.raises(NoFiniteMaximum, match="5 units .1 failures. has no finite maximum"):
+    with pytest.raises(NoFiniteMaximum, match="5 units .1 failure. has no finite maximum"):
         WeibullMixture(n_components).fit(durations, event_observed)
