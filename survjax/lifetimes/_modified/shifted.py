@@ -82,20 +82,22 @@ class Shifted(Modified):
         return last
 
     def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
-        begin, length = jnp.asarray(start) - self.threshold, jnp.asarray(length)
-        end = begin + length
-        later = self.base.log_increment(jnp.maximum(begin, 0.0), length)
-        from_there = self.base.log_interval_hazard(0.0, jnp.where(end > 0, end, 1.0))
-        first = jnp.where(end > 0, from_there, -jnp.inf)
-        return jnp.where(begin > 0, later, first)
+        return self._log_gained(jnp.asarray(start) - self.threshold, length)
 
     def log_interval_hazard(self, lower: ArrayLike, length: ArrayLike) -> jax.Array:
         """As `log_increment`; an interval from zero holds what failed at birth."""
-        lower = jnp.asarray(lower)
-        end = lower + length - self.threshold
-        whole = self.base.log_interval_hazard(0.0, jnp.where(end > 0, end, 1.0))
-        whole = jnp.where(end > 0, whole, -jnp.inf)
-        return jnp.where(lower <= 0, whole, self.log_increment(lower, length))
+        lower, length = jnp.asarray(lower), jnp.asarray(length)
+        begin, from_birth = lower - self.threshold, lower <= 0
+        length = jnp.where(from_birth, begin + length, length)
+        return self._log_gained(jnp.where(from_birth, 0.0, begin), length)
+
+    def _log_gained(self, begin: jax.Array, length: ArrayLike) -> jax.Array:
+        """Log of what the base's hazard grows by; from its birth where that lies ahead."""
+        length = jnp.asarray(length)
+        aged, end = begin > 0, begin + length
+        lived = jnp.where(aged, length, jnp.where(end > 0, end, 1.0))
+        gained = self.base.log_interval_hazard(jnp.where(aged, begin, 0.0), lived)
+        return jnp.where(aged | (end > 0), gained, -jnp.inf)
 
     def given(self, age: ArrayLike) -> Lifetime:
         ahead = self.threshold - jnp.asarray(age)
