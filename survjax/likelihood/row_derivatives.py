@@ -38,13 +38,18 @@ def row_terms(lifetime: Lifetime, rows: Observations) -> jax.Array:
     """Log-likelihood of what was observed of each row, before weights; no truncation: (n,)."""
     if rows.interval is None:
         log_hazard, hazard = lifetime.hazards(rows.lower)
-        return rows.event * log_hazard - hazard
+        return _failed(rows.event, log_hazard) - hazard
     inside = rows.interval > 0
     # Both branches run on every row, so each gets times at which it is finite.
     time = jnp.where(inside, rows.upper, rows.lower)
     log_hazard, hazard = lifetime.hazards(jnp.where(time > 0, time, 1.0))
-    point = rows.event * log_hazard - hazard
+    point = _failed(rows.event, log_hazard) - hazard
     return jnp.where(inside, lifetime.log_interval_probability(rows.lower, rows.upper), point)
+
+
+def _failed(event: jax.Array, log_hazard: jax.Array) -> jax.Array:
+    """What failures add to the likelihood: before a threshold units run at a hazard of zero."""
+    return jnp.where(event > 0, event * log_hazard, 0.0)
 
 
 def log_contributions(lifetime: Lifetime, rows: Observations) -> jax.Array:

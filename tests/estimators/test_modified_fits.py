@@ -185,7 +185,7 @@ def test_a_share_that_falls_to_none_is_said_with_the_log_likelihood_of_the_base(
     for wrapped, name in ((Cured(ONE, 0.0), "cured"), (ZeroInflated(ONE, 0.0), "zero inflated")):
         with pytest.raises(NoFiniteMaximum) as told:
             LifetimeModel(wrapped).fit(lives)
-        assert f"{name} weibull climbs to its base" in str(told.value)
+        assert f"{name} weibull climbs to the weibull" in str(told.value)
         assert f"{base.log_likelihood_:.8f}" in str(told.value)
 
 

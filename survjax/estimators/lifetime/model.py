@@ -183,10 +183,12 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
         self._at_border = None
         plain = not template.constraints.is_any and template.prior is None
         if found.violations and template.n_components == 1 and plain:
-            self._at_border = at_first_failure(template, rows, self._settings(), search)
-        if self._at_border is not None:
-            end = self._at_border
-            template, rows, found = end.template, end.rows, end.found
+            end = at_first_failure(template, rows, self._settings(), search)
+            if end is not None and end.found.violations:
+                found = end.found
+            elif end is not None:
+                self._at_border = end
+                template, rows, found = end.template, end.rows, end.found
         if found.violations and (template.n_components == 1 or at_its_base(template, found)):
             raise no_finite_maximum(template, rows, found, self._settings())
         self._first_failure = first_failure(rows) if template.lifetime.has_threshold else None

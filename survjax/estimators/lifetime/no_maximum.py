@@ -66,13 +66,14 @@ def _why(template: Template, rows: Observations, best: LocalMaximum, settings: S
         # At the edge stands a lifetime that has a maximum of its own, or says why not.
         plain = Template(base)
         found = search(plain, rows, settings)
-        inside = f"the {_words(base)}'s own log-likelihood {found.best.value:.8f}"
         if found.violations:
             reason = _why(plain, rows, found.best, settings)
             return f"The {words} climbs to the {_words(base)}. {reason}"
+        bound = template.lifetime.has_threshold and not base.has_threshold
+        held = ", or bound the threshold: bounds={'threshold': (0, None)}" if bound else ""
         return (
-            f"The {words} climbs to its base without that share of units: {inside} is the "
-            f"supremum, at the border. Fit the {_words(base)}"
+            f"The {words} climbs to the {_words(base)}, which no member of it is: the maximum of "
+            f"that, {found.best.value:.8f}, is the supremum. Fit the {_words(base)}{held}"
         )
     if limit is None and not near:
         return likely_cause(rows, float(np.sum(best.x[template.log_shapes])))
@@ -84,7 +85,7 @@ def _why(template: Template, rows: Observations, best: LocalMaximum, settings: S
 
 def _words(lifetime: Any) -> str:
     """What a lifetime is called, from the outermost modifier to the family."""
-    name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(lifetime).__name__).lower()
+    name = re.sub(r"(?<!^)(?<!Log)(?=[A-Z])", " ", type(lifetime).__name__).lower()
     return f"{name} {_words(lifetime.base)}" if lifetime.inner()[0] else name
 
 

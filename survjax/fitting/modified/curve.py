@@ -29,8 +29,8 @@ def without_zeros(rows: Observations) -> Observations:
 def curve(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
     """Shares of units that have failed by some times, and the times.
 
-    The first failure, five between, and the last one; before these time zero, if units failed
-    there. Late entry is left aside: this is where a fit begins.
+    The first failure, five between, and the last one, as far as their times differ; before these
+    time zero, if units failed there. Late entry is left aside: this is where a fit begins.
     """
     zero = failed_at_zero(rows)
     at_zero = float(rows.weight[zero].sum() / rows.n_units)
@@ -42,6 +42,10 @@ def curve(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
     begun = np.cumsum(later.weight[failed])
     places = np.searchsorted(begun, np.array(INSIDE) * begun[-1])
     chosen = failed[np.concatenate([[0], np.minimum(places, failed.size - 1), [failed.size - 1]])]
+    # Of points at one time the last says what has failed by then; a family takes two points.
+    last = np.append(np.diff(log_time[chosen]) > 0, True)
+    last[0] |= last.sum() < 2
+    chosen = chosen[last]
     # A share of one is no quantile.
     shares = np.minimum(share[chosen], 1.0 - 0.5 / later.n_units)
     times = np.exp(log_time[chosen])

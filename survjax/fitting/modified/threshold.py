@@ -40,7 +40,9 @@ def at_first_failure(
 ) -> AtFirstFailure | None:
     """The fit with the first exact failure as a narrow interval; None where there is none.
 
-    Of rows that stand for more, the first failure is not at hand.
+    Where the likelihood is highest with a threshold far below all lives, it has no maximum
+    either, and the fit says so in its violations. Of rows that stand for more, the first failure
+    is not at hand.
     """
     if rows.is_compressed:
         return None
@@ -56,14 +58,13 @@ def at_first_failure(
         f"failure at {first:.6g}. That failure is counted as one in ({low:.6g}, {high:.6g}], the "
         "width in which durations are recorded; pass resolution= if it is another one"
     )
-    ends = []
-    for model in (template, Template(template.lifetime.held_at(low))):
-        found = search(model, narrow, settings)
-        if not found.violations:
-            ends.append((found.best.value, model, found))
-    if not ends:
-        return None
-    _, model, found = max(ends, key=lambda end: end[0])
+    held = Template(template.lifetime.held_at(low))
+    free, at_low = (search(model, narrow, settings) for model in (template, held))
+    model, found = template, free
+    if free.best.value <= at_low.best.value or not np.isfinite(free.best.value):
+        if at_low.violations:
+            return None
+        model, found = held, at_low
     if model is not template:
         words += f". The threshold is held at {low:.6g}, where this likelihood is highest"
     return AtFirstFailure(model, narrow, found, words)

@@ -13,8 +13,29 @@ from jax.typing import ArrayLike
 
 from survjax._core.pytree import data, parameter, pytree
 from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._further.birnbaum_saunders import BirnbaumSaunders
+from survjax.lifetimes._further.inverse_gaussian import InverseGaussian
+from survjax.lifetimes._gamma.gamma import Gamma
 from survjax.lifetimes._limits import outside_targets, with_age_limits
+from survjax.lifetimes._loglogistic import LogLogistic
+from survjax.lifetimes._lognormal import LogNormal
 from survjax.lifetimes._modified.modified import Modified
+from survjax.lifetimes._on_time.gumbel import Gumbel
+from survjax.lifetimes._on_time.logistic import Logistic
+from survjax.lifetimes._on_time.normal import Normal
+from survjax.lifetimes._weibull import Weibull
+
+#: What a family beyond a threshold far below all lives is: its own noise, on time itself.
+ON_TIME: dict[type, Any] = {
+    Weibull: Gumbel,
+    LogNormal: Normal,
+    LogLogistic: Logistic,
+    Gamma: Normal,
+    InverseGaussian: Normal,
+    BirnbaumSaunders: Normal,
+}
+#: A threshold is far below when 80 % of the base's lives lie within this share of their median.
+NARROW = 0.2
 
 
 @pytree
@@ -141,6 +162,16 @@ class Shifted(Modified):
     def held_at(self, threshold: float) -> Any:
         family: Any = Delayed
         return family(self.base, np.asarray(threshold))
+
+    def nearby_base(self) -> Any:
+        """The family on time itself, where the threshold has run far below all lives."""
+        on_time = ON_TIME.get(type(self.base)) if self.has_threshold else None
+        if on_time is None:
+            return super().nearby_base()
+        low, middle, high = np.exp(self.base.rough_log_quantiles(np.array([0.1, 0.5, 0.9])))
+        if not high - low < NARROW * middle:
+            return None
+        return on_time.of(middle + self.threshold, high - low)
 
     def step_units(self) -> Any:
         """A threshold counts in units of the time in which the base's hazard adds up to one."""
