@@ -13,6 +13,7 @@ from survjax.lifetimes import (
     LogNormal,
     Shifted,
     Weibull,
+    ZeroInflated,
 )
 
 ONE = Weibull(0.0, 0.0)
@@ -50,6 +51,15 @@ def test_a_threshold_is_fitted_beside_units_younger_than_it():
     assert (time < model.parameters_[2]).any()
     assert model.log_likelihood_ == pytest.approx(-best.fun, abs=1e-8)
     np.testing.assert_allclose(model.parameters_, best.x, rtol=1e-4)
+
+
+def test_units_dead_on_arrival_stand_beside_a_known_threshold():
+    lives = 20.0 + 30.0 * np.random.default_rng(5).weibull(1.7, 60)
+    later = LifetimeModel(Delayed(ONE, 20.0)).fit(lives)
+    both = LifetimeModel(ZeroInflated(Delayed(ONE, 20.0), 0.0)).fit(np.append(lives, [0.0] * 15))
+    share = 60 * np.log(60 / 75) + 15 * np.log(15 / 75)
+    assert both.log_likelihood_ == pytest.approx(later.log_likelihood_ + share, abs=1e-8)
+    assert both.summary()["estimate"]["zero_share"] == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(
