@@ -17,9 +17,12 @@ from survjax.data.streams.batches import Lives, Roles
 from survjax.data.streams.sources import source_of
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.model import LifetimeModel
+from survjax.estimators.messages import NoFiniteMaximum
 from survjax.fitting.streams import ties
 from survjax.fitting.streams.checkpoint import Checkpoint, FirstPass, Remembered
 from survjax.fitting.streams.cluster import Cluster, is_dask
+from survjax.fitting.streams.grid import LogTimeGrid
+from survjax.fitting.streams.interpolated import Interpolated
 from survjax.fitting.streams.stream import Over, Progress, Reader
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.all_rows import AllRows, Compressed, over_parts
@@ -114,7 +117,7 @@ def fit_stream(
     kept = None
     if checkpoint is not None:
         kept = Checkpoint(checkpoint, _about(identity, roles, fitted))
-    first = None if kept is None else kept.first
+    first, grid = None if kept is None else kept.first, None
     if first is None:
         summary = reader.first_pass(ties.MOST_ROWS)
         if summary.n_rows == 0:
@@ -123,18 +126,35 @@ def fit_stream(
             return fitted._fit(_in_memory(fitted, summary.different), devices=chosen)
         rows_of.check_width()
         first = FirstPass((summary.n_rows, summary.n_units, summary.n_events), summary.few())
+        grid = None if summary.intervals.kept else summary.grid
         if kept is not None:
             kept.keep(first)
-    everything: AllRows = reader.all_rows(first.counted)
-    if kept is not None:
-        everything = Remembered(everything, kept)
-    fitted._fit(Compressed.of(first.few, everything))
+    if grid is None or not _fit_interpolated(fitted, first, grid):
+        everything: AllRows = reader.all_rows(first.counted)
+        if kept is not None:
+            everything = Remembered(everything, kept)
+        fitted._fit(Compressed.of(first.few, everything))
     if entry is not None:
         # The few hold rows of negative weight, which are no units.
         del fitted._rows
     if kept is not None:
         kept.remove()
     return fitted
+
+
+def _fit_interpolated(fitted: LifetimeEstimator, first: FirstPass, grid: LogTimeGrid) -> bool:
+    """Fit by the sums that the first pass left; False where the rows must be read again."""
+    everything = Interpolated(grid, first.counted)
+    rows = Compressed.of(first.few, everything)
+    try:
+        fitted._fit(rows, warn=False)
+    except NoFiniteMaximum:
+        return False
+    x = fitted.parameters_
+    if not (fitted.converged_ and everything.is_exact(fitted._template, x, first.few)):
+        return False
+    fitted._warn(rows)
+    return True
 
 
 def _reader(
