@@ -1,5 +1,7 @@
 """The grid in log time is a good coreset of rows in any order, and has their likelihood."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,8 @@ def test_batches_change_no_digit_and_order_and_mergers_only_rounding(spread):
     alike(whole, grid_of([rows.take(order)]))
     first, second = grid_of(pieces[20:]), grid_of(pieces[:20])
     first.merge(second)
-    first.merge(LogTimeGrid())
+    first.merge(pickle.loads(pickle.dumps(LogTimeGrid())))
+    first = pickle.loads(pickle.dumps(first))
     alike(whole, first)
     found = whole.compressed()
     assert found.n_rows <= 2 * CELLS

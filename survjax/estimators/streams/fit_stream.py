@@ -89,10 +89,13 @@ def fit_stream(
     -----
     The first pass checks every row. Equal rows are counted, and where different ones are few (up to
     some millions: ages in whole days, say) the fit is that of `fit` in memory, after this one pass.
-    Else starts are searched on few rows that stand for all, and all rows are read again for each
-    look at them: mostly once for one component, and twice for more. The optimum is that of `fit`
-    on the same rows. Rows are summed in blocks of one size in a tree of their order, so that
-    neither batches nor threads change a digit; files are read in the order of their names.
+    Else it leaves sums over short cells of log time, which give the likelihood of a smooth
+    lifetime, or a mixture of some, to rounding, and the fit needs no other pass either. Where wider
+    cells show at the maximum that this may not hold (shapes over some twenty, kinks, thresholds),
+    and where failures are intervals, all rows are read again for each look at them: mostly once for
+    one component, and twice for more. The optimum is that of `fit` on the same rows. Rows are
+    summed in blocks of one size in a fixed order, so that neither batches nor threads change a
+    digit; files are read in the order of their names.
 
     Of rows that were not held in memory the estimator keeps the few: pictures, `history_` and
     profile bounds are of these, the bootstrap draws from them; with late entry they are not kept.

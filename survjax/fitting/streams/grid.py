@@ -35,10 +35,23 @@ class LogTimeGrid:
     def __init__(self) -> None:
         self.shift, self.low, self.high = 0, 0, -1
         self.sums = np.zeros((CHEBYSHEV.n, CELLS, KINDS))
+        self._make_room()
+
+    def _make_room(self) -> None:
         #: Log times, weights and kinds of rows that wait for a block to be full.
         self._kept = np.empty((3, BLOCK))
         self._waiting = 0
         self._scratch, self._index = np.empty((4, BLOCK)), np.empty(BLOCK, np.intp)
+
+    def __getstate__(self) -> tuple[int, int, int, np.ndarray | None]:
+        """What travels between processes: sums, where there are any."""
+        self._sum_waiting()
+        return self.shift, self.low, self.high, self.sums if self.low <= self.high else None
+
+    def __setstate__(self, state: tuple[int, int, int, np.ndarray | None]) -> None:
+        self.shift, self.low, self.high, sums = state
+        self.sums = np.zeros((CHEBYSHEV.n, CELLS, KINDS)) if sums is None else sums
+        self._make_room()
 
     def add(self, rows: Observations) -> None:
         """Rows without intervals, and without truncation but as rows of negative weight."""
