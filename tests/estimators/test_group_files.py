@@ -8,6 +8,7 @@ import pytest
 
 import survjax
 from survjax import WeibullMixture, fit_groups
+from survjax.estimators.groups.saved import Levels
 from survjax.estimators.saving.persistence import checksum
 
 NAMED = {"duration": "age", "event": "failed"}
@@ -97,3 +98,29 @@ def test_files_that_no_fit_gives_are_refused(kinds, tmp_path, change, words):
     path.write_text(path.read_text()[:-200])
     with pytest.raises(ValueError, match="not a model"):
         survjax.load(path)
+
+
+@pytest.mark.parametrize(
+    "months",
+    [
+        pd.date_range("2024-10-27", periods=3, freq="h", tz="Europe/Prague"),
+        pd.date_range("2024-01-31", periods=3, tz="UTC").as_unit("s"),
+        pd.date_range("2024-01-31", periods=3),
+        pd.period_range("2024-01", periods=3, freq="M"),
+        pd.timedelta_range("1D", periods=3),
+    ],
+    ids=["zone", "utc", "plain", "periods", "differences"],
+)
+def test_keys_may_be_dates(months, tmp_path):
+    frame = fleet()[:72].assign(month=np.repeat(months, 24), failed=True)
+    path = tmp_path / "fits.json"
+    for by in ("month", ["line", "month"]):
+        fits = fit_groups(frame, by, **NAMED)
+        fits.save(path)
+        read = survjax.load(path)
+        pd.testing.assert_index_equal(read.keys, fits.keys)
+        pd.testing.assert_frame_equal(read.table, fits.table, check_exact=True)
+    levels = Levels().encode(months)
+    for wrong in ({"type": "float64"}, {"type": "datetime64[ns, Nowhere]"}, {"counts": [0.5] * 3}):
+        with pytest.raises(ValueError, match="key_levels"):
+            Levels().decode({**levels, **wrong}, "key_levels", {})

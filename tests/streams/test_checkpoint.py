@@ -33,7 +33,9 @@ class Interrupted:
         return self.batches
 
 
-def test_an_interrupted_fit_goes_on_with_its_next_pass(batches, little_memory, tmp_path):
+def test_an_interrupted_fit_goes_on_with_its_next_pass(
+    batches, little_memory, read_again, tmp_path
+):
     place = tmp_path / "fit.npz"
     expected = fit_stream(batches, **HOW)
     with pytest.raises(KeyboardInterrupt):
@@ -53,9 +55,9 @@ def test_a_killed_process_leaves_a_file_from_which_another_goes_on(fleet, tmp_pa
         f"""
         import os, signal
         from survjax import WeibullMixture, fit_stream
-        from survjax.fitting.streams import checkpoint, stream, ties
+        from survjax.fitting.streams import checkpoint, interpolated, stream, ties
 
-        ties.MOST_ROWS = 3000
+        ties.MOST_ROWS, interpolated.PLACE = 3000, 0.0
         first = stream.Stream.sum
 
         def killed(self, *given):
@@ -82,7 +84,9 @@ def test_a_killed_process_leaves_a_file_from_which_another_goes_on(fleet, tmp_pa
     assert np.abs((found.parameters_ - theirs.parameters_) / errors).max() < 1e-9
 
 
-def test_a_full_disk_is_said_and_the_fit_goes_on(batches, little_memory, tmp_path, monkeypatch):
+def test_a_full_disk_is_said_and_the_fit_goes_on(
+    batches, little_memory, read_again, tmp_path, monkeypatch
+):
     def full(*given, **named):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -92,7 +96,7 @@ def test_a_full_disk_is_said_and_the_fit_goes_on(batches, little_memory, tmp_pat
     assert found.converged_ and list(tmp_path.iterdir()) == []
 
 
-def test_a_checkpoint_of_something_else_is_refused(batches, little_memory, tmp_path):
+def test_a_checkpoint_of_something_else_is_refused(batches, little_memory, read_again, tmp_path):
     place = tmp_path / "fit.npz"
     with pytest.raises(KeyboardInterrupt):
         fit_stream(Interrupted(batches, 2), checkpoint=place, **HOW)

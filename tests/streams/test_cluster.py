@@ -44,7 +44,9 @@ def agree(ours, theirs):
     assert (ours.n_units_, ours.n_events_) == (theirs.n_units_, theirs.n_events_)
 
 
-def test_a_dask_frame_has_the_optimum_of_its_rows_in_memory(client, frame, fleet, little_memory):
+def test_a_dask_frame_has_the_optimum_of_its_rows_in_memory(
+    client, frame, fleet, little_memory, read_again
+):
     theirs = WeibullMixture(2).fit(fleet["age"], fleet["failed"], entry=fleet["entry"])
     agree(fit_stream(frame, model=WeibullMixture(2), **HOW), theirs)
 
@@ -77,7 +79,7 @@ def test_without_a_cluster_it_says_how_to_make_one(frame, monkeypatch):
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_in_a_fit_changes_nothing(
-    fleet, little_memory, tmp_path, monkeypatch
+    fleet, little_memory, read_again, tmp_path, monkeypatch
 ):
     for i in range(6):
         part = {name: column[i::6] for name, column in fleet.items()}

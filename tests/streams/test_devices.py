@@ -36,13 +36,13 @@ def fleet():
 """
 FITS = """
 from survjax import LifetimeModel, WeibullMixture, fit_stream
-from survjax.fitting.streams import ties
+from survjax.fitting.streams import interpolated, ties
 
 rows = fleet()
 one = WeibullMixture(2).fit(
     rows["age"], rows["failed"], entry=rows["entry"], devices="all"
 )
-ties.MOST_ROWS = 3000
+ties.MOST_ROWS, interpolated.PLACE = 3000, 0.0
 two = fit_stream(rows, duration="age", event="failed", devices="all")
 found = [[list(m.parameters_), m.log_likelihood_] for m in (one, two)]
 """

@@ -213,7 +213,9 @@ def test_empty_batches_change_nothing(batches):
     np.testing.assert_array_equal(ours.parameters_, fit(batches[:5]).parameters_)
 
 
-def test_an_iterator_that_would_be_read_twice_is_refused_with_what_to_do(batches, little_memory):
+def test_an_iterator_that_would_be_read_twice_is_refused_with_what_to_do(
+    batches, little_memory, read_again
+):
     reader = pa.RecordBatchReader.from_batches(batches[0].schema, batches)
     for source in (iter(batches), (b for b in batches), reader):
         with pytest.raises(

@@ -50,6 +50,48 @@ class Model:
 
 
 @dataclasses.dataclass(frozen=True)
+class Levels:
+    """The different entries of a column of keys: labels, or dates, periods and time differences.
+
+    The latter are whole numbers of what their type counts: of time zones, in UTC.
+    """
+
+    optional: bool = False
+
+    def encode(self, value: Any) -> Json:
+        """To JSON."""
+        if hasattr(value, "asi8"):
+            return {"type": str(value.dtype), "counts": value.asi8.tolist()}
+        return Labels().encode(value)
+
+    def decode(self, value: object, name: str, sizes: dict[str, int]) -> Any:
+        """From JSON, checked."""
+        if not isinstance(value, dict):
+            return Labels().decode(value, name, sizes)
+        import pandas as pd
+
+        kind, counts = value.get("type"), value.get("counts")
+        if set(value) != {"type", "counts"} or not isinstance(kind, str):
+            raise ValueError(f"{name} must have a type and counts, got {shown(value)}")
+        if not isinstance(counts, list) or not 0 < len(counts) <= MOST_NUMBERS:
+            raise ValueError(f"{name}.counts must be a list of whole numbers, got {shown(counts)}")
+        if any(type(n) is not int or not abs(n) < 2**63 for n in counts):
+            raise ValueError(f"{name}.counts must hold whole numbers")
+        try:
+            known = pd.api.types.pandas_dtype(kind)
+            if isinstance(known, pd.PeriodDtype):
+                return pd.PeriodIndex.from_ordinals(counts, freq=known.freq)
+            if known.kind in "mM":
+                base = f"{known.kind}8[{np.datetime_data(known.base)[0]}]"
+                found = pd.Index(np.array(counts, np.int64).view(base))
+                zone = getattr(known, "tz", None)
+                return found if zone is None else found.tz_localize("UTC").tz_convert(zone)
+        except (TypeError, ValueError, KeyError):
+            pass
+        raise ValueError(f"{name} is of an unknown type, {shown(kind)}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Counts:
     """Units and failures of each group, where its rows are not at hand."""
 
@@ -60,7 +102,7 @@ class Counts:
 #: Fields of a file; `g` is the number of groups, `p` that of parameters.
 FIELDS: dict[str, Any] = {
     "key_names": Several(Text()),
-    "key_levels": Several(Labels()),
+    "key_levels": Several(Levels()),
     "key_codes": Several(Wholes()),
     "duration_name": Text(optional=True),
     "n_units": Floats(("g",)),
@@ -134,7 +176,7 @@ def _coded(keys: pd.Index, level: int) -> tuple[np.ndarray, Any]:
     import pandas as pd
 
     codes, levels = pd.factorize(keys.get_level_values(level))
-    return codes, list(levels)
+    return codes, levels
 
 
 def keys_of(fits: SimpleNamespace) -> pd.Index:

@@ -17,9 +17,12 @@ from survjax.data.streams.batches import Lives, Roles
 from survjax.data.streams.sources import source_of
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.model import LifetimeModel
+from survjax.estimators.messages import NoFiniteMaximum
 from survjax.fitting.streams import ties
 from survjax.fitting.streams.checkpoint import Checkpoint, FirstPass, Remembered
 from survjax.fitting.streams.cluster import Cluster, is_dask
+from survjax.fitting.streams.grid import LogTimeGrid
+from survjax.fitting.streams.interpolated import Interpolated
 from survjax.fitting.streams.stream import Over, Progress, Reader
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.all_rows import AllRows, Compressed, over_parts
@@ -86,10 +89,13 @@ def fit_stream(
     -----
     The first pass checks every row. Equal rows are counted, and where different ones are few (up to
     some millions: ages in whole days, say) the fit is that of `fit` in memory, after this one pass.
-    Else starts are searched on few rows that stand for all, and all rows are read again for each
-    look at them: mostly once for one component, and twice for more. The optimum is that of `fit`
-    on the same rows. Rows are summed in blocks of one size in a tree of their order, so that
-    neither batches nor threads change a digit; files are read in the order of their names.
+    Else it leaves sums over short cells of log time, which give the likelihood of a smooth
+    lifetime, or a mixture of some, to rounding, and the fit needs no other pass either. Where wider
+    cells show at the maximum that this may not hold (shapes over some twenty, kinks, thresholds),
+    and where failures are intervals, all rows are read again for each look at them: mostly once for
+    one component, and twice for more. The optimum is that of `fit` on the same rows. Rows are
+    summed in blocks of one size in a fixed order, so that neither batches nor threads change a
+    digit; files are read in the order of their names.
 
     Of rows that were not held in memory the estimator keeps the few: pictures, `history_` and
     profile bounds are of these, the bootstrap draws from them; with late entry they are not kept.
@@ -114,7 +120,7 @@ def fit_stream(
     kept = None
     if checkpoint is not None:
         kept = Checkpoint(checkpoint, _about(identity, roles, fitted))
-    first = None if kept is None else kept.first
+    first, grid = None if kept is None else kept.first, None
     if first is None:
         summary = reader.first_pass(ties.MOST_ROWS)
         if summary.n_rows == 0:
@@ -123,18 +129,35 @@ def fit_stream(
             return fitted._fit(_in_memory(fitted, summary.different), devices=chosen)
         rows_of.check_width()
         first = FirstPass((summary.n_rows, summary.n_units, summary.n_events), summary.few())
+        grid = None if summary.intervals.kept else summary.grid
         if kept is not None:
             kept.keep(first)
-    everything: AllRows = reader.all_rows(first.counted)
-    if kept is not None:
-        everything = Remembered(everything, kept)
-    fitted._fit(Compressed.of(first.few, everything))
+    if grid is None or not _fit_interpolated(fitted, first, grid):
+        everything: AllRows = reader.all_rows(first.counted)
+        if kept is not None:
+            everything = Remembered(everything, kept)
+        fitted._fit(Compressed.of(first.few, everything))
     if entry is not None:
         # The few hold rows of negative weight, which are no units.
         del fitted._rows
     if kept is not None:
         kept.remove()
     return fitted
+
+
+def _fit_interpolated(fitted: LifetimeEstimator, first: FirstPass, grid: LogTimeGrid) -> bool:
+    """Fit by the sums that the first pass left; False where the rows must be read again."""
+    everything = Interpolated(grid, first.counted)
+    rows = Compressed.of(first.few, everything)
+    try:
+        fitted._fit(rows, warn=False)
+    except NoFiniteMaximum:
+        return False
+    x = fitted.parameters_
+    if not (fitted.converged_ and everything.is_exact(fitted._template, x, first.few)):
+        return False
+    fitted._warn(rows)
+    return True
 
 
 def _reader(

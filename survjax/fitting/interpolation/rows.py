@@ -31,10 +31,34 @@ PLACE, CURVATURE = 1e-6, 1e-8
 #: Rows that are summed at a time.
 BLOCK = 2**15
 
-#: Chebyshev's polynomials (m, m) at the nodes, and what takes sums of them to weights of the nodes.
-NODES = np.cos((np.arange(N_NODES) + 0.5) * np.pi / N_NODES)
-AT_NODES = np.cos(np.arange(N_NODES)[:, None] * np.arccos(NODES))
-TO_WEIGHTS = AT_NODES * np.where(np.arange(N_NODES) > 0, 2.0, 1.0)[:, None] / N_NODES
+
+class Chebyshev:
+    """Polynomials on [-1, 1] by their values at n nodes.
+
+    Attributes
+    ----------
+    nodes : array of shape (n,)
+    to_weights : array of shape (n, n)
+        Takes sums of Chebyshev's polynomials over rows to weights of the nodes.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.nodes = np.cos((np.arange(n) + 0.5) * np.pi / n)
+        self.to_weights = self.at(self.nodes) * np.where(np.arange(n) > 0, 2.0, 1.0)[:, None] / n
+
+    def at(self, x: np.ndarray) -> np.ndarray:
+        """The polynomials at some places (m,): (n, m)."""
+        values: np.ndarray = np.cos(np.arange(self.n)[:, None] * np.arccos(x))
+        return values
+
+    def of_half(self, side: int) -> np.ndarray:
+        """What takes sums over the left half (0) or the right (1) to sums on the whole: (n, n)."""
+        there: np.ndarray = self.at(0.5 * (self.nodes + (1.0 if side else -1.0)))
+        return there @ self.to_weights.T
+
+
+OF_CELLS = Chebyshev(N_NODES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,18 +87,35 @@ def are_negligible(
     template: Template, ends: Sequence[LocalMaximum], last: Sequence[LocalMaximum]
 ) -> bool:
     """Whether the last terms, with their derivatives at maxima, change hardly anything there."""
+    changes = (
+        change_of_maximum(template, end.hessian, more.gradient, more.hessian)
+        for end, more in zip(ends, last, strict=True)
+    )
+    return all(place < PLACE and curvature < CURVATURE for place, curvature in changes)
+
+
+def change_of_maximum(
+    template: Template, hessian: np.ndarray, gradient: np.ndarray, bent: np.ndarray
+) -> tuple[float, float]:
+    """How far a maximum moves, in standard errors, and how much its Hessian changes, by more terms.
+
+    Parameters
+    ----------
+    template : Template
+    hessian : array of shape (p, p)
+        At the maximum.
+    gradient, bent : arrays of shapes (p,) and (p, p)
+        Of the further terms, there.
+    """
     free = np.flatnonzero(template.constraints.free)
     block = np.ix_(free, free)
-    for end, more in zip(ends, last, strict=True):
-        information = -end.hessian[block]
-        units = 1.0 / np.sqrt(information.diagonal())
-        root = np.linalg.cholesky(information * np.outer(units, units))
-        step = np.linalg.solve(root, more.gradient[free] * units)
-        bent = np.linalg.solve(root, more.hessian[block] * np.outer(units, units))
-        bent = np.linalg.solve(root, bent.T)
-        if not (np.abs(step).max() < PLACE and np.abs(bent).max() < CURVATURE):
-            return False
-    return True
+    information = -hessian[block]
+    units = 1.0 / np.sqrt(information.diagonal())
+    root = np.linalg.cholesky(information * np.outer(units, units))
+    step = np.linalg.solve(root, gradient[free] * units)
+    change = np.linalg.solve(root, bent[block] * np.outer(units, units))
+    change = np.linalg.solve(root, change.T)
+    return float(np.abs(step).max()), float(np.abs(change).max())
 
 
 def interpolated(rows: Observations, log_shape: float) -> InterpolatedRows | None:
@@ -106,10 +147,10 @@ def interpolated(rows: Observations, log_shape: float) -> InterpolatedRows | Non
     sums = _chebyshev_sums(cell, inside, rows.weight, 2 * n_cells)[:, dense]
     used = np.flatnonzero(dense)
     middle = low + (used % n_cells + 0.5) / per_cell
-    log_time = (middle[:, None] + 0.5 * NODES / per_cell).ravel()
+    log_time = (middle[:, None] + 0.5 * OF_CELLS.nodes / per_cell).ravel()
     event = np.repeat(np.where(used < n_cells, 1.0, 0.0), N_NODES)
-    weight = (sums.T @ TO_WEIGHTS).ravel()
-    tail = (sums[-N_LAST:].T @ TO_WEIGHTS[-N_LAST:]).ravel()
+    weight = (sums.T @ OF_CELLS.to_weights).ravel()
+    tail = (sums[-N_LAST:].T @ OF_CELLS.to_weights[-N_LAST:]).ravel()
     nodes = Observations(np.exp(log_time), log_time, event, weight)
     others = rows.take(np.flatnonzero(~dense[cell]))
     found = _joined(nodes, others)

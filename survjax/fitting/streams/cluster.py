@@ -136,7 +136,7 @@ def _summary(lives: Lives | None, rows_of: RowsOf, most: int, number: int) -> Su
     for i, some in enumerate(in_blocks(_some(lives), CHECKED_ROWS)):
         place = f"partition {number} (row 0 here is row {i * CHECKED_ROWS})"
         summary.add(some, checked(some, rows_of, place))
-    return summary
+    return summary.finish()
 
 
 @double_precision

@@ -26,9 +26,8 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.all_rows import TreeSum, over_parts
 from survjax.likelihood.executors import executor
 
-#: Rows that are checked at a time. Arrays of more are too large for the memory that allocators
-#: keep at hand, and new pages cost more than the arithmetic.
-CHECKED_ROWS = 16_384
+#: Rows that are checked at a time: fewer, and threads hand over more than they check.
+CHECKED_ROWS = 65_536
 
 #: Why a source that is read once does not serve, and what to do.
 READ_ONCE = (
@@ -53,17 +52,39 @@ class Summary:
         self.rows_of = rows_of
         self.n_rows, self.n_units, self.n_events = 0, 0.0, 0.0
         self.different: DifferentLives | None = DifferentLives(most)
+        self._waiting: list[Lives] = []
+        self._n_waiting = 0
         self.grid, self.intervals = LogTimeGrid(), DifferentIntervals()
 
-    def add(self, lives: Lives, rows: Observations) -> None:
+    def add(self, lives: Lives, rows: Observations) -> Summary:
         """A batch, as lives and as rows with those of truncation."""
         self.n_rows += lives.n_rows
         self.n_units += rows.n_units
         self.n_events += rows.n_events
         if self.different is None:
             self._compress(rows)
-        elif not self.different.add(lives):
-            self._give_up()
+            return self
+        self._waiting.append(lives)
+        self._n_waiting += lives.n_rows
+        if self._n_waiting >= CHECKED_ROWS:
+            self._count(CHECKED_ROWS)
+        return self
+
+    def finish(self) -> Summary:
+        """No rows follow."""
+        self._count(1)
+        return self
+
+    def _count(self, fewest: int) -> None:
+        """Count the rows that wait in blocks of one size: batches must not change their order."""
+        waiting, self._waiting, self._n_waiting = self._waiting, [], 0
+        for block in in_blocks(waiting, CHECKED_ROWS):
+            if self.different is None:
+                self._compress_lives(block)
+            elif block.n_rows < fewest:
+                self._waiting, self._n_waiting = [block], block.n_rows
+            elif not self.different.add(block):
+                self._give_up()
 
     def merge(self, other: Summary) -> None:
         """What another pass over other rows has left."""
@@ -223,10 +244,14 @@ class Reader:
         batches = self.source.read(self.roles)
         pieces = (piece for batch in batches for piece in batch.pieces(CHECKED_ROWS))
         for lives, rows in in_order(of_piece, pieces):
-            summary.add(lives, rows)
-            if summary.different is None and not self.source.again:
-                raise ValueError(READ_ONCE)
+            self._again_if_needed(summary.add(lives, rows))
             self.progress(1, summary.n_rows)
+        return self._again_if_needed(summary.finish())
+
+    def _again_if_needed(self, summary: Summary) -> Summary:
+        """Refuse a source that is read once where its rows are too many to be held."""
+        if summary.different is None and not self.source.again:
+            raise ValueError(READ_ONCE)
         return summary
 
     def all_rows(self, counted: tuple[int, float, float]) -> Stream:
