@@ -19,7 +19,7 @@ from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction, corrected
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.rows import derivatives, padded
+from survjax.likelihood.rows import derivatives, failures_first, padded
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode, multistart
 
@@ -234,7 +234,7 @@ class Maximizer:
     def __init__(self, template: Template, rows: Observations) -> None:
         self.template, self.rows = template, rows
         self.n_units = rows.n_units
-        self.padded = jax.device_put(padded(rows))
+        self.padded = jax.device_put(failures_first(padded(failures_first(rows))))
         self.width = MANY_STARTS if rows.n_rows <= FEW_ROWS else FEW_STARTS
         if template.n_components == 1:
             # All there will be: further copies would cost as much again.
