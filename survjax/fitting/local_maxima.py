@@ -19,6 +19,7 @@ from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction, corrected
 from survjax.lifetimes import Lifetime
+from survjax.likelihood.executors import executor
 from survjax.likelihood.rows import derivatives, failures_first, padded
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode, multistart
@@ -237,8 +238,10 @@ class Maximizer:
         self.padded = jax.device_put(failures_first(padded(failures_first(rows))))
         self.width = MANY_STARTS if rows.n_rows <= FEW_ROWS else FEW_STARTS
         if template.n_components == 1:
-            # All there will be: further copies would cost as much again.
-            self.width = min(template.stacks[0].lifetime.n_starts, FEW_STARTS)
+            # All there will be: further copies would cost as much again. On a CPU one after the
+            # other, so that none waits for the last one to end.
+            most = template.stacks[0].lifetime.n_starts if executor().one_program else 1
+            self.width = min(most, FEW_STARTS)
         self.nothing = Correction.of(template)
 
     def __call__(

@@ -80,6 +80,11 @@ class Template(Orders):
         return (*found, *(named[position] for position in sorted(named)))
 
     @property
+    def has_one_start(self) -> bool:
+        """Whether a fit begins at one point only: a plain lifetime with one maximum."""
+        return self.n_components == 1 and self.stacks[0].lifetime.n_starts == 1
+
+    @property
     def _n_weights(self) -> int:
         return self.n_components if self.is_mixture else 0
 
