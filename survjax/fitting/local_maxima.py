@@ -20,7 +20,7 @@ from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction, corrected
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.executors import executor
-from survjax.likelihood.rows import derivatives, failures_first, padded
+from survjax.likelihood.rows import derivatives, failures_first
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode, multistart
 
@@ -230,12 +230,15 @@ class Maximizer:
         The model.
     rows : Observations
         Without truncation but as rows of negative weight.
+    least : int, default 0
+        Rows that they are filled up to in any case.
     """
 
-    def __init__(self, template: Template, rows: Observations) -> None:
+    def __init__(self, template: Template, rows: Observations, least: int = 0) -> None:
         self.template, self.rows = template, rows
         self.n_units = rows.n_units
-        self.padded = jax.device_put(failures_first(padded(failures_first(rows))))
+        wide = failures_first(rows).padded(executor().size(max(rows.n_rows, least)))
+        self.padded = jax.device_put(failures_first(wide))
         self.width = MANY_STARTS if rows.n_rows <= FEW_ROWS else FEW_STARTS
         if template.n_components == 1:
             # All there will be: further copies would cost as much again. On a CPU one after the

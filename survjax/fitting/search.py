@@ -94,7 +94,7 @@ def _from_interpolated(
     points = interpolated(few, weibull_start(observed_rows(sets[1]))[1])
     if points is None:
         return None
-    run = _Search(template, sets[template.has_one_start], points.rows, settings, few.n_units)
+    run = _Search(template, sets[not template.begins_on_few], points.rows, settings, few.n_units)
     yield from run.from_whole_sample()
     found = yield from run.summary(run.found, None)
     if found.violations:
@@ -129,9 +129,12 @@ class _Search:
         self.settings, self.n_units = settings, n_units
         self.limits = settings.limits(template.n_components, n_units)
         self.on_middle = Maximizer(template, rows)
-        few = FEW_ROWS if template.n_components == 1 else WHOLE_ROWS
-        whole = template.has_one_start or small is rows or rows.n_rows <= few
-        self.on_small = self.on_middle if whole else Maximizer(template, small)
+        whole = template.n_components == 1 or rows.n_rows <= WHOLE_ROWS
+        if template.begins_on_few:
+            whole = rows.n_rows <= FEW_ROWS
+        least = self.on_middle.padded.n_rows if template.begins_on_few else 0
+        whole = whole or small is rows
+        self.on_small = self.on_middle if whole else Maximizer(template, small, least)
         #: All starts, as points of the template; those in the terms of Weibulls.
         self.starts: list[np.ndarray] = []
         self.found: list[LocalMaximum] = []

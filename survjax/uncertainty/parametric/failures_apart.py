@@ -18,8 +18,8 @@ from survjax.lifetimes import Lifetime
 from survjax.likelihood.executors import executor
 from survjax.likelihood.rows import contributions
 
-#: Points of the grid that a row is shared among, and their distance relative to the spread 1 / shape
-#: of log failures.
+#: Points of the grid that a row is shared among, and their distance relative to 1 / shape of the
+#: Weibull with the quartiles of the failures.
 N_POINTS, STEP = 8, 0.25
 #: What cumulative hazards between points may be wrong by, relative to one and themselves.
 CLOSE = 1e-7
@@ -28,7 +28,7 @@ QUARTILES = math.log(math.log(4.0)) - math.log(math.log(4.0 / 3.0))
 
 
 def failures_apart(batch: Observations, lifetime: Lifetime) -> Observations:
-    """Plain replicates with failures first, at the same places in each, so that a program sees them.
+    """Plain replicates with failures first, at the same places in each.
 
     `lifetime` is near to what is fitted. Places that a replicate has no row for have no weight.
     """
@@ -64,7 +64,7 @@ def _summed(
 def _on_grid(
     times: np.ndarray, weight: np.ndarray, step: float, lifetime: Lifetime
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fewer times with the same sums of log survivals; the times themselves where none are close."""
+    """Fewer times with the same sums of log survivals; these times where no others are close."""
     log_times, before = np.log(times), N_POINTS // 2 - 1
     low = log_times[0] - before * step
     n_nodes = int(min((log_times[-1] - low) / step, times.size)) + N_POINTS // 2 + 1
@@ -78,7 +78,9 @@ def _on_grid(
     share = np.zeros((times.size, n_nodes))
     for i in points:
         others = points != i
-        share[np.arange(times.size), first + i] = np.prod(away[:, others] / apart[i, others], axis=1)
+        share[np.arange(times.size), first + i] = np.prod(
+            away[:, others] / apart[i, others], axis=1
+        )
     nodes = np.exp(low + step * np.arange(n_nodes))
     passed = -_log_survival(lifetime, times)
     wrong = np.abs(passed + share @ _log_survival(lifetime, nodes))
