@@ -134,6 +134,16 @@ LONG_CASES = {
     "lifetimes/test_regression_families.py::test_curves_hold_nine_digits_from_birth_to_the_"
     "far_tail[LogNormal]",
     "lifetimes/test_royston_parmar.py::test_covariates_stretch_and_scale_a_spline",
+    "likelihood/test_failures_by_density.py::test_a_fit_of_many_rows_with_several_starts_is_t"
+    "he_highest_maximum",
+    "likelihood/test_failures_by_density.py::test_failures_alone_have_the_derivatives_of_the_"
+    "general_rule[gamma]",
+    "likelihood/test_failures_by_density.py::test_failures_alone_have_the_derivatives_of_the_"
+    "general_rule[generalized_gamma]",
+    "likelihood/test_failures_by_density.py::test_failures_alone_have_the_derivatives_of_the_"
+    "general_rule[inverse_gaussian]",
+    "likelihood/test_failures_by_density.py::test_starts_go_together_on_an_accelerator_and_en"
+    "d_where_they_do_one_by_one",
     "likelihood/test_predictor_derivatives.py::test_derivatives_along_one_number_hold_at_an"
     "y_time[lognormal]",
     "likelihood/test_predictor_derivatives.py::test_gradient_and_hessian_in_the_coefficient"
@@ -168,6 +178,8 @@ LONG_CASES = {
     "he unit of time]",
     "uncertainty/posterior/test_posterior.py::test_a_fixed_shape_has_the_conjugate_posterior",
     "uncertainty/test_bootstrap.py::test_bounds_reach_the_other_maxima_that_replicates_prefer",
+    "uncertainty/test_replicates_apart.py::test_lives_from_a_table_are_quantiles[lifetime1]",
+    "uncertainty/test_replicates_apart.py::test_lives_from_a_table_are_quantiles[lifetime2]",
     "uncertainty/test_uncertainty.py::test_a_profile_that_never_reaches_the_level_ends_at_t"
     "he_edge_of_the_range",
     "uncertainty/test_uncertainty.py::test_bounds_of_a_quantile_hold_it_even_where_hardly_a"

@@ -19,7 +19,8 @@ from survjax._core.pytree import data, pytree, ravel_parameters
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction, corrected
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.rows import derivatives, padded
+from survjax.likelihood.executors import executor
+from survjax.likelihood.rows import derivatives, failures_first
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode, multistart
 
@@ -229,16 +230,21 @@ class Maximizer:
         The model.
     rows : Observations
         Without truncation but as rows of negative weight.
+    least : int, default 0
+        Rows that they are filled up to in any case.
     """
 
-    def __init__(self, template: Template, rows: Observations) -> None:
+    def __init__(self, template: Template, rows: Observations, least: int = 0) -> None:
         self.template, self.rows = template, rows
         self.n_units = rows.n_units
-        self.padded = jax.device_put(padded(rows))
+        wide = failures_first(rows).padded(executor().size(max(rows.n_rows, least)))
+        self.padded = jax.device_put(failures_first(wide))
         self.width = MANY_STARTS if rows.n_rows <= FEW_ROWS else FEW_STARTS
         if template.n_components == 1:
-            # All there will be: further copies would cost as much again.
-            self.width = min(template.stacks[0].lifetime.n_starts, FEW_STARTS)
+            # All there will be: further copies would cost as much again. On a CPU one after the
+            # other, so that none waits for the last one to end.
+            most = template.stacks[0].lifetime.n_starts if executor().one_program else 1
+            self.width = min(most, FEW_STARTS)
         self.nothing = Correction.of(template)
 
     def __call__(

@@ -19,7 +19,7 @@ from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.requests import Request, Steps, answered, values_at
 from survjax.fitting.interior import violations
 from survjax.fitting.interpolation.rows import are_negligible, interpolated, interpolates
-from survjax.fitting.local_maxima import ARRIVED, Limits, LocalMaximum, Maximizer
+from survjax.fitting.local_maxima import ARRIVED, FEW_ROWS, Limits, LocalMaximum, Maximizer
 from survjax.fitting.modified.curve import without_zeros
 from survjax.fitting.modified.mixtures import starts_of_modified
 from survjax.fitting.ranking import Ranking
@@ -29,11 +29,7 @@ from survjax.fitting.starts import different, expectation_maximization, guesses,
 from survjax.fitting.surrogate import maxima_on_all_rows
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.vector.template import Template
-from survjax.likelihood.weibulls import (
-    as_weibulls,
-    starts_from_weibulls,
-    weibull_template,
-)
+from survjax.likelihood.weibulls import as_weibulls, starts_from_weibulls, weibull_template
 
 #: How many different maxima go on from few rows to more, and from those to all.
 N_CANDIDATES, N_FINALISTS = 8, 3
@@ -73,11 +69,11 @@ def search_steps(template: Template, rows: Observations, settings: Settings) -> 
     few = with_truncation_rows(rows.few)
     small, middle = coresets(few)
     if template.n_components == 1:
-        small = middle
         if few is not middle and interpolates(template, rows):
-            answer = yield from _from_interpolated(template, few, middle, settings)
+            answer = yield from _from_interpolated(template, few, (small, middle), settings)
             if answer is not None:
                 return answer
+        small = middle
     run = _Search(template, small, middle, settings, rows.n_units)
     yield from run.from_whole_sample()
     if template.n_components > 1 and not template.is_modified:
@@ -92,13 +88,13 @@ def search_steps(template: Template, rows: Observations, settings: Settings) -> 
 
 
 def _from_interpolated(
-    template: Template, few: Observations, middle: Observations, settings: Settings
+    template: Template, few: Observations, sets: tuple[Observations, ...], settings: Settings
 ) -> Steps[Maximum | None]:
     """The answer from few rows that have the likelihood of all; None where they have not."""
-    points = interpolated(few, weibull_start(observed_rows(middle))[1])
+    points = interpolated(few, weibull_start(observed_rows(sets[1]))[1])
     if points is None:
         return None
-    run = _Search(template, middle, points.rows, settings, few.n_units)
+    run = _Search(template, sets[not template.begins_on_few], points.rows, settings, few.n_units)
     yield from run.from_whole_sample()
     found = yield from run.summary(run.found, None)
     if found.violations:
@@ -133,8 +129,12 @@ class _Search:
         self.settings, self.n_units = settings, n_units
         self.limits = settings.limits(template.n_components, n_units)
         self.on_middle = Maximizer(template, rows)
-        whole = template.n_components == 1 or small is rows or rows.n_rows <= WHOLE_ROWS
-        self.on_small = self.on_middle if whole else Maximizer(template, small)
+        whole = template.n_components == 1 or rows.n_rows <= WHOLE_ROWS
+        if template.begins_on_few:
+            whole = rows.n_rows <= FEW_ROWS
+        least = self.on_middle.padded.n_rows if template.begins_on_few else 0
+        whole = whole or small is rows
+        self.on_small = self.on_middle if whole else Maximizer(template, small, least)
         #: All starts, as points of the template; those in the terms of Weibulls.
         self.starts: list[np.ndarray] = []
         self.found: list[LocalMaximum] = []

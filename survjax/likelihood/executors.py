@@ -38,6 +38,8 @@ class Executor:
     one_program : bool
         Whether the iterations on all rows are one program, rather than a few evaluations of the
         sums that the host asks for.
+    fine : int
+        Rows of the smallest block that is worth a turn of its own; 0 where none is.
     """
 
     block: int
@@ -45,6 +47,7 @@ class Executor:
     sizes: tuple[int, ...]
     parts: tuple[int, int] | None
     one_program: bool
+    fine: int = 0
 
     def size(self, n: int) -> int:
         """The number of rows that n are filled up to."""
@@ -62,12 +65,19 @@ class Executor:
         n_blocks = -(-n // self.block)
         return n_blocks if n % n_blocks == 0 and (n // n_blocks) % self.unit == 0 else 1
 
-    def in_blocks(self, sum_over: Callable[[Rows], Sums], rows: Rows) -> Sums:
+    def in_blocks(
+        self, sum_over: Callable[[Rows], Sums], rows: Rows, *, fine: bool = False
+    ) -> Sums:
         """Add up a pytree of sums over blocks of rows, in a fixed order, inside of a program.
 
-        `rows` is a pytree of arrays whose first axis are the rows.
+        `rows` is a pytree of arrays whose first axis are the rows. `fine` is for sums that take
+        some blocks far less time than others: few rows are many blocks too.
         """
-        n_blocks = self.n_blocks(jax.tree.leaves(rows)[0].shape[0])
+        n = jax.tree.leaves(rows)[0].shape[0]
+        n_blocks = self.n_blocks(n)
+        if fine and n_blocks == 1 and self.fine and n % self.fine == 0:
+            n_blocks = max(min(n // self.fine, MOST_FINE_BLOCKS), 1)
+            n_blocks = n_blocks if n % n_blocks == 0 else 1
         if n_blocks == 1:
             return sum_over(rows)
         blocks = jax.tree.map(lambda a: a.reshape(n_blocks, -1, *a.shape[1:]), rows)
@@ -81,9 +91,11 @@ class Executor:
         return lax.scan(add, zero, blocks)[0]
 
 
+#: Few rows are parted into at most so many blocks.
+MOST_FINE_BLOCKS = 16
 SIZES = (128, 512, 1024, 2048, 4096)
 #: A block of 4,096 rows without covariates fits the second-level cache, and one of 2,048 with ten.
-CPU = Executor(4096, 4096, SIZES, (65_536, 16_384), one_program=False)
+CPU = Executor(4096, 4096, SIZES, (65_536, 16_384), one_program=False, fine=32)
 CPU_WITH_COLUMNS = Executor(2048, 2048, (), (65_536, 65_536), one_program=False)
 #: Some 20 intermediate results of 2^20 rows take 170 MB.
 ACCELERATOR = Executor(2**20, 2**16, SIZES, None, one_program=True)

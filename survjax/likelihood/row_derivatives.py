@@ -8,6 +8,7 @@ any other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -77,7 +78,18 @@ def component_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives
         return (location_scale_derivatives if plain else location_scale_intervals)(stack, rows)
     if isinstance(stack, LocationScaleOnTime) and rows.interval is None:
         return location_scale_on_time_derivatives(stack, rows)
-    return general_derivatives(stack, rows)
+    if not has_own_density(stack, rows):
+        return general_derivatives(stack, rows)
+    return lax.cond(
+        jnp.all(rows.event > 0),
+        lambda: general_derivatives(stack, rows, lambda part, rows: part.log_density(rows.lower)),
+        lambda: general_derivatives(stack, rows),
+    )
+
+
+def has_own_density(stack: Lifetime, rows: Observations) -> bool:
+    """Whether exact failures are far cheaper by themselves than beside others."""
+    return stack.has_own_density and rows.interval is None
 
 
 def location_scale_derivatives(stack: LocationScale, rows: Observations) -> RowDerivatives:
@@ -144,7 +156,11 @@ def _with_rows(leaf: jax.Array) -> jax.Array:
     return leaf[:, None] if leaf.ndim == 1 else leaf
 
 
-def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
+def general_derivatives(
+    stack: Lifetime,
+    rows: Observations,
+    terms: Callable[[Lifetime, Observations], jax.Array] = row_terms,
+) -> RowDerivatives:
     """Derivatives for any family by forward mode over forward mode, along all parameters at once.
 
     Each derivative along every direction stands beside one evaluation of what it is taken of.
@@ -159,7 +175,7 @@ def general_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives:
     )
 
     def at(*leaves: Any) -> jax.Array:
-        return jax.vmap(lambda c: row_terms(c, rows))(jax.tree.unflatten(tree, leaves))
+        return jax.vmap(lambda c: terms(c, rows))(jax.tree.unflatten(tree, leaves))
 
     def with_first(*leaves: Any) -> Any:
         return jax.vmap(lambda *push: jax.jvp(at, leaves, push), out_axes=(None, 0))(*along)

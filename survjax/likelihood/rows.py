@@ -32,6 +32,7 @@ from survjax.likelihood.executors import executor
 from survjax.likelihood.row_derivatives import (
     RowDerivatives,
     component_derivatives,
+    has_own_density,
     log_contributions,
     only_parameters,
     row_terms,
@@ -41,6 +42,15 @@ from survjax.likelihood.row_derivatives import (
 def padded(rows: Observations) -> Observations:
     """Rows filled up with some of no weight to a size that others share."""
     return rows.padded(executor().size(rows.n_rows))
+
+
+def failures_first(rows: Observations) -> Observations:
+    """Few rows, perhaps in another order.
+
+    A block that holds nothing but exact failures may cost far less (`has_own_density`).
+    """
+    few = rows.interval is None and rows.n_rows <= executor().block
+    return rows.take(np.argsort(-rows.event, kind="stable")) if few else rows
 
 
 _compiled_contributions = program(log_contributions)
@@ -187,7 +197,8 @@ def mixture_sums(
         parts = [component_derivatives(stack, block) for stack in stacks]
         return _moments(log_weights, parts, block.weight)
 
-    return executor().in_blocks(of_block, rows)
+    fine = any(has_own_density(stack, rows) for stack in stacks)
+    return executor().in_blocks(of_block, rows, fine=fine)
 
 
 def _moments(

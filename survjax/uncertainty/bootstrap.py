@@ -30,14 +30,23 @@ from survjax.fitting.local_maxima import Limits, LocalMaximum, maximize_from
 from survjax.fitting.settings import Settings
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.executors import executor
-from survjax.likelihood.row_derivatives import log_contributions
+from survjax.likelihood.row_derivatives import has_own_density, log_contributions
 from survjax.likelihood.vector.template import Template
+from survjax.uncertainty.parametric.failures_apart import failures_apart
 from survjax.uncertainty.percentiles import bounds_around
-from survjax.uncertainty.replicates import BATCH, FEW_ROWS, batch_item, resampled, simulated
+from survjax.uncertainty.replicates import (
+    BATCH,
+    FEW_ROWS,
+    batch_item,
+    resampled,
+    simulated,
+)
 from survjax.uncertainty.targets import Target, expansion, value_of
 
 #: Maxima from which a replicate is refitted, where the likelihood has several.
 MOST_STARTS = 4
+#: Replicates whose iterations go side by side on a CPU.
+SIDE_BY_SIDE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +82,18 @@ def refit(
     def one(rows: Observations) -> dict[str, jax.Array]:
         return maximize_from(lifetime, starts, rows, limits, correction)
 
-    axes = jax.tree.map(lambda column: 0 if column.ndim > 1 else None, rows)
-    return jax.vmap(one, in_axes=(axes,))(rows)
+    columns, tree = jax.tree.flatten(rows)
+    own = [column for column in columns if column.ndim > 1]
+
+    def of_columns(own: list[jax.Array]) -> dict[str, jax.Array]:
+        left = iter(own)
+        each = [next(left) if column.ndim > 1 else column for column in columns]
+        return one(jax.tree.unflatten(tree, each))
+
+    if executor().one_program or len(rows.weight) % SIDE_BY_SIDE:
+        return jax.vmap(of_columns)(own)
+    # All of a group go on until the last one has ended.
+    return lax.map(of_columns, own, batch_size=SIDE_BY_SIDE)
 
 
 def bootstrap(
@@ -107,7 +126,7 @@ def bootstrap(
     done = 0
     for batch in batches:
         wanted = min(BATCH, n_replicates - done)
-        kept += _fitted(template, starts, widened(batch), settings, wanted, rows.n_units)
+        kept += _fitted(template, starts, widened(batch, lifetime), settings, wanted, rows.n_units)
         done += wanted
         if done == n_replicates:
             break
@@ -134,7 +153,7 @@ def nearby_maxima(
     Not the highest: units drawn twice are ties, on which components collapse. Where an iteration
     ends at no interior maximum, x.
     """
-    batch = widened(rows.reweighted(weights))
+    batch = widened(rows.reweighted(weights), template.at(x))
     limits = settings.limits(template.n_components, rows.n_units)
     found = as_arrays(refit(template.lifetime, x[None], batch, limits, Correction.of(template)))
     ends = [end_of(found, i, 0) for i in range(len(weights))]
@@ -144,9 +163,12 @@ def nearby_maxima(
     )
 
 
-def widened(batch: Observations) -> Observations:
+def widened(batch: Observations, lifetime: Lifetime) -> Observations:
     """Truncation rows and rows of no weight behind every replicate, up to a size others share."""
     batch = with_truncation_rows(batch)
+    lifetime = lifetime.plainest()
+    if has_own_density(lifetime, batch):
+        return failures_apart(batch, lifetime)
     n = batch.weight.shape[-1]
     extra = executor().size(bucket_size(n)) - n
 

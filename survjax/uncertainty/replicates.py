@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import jax
 import numpy as np
 
-from survjax._core.programs import program
 from survjax.data.observations import Observations
 from survjax.fitting.coreset import compress
 from survjax.lifetimes import Lifetime
 from survjax.nonparametric import censoring_curve
+from survjax.uncertainty.parametric.life_table import LifeTable, drawn_lives
 
 #: Replicates drawn, and fitted, side by side.
 BATCH = 64
@@ -53,15 +52,18 @@ def simulated(
     entry = np.zeros(units.n_rows) if units.entry is None else units.entry
     # Where units are censored at all, nothing is seen beyond the end of follow-up.
     last = np.inf if units.event.all() else units.lower.max()
+    table = LifeTable.of(lifetime) if units.entry is None else None
 
     def drawn(size: int) -> Observations:
         shape = (size, units.n_rows)
         # Given that censoring comes at the failure or later, its curve starts from there.
         later = np.minimum(curve.quantile(1.0 - before * rng.random(shape)), last)
         censored = np.where(units.event > 0, later, units.lower)
-        life = np.asarray(
-            drawn_lives(lifetime, entry, rng.exponential(size=shape), rng.random(shape))
-        )
+        exposure, choice = rng.exponential(size=shape), rng.random(shape)
+        if table is None:
+            life = np.asarray(drawn_lives(lifetime, entry, exposure, choice))
+        else:
+            life = table(exposure)
         # What never fails is seen for as long as any unit was.
         censored = np.where(np.isinf(life) & np.isinf(censored), units.lower.max(), censored)
         zeros = life <= 0 if lifetime.fails_at_zero else None
@@ -114,14 +116,6 @@ def whole_units(rows: Observations) -> Observations:
         )
     units = rows.take(np.repeat(np.arange(rows.n_rows), counts))
     return units.reweighted(np.ones(units.n_rows))
-
-
-@program
-def drawn_lives(
-    lifetime: Lifetime, entry: jax.Array, exposure: jax.Array, choice: jax.Array
-) -> jax.Array:
-    """Lives beyond `entry` (n,) from unit exponentials (B, n); uniforms choose the component."""
-    return lifetime.lives_beyond(entry, exposure, choice)
 
 
 def recorded(

@@ -27,6 +27,8 @@ class FittingHints:
     levels_off: ClassVar[bool] = False
     #: Whether H is known to grow without bound, whatever the parameters; in doubt not.
     always_fails: ClassVar[bool] = False
+    #: Whether `log_density` is a formula of its own, at a fraction of the cost of the survival.
+    has_own_density: ClassVar[bool] = False
     #: Whether units may fail at time zero, so that zeros among the failures are data.
     fails_at_zero: ClassVar[bool] = False
     #: Whether there are components, of which each unit belongs to one.

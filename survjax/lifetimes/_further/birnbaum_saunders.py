@@ -12,6 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from survjax._core.normal_tail import (
+    LOG_SQRT_2PI,
     log_normal_cumulative_hazard,
     log_normal_hazard,
     log_normal_increment,
@@ -57,6 +58,7 @@ class BirnbaumSaunders(Lifetime):
     """
 
     always_fails: ClassVar[bool] = True
+    has_own_density: ClassVar[bool] = True
     log_scale: jax.Array = parameter()
     log_alpha: jax.Array = parameter()
 
@@ -89,13 +91,21 @@ class BirnbaumSaunders(Lifetime):
     def log_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)
         inside, safe = inside_life(t)
-        half = self._half(safe)
-        # dz/dt = cosh(y / 2) / (alpha t), on the log scale.
-        size = jnp.abs(half)
-        log_cosh = size + jnp.log1p(jnp.exp(-2.0 * size)) - math.log(2.0)
-        log_slope = log_cosh - self.log_alpha - jnp.log(safe)
-        value = log_normal_hazard(self._z(half)) + log_slope
+        value = log_normal_hazard(self._z(self._half(safe))) + self._log_slope(safe)
         return jnp.where(inside, value, log_hazard_outside(t, -jnp.inf, self.final_log_hazard()))
+
+    def _log_slope(self, safe: jax.Array) -> jax.Array:
+        """Log of dz/dt = cosh(y / 2) / (alpha t)."""
+        size = jnp.abs(self._half(safe))
+        log_cosh = size + jnp.log1p(jnp.exp(-2.0 * size)) - math.log(2.0)
+        return log_cosh - self.log_alpha - jnp.log(safe)
+
+    def log_density(self, t: ArrayLike) -> jax.Array:
+        t = jnp.asarray(t)
+        inside, safe = inside_life(t)
+        z = self._z(self._half(safe))
+        value = self._log_slope(safe) - 0.5 * z * z - LOG_SQRT_2PI
+        return jnp.where(inside, value, log_hazard_outside(t, -jnp.inf))
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)

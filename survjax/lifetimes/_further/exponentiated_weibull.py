@@ -81,6 +81,7 @@ class ExponentiatedWeibull(Lifetime):
     """
 
     always_fails: ClassVar[bool] = True
+    has_own_density: ClassVar[bool] = True
     log_scale: jax.Array = parameter()
     log_shape: jax.Array = parameter()
     log_power: jax.Array = parameter()
@@ -131,9 +132,18 @@ class ExponentiatedWeibull(Lifetime):
         inside, safe = inside_life(t)
         z = self._z(safe)
         value = self._log_density_in_log_time(z) - jnp.log(safe) - self._log_survival(z)
+        last = self.final_log_hazard()
+        return jnp.where(inside, value, log_hazard_outside(t, self._log_hazard_at_zero(), last))
+
+    def _log_hazard_at_zero(self) -> jax.Array:
         first = jnp.asarray(self.log_shape) + self.log_power
-        at_zero = jnp.where(first > 0, -jnp.inf, jnp.where(first < 0, jnp.inf, -self.log_scale))
-        return jnp.where(inside, value, log_hazard_outside(t, at_zero, self.final_log_hazard()))
+        return jnp.where(first > 0, -jnp.inf, jnp.where(first < 0, jnp.inf, -self.log_scale))
+
+    def log_density(self, t: ArrayLike) -> jax.Array:
+        t = jnp.asarray(t)
+        inside, safe = inside_life(t)
+        value = self._log_density_in_log_time(self._z(safe)) - jnp.log(safe)
+        return jnp.where(inside, value, log_hazard_outside(t, self._log_hazard_at_zero()))
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)

@@ -122,6 +122,7 @@ class InverseGaussian(Lifetime):
     """
 
     always_fails: ClassVar[bool] = True
+    has_own_density: ClassVar[bool] = True
     log_mean: jax.Array = parameter()
     log_lambda: jax.Array = parameter()
 
@@ -153,6 +154,11 @@ class InverseGaussian(Lifetime):
         inside, safe = inside_life(t)
         value = self._log_density(safe) - log_passage_survival(*self._passage(safe))
         return jnp.where(inside, value, log_hazard_outside(t, -jnp.inf, self.final_log_hazard()))
+
+    def log_density(self, t: ArrayLike) -> jax.Array:
+        t = jnp.asarray(t)
+        inside, safe = inside_life(t)
+        return jnp.where(inside, self._log_density(safe), log_hazard_outside(t, -jnp.inf))
 
     def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
         t = jnp.asarray(t)

@@ -58,6 +58,7 @@ class LogGamma(Lifetime):
     """
 
     has_fourth_derivatives = False
+    has_own_density: ClassVar[bool] = True
     always_fails: ClassVar[bool] = True
 
     @abstractmethod

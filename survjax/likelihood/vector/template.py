@@ -80,6 +80,15 @@ class Template(Orders):
         return (*found, *(named[position] for position in sorted(named)))
 
     @property
+    def begins_on_few(self) -> bool:
+        """Whether starts of a single lifetime go to a maximum on few rows first.
+
+        Filled up with failures that cost next to nothing, few rows share the program of many.
+        """
+        lifetime = self.stacks[0].lifetime
+        return self.n_components == 1 and lifetime.n_starts > 1 and lifetime.has_own_density
+
+    @property
     def _n_weights(self) -> int:
         return self.n_components if self.is_mixture else 0
 

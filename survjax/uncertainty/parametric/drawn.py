@@ -13,7 +13,8 @@ from survjax.data.observations import Observations
 from survjax.data.safe_columns import end_of_no_interval
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.rows import contributions
-from survjax.uncertainty.replicates import BATCH, SHORTEST, drawn_lives, simulated, whole_units
+from survjax.uncertainty.parametric.life_table import drawn_lives
+from survjax.uncertainty.replicates import BATCH, SHORTEST, simulated, whole_units
 
 #: Different intervals from which the inspections of a drawn life are chosen, at most.
 MOST_INTERVALS = 2000

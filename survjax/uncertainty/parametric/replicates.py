@@ -68,7 +68,8 @@ class Truth(NamedTuple):
         limits = self.settings.limits(k, n_units)
         nothing = Correction.of(self.template)
         starts = self.x[None]
-        found = as_arrays(refit(self.template.lifetime, starts, widened(batch), limits, nothing))
+        wide = widened(batch, self.template.at(self.x))
+        found = as_arrays(refit(self.template.lifetime, starts, wide, limits, nothing))
         names = ("x", "value", "hessian", "code", "units")
         x, value, hessian, code, units = (found[name][:wanted, 0] for name in names)
         rule, counts = self.settings.rule, np.full(wanted, n_units)
