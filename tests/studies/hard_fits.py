@@ -118,7 +118,11 @@ def problem(
         life = modified_lives(rng, model, life)
         if kind in ("exact", "exit", "tied"):
             life[np.isinf(life)] = life.min()
-    unit, entry, exit = float(np.median(life[np.isfinite(life)])), np.zeros(6 * n), np.full(6 * n, np.inf)
+    unit, entry, exit = (
+        float(np.median(life[np.isfinite(life)])),
+        np.zeros(6 * n),
+        np.full(6 * n, np.inf),
+    )
     if kind in ("late", "mixed"):
         entry = np.where(rng.random(6 * n) < 0.5, 0.0, unit * rng.exponential(0.5, 6 * n))
     if kind in ("exit", "mixed"):
@@ -255,7 +259,8 @@ def tables(outcomes: list[Outcome], wrapped: bool = False) -> str:
         "",
         f"{len(outcomes)} random problems over {len(models)} families and modifiers and "
         f"{len(KINDS)} kinds of rows, each of 4 to 120 units (`python -m tests.studies.hard_fits "
-        f"--problems {len(outcomes)}{option}`, {platform.machine()}, Python {platform.python_version()}). "
+        f"--problems {len(outcomes)}{option}`, {platform.machine()}, "
+        f"Python {platform.python_version()}). "
         f"Silently wrong: {len(wrong)}.",
         "",
         "Where a fit says that it is an interior maximum, SciPy's formulas must agree with its "

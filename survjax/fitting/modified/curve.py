@@ -34,7 +34,7 @@ def curve(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
     running ones stand for failures: whether anything is open then, the search sees.
     """
     zero = failed_at_zero(rows)
-    at_zero = float(rows.weight[zero].sum() / rows.n_units)
+    at_zero = min(float(rows.weight[zero].sum() / rows.n_units), 1.0 - 0.5 / rows.n_units)
     later = rows if zero.all() else without_zeros(rows)
     nothing = np.zeros(later.n_rows)
     log_time, event = (nothing, nothing) if zero.all() else representative(later)
