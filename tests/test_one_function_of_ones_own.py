@@ -256,3 +256,15 @@ def test_means_are_exact_however_steeply_units_fail():
         weibull = Weibull(np.log(10.0), np.log(shape))
         found = mean_life(weibull, ())
         assert found == pytest.approx(10.0 * math.gamma(1.0 + 1.0 / shape), rel=1e-10)
+
+
+def test_powers_of_time_have_intervals_from_zero():
+    def power(t, log_scale, log_shape):
+        return (t / jnp.exp(log_scale)) ** jnp.exp(log_shape)
+
+    upper = np.array([1.0, 2.0, 2.0, 3.0, 4.0, 6.0])
+    rows = [0.0, 0.0, 1.0, 0.0, 2.0, 4.0], upper
+    own = lifetime_from(cumulative_hazard=power, parameters=BOTH)
+    found, known = (LifetimeModel(lifetime).fit_interval(*rows) for lifetime in (own, "weibull"))
+    assert found.converged_
+    np.testing.assert_allclose(found.parameters_, known.parameters_, rtol=1e-6)

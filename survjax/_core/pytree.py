@@ -59,6 +59,7 @@ def pytree(cls: type[T]) -> type[T]:
         The class itself, changed.
     """
     cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    _say_what_is_missing(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     static = tuple(f.name for f in fields if f.metadata.get("kind") == "fixed")
     leaves = tuple(f.name for f in fields if f.name not in static)
@@ -84,6 +85,26 @@ def pytree(cls: type[T]) -> type[T]:
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
+
+
+def _say_what_is_missing(cls: Any) -> None:
+    """Have a call with other arguments than the fields answered by one that would do."""
+    made = cls.__init__
+
+    @wraps(made)
+    def init(self: Any, *values: Any, **named: Any) -> None:
+        try:
+            made(self, *values, **named)
+        except TypeError as error:
+            if f"{cls.__name__}.__init__() " not in str(error):
+                raise
+            names = [f.name for f in dataclasses.fields(cls)]
+            read = f", or {cls.__name__}.of(...) from its values" if hasattr(cls, "of") else ""
+            raise TypeError(
+                f"{cls.__name__} takes {', '.join(names)}{read}: {str(error).partition('() ')[2]}"
+            ) from None
+
+    cls.__init__ = init
 
 
 def compiled_method(method: Callable[..., jax.Array]) -> Callable[..., jax.Array]:

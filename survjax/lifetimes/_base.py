@@ -18,7 +18,7 @@ from survjax.lifetimes._derived.fitting_hints import FittingHints
 from survjax.lifetimes._derived.inverse import bracket, invert, search
 from survjax.lifetimes._derived.log_integral import log_integral
 from survjax.lifetimes._derived.mean_life import mean_life
-from survjax.lifetimes._derived.one_function import log_slope
+from survjax.lifetimes._derived.one_function import log_slope, passed
 from survjax.lifetimes._limits import (
     inside_life,
     outside_life,
@@ -109,8 +109,8 @@ class Lifetime(Curves, FittingHints, ABC):
             some_length = jnp.where(some, length, 1.0)
             gained = log_integral(self.log_hazard, still.log_hazard, start, some_length)
             return jnp.where(some, gained, jnp.log(outside_life(length)))
-        start = jnp.asarray(start)
-        difference = self.cumulative_hazard(start + length) - self.cumulative_hazard(start)
+        start = jnp.asarray(start, float)
+        difference = self.cumulative_hazard(start + length) - passed(self.cumulative_hazard, start)
         positive = difference > 0
         return jnp.where(positive, jnp.log(jnp.where(positive, difference, 1.0)), -jnp.inf)
 
@@ -125,11 +125,11 @@ class Lifetime(Curves, FittingHints, ABC):
         lower, upper = jnp.asarray(lower), jnp.asarray(upper)
         bounded = jnp.isfinite(upper)
         gained = self.log_interval_hazard(lower, jnp.where(bounded, upper - lower, 1.0))
-        passed = jnp.where(lower <= 0, 0.0, self.cumulative_hazard(lower))
+        alive = jnp.where(lower <= 0, 0.0, self.cumulative_hazard(lower))
         # Before a threshold nothing is gained: minus infinity, whose derivatives are zero.
         some = gained > -jnp.inf
         inside = jnp.where(some, log1mexp_of_exp(jnp.where(some, gained, 0.0)), -jnp.inf)
-        return jnp.where(bounded, inside, 0.0) - passed
+        return jnp.where(bounded, inside, 0.0) - alive
 
     def log_interval_hazard(self, lower: ArrayLike, length: ArrayLike) -> jax.Array:
         """`log_increment`, but from time zero with what fails at birth."""

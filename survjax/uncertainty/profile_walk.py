@@ -151,6 +151,9 @@ def walk(search: BoundSearch, problem: Problem) -> BoundSearch:
     small = 1e-7 * (problem.error + inside)
     stuck = (outside - inside <= small) | (step <= small)
     home = xp.where(short, search.newton.x, search.home)
+    done = found | endless | stuck | (search.n_evaluations >= MOST_EVALUATIONS)
+    # Where no point was reached at which the profile has fallen far enough, none is known to be.
+    bound = xp.where(done & xp.isnan(bound), problem.direction * xp.inf, bound)
     return BoundSearch(
         newton=init(home, 1.0),
         home=home,
@@ -162,5 +165,5 @@ def walk(search: BoundSearch, problem: Problem) -> BoundSearch:
         n_flat=n_flat,
         n_evaluations=search.n_evaluations,
         bound=bound,
-        done=found | endless | stuck | (search.n_evaluations >= MOST_EVALUATIONS),
+        done=done,
     )

@@ -14,7 +14,16 @@ from scipy import stats
 import survjax
 from survjax import CompetingRisks, LifetimeModel, Observations, WeibullMixture
 from survjax.estimators.messages import FitWarning, NoFiniteMaximum
-from survjax.lifetimes import Cured, Delayed, Exponential, Mixture, Shifted, Weibull, ZeroInflated
+from survjax.lifetimes import (
+    Cured,
+    Delayed,
+    Exponential,
+    Mixture,
+    ProportionalOdds,
+    Shifted,
+    Weibull,
+    ZeroInflated,
+)
 
 DATA = os.environ.get("SURVJAX_DATA")
 needs_data = pytest.mark.skipif(
@@ -286,3 +295,23 @@ def test_bounds_of_a_threshold_end_at_the_first_failure(tmp_path):
     assert low < model.summary()["estimate"]["threshold"] < high < lives.min()
     model.save(tmp_path / "shifted.json")
     assert survjax.load(tmp_path / "shifted.json").summary().equals(model.summary())
+
+
+def test_odds_of_a_base_with_a_threshold_or_with_zeros_are_fitted_in_any_unit_of_time():
+    lives = 3.0 + 10.0 * np.random.default_rng(1).weibull(2.0, 80)
+    shifted = ProportionalOdds(Shifted(Weibull(0.0, 0.0), 0.0), 1.0)
+    model, far = (LifetimeModel(shifted).fit(lives * unit) for unit in (1.0, 1e12))
+    np.testing.assert_allclose(far.quantile([0.1, 0.5]) / 1e12, model.quantile([0.1, 0.5]))
+    lives[:8] = 0.0
+    inflated = ProportionalOdds(ZeroInflated(Weibull(0.0, 0.0), 0.0), 1.0)
+    model = LifetimeModel(inflated).fit(lives)
+    # At odds e times as high, about a tenth of the units fails at zero.
+    share = 1.0 / (1.0 + np.e * 9.0)
+    np.testing.assert_allclose(model.lifetime_.base.share, share, rtol=0.05)
+
+
+@pytest.mark.parametrize("running", [[], [4.0, 5.0]])
+def test_zeros_alone_say_nothing_of_later_lives(running):
+    durations, failed = [0.0, 0.0, *running], [1, 1, *(0 for _ in running)]
+    with pytest.raises(NoFiniteMaximum, match="no finite maximum"):
+        LifetimeModel(ZeroInflated(Cured(Weibull(0.0, 0.0), 0.0), 0.0)).fit(durations, failed)

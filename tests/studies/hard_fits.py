@@ -2,6 +2,7 @@
 
     python -m tests.studies.hard_fits                          # 5,000 problems: hours
     python -m tests.studies.hard_fits --problems 200           # a look
+    python -m tests.studies.hard_fits --wrapped                # zeros, odds and nested modifiers
     python -m tests.studies.hard_fits --results FILE.csv       # goes on where it was cut off
     python -m tests.studies.hard_fits --write FILE.md          # the tables as Markdown
 
@@ -30,8 +31,16 @@ import numpy as np
 from scipy import optimize
 
 from survjax import LifetimeModel, NoFiniteMaximum, Observations
-from survjax.lifetimes import Cured, LogNormal, Shifted, Weibull
-from tests.studies.laws import LAWS, log_likelihood
+from survjax.lifetimes import (
+    Cured,
+    Gamma,
+    LogNormal,
+    ProportionalOdds,
+    Shifted,
+    Weibull,
+    ZeroInflated,
+)
+from tests.studies.laws import LAWS, ODDS_RATIO, log_likelihood
 
 SEED = 20261130
 #: Relative differences of log-likelihoods, slopes in standard errors, curvatures of minus one.
@@ -44,6 +53,22 @@ MODELS: dict[str, Any] = {
     "cured lognormal": Cured(LogNormal(0.0, 0.0), 0.0),
     "shifted weibull": Shifted(Weibull(0.0, 0.0), 0.0),
     "shifted lognormal": Shifted(LogNormal(0.0, 0.0), 0.0),
+}
+
+WEIBULL, LOG_RATIO = Weibull(0.0, 0.0), float(np.log(ODDS_RATIO))
+#: Modifiers that came later, with problems of their own, and modifiers around modifiers.
+WRAPPED: dict[str, Any] = {
+    "zero-inflated weibull": ZeroInflated(WEIBULL, 0.0),
+    "zero-inflated gamma": ZeroInflated(Gamma(0.0, 0.0), 0.0),
+    "zero-inflated cured lognormal": ZeroInflated(Cured(LogNormal(0.0, 0.0), 0.0), 0.0),
+    "zero-inflated shifted weibull": ZeroInflated(Shifted(WEIBULL, 0.0), 0.0),
+    "zero-inflated odds weibull": ZeroInflated(ProportionalOdds(WEIBULL, LOG_RATIO), 0.0),
+    "odds weibull": ProportionalOdds(WEIBULL, LOG_RATIO),
+    "odds lognormal": ProportionalOdds(LogNormal(0.0, 0.0), LOG_RATIO),
+    "odds cured weibull": ProportionalOdds(Cured(WEIBULL, 0.0), LOG_RATIO),
+    "odds shifted weibull": ProportionalOdds(Shifted(WEIBULL, 0.0), LOG_RATIO),
+    "cured odds weibull": Cured(ProportionalOdds(WEIBULL, LOG_RATIO), 0.0),
+    "cured shifted weibull": Cured(Shifted(WEIBULL, 0.0), 0.0),
 }
 KINDS = ("exact", "right", "left and right", "late", "inspected", "exit", "tied", "mixed")
 
@@ -70,19 +95,41 @@ def drawn_lives(rng: np.random.Generator, n: int) -> np.ndarray:
     return np.asarray([lives, other, mixed][pick] * 10.0 ** rng.uniform(-4.0, 4.0))
 
 
-def problem(number: int) -> tuple[str, str, dict[str, np.ndarray]]:
+def modified_lives(rng: np.random.Generator, model: str, life: np.ndarray) -> np.ndarray:
+    """Lives, some of them as the modifiers of a model have it; cured units live without end."""
+    if "shifted" in model and rng.random() < 0.7:
+        life = life + rng.choice([0.3, 2.0]) * np.median(life)
+    if "cured" in model and rng.random() < 0.7:
+        life = np.where(rng.random(life.size) < rng.choice([0.1, 0.5]), np.inf, life)
+    if model.startswith("zero-inflated"):
+        life = np.where(rng.random(life.size) < rng.choice([0.02, 0.3]), 0.0, life)
+    return life
+
+
+def problem(
+    number: int, models: Mapping[str, Any] = MODELS
+) -> tuple[str, str, dict[str, np.ndarray]]:
     """The model, the kind of rows, and the rows of a number."""
     rng = np.random.default_rng([SEED, number])
-    model, kind = str(rng.choice(list(MODELS))), str(rng.choice(KINDS))
+    model, kind = str(rng.choice(list(models))), str(rng.choice(KINDS))
     n = int(rng.choice([4, 8, 15, 30, 60, 120]))
     life = drawn_lives(rng, 6 * n)
-    unit, entry, exit = float(np.median(life)), np.zeros(6 * n), np.full(6 * n, np.inf)
+    if models is WRAPPED:
+        life = modified_lives(rng, model, life)
+        if kind in ("exact", "exit", "tied"):
+            life[np.isinf(life)] = life.min()
+    unit, entry, exit = (
+        float(np.median(life[np.isfinite(life)])),
+        np.zeros(6 * n),
+        np.full(6 * n, np.inf),
+    )
     if kind in ("late", "mixed"):
         entry = np.where(rng.random(6 * n) < 0.5, 0.0, unit * rng.exponential(0.5, 6 * n))
     if kind in ("exit", "mixed"):
         bounded = rng.random(6 * n) < (1.0 if kind == "exit" else 0.4)
         exit = np.where(bounded, entry + unit * rng.exponential(2.0, 6 * n), np.inf)
-    seen = np.flatnonzero((life > entry) & (life <= exit))[:n]
+    reached = (life > entry) | ((life == 0) & (entry == 0))
+    seen = np.flatnonzero(reached & (life <= exit))[:n]
     life, entry, exit = life[seen], entry[seen], exit[seen]
     lower, upper = life.copy(), life.copy()
     free = np.isinf(exit)
@@ -100,7 +147,7 @@ def problem(number: int) -> tuple[str, str, dict[str, np.ndarray]]:
         late = lower > 3.0 * unit
         lower, upper = np.where(late, 3.0 * unit, lower), np.where(late, np.inf, upper)
     if kind == "tied":
-        lower = upper = np.maximum(np.round(life / unit, 1), 0.05) * unit
+        lower = upper = np.where(life > 0, np.maximum(np.round(life / unit, 1), 0.05) * unit, 0.0)
     return model, kind, {"lower": lower, "upper": upper, "entry": entry, "exit": exit}
 
 
@@ -112,6 +159,7 @@ def observed(rows: Mapping[str, np.ndarray]) -> Observations:
     if np.isfinite(rows["exit"]).any():
         given["exit"] = rows["exit"]
     lower, upper = rows["lower"], rows["upper"]
+    given["zeros"] = bool(np.any(upper == 0))
     if np.all((lower == upper) | np.isinf(upper)):
         return Observations.from_durations(lower, np.isfinite(upper), **given)
     return Observations.from_intervals(lower, upper, **given)
@@ -162,19 +210,21 @@ def judged(name: str, model: Any, rows: Mapping[str, np.ndarray]) -> str:
     return ""
 
 
-def solved(number: int) -> Outcome:
+def solved(number: int, models: Mapping[str, Any] = MODELS) -> Outcome:
     """Fit one problem and judge the answer."""
-    name, kind, rows = problem(number)
+    name, kind, rows = problem(number, models)
     began, wrong = time.perf_counter(), ""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            model = LifetimeModel(MODELS[name]).fit(observed(rows))
+            model = LifetimeModel(models[name]).fit(observed(rows))
             answer = "maximum" if model.converged_ else "said not to be a maximum"
         except NoFiniteMaximum:
             answer = "no finite maximum"
         except ValueError as error:
             answer, wrong = "refused", "" if "failure" in str(error) else str(error)[:160]
+        except Exception as error:  # of Python or JAX, whatever it is
+            answer, wrong = "raised", f"{type(error).__name__}: {error}"[:160]
         if answer == "maximum" and getattr(model, "_at_border", None) is not None:
             answer = "at the first failure, and said"
         elif answer == "maximum":
@@ -199,16 +249,18 @@ def read(path: Path) -> Iterator[Outcome]:
             yield Outcome(number, *words)
 
 
-def tables(outcomes: list[Outcome]) -> str:
+def tables(outcomes: list[Outcome], wrapped: bool = False) -> str:
     """What was found, in Markdown."""
+    models, option = (WRAPPED, " --wrapped") if wrapped else (MODELS, "")
     wrong = [o for o in outcomes if o.wrong]
     answers = Counter(o.answer for o in outcomes)
     lines = [
         "# Hard fits",
         "",
-        f"{len(outcomes)} random problems over {len(MODELS)} families and modifiers and "
+        f"{len(outcomes)} random problems over {len(models)} families and modifiers and "
         f"{len(KINDS)} kinds of rows, each of 4 to 120 units (`python -m tests.studies.hard_fits "
-        f"--problems {len(outcomes)}`, {platform.machine()}, Python {platform.python_version()}). "
+        f"--problems {len(outcomes)}{option}`, {platform.machine()}, "
+        f"Python {platform.python_version()}). "
         f"Silently wrong: {len(wrong)}.",
         "",
         "Where a fit says that it is an interior maximum, SciPy's formulas must agree with its "
@@ -239,15 +291,18 @@ def main() -> None:
     """Fit, judge, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--problems", type=int, default=5000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first problem")
+    parser.add_argument("--wrapped", action="store_true", help="zeros, odds, nested modifiers")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--write", type=Path)
     given = parser.parse_args()
     known: dict[int, Outcome] = {}
     if given.results is not None and given.results.exists():
         known = {outcome.number: outcome for outcome in read(given.results)}
-    for number in range(given.problems):
+    numbers = range(given.first, given.first + given.problems)
+    for number in numbers:
         if number not in known:
-            outcome = known[number] = solved(number)
+            outcome = known[number] = solved(number, WRAPPED if given.wrapped else MODELS)
             if outcome.wrong:
                 print(outcome, file=sys.stderr, flush=True)
             if given.results is not None:
@@ -257,8 +312,8 @@ def main() -> None:
                     if fresh:
                         writer.writeheader()
                     writer.writerow(dataclasses.asdict(outcome))
-    outcomes = [known[number] for number in range(given.problems)]
-    text = tables(outcomes)
+    outcomes = [known[number] for number in numbers]
+    text = tables(outcomes, given.wrapped)
     print(text)
     if given.write is not None:
         given.write.write_text(text, encoding="utf-8")

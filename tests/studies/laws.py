@@ -77,11 +77,67 @@ class CuredLaw:
 
     def logsf(self, t: Any) -> Any:
         """Log survival."""
-        return np.log(self.share + (1.0 - self.share) * self.base.sf(t))
+        return np.log(self.sf(t))
+
+    def sf(self, t: Any) -> Any:
+        """Survival."""
+        return self.share + (1.0 - self.share) * self.base.sf(t)
 
     def logcdf(self, t: Any) -> Any:
         """Log of the share that has failed."""
         return np.log1p(-self.share) + self.base.logcdf(t)
+
+
+class ZeroInflatedLaw:
+    """A law of those that live, beside a share of units that is dead on arrival."""
+
+    def __init__(self, base: Any, share: float) -> None:
+        self.base, self.share = base, share
+
+    def logpdf(self, t: Any) -> Any:
+        """Log density; at time zero the log of the share."""
+        t = np.asarray(t, float)
+        living = np.log1p(-self.share) + self.base.logpdf(np.where(t > 0, t, 1.0))
+        return np.where(t > 0, living, np.log(self.share))
+
+    def logsf(self, t: Any) -> Any:
+        """Log survival."""
+        return np.log1p(-self.share) + self.base.logsf(t)
+
+    def sf(self, t: Any) -> Any:
+        """Survival."""
+        return np.exp(self.logsf(t))
+
+    def logcdf(self, t: Any) -> Any:
+        """Log of the share that has failed."""
+        living = np.log1p(-self.share) + self.base.logcdf(t)
+        return np.logaddexp(np.log(self.share), living)
+
+
+class OddsLaw:
+    """A law whose odds of having failed are multiplied."""
+
+    def __init__(self, base: Any, ratio: float) -> None:
+        self.base, self.log_ratio = base, np.log(ratio)
+
+    def _whole(self, t: Any) -> Any:
+        return np.logaddexp(self.base.logsf(t), self.log_ratio + self.base.logcdf(t))
+
+    def logpdf(self, t: Any) -> Any:
+        """Log density."""
+        return self.log_ratio + self.base.logpdf(t) - 2.0 * self._whole(t)
+
+    def logsf(self, t: Any) -> Any:
+        """Log survival."""
+        return self.base.logsf(t) - self._whole(t)
+
+    def sf(self, t: Any) -> Any:
+        """Survival."""
+        return np.exp(self.logsf(t))
+
+    def logcdf(self, t: Any) -> Any:
+        """Log of the share that has failed."""
+        return self.log_ratio + self.base.logcdf(t) - self._whole(t)
 
 
 def generalized_gamma(p: Values) -> Any:
@@ -91,6 +147,8 @@ def generalized_gamma(p: Values) -> Any:
     return stats.gengamma(a, power, scale=p["scale"] * a ** (-1.0 / power))
 
 
+#: Of the laws whose odds are multiplied.
+ODDS_RATIO = 3.0
 #: Frozen laws from the values that a summary lists.
 LAWS: dict[str, Any] = {
     "exponential": lambda p: stats.expon(scale=p["scale"]),
@@ -110,6 +168,18 @@ LAWS: dict[str, Any] = {
     "cured lognormal": lambda p: CuredLaw(LAWS["lognormal"](p), p["cured_share"]),
     "shifted weibull": lambda p: stats.weibull_min(p["shape"], p["threshold"], p["scale"]),
     "shifted lognormal": lambda p: stats.lognorm(1.0 / p["shape"], p["threshold"], p["scale"]),
+    **{
+        f"zero-inflated {name}": lambda p, name=name: ZeroInflatedLaw(
+            LAWS[name](p), p["zero_share"]
+        )
+        for name in ("weibull", "gamma", "cured lognormal", "shifted weibull", "odds weibull")
+    },
+    **{
+        f"odds {name}": lambda p, name=name: OddsLaw(LAWS[name](p), ODDS_RATIO)
+        for name in ("weibull", "lognormal", "cured weibull", "shifted weibull")
+    },
+    "cured odds weibull": lambda p: CuredLaw(LAWS["odds weibull"](p), p["cured_share"]),
+    "cured shifted weibull": lambda p: CuredLaw(LAWS["shifted weibull"](p), p["cured_share"]),
 }
 
 

@@ -13,6 +13,7 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.likelihood.weibulls import weibull_template
 from survjax.uncertainty.delta import link_errors, link_values
 from survjax.uncertainty.modes import Maxima, averaged, weigh
+from survjax.uncertainty.profile_parameters import profile_quantities
 from tests.studies.coverage import SCENARIOS
 
 Z = norm.ppf(0.975)
@@ -348,3 +349,17 @@ def test_quantile_bounds_lie_where_the_band_of_the_curve_reaches_them(mixture):
     np.testing.assert_allclose(
         mixture.cumulative_hazard(upper, ages=ages), goal**2 / below, rtol=1e-9
     )
+
+
+def test_a_profile_that_cannot_be_followed_to_its_end_has_no_bound_on_that_side():
+    def at(points):
+        # Beyond one the likelihood of the first entry is no number.
+        return [(-0.5 * x @ x if abs(x[0]) < 1.0 else np.nan, -x, -np.eye(2)) for x in points]
+
+    def entry(point, i):
+        return point[i], np.eye(2)[i], np.zeros((2, 2))
+
+    known = np.zeros(2), np.zeros(2), np.ones(2), 1.96
+    low, high = profile_quantities(at, entry, *known)
+    np.testing.assert_allclose(low, [-np.inf, -1.96], rtol=1e-4)
+    np.testing.assert_allclose(high, [np.inf, 1.96], rtol=1e-4)

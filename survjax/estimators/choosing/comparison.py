@@ -204,7 +204,7 @@ def _name_of(item: object) -> str:
 
 def _estimator(item: Any) -> Any:
     """An estimator of a candidate, its own."""
-    if hasattr(item, "get_params"):
+    if hasattr(item, "get_params") and not isinstance(item, type):
         return type(item)(**item.get_params())
     return LifetimeModel(item)
 

@@ -28,6 +28,7 @@ from survjax.fitting.groups.requests import Steps
 from survjax.fitting.groups.rows import MOST_ROWS, GroupedRows
 from survjax.fitting.groups.together import together
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.lifetimes import Lifetime
 
 #: Hears how many groups are done, of how many.
 Progress = Callable[[int, int], None]
@@ -45,7 +46,7 @@ def fit_groups(
     entry: str | None = None,
     exit: str | None = None,
     weight: str | None = None,
-    model: LifetimeEstimator | None = None,
+    model: str | Lifetime | LifetimeEstimator | None = None,
     pooling: str | None = None,
     progress: bool = False,
     client: Any = None,
@@ -67,7 +68,7 @@ def fit_groups(
     entry, exit, weight : str, optional
         Columns of the ages at which units came under observation, of the latest ages at which
         their failures would have been recorded, and of how many units each row stands for.
-    model : LifetimeModel or WeibullMixture, optional
+    model : str, Lifetime, LifetimeModel or WeibullMixture, optional
         What to fit, with all its options; one Weibull by default. `resolution="auto"` is read off
         all groups together.
     pooling : {None, "empirical-bayes"}
@@ -128,10 +129,13 @@ def fit_groups(
     ['mean', 'mean_lower', 'mean_upper']
     """
     model = LifetimeModel() if model is None else model
-    if not hasattr(model, "_template_for_groups"):
+    if isinstance(model, (str, Lifetime)):
+        model = LifetimeModel(model)
+    if isinstance(model, type) or not hasattr(model, "_template_for_groups"):
         raise ValueError(
-            "model must be a LifetimeModel or a WeibullMixture, such as WeibullMixture(2), got "
-            f"{type(model).__name__}: models with covariates take the group as a column"
+            "model must be the name of a family, a Lifetime, a LifetimeModel or a WeibullMixture, "
+            f"such as WeibullMixture(2), got {type(model).__name__}: models with covariates take "
+            "the group as a column"
         )
     model._check_parameters()
     names = key_names(by)

@@ -16,7 +16,7 @@ from survjax.data.observations import Observations
 from survjax.data.recording import check_resolution, check_rounding
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximum, warn_below_limit
-from survjax.estimators.lifetime.settings import check_max_shape
+from survjax.estimators.lifetime.settings import check_is_lifetime, check_max_shape
 from survjax.estimators.lifetime.state import FittedState
 from survjax.estimators.messages import FitWarning
 from survjax.estimators.posterior.method import WithPosterior
@@ -174,7 +174,10 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
 
     @property
     def _fails_at_zero(self) -> bool:
-        return isinstance(self.lifetime, Lifetime) and bool(self.lifetime.fails_at_zero)
+        if not isinstance(self.lifetime, Lifetime):
+            return False
+        check_is_lifetime(self.lifetime, "lifetime")  # which asks what it is built on
+        return bool(self.lifetime.fails_at_zero)
 
     def _maximize(self, rows: Observations) -> Steps[None]:
         template = self._template_for(rows)
@@ -282,15 +285,7 @@ def template_of(
             raise ValueError(f"{name} must be one of {names}, or a Lifetime, got {lifetime!r}")
         family = known[lifetime]
         return Template(family(*np.zeros(len(dataclasses.fields(family)))))
-    if isinstance(lifetime, type) and issubclass(lifetime, Lifetime):
-        raise ValueError(
-            f"{name} must be a Lifetime with parameters, such as {lifetime.__name__}(0.0, ...), "
-            f"got the class {lifetime.__name__} itself"
-        )
-    if not isinstance(lifetime, Lifetime):
-        raise ValueError(
-            f"{name} must be the name of a family or a Lifetime, got {type(lifetime).__name__}"
-        )
+    check_is_lifetime(lifetime, name, "the name of a family or a Lifetime")
     values = [np.asarray(value, np.float64) for _, value in parameter_items(lifetime)]
     if not values:
         raise ValueError(f"{type(lifetime).__name__} has no parameters to fit")

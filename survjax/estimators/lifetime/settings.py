@@ -1,7 +1,8 @@
-"""Checks of the hyper-parameters of a mixture: at the fit, and of a model read from a file."""
+"""Checks of hyper-parameters, of a mixture's and of lifetimes: at the fit, and of files."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from survjax._core.validation import check_count, check_positive, random_generator
 from survjax.data.recording import check_resolution, check_rounding
+from survjax.lifetimes import Lifetime
 
 CRITERIA = ("bic", "aic", "icl")
 #: What of a component may depend on covariates.
@@ -52,3 +54,72 @@ def check_settings(model: Any) -> None:
     # A seed is judged without making a generator of it: small fits would feel that.
     if not (type(model.random_state) is int and model.random_state >= 0):
         random_generator(model.random_state)
+
+
+def check_is_lifetime(given: Any, name: str, wanted: str = "a Lifetime") -> None:
+    """Refuse what is no lifetime, or is built on something that is none, or on what is no number.
+
+    Parameters
+    ----------
+    given : object
+        Whatever stands for a lifetime.
+    name : str
+        What users call it.
+    wanted : str
+        What it may be.
+    """
+    if isinstance(given, type) and issubclass(given, Lifetime):
+        raise ValueError(
+            f"{name} must be a Lifetime with parameters, such as {_example(given)}, "
+            f"got the class {given.__name__} itself"
+        )
+    if not isinstance(given, Lifetime):
+        what = repr(given) if isinstance(given, str) else type(given).__name__
+        raise ValueError(f"{name} must be {wanted}, got {what}")
+    if not dataclasses.is_dataclass(given):
+        return
+    for field in dataclasses.fields(given):
+        value, kind = getattr(given, field.name), field.metadata.get("kind")
+        place = f"{field.name} of {type(given).__name__} in {name}"
+        if kind is None:
+            for part in value if isinstance(value, tuple) else (value,):
+                own = type(given).__module__.startswith(Lifetime.__module__.partition(".")[0])
+                _check_part(part, place, own)
+        elif kind == "parameter" and value is not None and not _is_numbers(value):
+            raise ValueError(
+                f"{place} must be numbers, got {type(value).__name__}: write it as in "
+                f"{_example(type(given))}"
+            )
+
+
+def _check_part(part: Any, place: str, own: bool) -> None:
+    """Refuse names, classes and estimators where a lifetime, perhaps an own one, holds another."""
+    if isinstance(part, list):
+        raise ValueError(f"{place} must be a Lifetime or a tuple of several: make the list a tuple")
+    wrong = isinstance(part, (str, type)) or hasattr(part, "fit")
+    if wrong or isinstance(part, Lifetime) or (own and not dataclasses.is_dataclass(part)):
+        check_is_lifetime(part, place, "a Lifetime, such as Weibull(0.0, 0.0)")
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether a value is an array of numbers, or can be read as one."""
+    try:
+        np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _example(family: type) -> str:
+    """A call that makes a member of the family, to be fitted."""
+    if hasattr(family, "with_cuts") or hasattr(family, "with_knots"):
+        way = "with_cuts" if hasattr(family, "with_cuts") else "with_knots"
+        return f"{family.__name__}.{way}(...)"
+    fields = dataclasses.fields(family) if dataclasses.is_dataclass(family) else ()
+    known = {
+        "base": "Weibull(0.0, 0.0)",
+        "logits": "[0.0]",
+        "components": "Weibull([0.0, 0.0], [0.0, 0.0])",
+    }
+    values = [known.get(field.name, "0.0") for field in fields]
+    return f"{family.__name__}({', '.join(values) or '0.0, ...'})"

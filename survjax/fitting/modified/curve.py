@@ -30,12 +30,16 @@ def curve(rows: Observations) -> tuple[np.ndarray, np.ndarray]:
     """Shares of units that have failed by some times, and the times.
 
     The first failure, five between, and the last one, as far as their times differ; before these
-    time zero, if units failed there. Late entry is left aside: this is where a fit begins.
+    time zero, if units failed there. Late entry is left aside: this is where a fit begins. Where no
+    unit failed later, the running ones stand for failures: whether anything is open then, the
+    search sees.
     """
     zero = failed_at_zero(rows)
-    at_zero = float(rows.weight[zero].sum() / rows.n_units)
-    later = rows.take(np.flatnonzero(~zero))
-    log_time, event = representative(later)
+    at_zero = min(float(rows.weight[zero].sum() / rows.n_units), 1.0 - 0.5 / rows.n_units)
+    later = rows if zero.all() else without_zeros(rows)
+    nothing = np.zeros(later.n_rows)
+    log_time, event = (nothing, nothing) if zero.all() else representative(later)
+    event = event if event.any() else nothing + 1.0
     share = failed_share(log_time, event, later.weight)
     failed = np.flatnonzero(event > 0)
     failed = failed[np.argsort(log_time[failed], kind="stable")]

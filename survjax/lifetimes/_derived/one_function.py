@@ -17,6 +17,19 @@ from survjax.lifetimes._limits import inside_life, log_hazard_outside
 STILL_MOVING = 1.0
 
 
+def passed(cumulative_hazard: Callable[[Any], jax.Array], start: jax.Array) -> jax.Array:
+    """H at a start, with derivatives in parameters at time zero as well.
+
+    A power of time has none there: they are those just behind it.
+    """
+    begun = start > 0
+    # A little above the smallest number, which is none any more in another unit of time.
+    least = float(jnp.finfo(start.dtype).tiny) ** 0.9
+    near = cumulative_hazard(jnp.where(begun, start, least))
+    at_zero = lax.stop_gradient(cumulative_hazard(jnp.zeros_like(start)) - near)
+    return near + jnp.where(begun | jnp.isnan(at_zero), 0.0, at_zero)
+
+
 def log_slope(cumulative_hazard: Callable[[Any], jax.Array], t: ArrayLike) -> jax.Array:
     """Log of the hazard, the derivative of H, at any time; -inf where H is level."""
 

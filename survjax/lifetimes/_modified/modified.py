@@ -90,16 +90,20 @@ class Modified(Lifetime):
         The curve begins with the share that failed at time zero, if any did (its time is 0), and
         with the first failure; it ends with the last one.
         """
-        family: Any = self
         found: list[Any] = []
         for value, rest, at in self.guesses(np.asarray(shares, float), np.asarray(times, float)):
-            inside: Any = slice(None)
-            if not isinstance(self.base, Modified):
-                # Single failures at both ends say little about a family.
-                inside = slice(1 + int(at[0] == 0.0), -1) if len(at) > 5 else np.asarray(at) > 0
-            for base in self.base.starts(rest[inside], at[inside]):
-                found.append(dataclasses.replace(family, base=base, **{self.own: value}))
+            found += self._around_starts(rest, at, **{self.own: value})
         return tuple(found)
+
+    def _around_starts(self, shares: Any, times: Any, **own: Any) -> tuple[Any, ...]:
+        """Itself around each of the base's starts, with an own value if there is one."""
+        family: Any = self
+        inside: Any = slice(None)
+        if not isinstance(self.base, Modified):
+            # Single failures at both ends say little about a family.
+            inside = slice(1 + int(times[0] == 0.0), -1) if len(times) > 5 else times > 0
+        found = self.base.starts(shares[inside], times[inside])
+        return tuple(dataclasses.replace(family, base=base, **own) for base in found)
 
     def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Any:
         return self.starts(shares, times)[0]

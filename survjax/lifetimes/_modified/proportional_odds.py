@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from survjax._core.numerics import bounded_exp, log1mexp, log1mexp_of_exp, log_softplus, softplus
 from survjax._core.pytree import data, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._limits import inside_life, outside_targets
+from survjax.lifetimes._modified.modified import Modified
 
 
 @pytree
-class ProportionalOdds(Lifetime):
+class ProportionalOdds(Modified):
     """A base lifetime whose odds of failure by any time are multiplied.
 
     Parameters
@@ -29,7 +33,8 @@ class ProportionalOdds(Lifetime):
     Notes
     -----
     (1 - S) / S = exp(log_odds_ratio) (1 - S0) / S0 (Bennett 1983). Hazards begin in that ratio and
-    become alike with time. The remaining life is one with proportional odds again.
+    become alike with time. The remaining life is one with proportional odds again. Multiplied odds
+    of a mixture are those of no mixture: it is fitted as a lifetime without components.
 
     Examples
     --------
@@ -44,13 +49,33 @@ class ProportionalOdds(Lifetime):
     log_odds_ratio: ArrayLike = data()
 
     @property
-    def always_fails(self) -> bool:  # type: ignore[override]  # as the base does
-        return bool(self.base.always_fails)
-
-    @property
     def odds_ratio(self) -> jax.Array:
         """The odds ratio."""
         return jnp.exp(jnp.asarray(self.log_odds_ratio))
+
+    @property
+    def n_starts(self) -> int:  # type: ignore[override]  # as many as the base's
+        count: int = self.base.n_starts
+        return count
+
+    def inner(self) -> tuple[str, Any]:
+        path, innermost = Modified.inner(self)
+        return ("", self) if innermost.is_mixture else (path, innermost)
+
+    def kinds(self) -> tuple[str, ...]:
+        return ()
+
+    def guesses(self, shares: np.ndarray, times: np.ndarray) -> Sequence[tuple[Any, Any, Any]]:
+        return []
+
+    def starts(self, shares: Any, times: Any) -> tuple[Any, ...]:
+        """The base's, at the shares that have failed at an odds ratio of one."""
+        shares, ratio = np.asarray(shares, float), float(np.exp(np.asarray(self.log_odds_ratio)))
+        return self._around_starts(shares / (shares + ratio * (1.0 - shares)), np.asarray(times))
+
+    def step_units(self) -> Any:
+        family: Any = self
+        return dataclasses.replace(family, base=self.base.step_units())
 
     def _log_odds(self, hazard: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Whether any has failed, and log of F / (1 - F) from the cumulative hazard of the base."""
