@@ -150,7 +150,7 @@ class _Search:
         elif k == 1:
             points = self._as_points(weibull_start(observed)[None])
         else:
-            tables = guesses(observed, k, settings.n_starts, settings.random_state)
+            tables = guesses(observed, k, settings.starts(k), settings.random_state)
             with np.errstate(under="ignore", over="ignore"):
                 starts = different(expectation_maximization(tables, observed))
             points = self._as_points(starts)

@@ -21,7 +21,7 @@ class Settings:
     Attributes
     ----------
     n_starts : int
-        Starts of a mixture.
+        Starts of a mixture of two; `starts` says how many more have.
     rule : Interior
         What makes a maximum an answer.
     tol, max_iter
@@ -35,6 +35,10 @@ class Settings:
     tol: float = 1e-9
     max_iter: int = 100
     random_state: RandomState = 0
+
+    def starts(self, n_components: int) -> int:
+        """Starts read off the whole sample: three components and more stand in many more ways."""
+        return self.n_starts * (4 if n_components > 2 else 1)
 
     def limits(self, n_components: int, n_units: float) -> Limits:
         """When an iteration stops: also where a component has collapsed or is nearly gone."""

@@ -42,7 +42,8 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
     rounding : {"up", "nearest", "down"}, default "up"
         How they were rounded.
     n_starts : int, default 16
-        Starts for each component beyond the first.
+        Starts read off the data for two components; three and more have four times as many. Others
+        begin at concentrations of failures.
     max_iter : int, default 100
         Newton iterations of each start.
     tol : float, default 1e-9
