@@ -268,3 +268,16 @@ def test_powers_of_time_have_intervals_from_zero():
     found, known = (LifetimeModel(lifetime).fit_interval(*rows) for lifetime in (own, "weibull"))
     assert found.converged_
     np.testing.assert_allclose(found.parameters_, known.parameters_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda t, log_scale: np.log(t) - log_scale,
+        lambda t, log_scale: math.log(t) - log_scale,
+        lambda t, log_scale: t if log_scale > 0 else -t,
+    ],
+)
+def test_a_function_that_is_not_written_in_jax_is_refused(function):
+    with pytest.raises(ValueError, match="must be written in jax.numpy.*jnp.where in place of if"):
+        lifetime_from(log_hazard=function, parameters={"log_scale": 0.0})

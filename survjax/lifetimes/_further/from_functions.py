@@ -48,7 +48,8 @@ def lifetime_from(
     Raises
     ------
     ValueError
-        For no function, no parameters, or names that the function does not take.
+        For no function, no parameters, names that the function does not take, or one that is not
+        written in `jax.numpy`.
 
     Notes
     -----
@@ -76,6 +77,7 @@ def lifetime_from(
     for word, function in (("log_hazard", log_hazard), ("cumulative_hazard", cumulative_hazard)):
         if function is not None:
             _check_names(word, function, tuple(parameters))
+            _check_written_in_jax(word, function, parameters)
     made = _class(log_hazard, cumulative_hazard, tuple(parameters))
     lifetime: Lifetime = made(*(np.asarray(value, float) for value in parameters.values()))
     return lifetime
@@ -159,3 +161,21 @@ def _check_names(word: str, function: Function, names: tuple[str, ...]) -> None:
         raise ValueError(
             f"{word} must take t and the parameters {', '.join(names)} by name: {reason}"
         ) from None
+
+
+def _check_written_in_jax(
+    word: str, function: Function, parameters: Mapping[str, ArrayLike]
+) -> None:
+    """Refuse a function that cannot be compiled and differentiated."""
+    time = jax.ShapeDtypeStruct((), float)
+    given = {
+        name: jax.ShapeDtypeStruct(np.shape(value), float) for name, value in parameters.items()
+    }
+    try:
+        jax.eval_shape(lambda t, given: function(t, **given), time, given)
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+        raise ValueError(
+            f"{word} must be written in jax.numpy, so that it can be differentiated and compiled: "
+            "take jnp.log in place of np.log or math.log, and jnp.where in place of if "
+            f"({type(error).__name__})"
+        ) from error
