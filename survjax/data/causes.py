@@ -118,6 +118,7 @@ def _running(column: np.ndarray) -> np.ndarray:
 def _unknown_label(unknown: list[tuple[int, Any]], labels: tuple[Hashable, ...]) -> str:
     """What to say of labels that are none of the causes."""
     row, label = unknown[0]
+    label = label.item() if isinstance(label, np.generic) else label
     size = len(unknown)
     advice = "correct it, or name it in causes with its lifetime"
     text = label.strip().lower() if isinstance(label, str) else "?"

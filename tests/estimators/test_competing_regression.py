@@ -12,6 +12,7 @@ from survjax import (
     CompetingRegression,
     CompetingRisks,
     CoxPH,
+    FitWarning,
     LifetimeModel,
     NoFiniteMaximum,
     ScaledHazard,
@@ -181,3 +182,11 @@ def test_a_file_of_a_regression_keeps_its_replicates(tmp_path):
         model.confidence_interval(*asked, method="bootstrap"),
         rtol=1e-12,
     )
+
+
+def test_covariates_that_no_cause_sees_are_said():
+    causes = {"wear": "weibull", "removal": "exponential"}
+    with pytest.warns(FitWarning, match="no cause sees the covariates"):
+        blind = CompetingRegression(causes).fit(X, AGE, CAUSE)
+    alone = CompetingRisks(causes).fit(AGE, CAUSE)
+    assert blind.log_likelihood_ == pytest.approx(alone.log_likelihood_, abs=1e-8)

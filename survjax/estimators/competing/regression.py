@@ -190,9 +190,19 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         if coupled(rows, allowed):
             kept = np.flatnonzero(rows.weight)
             self._fit_together(rows.take(kept), allowed[kept], x[kept])
-            return self
+        else:
+            self._fit_apart(X, x, rows, allowed)
+        if not any(map(sees_columns, self.causes.values())):
+            words = "no cause sees the covariates: give one a regression, as AcceleratedLifetime()"
+            warnings.warn(words, FitWarning, stacklevel=users_level())
+        return self
+
+    def _fit_apart(
+        self, X: Covariates, x: np.ndarray, rows: Observations, allowed: np.ndarray
+    ) -> None:
+        """Fit each cause alone."""
         self.models_ = {}
-        for k, label in enumerate(labels):
+        for k, label in enumerate(self._labels()):
             one = dataclasses.replace(rows, event=rows.event * allowed[:, k])
             self.models_[label] = self._fit_alone(label, X, one)
         parts = [part_of(model, self.n_features_in_) for model in self.models_.values()]
@@ -203,7 +213,6 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         training = (training_of if whole else training_apart)(parts, rows, allowed, x)
         if training is not None:
             self._training = training
-        return self
 
     def _fit_together(self, rows: Observations, allowed: np.ndarray, x: np.ndarray) -> None:
         """Fit all causes at once."""
@@ -226,9 +235,9 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         self.log_likelihood_ = float(together.found.value)
         self._derive(fitted, not self.certificate_.violations)
         self._training = together.training
-        violations = "; ".join(self.certificate_.violations)
-        kept = f"no proper maximum: {violations}. What is kept instead has no bounds"
-        for words in (kept if violations else "", alike_warning(labels, allowed)):
+        bad = "; ".join(self.certificate_.violations)
+        kept = f"no proper maximum: {bad}. What is kept instead has no bounds" if bad else ""
+        for words in (kept, alike_warning(labels, allowed)):
             if words:
                 warnings.warn(words, FitWarning, stacklevel=users_level())
 
