@@ -181,9 +181,8 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
 
     def _fit(self, X: Covariates, x: np.ndarray, rows: Observations, allowed: np.ndarray) -> Self:
         """Fit each cause alone where the likelihood separates, and all together where not."""
-        labels = self._labels()
         check_agreement(rows, allowed)
-        check_seen(rows, allowed & (rows.weight != 0)[:, None], labels)
+        check_seen(rows, allowed & (rows.weight != 0)[:, None], self._labels())
         for name in ("bootstrap_", "_training"):
             self.__dict__.pop(name, None)
         self.n_units_, self.n_events_ = rows.n_units, rows.n_events
