@@ -81,8 +81,8 @@ def _log1mexp_of_exp_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any
 
 @jax.custom_jvp
 def _share_slope(z: jax.Array, value: jax.Array) -> jax.Array:
-    """w / (exp(w) - 1) at w = exp(z), from the log of 1 - exp(-w)."""
-    return jnp.exp(z - bounded_exp(z) - value)
+    """w / (exp(w) - 1) at w = exp(z), from the log of 1 - exp(-w): one where nothing is gained."""
+    return jnp.exp(jnp.where(value > -jnp.inf, z - bounded_exp(z) - value, 0.0))
 
 
 @_share_slope.defjvp

@@ -126,10 +126,7 @@ class Lifetime(Curves, FittingHints, ABC):
         bounded = jnp.isfinite(upper)
         gained = self.log_interval_hazard(lower, jnp.where(bounded, upper - lower, 1.0))
         alive = jnp.where(lower <= 0, 0.0, self.cumulative_hazard(lower))
-        # Before a threshold nothing is gained: minus infinity, whose derivatives are zero.
-        some = gained > -jnp.inf
-        inside = jnp.where(some, log1mexp_of_exp(jnp.where(some, gained, 0.0)), -jnp.inf)
-        return jnp.where(bounded, inside, 0.0) - alive
+        return jnp.where(bounded, log1mexp_of_exp(gained), 0.0) - alive
 
     def log_interval_hazard(self, lower: ArrayLike, length: ArrayLike) -> jax.Array:
         """`log_increment`, but from time zero with what fails at birth."""
