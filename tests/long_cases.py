@@ -184,4 +184,8 @@ LONG_CASES = {
     "he_edge_of_the_range",
     "uncertainty/test_uncertainty.py::test_bounds_of_a_quantile_hold_it_even_where_hardly_a"
     "nything_fails",
+    "estimators/test_thresholds.py::test_a_threshold_that_runs_far_below_all_lives_is_no_an"
+    "swer[base3-normal]",
+    "estimators/test_thresholds.py::test_units_that_run_or_enter_before_a_known_threshold_s"
+    "ay_nothing_of_what_comes_later[base2]",
 }

@@ -8,9 +8,8 @@ import pytest
 from survjax import FitWarning, NoFiniteMaximum, Observations, WeibullMixture
 from survjax._core.precision import double_precision
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting.local_maxima import padded
 from survjax.lifetimes import Exponential, LogLogistic, LogNormal
-from survjax.likelihood.rows import derivatives
+from survjax.likelihood.rows import derivatives, padded
 from survjax.optimize import newton
 from tests.references import results, rows_of
 

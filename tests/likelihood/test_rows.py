@@ -11,11 +11,10 @@ from mpmath import mp, mpf
 from survjax import Observations
 from survjax._core.precision import double_precision
 from survjax.data.truncation_rows import with_truncation_rows
-from survjax.fitting.local_maxima import padded
 from survjax.lifetimes import Exponential, Mixture, Weibull
 from survjax.likelihood.executors import CPU
 from survjax.likelihood.row_derivatives import log_contributions
-from survjax.likelihood.rows import derivatives
+from survjax.likelihood.rows import derivatives, padded
 from tests.oracle import Oracle, weibulls
 
 VECTORS = {
