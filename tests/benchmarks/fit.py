@@ -15,7 +15,7 @@ from functools import partial
 import jax
 import numpy as np
 
-from survjax import WeibullMixture
+from survjax import WeibullMixture, kaplan_meier
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
 from survjax.likelihood.objective import Objective
@@ -92,6 +92,20 @@ def singles(sizes: tuple[int, ...]) -> str:
                 f"{t['fit'] / t['hand']:.2f}",
             ]
         )
+    t = in_turn(
+        {
+            "curve": partial(kaplan_meier, durations, events),
+            "sort": partial(np.sort, durations),
+        }
+    )
+    rows.append(
+        [
+            f"{n:,} decimals, Kaplan-Meier",
+            f"{1e3 * t['curve']:.0f}",
+            f"{1e3 * t['sort']:.0f} (numpy.sort)",
+            f"{t['curve'] / t['sort']:.2f}",
+        ]
+    )
     days = np.ceil(365 * durations / 10).astype(np.int64)
     t = in_turn(
         {
