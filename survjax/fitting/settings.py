@@ -38,7 +38,7 @@ class Settings:
 
     def starts(self, n_components: int) -> int:
         """Starts read off the whole sample: three components and more stand in many more ways."""
-        return self.n_starts * (4 if n_components > 2 else 1)
+        return self.n_starts * (3 if n_components > 2 else 1)
 
     def limits(self, n_components: int, n_units: float) -> Limits:
         """When an iteration stops: also where a component has collapsed or is nearly gone."""

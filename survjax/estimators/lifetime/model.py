@@ -58,7 +58,7 @@ class LifetimeModel(LifetimeEstimator, WithPosterior):
     rounding : {"up", "nearest", "down"}, default "up"
         How they were rounded.
     n_starts : int, default 16
-        Starts of a mixture of two; one of more has four times as many.
+        Starts of a mixture of two; one of more has three times as many.
     max_iter : int, default 100
         Newton iterations from each start.
     tol : float, default 1e-9

@@ -42,7 +42,7 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
     rounding : {"up", "nearest", "down"}, default "up"
         How they were rounded.
     n_starts : int, default 16
-        Starts read off the data for two components; three and more have four times as many. Others
+        Starts read off the data for two components; three and more have three times as many. Others
         begin at concentrations of failures.
     max_iter : int, default 100
         Newton iterations of each start.
