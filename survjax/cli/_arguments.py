@@ -208,7 +208,11 @@ def _add_output(parser: argparse.ArgumentParser, folder: str) -> None:
         help=f"folder to write to; files of the same names are replaced (default: {folder})",
     )  # fmt: skip
     if folder != "survjax-demo":
-        add("--unit", metavar="WORD", help="unit of time, for labels (of dates: that of --per)")
+        add(
+            "--unit",
+            metavar="WORD",
+            help="unit of time, for labels (default with dates: that of --per)",
+        )
     add("--pictures", action=switch, default=True, help="draw pictures (default: yes)")
     add("--format", choices=("png", "svg"), default="png", help="of the pictures (default: png)")
     if folder != "survjax-compare":

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from survjax._core.time_units import DAYS
 from survjax._core.validation import how_many
 from survjax.cli._flags import FLAGS, MISSING, WORDS
 from survjax.cli._reading import Table, column_names
 from survjax.cli._text import Refused, printable, quoted
 from survjax.cli.tables.arguments import check_dates
+from survjax.cli.tables.cells import AGES, lengths_in_days, note_of_lengths, numbers_in
 from survjax.cli.tables.dates import ages_from_dates
 
 
@@ -35,6 +37,8 @@ class Units:
         Name of the column of names.
     causes : list or None
         What ended each unit: a tuple of the causes that it may be, None where it still runs.
+    unit : str or None
+        Of time, for what is printed and drawn.
     """
 
     lower: np.ndarray
@@ -46,6 +50,7 @@ class Units:
     title: str
     notes: tuple[str, ...] = ()
     causes: list[tuple[str, ...] | None] | None = None
+    unit: str | None = None
 
     @property
     def exact(self) -> bool:
@@ -86,7 +91,7 @@ def needed_columns(arguments: argparse.Namespace) -> dict[str, str]:
 
 def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespace) -> Units:
     """Check every needed cell, and return what they say."""
-    check = Checker(table, roles, arguments.decimal)
+    check = Checker(table, roles, arguments)
     causes = check.causes() if "cause" in roles else None
     entry = None
     if "start" in roles:
@@ -129,14 +134,20 @@ def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespa
         both = "is {cell} for a failed unit"
         check.rule("in_service", ~(running & failed), both, "a unit in service has not failed")
     names, notes = check.names()
-    return Units(lower, upper, entry, weight, running, names, roles.get("id", "row"), notes, causes)
+    title, lengths = roles.get("id", "row"), note_of_lengths(check)
+    unit = arguments.unit or (arguments.per if lengths or "start" in roles else None)
+    notes += lengths
+    return Units(lower, upper, entry, weight, running, names, title, notes, causes, unit)
 
 
 class Checker:
     """Cells of one table to numbers, flags and names."""
 
-    def __init__(self, table: Table, roles: dict[str, str], decimal: str) -> None:
-        self.table, self.roles, self.decimal = table, roles, decimal
+    def __init__(self, table: Table, roles: dict[str, str], arguments: argparse.Namespace) -> None:
+        self.table, self.roles = table, roles
+        self.decimal, self.per = arguments.decimal, arguments.per
+        #: Roles whose columns hold lengths of time, not numbers.
+        self.lengths: list[str] = []
 
     def cells(self, role: str) -> Any:
         """The cells of a column."""
@@ -167,9 +178,10 @@ class Checker:
         """A column of finite numbers; missing cells are refused or take the given value."""
         cells = self.cells(role)
         if isinstance(cells, np.ndarray):
-            values, empty = cells.astype(np.float64), np.isnan(cells.astype(np.float64))
+            values = cells.astype(np.float64)
         else:
-            values, empty = self._parse(role, cells)
+            values = self._parse(role, cells)
+        empty = np.isnan(values)
         if missing is None:
             self.fail(role, np.flatnonzero(empty), "has no value", "fill or drop rows without one")
         else:
@@ -179,30 +191,15 @@ class Checker:
             self.fail(role, infinite, "is not finite, {cell},", "correct or drop such rows")
         return values
 
-    def _parse(self, role: str, cells: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers in text, and where there are none."""
-        values, empty = np.empty(len(cells)), np.zeros(len(cells), bool)
-        bad = []
-        # Python reads 1_000 as a number; a table does not mean that. With decimal commas, points
-        # would be marks for thousands.
-        marks = str.maketrans(
-            "_" if self.decimal == "." else "_.,", "x" if self.decimal == "." else "xx."
-        )
-        for row, cell in enumerate(cells):
-            try:
-                values[row] = float(cell.translate(marks))
-            except ValueError:
-                values[row] = np.nan
-                if cell.strip().lower() not in MISSING:
-                    bad.append(row)
-        empty = np.isnan(values)
-        advice = "numbers are needed"
-        if bad and "," in cells[bad[0]]:
-            known = self.decimal == ","
-            advice += "" if known else ", with --decimal , if commas are decimal marks"
-            advice += ", without marks for thousands" if known else "; no marks for thousands"
+    def _parse(self, role: str, cells: Sequence[str]) -> np.ndarray:
+        """Numbers in text, or lengths of time in the unit of --per; NaN where there are none."""
+        values, bad, advice = numbers_in(cells, self.decimal)
+        lengths = lengths_in_days(cells) if bad and role in AGES else None
+        if lengths is not None:
+            self.lengths.append(role)
+            return lengths / DAYS[self.per]
         self.fail(role, np.array(bad, int), "holds text, {cell},", advice)
-        return values, empty
+        return values
 
     def flags(self, role: str, optional: np.ndarray | None = None) -> np.ndarray:
         """A column of 1 and 0, or true and false; False for no value where it is `optional`."""

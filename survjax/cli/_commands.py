@@ -38,11 +38,9 @@ def fit(session: Session) -> int:
     how = arguments.separator, arguments.encoding, forgotten
     table = read_table(Path(arguments.file), needed, *how)
     units = check_units(table, roles, arguments)
-    if "start" in roles:
-        arguments.unit = arguments.unit or arguments.per
     covariates = None
     if names:
-        covariates = read_covariates(Checker(table, dict(roles), arguments.decimal), names)
+        covariates = read_covariates(Checker(table, dict(roles), arguments), names)
     for note in (*table.notes, *units.notes, *(covariates.notes if covariates else ())):
         session.note("note", note)
     for note in far_away(units.lower, table.places):
@@ -55,18 +53,18 @@ def fit(session: Session) -> int:
         from survjax.cli.causes import with_covariates
 
         of = units, units.causes, covariates
-        return with_covariates.finish(session, *of, arguments.unit)
+        return with_covariates.finish(session, *of, units.unit)
     if covariates is not None:
         from survjax.cli.covariates import job as covariates_job
 
-        return covariates_job.finish(session, units, covariates, arguments.unit)
+        return covariates_job.finish(session, units, covariates, units.unit)
     if units.causes is not None:
         from survjax.cli.causes import job
 
-        return job.finish(session, units, units.causes, arguments.unit)
+        return job.finish(session, units, units.causes, units.unit)
     from survjax.cli._job import finish
 
-    return finish(session, units, arguments.unit, None)
+    return finish(session, units, units.unit, None)
 
 
 def _fit_stream(session: Session) -> int:
@@ -91,8 +89,6 @@ def compare(session: Session) -> int:
     how = arguments.separator, arguments.encoding, forgotten
     table = read_table(Path(arguments.file), list(dict.fromkeys(roles.values())), *how)
     units = check_units(table, roles, arguments)
-    if "start" in roles:
-        arguments.unit = arguments.unit or arguments.per
     for note in (*table.notes, *units.notes, *far_away(units.lower, table.places)):
         session.note("note", note)
     if forgotten:
@@ -101,7 +97,7 @@ def compare(session: Session) -> int:
     session.begin("loading JAX")
     from survjax.cli.comparison.job import finish
 
-    return finish(session, units, arguments.unit)
+    return finish(session, units, units.unit)
 
 
 def demo(session: Session) -> int:

@@ -28,7 +28,7 @@ def read(path, *options):
     roles = needed_columns(arguments)
     names = named_covariates(arguments.covariates, roles)
     table = read_table(Path(path), [*roles.values(), *names])
-    return read_covariates(Checker(table, roles, arguments.decimal), names)
+    return read_covariates(Checker(table, roles, arguments), names)
 
 
 def test_numbers_stay_and_text_becomes_levels_against_the_most_frequent(file):

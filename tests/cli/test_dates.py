@@ -161,3 +161,48 @@ def test_days_as_a_spreadsheet_counts_them_are_said_to_be_such(file):
     path = file("installed,failed_on\n43831,44562\n44348,\n")
     with pytest.raises(Refused, match=r"holds '43831' in line 2 \(2 such rows\): days as Excel"):
         read(path, *DATES)
+
+
+LENGTHS = {
+    "as pandas writes them": ["66 days 03:36:00", "0 days 12:00:00.500000", "3 days"],
+    "as Python writes them": ["66 days, 3:36:00", "12:00:00.5", "1 day, 48:00:00"],
+    "as Excel writes them": ["1587:36:00", "12:00:00.5", "72:00:00"],
+}
+
+
+@pytest.mark.parametrize("cells", LENGTHS.values(), ids=LENGTHS)
+def test_lengths_of_time_become_ages(file, cells):
+    text = "age,failed\n" + "".join(f'"{cell}",1\n' for cell in cells)
+    units = read(file(text), "--duration", "age", "--per", "hours", "--event", "failed")
+    np.testing.assert_allclose(units.lower, [1587.6, 12.0 + 0.5 / 3600, 72.0], rtol=1e-14)
+    assert units.unit == "hours"
+    assert units.notes == ("lengths of time in 'age' are read in hours: choose others with --per",)
+
+
+def test_lengths_of_time_in_parquet_become_ages(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    for kind in ("s", "ms", "us", "ns"):
+        lower = pa.array([dt.timedelta(hours=36), None], pa.duration(kind))
+        upper = pa.array([dt.timedelta(days=2), dt.timedelta(hours=6)], pa.duration(kind))
+        pq.write_table(pa.table({"low": lower, "high": upper}), tmp_path / "a.parquet")
+        units = read(tmp_path / "a.parquet", "--lower", "low", "--upper", "high")
+        assert units.lower.tolist() == [1.5, 0.0] and units.upper.tolist() == [2.0, 0.25]
+        assert units.unit == "days"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("age,entry\n3 days,0\n", "'entry' holds a number, '0', in line 2: other ages are lengths"),
+        ("age,entry\n3 days,\n7,\n", "column 'age' holds text, '3 days', in line 2: numbers"),
+        ("age,entry\n12:30,\n", "column 'age' holds text, '12:30', in line 2: numbers"),
+        ("age,entry\n-1 days +04:00:00,\n", "column 'age' is negative"),
+        ("age,entry\n3 days,4 days\n", "not below the unit's age"),
+    ],
+)
+def test_lengths_beside_numbers_and_what_is_no_length_are_refused(file, text, message):
+    with pytest.raises(Refused) as error:
+        read(file(text), "--duration", "age", "--entry", "entry")
+    assert message in str(error.value)

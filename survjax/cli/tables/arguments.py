@@ -21,7 +21,8 @@ def add_dates(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--per", choices=tuple(DAYS), default="days",
-        help="unit of time of the ages (default: days; a year has 365.25)",
+        help="unit of time of ages from dates, or from a column of lengths of time such as 3 days "
+        "04:05:06 or Parquet's (default: days; a year has 365.25)",
     )  # fmt: skip
     add(
         "--date-format", metavar="FORMAT",
