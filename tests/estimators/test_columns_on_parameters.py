@@ -7,6 +7,7 @@ that are the same in other words.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import survjax
@@ -256,3 +257,23 @@ def test_lognormal_lives_beside_a_share():
     assert float(model.baseline_.share) == pytest.approx(
         1.0 / (1.0 + np.exp(-model.parameters_[-1]))
     )
+
+
+def test_a_column_moves_a_parameter_and_not_time(tmp_path):
+    x = np.random.default_rng(3).normal(size=(300, 1))
+    growth = 0.02 * np.exp(0.5 * x[:, 0])
+    u = np.random.default_rng(4).random(300)
+    life = np.log1p(-np.log(u) * growth / 0.01) / growth
+    y = np.column_stack([np.minimum(life, 80.0), life <= 80.0])
+    model = AcceleratedLifetime("gompertz", on={"growth": [0], "factor": []}).fit(x, y)
+    assert list(model.summary().index) == ["log_rate", "growth:intercept", "growth:x0"]
+    rate, at, slope = model.parameters_
+    g = at + slope * x[:, 0]
+    terms = y[:, 1] * (rate + g * y[:, 0]) - np.exp(rate) * np.expm1(g * y[:, 0]) / g
+    assert model.log_likelihood_ == pytest.approx(terms.sum(), rel=1e-12)
+    assert slope / model.summary()["standard_error"]["growth:x0"] > 3.0
+    model.save(tmp_path / "model.json")
+    again, ages = survjax.load(tmp_path / "model.json"), [5.0, 9.0]
+    pd.testing.assert_frame_equal(again.predict_rul(x[:2], ages), model.predict_rul(x[:2], ages))
+    with pytest.raises(ValueError, match="offset is part of the factor on time"):
+        model.fit(x, y, offset=np.ones(300))

@@ -20,6 +20,12 @@ PLAIN = [(family, case) for family in ON_TIME for case in EXACT + CENSORED] + [
     for case in ("ball_bearings", "aircondit", "lung", "locomotivecontrol", "power_transformer")
 ]
 SLOW = [("normal", case) for case in INTERVALS] + [("exponentiated_weibull", INTERVALS[2])]
+ON_LOG_TIME = ("exponential", "weibull", "lognormal", "loglogistic", "gompertz")
+QUICK = ["lung", "power_transformer", "diabetes_interval"]
+OTHERS = [*EXACT, *CENSORED[1:], *INTERVALS[:2]]
+ON_LOG_TIME_CASES = [(family, case) for family in ON_LOG_TIME for case in QUICK] + [
+    pytest.param(family, case, marks=pytest.mark.slow) for family in ON_LOG_TIME for case in OTHERS
+]
 IN_INTERVALS = [(family, case) for family in ON_TIME[1:] for case in INTERVALS]
 LIMITS = {"power_function": "a power function", "inverse_weibull": "an inverse Weibull"}
 
@@ -39,6 +45,17 @@ def _rows(real_data, reference, case):
     return rows_of(real_data, file)
 
 
+#: Our name of a parameter of theirs, and what makes of theirs ours.
+OURS = {
+    "mu": ("scale", np.exp),
+    "sigma": ("shape", np.reciprocal),
+    "b": ("growth", np.positive),
+    "scale": ("scale", np.positive),
+    "shape": ("shape", np.positive),
+    "rate": ("rate", np.positive),
+}
+
+
 def _expected(fit):
     """Parameters as they are optimized, with their standard errors."""
     names = {"mu": "location", "sigma": "log_scale"}
@@ -48,6 +65,18 @@ def _expected(fit):
         values.append(np.log(value) if log else value)
         errors.append(fit["se"][name] / (value if log else 1.0))
     return np.array(values), np.array(errors)
+
+
+@pytest.mark.parametrize(("family", "case"), ON_LOG_TIME_CASES)
+def test_families_on_log_time_agree_with_other_programs(real_data, reference, family, case):
+    fit = next(f for f in reference["fits"] if (f["family"], f["case"]) == (family, case))
+    model = LifetimeModel(family).fit(_rows(real_data, reference, case))
+    assert model.log_likelihood_ == pytest.approx(fit["loglik"], rel=1e-9, abs=1e-8)
+    table = model.summary()
+    for name, value in fit["est"].items():
+        ours, transform = OURS[name]
+        found = table.loc[ours]
+        assert abs(found["estimate"] - transform(value)) < 1e-6 * found["standard_error"]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def layout_of(
         if not columns:
             raise ValueError(f"on leaves {name} without a column: name at least one")
         layout.append(Predictor(name, columns, offset=offset and q == 0))
+    if names and all(item.shared for item in layout):
+        raise ValueError("on leaves every parameter without a column: name at least one")
     return tuple(layout)
 
 

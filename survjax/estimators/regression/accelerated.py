@@ -54,7 +54,8 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
         parameter's name: `{"cured_share": "all", "shape": ["load"]}` with
         `family=Cured(Weibull(0.0, 0.0), 0.0)`. They move it on its link scale, the log of a shape
         or the logit of a share, beside an intercept. Parameters that are not named are the same for
-        all assets, but for the scale (or the factor on time), which all columns move.
+        all assets, but for the scale (or the factor on time), which all columns move; with
+        `{"scale": []}` (or `{"factor": []}`) none does.
     shape_on : None, "all" or sequence, default None
         The same as `on={"shape": shape_on}`.
     penalty : float, "cv" or "firth", default 0
@@ -170,7 +171,7 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        form = self._stretched()
+        form = self._whole()
         if self.shape_on is not None:
             if not any("shape" in words for words in form.spoken):
                 name = type(form.template).__name__
@@ -182,11 +183,28 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
     def _chosen(self) -> dict[str, Any]:
         """The columns of each parameter, however they were given."""
         chosen = {} if self.on is None else dict(self.on)
+        form = self._whole()
+        if self._leaves_time(form):
+            chosen = {name: what for name, what in chosen.items() if name not in form.spoken[0]}
+            if not any(name in form.spoken[1] for name in chosen):
+                chosen[form.spoken[1][0]] = []
         return chosen if self.shape_on is None else {**chosen, "shape": self.shape_on}
 
-    def _stretched(self) -> Form:
-        """The family, checked, as covariates move it."""
+    def _whole(self) -> Form:
+        """The family, checked, with all that covariates may move."""
         return accelerated(template_of(self.family, "family").lifetime)
+
+    def _stretched(self) -> Form:
+        """The family as covariates move it: without a factor that no column moves."""
+        form = self._whole()
+        return Form(form.template, form.names[1:]) if self._leaves_time(form) else form
+
+    def _leaves_time(self, form: Form) -> bool:
+        """Whether `on` says of a family whose time is stretched as it is that no column does."""
+        chosen = self.on if isinstance(self.on, Mapping) else {}
+        given = [chosen[name] for name in form.spoken[0] if name in chosen]
+        named = form.modifier is not None and given and not isinstance(given[0], str)
+        return bool(named) and np.size(given[0]) == 0
 
     @property
     def _rows_as_units(self) -> str:  # type: ignore[override]
@@ -200,6 +218,8 @@ class AcceleratedLifetime(FormMemberships, RegressionEstimator):
     def _model(self, rows: Observations, x: np.ndarray) -> tuple[Form, Layout, np.ndarray]:
         p, known = self.n_features_in_, x.shape[1] > self.n_features_in_
         form = self._stretched()
+        if known and self._leaves_time(self._whole()):
+            raise ValueError("offset is part of the factor on time, which on has without a column")
         said = {} if self.shape_on is None else {"shape": "shape_on"}
         layout = layout_of(form, column_names(self), self._chosen(), known, said)
         if not form.is_log_linear:
