@@ -19,6 +19,7 @@ from survjax.lifetimes._limits import (
     with_age_limits,
 )
 from survjax.lifetimes._location_scale import LocationScale
+from survjax.lifetimes._natural import log_of
 
 
 @pytree
@@ -45,7 +46,7 @@ class Exponential(LocationScale):
     @classmethod
     def of(cls, scale: ArrayLike) -> Exponential:
         """Make one from its mean life, which is positive."""
-        return cls(jnp.log(jnp.asarray(scale, float)))
+        return cls(log_of(scale, "scale"))
 
     @property
     def scale(self) -> jax.Array:

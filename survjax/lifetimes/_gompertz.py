@@ -19,6 +19,7 @@ from survjax.lifetimes._limits import (
     outside_life,
     outside_targets,
 )
+from survjax.lifetimes._natural import any_number, log_of
 
 #: Below this, expm1(u) / u and log1p(u) / u are their series: differences would lose digits.
 SERIES = 0.03
@@ -86,7 +87,7 @@ class Gompertz(Lifetime):
     @classmethod
     def of(cls, rate: ArrayLike, growth: ArrayLike) -> Gompertz:
         """Make one from a positive rate and any growth."""
-        return cls(jnp.log(jnp.asarray(rate, float)), jnp.asarray(growth, float))
+        return cls(log_of(rate, "rate"), any_number(growth, "growth"))
 
     @property
     def rate(self) -> jax.Array:

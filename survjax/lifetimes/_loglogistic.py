@@ -19,6 +19,7 @@ from survjax.lifetimes._limits import (
     with_age_limits,
 )
 from survjax.lifetimes._location_scale import LocationScale
+from survjax.lifetimes._natural import log_of
 
 
 @jax.custom_jvp
@@ -70,7 +71,7 @@ class LogLogistic(LocationScale):
     @classmethod
     def of(cls, scale: ArrayLike, shape: ArrayLike) -> LogLogistic:
         """Make one from natural values, both positive."""
-        return cls(jnp.log(jnp.asarray(scale, float)), jnp.log(jnp.asarray(shape, float)))
+        return cls(log_of(scale, "scale"), log_of(shape, "shape"))
 
     @property
     def scale(self) -> jax.Array:

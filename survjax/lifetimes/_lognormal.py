@@ -22,6 +22,7 @@ from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._derived.inverse import invert
 from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
 from survjax.lifetimes._location_scale import LocationScale
+from survjax.lifetimes._natural import log_of
 
 
 @pytree
@@ -54,7 +55,7 @@ class LogNormal(LocationScale):
     @classmethod
     def of(cls, median: ArrayLike, sigma: ArrayLike) -> LogNormal:
         """Make one from its median and the standard deviation of log T, both positive."""
-        return cls(jnp.log(jnp.asarray(median, float)), -jnp.log(jnp.asarray(sigma, float)))
+        return cls(log_of(median, "median"), -log_of(sigma, "sigma"))
 
     @property
     def scale(self) -> jax.Array:

@@ -15,6 +15,7 @@ from survjax._core.pytree import compiled_method, parameter, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._derived.inverse import invert
 from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
+from survjax.lifetimes._natural import log_of
 
 
 @pytree
@@ -59,7 +60,7 @@ class Mixture(Lifetime):
     @classmethod
     def of(cls, weights: ArrayLike, components: Lifetime | tuple[Lifetime, ...]) -> Mixture:
         """Make one from positive weights (K,) that sum to one."""
-        log_weights = jnp.log(jnp.asarray(weights, float))
+        log_weights = log_of(weights, "weights")
         return cls(log_weights[1:] - log_weights[0], components)
 
     @property

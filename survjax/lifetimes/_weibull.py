@@ -21,6 +21,7 @@ from survjax.lifetimes._limits import (
     with_age_limits,
 )
 from survjax.lifetimes._location_scale import LocationScale
+from survjax.lifetimes._natural import log_of
 
 #: Of the series of the life before an age: z^17 / 17! is 3e-15 of it at z = 1.
 TERMS = 17
@@ -61,7 +62,7 @@ class Weibull(LocationScale):
     @classmethod
     def of(cls, scale: ArrayLike, shape: ArrayLike) -> Weibull:
         """Make one from natural values, both positive."""
-        return cls(jnp.log(jnp.asarray(scale, float)), jnp.log(jnp.asarray(shape, float)))
+        return cls(log_of(scale, "scale"), log_of(shape, "shape"))
 
     @property
     def scale(self) -> jax.Array:

@@ -27,6 +27,7 @@ from survjax.lifetimes._limits import (
     outside_life,
     outside_targets,
 )
+from survjax.lifetimes._natural import log_of
 
 #: Logs of ratios of a time to the scale beyond this count as this: squares of exp are numbers yet.
 FARTHEST = 200.0
@@ -65,7 +66,7 @@ class BirnbaumSaunders(Lifetime):
     @classmethod
     def of(cls, scale: ArrayLike, alpha: ArrayLike) -> BirnbaumSaunders:
         """Make one from natural values, both positive."""
-        return cls(jnp.log(jnp.asarray(scale, float)), jnp.log(jnp.asarray(alpha, float)))
+        return cls(log_of(scale, "scale"), log_of(alpha, "alpha"))
 
     @property
     def scale(self) -> jax.Array:

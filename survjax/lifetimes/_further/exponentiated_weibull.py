@@ -25,6 +25,7 @@ from survjax.lifetimes._limits import (
     outside_life,
     outside_targets,
 )
+from survjax.lifetimes._natural import log_of
 
 #: A limit whose power of time is larger is no lifetime, but a collapse on one time.
 STEEPEST = 60.0
@@ -89,7 +90,7 @@ class ExponentiatedWeibull(Lifetime):
     @classmethod
     def of(cls, scale: ArrayLike, shape: ArrayLike, power: ArrayLike) -> ExponentiatedWeibull:
         """Make one from natural values, all positive."""
-        return cls(*(jnp.log(jnp.asarray(value, float)) for value in (scale, shape, power)))
+        return cls(log_of(scale, "scale"), log_of(shape, "shape"), log_of(power, "power"))
 
     @property
     def scale(self) -> jax.Array:

@@ -22,6 +22,7 @@ from survjax.lifetimes._limits import (
     outside_life,
     with_age_limits,
 )
+from survjax.lifetimes._natural import log_of
 
 #: Logs of ratios beyond this count as this: fourth powers of exp of it are numbers yet.
 FARTHEST = 149.0
@@ -129,7 +130,7 @@ class InverseGaussian(Lifetime):
     @classmethod
     def of(cls, mean: ArrayLike, lam: ArrayLike) -> InverseGaussian:
         """Make one from its mean and lambda (`lam`), both positive."""
-        return cls(jnp.log(jnp.asarray(mean, float)), jnp.log(jnp.asarray(lam, float)))
+        return cls(log_of(mean, "mean"), log_of(lam, "lam"))
 
     def mean(self) -> jax.Array:
         """The mean life."""

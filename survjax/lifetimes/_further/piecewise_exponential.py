@@ -20,6 +20,7 @@ from survjax.lifetimes._limits import (
     outside_targets,
     with_age_limits,
 )
+from survjax.lifetimes._natural import check_positive_numbers
 
 #: Pieces that cuts chosen from failures make, and failures that each holds at least.
 MOST_PIECES, FEWEST_FAILURES = 5, 2
@@ -66,6 +67,7 @@ class PiecewiseExponential(Lifetime):
                 f"rates must be one more than cuts, got shapes {given.shape} and {at.shape}"
             )
         _check_cuts(at)
+        check_positive_numbers(given, "rates")
         return cls(np.log(given), at)
 
     @classmethod

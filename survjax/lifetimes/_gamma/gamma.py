@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._gamma.log_gamma import LogGamma, standard_quantile
+from survjax.lifetimes._natural import log_of
 
 
 @pytree
@@ -46,7 +47,7 @@ class Gamma(LogGamma):
     @classmethod
     def of(cls, scale: ArrayLike, shape: ArrayLike) -> Gamma:
         """Make one from natural values, both positive."""
-        return cls(jnp.log(jnp.asarray(scale, float)), jnp.log(jnp.asarray(shape, float)))
+        return cls(log_of(scale, "scale"), log_of(shape, "shape"))
 
     @property
     def scale(self) -> jax.Array:

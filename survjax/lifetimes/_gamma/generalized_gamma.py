@@ -14,6 +14,7 @@ from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._derived.limit_laws import PARETO, POWER_FUNCTION, LimitLaw
 from survjax.lifetimes._gamma.log_gamma import LogGamma, standard_quantile
 from survjax.lifetimes._location_scale import LARGEST_LOG_SHAPE
+from survjax.lifetimes._natural import any_number, log_of
 
 #: Values of q that a fit begins at: inverse Weibull, lognormal, Weibull, and nearly a power of t.
 STARTS = (0.0, 1.0, -1.0, 2.5)
@@ -55,8 +56,8 @@ class GeneralizedGamma(LogGamma):
     @classmethod
     def of(cls, location: ArrayLike, sigma: ArrayLike, q: ArrayLike) -> GeneralizedGamma:
         """Make one from the location and scale of log T, and q."""
-        log_shape = -jnp.log(jnp.asarray(sigma, float))
-        return cls(jnp.asarray(location, float), log_shape, jnp.asarray(q, float))
+        at = any_number(location, "location")
+        return cls(at, -log_of(sigma, "sigma"), any_number(q, "q"))
 
     @property
     def scale(self) -> jax.Array:

@@ -21,6 +21,7 @@ from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._limits import inside_life, outside_targets, with_age_limits
 from survjax.lifetimes._modified.modified import Modified
+from survjax.lifetimes._natural import logit_of
 
 #: A logit below which a share is as good as none; a fit on its way there has left it behind.
 NONE_CURED = -7.0
@@ -65,8 +66,7 @@ class Cured(Modified):
     @classmethod
     def of(cls, base: Lifetime, share: ArrayLike) -> Cured:
         """Make one from a share of cured units, inside (0, 1)."""
-        share = jnp.asarray(share, float)
-        return cls(base, jnp.log(share) - jnp.log1p(-share))
+        return cls(base, logit_of(share, "share"))
 
     @property
     def share(self) -> jax.Array:

@@ -15,6 +15,7 @@ from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._limits import outside_life, outside_targets, with_age_limits
 from survjax.lifetimes._modified.modified import Modified
+from survjax.lifetimes._natural import logit_of
 
 #: The logit of no share at all, as a number.
 NONE = -1e300
@@ -56,8 +57,7 @@ class ZeroInflated(Modified):
     @classmethod
     def of(cls, base: Lifetime, share: ArrayLike) -> ZeroInflated:
         """Make one from a share of units that fail at time zero, inside (0, 1)."""
-        share = jnp.asarray(share, float)
-        return cls(base, jnp.log(share) - jnp.log1p(-share))
+        return cls(base, logit_of(share, "share"))
 
     @property
     def share(self) -> jax.Array:

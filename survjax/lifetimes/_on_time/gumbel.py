@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from survjax._core.numerics import bounded_exp, log1mexp
 from survjax._core.pytree import parameter, pytree
+from survjax.lifetimes._natural import any_number, log_of
 from survjax.lifetimes._on_time.location_scale import LocationScaleOnTime
 
 
@@ -43,7 +44,7 @@ class Gumbel(LocationScaleOnTime):
     @classmethod
     def of(cls, location: ArrayLike, scale: ArrayLike) -> Gumbel:
         """Make one from a location and a positive scale."""
-        return cls(jnp.asarray(location, float), jnp.log(jnp.asarray(scale, float)))
+        return cls(any_number(location, "location"), log_of(scale, "scale"))
 
     @staticmethod
     def standard_log_hazard(z: jax.Array) -> jax.Array:

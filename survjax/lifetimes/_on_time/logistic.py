@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._limits import inside_life, outside_targets, with_age_limits
 from survjax.lifetimes._loglogistic import log_expm1, softplus
+from survjax.lifetimes._natural import any_number, log_of
 from survjax.lifetimes._on_time.location_scale import LocationScaleOnTime
 
 
@@ -51,7 +52,7 @@ class Logistic(LocationScaleOnTime):
     @classmethod
     def of(cls, location: ArrayLike, scale: ArrayLike) -> Logistic:
         """Make one from a location and a positive scale."""
-        return cls(jnp.asarray(location, float), jnp.log(jnp.asarray(scale, float)))
+        return cls(any_number(location, "location"), log_of(scale, "scale"))
 
     @staticmethod
     def standard_log_hazard(z: jax.Array) -> jax.Array:

@@ -18,6 +18,7 @@ from survjax._core.normal_tail import (
 )
 from survjax._core.pytree import parameter, pytree
 from survjax.lifetimes._limits import with_age_limits
+from survjax.lifetimes._natural import any_number, log_of
 from survjax.lifetimes._on_time.location_scale import LocationScaleOnTime
 
 
@@ -51,7 +52,7 @@ class Normal(LocationScaleOnTime):
     @classmethod
     def of(cls, mean: ArrayLike, sd: ArrayLike) -> Normal:
         """Make one from mean and positive standard deviation of the whole distribution."""
-        return cls(jnp.asarray(mean, float), jnp.log(jnp.asarray(sd, float)))
+        return cls(any_number(mean, "mean"), log_of(sd, "sd"))
 
     @staticmethod
     def standard_log_hazard(z: jax.Array) -> jax.Array:
