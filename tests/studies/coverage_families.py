@@ -123,8 +123,8 @@ def main():
         text = "\n\n".join(
             [
                 "# Coverage of plain families",
-                "Written by `python -m tests.studies.coverage_families --write "
-                "docs/studies/coverage_families.md`; do not edit.",
+                f"Written by `python -m tests.studies.coverage_families --seconds "
+                f"{options.seconds:g} --write docs/studies/coverage_families.md`; do not edit.",
                 "Share (%) of simulated samples whose 95 % bounds hold the truth; 30 % of the "
                 "units are censored, at ages drawn evenly. Remaining lives are at the age by which "
                 '30 % have failed; "realized RUL" is the life that one unit turned out to have.',
