@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from survjax.cli._arguments import build_parser
 
-__all__ = ["command", "main"]
+__all__ = ["main"]
 
 
 def command() -> int:
