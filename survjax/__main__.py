@@ -2,7 +2,7 @@
 
 import sys
 
-from survjax.cli import main
+from survjax.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

@@ -16,7 +16,7 @@ from survjax._core.annotations import Covariates
 from survjax._core.callers import users_level
 from survjax._core.validation import check_count as check_count
 from survjax._core.validation import check_positive as check_positive
-from survjax.estimators.frames import parameter_frame
+from survjax.estimators.frames import frame, parameter_columns
 from survjax.estimators.messages import FitWarning
 from survjax.networks.training import FEW as FEW
 from survjax.optimize import Solution
@@ -132,10 +132,8 @@ class Coefficients:
             ratio = np.exp(self.parameters_)
         tests = {"z": score, "p_value": 2 * reference.sf(np.abs(score)), "ratio": ratio}
         bounds = self.parameters_ - width, self.parameters_ + width
-        table = parameter_frame(
-            self.parameter_names_, self.parameters_, error, *bounds, "delta", tests
-        )
-        return table.rename_axis("parameter")
+        columns = parameter_columns(self.parameters_, error, *bounds, "delta", tests)
+        return frame(columns, names=self.parameter_names_).rename_axis("parameter")
 
     def at_iteration(self, iteration: int) -> Self:
         """Give the model as it was at one iteration of its fit.

@@ -5,11 +5,26 @@ Asking for help loads nothing but the standard library; a command loads what it 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 
 from survjax.cli._arguments import build_parser
 
 __all__ = ["main"]
+
+
+def command() -> int:
+    """Run the command line as a process of its own, which ends when this returns.
+
+    Returns
+    -------
+    int
+        The exit code of `main`.
+    """
+    code = main()
+    # The interpreter would look for garbage in all that was loaded, for a third of a second.
+    gc.freeze()
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

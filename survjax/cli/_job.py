@@ -119,7 +119,7 @@ def draw_fit(
     other = single if model.weights_.size > 1 else None
     level = session.arguments.level
     common = {"level": level, "compare": other, "unit": unit}
-    rul = {"ages": found.grid, "table": found.grid_lives, "running": found.ages}
+    rul: dict[str, Any] = {"ages": found.grid, "table": found.grid_lives, "running": found.ages}
     jobs = {
         "survival": lambda: plot_survival(model, **common),
         "paper": lambda: plot_paper(model, **common),

@@ -11,13 +11,17 @@ from survjax._core.validation import how_many
 from survjax.cli._columns import Units
 from survjax.cli._text import plain, printable
 from survjax.cli._writing import escaped_column
+from survjax.estimators.lifetime.predictions import (
+    FittedLifetime,
+    failure_columns,
+    interval_columns,
+    rul_columns,
+)
+from survjax.estimators.lifetime.report import summary_columns
 from survjax.plotting.data import grid, title_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from survjax.estimators.competing.model import CompetingRisks
-    from survjax.estimators.lifetime.predictions import FittedLifetime
     from survjax.estimators.lifetime.weibull_mixture import WeibullMixture
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -48,7 +52,7 @@ def components(model: WeibullMixture, unit: str | None, level: float) -> Iterato
         f"{title_of(model)}: log-likelihood {model.log_likelihood_:.3f}, BIC {model.bic_:.2f}, "
         f"{how_many(model.n_units_, 'unit')}, {how_many(model.n_events_, 'failure')}"
     )
-    found = model.summary(level) if model.converged_ else None
+    found = _summary(model, level) if model.converged_ else None
     medians = model.scales_ * np.log(2.0) ** (1.0 / model.shapes_)
     of = f" ({printable(unit, 20)})" if unit else ""
     rows = [
@@ -68,6 +72,17 @@ def components(model: WeibullMixture, unit: str | None, level: float) -> Iterato
         yield from fleet(found, of, bounds)
 
 
+#: Estimate, lower and upper bound of each quantity, by its name.
+Bounded = dict[str, tuple[float, float, float]]
+
+
+def _summary(model: WeibullMixture, level: float) -> Bounded:
+    """What `model.summary` says; a frame would take as long to load as JAX."""
+    names, columns = summary_columns(model, level)
+    values = (columns[name].tolist() for name in ("estimate", *ENDS))
+    return dict(zip(names, zip(*values, strict=True), strict=True))
+
+
 #: What is said of all units: the row of the summary, and what it is.
 FLEET = (
     ("mean", "mean life"),
@@ -76,11 +91,11 @@ FLEET = (
 )
 
 
-def fleet(summary: pd.DataFrame, of: str, bounds: str) -> Iterator[str]:
+def fleet(summary: Bounded, of: str, bounds: str) -> Iterator[str]:
     """Mean, B10 and median life of a new unit, with bounds."""
     rows = []
     for name, what in FLEET:
-        value, low, high = summary.loc[name, ["estimate", "lower", "upper"]]
+        value, low, high = summary[name]
         rows.append([what, plain(value), between(low, high)])
     yield from table([f"a new unit{of}", "", bounds], rows)
 
@@ -91,20 +106,22 @@ def percent(value: float) -> str:
 
 
 def _with_bounds(
-    summary: pd.DataFrame, name: str, value: float, written: Callable[[float], str] = plain
+    summary: Bounded | None, name: str, value: float, written: Callable[[float], str] = plain
 ) -> list[str]:
     """A parameter and its bounds, which the one weight of a single component has not."""
-    if summary is None or name not in summary.index:
+    if summary is None or name not in summary:
         return [written(value), "none" if summary is None else ""]
-    low, high = summary.loc[name, ["lower", "upper"]]
+    _, low, high = summary[name]
     known = not (np.isnan(low) or np.isnan(high))
     return [written(value), f"{written(low)} to {written(high)}" if known else "none"]
 
 
 def comparison(model: Any, single: WeibullMixture | None) -> Iterator[str]:
     """The fit against one Weibull, or the numbers of components that were tried."""
-    if hasattr(model, "selection_"):
-        name, table = model.n_components, model.selection_
+    # As it is kept: to look at the attribute would make a frame of it.
+    table = vars(model).get("selection_")
+    if table is not None:
+        name = model.n_components
         yield choice(name, zip(table["n_components"], table[name], table["converged"], strict=True))
     elif model.weights_.size > 1 and single is not None:
         gap = single.bic_ - model.bic_
@@ -158,18 +175,16 @@ class Remaining:
         self._choose(units, level, horizon)
         self.grid = np.concatenate([[0.0], grid(model)[:-1]]) if for_picture else np.empty(0)
         every = np.concatenate([self.ages, self.grid, [0.0]])  # never empty
-        lives = model.predict_rul(every, quantiles=QUANTILES, level=level)
-        self.lives, self.grid_lives = lives.iloc[: self.ages.size], lives.iloc[self.ages.size : -1]
-        self.columns_of = {str(name): self.lives[name].to_numpy() for name in self.lives}
+        lives = rul_columns(model, every, QUANTILES, level)
+        n = self.ages.size
+        self.columns_of = {name: values[:n] for name, values in lives.items()}
+        self.grid_lives = {name: values[n:-1] for name, values in lives.items()}
         if self.ages.size:
-            interval = model.predict_interval(self.ages, level=level)
-            self.columns_of |= {
-                "life_lower": interval["lower"].to_numpy(),
-                "life_upper": interval["upper"].to_numpy(),
-            }
+            interval = interval_columns(model, self.ages, level)
+            self.columns_of |= {f"life_{end}": interval[end] for end in ENDS}
             if horizon is not None:
-                risk = model.failure_probability(self.ages, horizon, level)
-                self.columns_of["failure_probability"] = risk["failure_probability"].to_numpy()
+                risk = failure_columns(model, self.ages, horizon, level)
+                self.columns_of["failure_probability"] = risk["failure_probability"]
 
     def _choose(self, units: Units, level: float, horizon: float | None) -> None:
         """Keep the units that still run, and what is asked of them."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -87,20 +87,48 @@ def curve_frame(
     return found
 
 
-def parameter_frame(
-    names: Iterable[str],
+class FrameOfColumns:
+    """An attribute that is set to columns, and is a frame from the first look at it on."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, holder: None, owner: type) -> FrameOfColumns: ...
+
+    @overload
+    def __get__(self, holder: object, owner: type) -> pd.DataFrame: ...
+
+    def __get__(self, holder: object | None, owner: type) -> FrameOfColumns | pd.DataFrame:
+        if holder is None:
+            return self
+        if self._name not in vars(holder):
+            raise AttributeError(f"{owner.__name__!r} object has no attribute {self._name!r}")
+        found = vars(holder)[self._name]
+        if type(found) is dict:
+            found = vars(holder)[self._name] = frame(found)
+        return found
+
+    def __set__(self, holder: object, value: Mapping[str, Any] | pd.DataFrame) -> None:
+        vars(holder)[self._name] = value
+
+    def __delete__(self, holder: object) -> None:
+        del vars(holder)[self._name]
+
+
+def parameter_columns(
     estimate: np.ndarray,
     error: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
     bounds: str | Sequence[str],
     tests: dict[str, Any] | None = None,
-) -> pd.DataFrame:
-    """The table of a model's parameters (m,): `summary` of every estimator has these columns.
+) -> dict[str, Any]:
+    """Columns of the table of a model's parameters (m,): `summary` of every estimator has these.
 
     `tests` may hold `z`, `p_value` and `ratio`; each is NaN where nothing is tested.
     """
-    columns = {
+    return {
         "estimate": estimate,
         "standard_error": error,
         "lower": lower,
@@ -109,4 +137,3 @@ def parameter_frame(
         **dict.fromkeys(TESTS, np.nan),
         **(tests or {}),
     }
-    return frame(columns, names=list(names))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
@@ -149,6 +148,8 @@ def plot_partial_survival(
             f"steps begin at age 0, and survival at age={age:g}: leave out one of them"
         )
     names = list(getattr(X, "columns", range(np.asarray(X).shape[1])))
+    import pandas as pd  # deferred: pictures of other fits need no frames
+
     table = pd.DataFrame(np.asarray(X, float)[:1].repeat(len(values), axis=0), columns=names)
     columns = list(column) if isinstance(column, (list, tuple)) else [column]
     for one in columns:

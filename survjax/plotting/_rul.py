@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from survjax.estimators.lifetime.predictions import FittedLifetime
+from survjax.estimators.lifetime.predictions import FittedLifetime, rul_columns
 from survjax.plotting.data import check_fitted, grid
 from survjax.plotting.style import DATA, GRAY, MODEL, OTHER, fill, finish, start
 
@@ -24,7 +25,7 @@ def plot_rul(
     ax: Axes | None = None,
     *,
     ages: ArrayLike | None = None,
-    table: pd.DataFrame | None = None,
+    table: pd.DataFrame | Mapping[str, np.ndarray] | None = None,
     level: float = 0.95,
     running: ArrayLike | None = None,
     unit: str | None = None,
@@ -39,7 +40,7 @@ def plot_rul(
         Where to draw; None makes a figure.
     ages : array-like of shape (n,), optional
         Ages reached; by default from zero to the last time in the data.
-    table : DataFrame, optional
+    table : DataFrame or dict of arrays, optional
         What `predict_rul(ages)` gave for these ages, in rising order, where it is known already.
     level : float, default 0.95
         Of the band around the mean: how well the fit knows it.
@@ -64,7 +65,8 @@ def plot_rul(
     check_fitted(model, "plot_rul")
     ages = np.concatenate([[0.0], grid(model)[:-1]]) if ages is None else grid(model, ages)
     if table is None:
-        table = model.predict_rul(ages, quantiles=(0.1, 0.5, 0.9), level=level)
+        table = rul_columns(model, ages, (0.1, 0.5, 0.9), level)
+    table = {name: np.asarray(table[name], float) for name in table}
     ax = start(
         ax,
         title="Remaining useful life",
@@ -72,7 +74,7 @@ def plot_rul(
         y="remaining life ({unit})",
         unit=unit,
     )
-    lower, upper = table["mean_lower"].to_numpy(), table["mean_upper"].to_numpy()
+    lower, upper = table["mean_lower"], table["mean_upper"]
     if np.all(np.isfinite(lower) & np.isfinite(upper)):
         fill(ax, ages, (lower, upper), level, " of the mean")
     ax.plot(ages, table["mean"], color=MODEL, linewidth=1.8, label="mean")
@@ -95,8 +97,7 @@ def plot_rul(
         )
     ax.set_xlim(ages[0], ages[-1])
     # What some units never reach has no place in a picture.
-    shown = table[["mean", "q50", "q10", "q90"]].to_numpy()
-    most = table["q90"] if np.isfinite(table["q90"]).any() else shown
-    most = np.asarray(most, float)
+    shown = [table[name] for name in ("mean", "q50", "q10", "q90")]
+    most = table["q90"] if np.isfinite(table["q90"]).any() else np.stack(shown)
     ax.set_ylim(0, 1.04 * float(np.max(most, where=np.isfinite(most), initial=0.0)) or 1.0)
     return finish(ax, 3)

@@ -26,6 +26,8 @@ from survjax._core.numerics import module_of
 NODES = 256
 #: First step away from the estimate in log time, and how often it doubles: over 200 in all.
 STEP, DOUBLINGS = 0.05, 12
+#: Gauss's rule for averages over a standard normal variable.
+HERMITE_NODES, HERMITE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 #: Error at which the average goes from Hermite's nodes to those of the trapezoidal rule.
 WIDE = 0.7
 
@@ -55,11 +57,10 @@ def centers(share: float) -> np.ndarray:
 
 def average(y: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Average of 1 - exp(-exp(y + error Z)) over a standard normal Z, to 1e-6 of its value."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(31)
     narrow = error < WIDE
     found = np.empty(y.shape)
-    hazard = np.exp(np.minimum(y[narrow, None] + error[narrow, None] * nodes, 50.0))
-    found[narrow] = -np.expm1(-hazard) @ (weights / weights.sum())
+    hazard = np.exp(np.minimum(y[narrow, None] + error[narrow, None] * HERMITE_NODES, 50.0))
+    found[narrow] = -np.expm1(-hazard) @ (HERMITE_WEIGHTS / HERMITE_WEIGHTS.sum())
     g = np.linspace(-36.0, 4.0, 81)
     density = np.exp(g - np.exp(g))
     shares = normal_cdf((y[~narrow, None] - g) / error[~narrow, None])

@@ -200,6 +200,45 @@ def test_the_collector_of_garbage_is_as_before_after_a_command(tmp_path):
     assert gc.get_threshold() == before
 
 
+def test_the_process_of_a_command_looks_for_no_garbage_as_it_ends(repository):
+    code = (
+        "import atexit, gc, sys\n"
+        "from survjax.cli import command\n"
+        "atexit.register(lambda: print('frozen', gc.get_freeze_count() > 0))\n"
+        "sys.argv = ['survjax', 'fit', 'none.csv', '--duration', 'age']\n"
+        "sys.exit(command())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stdout == "frozen True\n"
+
+
+def test_a_fit_with_all_its_files_needs_no_pandas(tmp_path, repository):
+    code = (
+        "import sys; from survjax.cli import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "assert 'matplotlib' in sys.modules and 'pandas' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable, "-c", code, "fit", str(repository / "datasets" / "pumps.csv"),
+            "--duration", "duration", "--event", "failed", "--entry", "entry", "--out", "out",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "rul.png").exists()
+
+
 def test_files_are_read_before_heavy_libraries_are_loaded(tmp_path, repository):
     heavy = ("jax", "pandas", "matplotlib", "sklearn", "scipy")
     code = (

@@ -1,10 +1,13 @@
 """Choosing the number of components: the table, the criteria by hand, and the right K."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+import survjax
 from survjax import WeibullMixture
 
 N = 250
@@ -43,6 +46,22 @@ def test_the_table_holds_every_number_that_was_tried(chosen):
         assert good.loc[good[criterion].idxmin(), "n_components"] == model.weights_.size
         # The same fits compete, whatever the criterion.
         np.testing.assert_allclose(table.iloc[:, :5], chosen["bic"].selection_.iloc[:, :5])
+
+
+def test_whether_someone_looked_at_the_table_changes_no_file_and_no_copy(tmp_path):
+    model = WeibullMixture("bic", max_components=2).fit(*lives(1, seed=4))
+    assert not isinstance(vars(model)["selection_"], pd.DataFrame)
+    twin = pickle.loads(pickle.dumps(model))
+    model.save(tmp_path / "before.json")
+    table = model.selection_
+    assert model.selection_ is table
+    model.save(tmp_path / "after.json")
+    assert (tmp_path / "before.json").read_bytes() == (tmp_path / "after.json").read_bytes()
+    pd.testing.assert_frame_equal(twin.selection_, table)
+    pd.testing.assert_frame_equal(survjax.load(tmp_path / "before.json").selection_, table)
+    del model.selection_
+    with pytest.raises(AttributeError, match="'WeibullMixture' object has no attribute 'selec"):
+        _ = model.selection_
 
 
 def test_the_criteria_are_those_of_their_definitions(chosen):

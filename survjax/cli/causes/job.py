@@ -141,7 +141,7 @@ def _draw(
 ) -> None:
     """Write incidence.png, survival.png, hazard.png and rul.png."""
     level = session.arguments.level
-    rul = {"ages": found.grid, "table": found.grid_lives, "running": found.ages}
+    rul: dict[str, Any] = {"ages": found.grid, "table": found.grid_lives, "running": found.ages}
     jobs = {
         "incidence": lambda: plot_incidence(model, level=level, unit=unit),
         "survival": lambda: plot_survival(model, level=level, unit=unit),

@@ -122,7 +122,6 @@ class FittedLifetime:
         self._check_fitted()
         return np.atleast_1d(self.mean(ages=_array(ages, "ages")))
 
-    @double_precision
     def predict_rul(
         self, ages: ArrayLike, quantiles: ArrayLike = (0.1, 0.5, 0.9), level: float = 0.95
     ) -> pd.DataFrame:
@@ -145,24 +144,8 @@ class FittedLifetime:
         DataFrame
             One row a unit: `mean, mean_lower, mean_upper, q10, q10_lower, q10_upper, ...`
         """
-        self._check_fitted()
-        check_level(level)
-        given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
-        q, names = check_shares(quantiles)
-        # Units of one age have one answer: whole-number ages repeat.
-        distinct, back = np.unique(ages, return_inverse=True)
-        curves = ("mean", *("quantile",) * q.size)
-        t = np.concatenate([[0.0], q])[:, None] * np.ones(distinct.size)
-        values, _, lower, upper = bounded(
-            self.lifetime_, self.covariance_, self._maxima, curves, t, distinct, level
-        )
-        columns: dict[str, np.ndarray] = {}
-        for i, name in enumerate(["mean", *names]):
-            columns[name] = response_value(curves[i], values[i])[back]
-            columns[f"{name}_lower"], columns[f"{name}_upper"] = lower[i][back], upper[i][back]
-        return frame(columns, like=given)
+        return frame(rul_columns(self, ages, quantiles, level), like=ages)
 
-    @double_precision
     def predict_interval(self, ages: ArrayLike, level: float = 0.95) -> pd.DataFrame:
         """Where the realized remaining life of each unit will fall.
 
@@ -180,14 +163,8 @@ class FittedLifetime:
             Columns `lower` and `upper`, one row a unit; 0 or infinite where so few failures
             are behind the fit that they leave that end open.
         """
-        self._check_fitted()
-        check_level(level)
-        given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
-        distinct, back = np.unique(ages, return_inverse=True)
-        low, high = prediction_interval(self.lifetime_, self.covariance_, distinct, level)
-        return frame({"lower": low[back], "upper": high[back]}, like=given)
+        return frame(interval_columns(self, ages, level), like=ages)
 
-    @double_precision
     def failure_probability(
         self, ages: ArrayLike, horizon: ArrayLike = 1.0, level: float = 0.95
     ) -> pd.DataFrame:
@@ -210,16 +187,7 @@ class FittedLifetime:
         DataFrame
             `failure_probability, lower, upper`, one row a unit.
         """
-        self._check_fitted()
-        check_level(level)
-        given, ages = ages, check_times(_array(ages, "ages").ravel(), "ages", zero=True)
-        t = check_per_unit(horizon, ages.size, "horizon", zero=True)
-        values, _, lower, upper = bounded(
-            self.lifetime_, self.covariance_, self._maxima, ("cdf",), t[None], ages, level
-        )
-        chance = response_value("cdf", values[0])
-        columns = {"failure_probability": chance, "lower": lower[0], "upper": upper[0]}
-        return frame(columns, like=given)
+        return frame(failure_columns(self, ages, horizon, level), like=ages)
 
     @double_precision
     def sample(self, n: int, *, random_state: RandomState = None) -> np.ndarray:
@@ -239,6 +207,57 @@ class FittedLifetime:
         rng = random_generator(random_state)
         # The cumulative hazard of a lifetime is a unit exponential.
         return times_at(self.lifetime_, rng.exponential(size=int(n)))
+
+
+@double_precision
+def rul_columns(
+    model: FittedLifetime, ages: ArrayLike, quantiles: ArrayLike, level: float
+) -> dict[str, np.ndarray]:
+    """Columns of `predict_rul`, for those who need no frame and no pandas."""
+    ages = _checked_ages(model, ages, level)
+    q, names = check_shares(quantiles)
+    # Units of one age have one answer: whole-number ages repeat.
+    distinct, back = np.unique(ages, return_inverse=True)
+    curves = ("mean", *("quantile",) * q.size)
+    t = np.concatenate([[0.0], q])[:, None] * np.ones(distinct.size)
+    values, _, lower, upper = bounded(
+        model.lifetime_, model.covariance_, model._maxima, curves, t, distinct, level
+    )
+    columns: dict[str, np.ndarray] = {}
+    for i, name in enumerate(["mean", *names]):
+        columns[name] = response_value(curves[i], values[i])[back]
+        columns[f"{name}_lower"], columns[f"{name}_upper"] = lower[i][back], upper[i][back]
+    return columns
+
+
+@double_precision
+def interval_columns(model: FittedLifetime, ages: ArrayLike, level: float) -> dict[str, np.ndarray]:
+    """Columns of `predict_interval`."""
+    ages = _checked_ages(model, ages, level)
+    distinct, back = np.unique(ages, return_inverse=True)
+    low, high = prediction_interval(model.lifetime_, model.covariance_, distinct, level)
+    return {"lower": low[back], "upper": high[back]}
+
+
+@double_precision
+def failure_columns(
+    model: FittedLifetime, ages: ArrayLike, horizon: ArrayLike, level: float
+) -> dict[str, np.ndarray]:
+    """Columns of `failure_probability`."""
+    ages = _checked_ages(model, ages, level)
+    t = check_per_unit(horizon, ages.size, "horizon", zero=True)
+    values, _, lower, upper = bounded(
+        model.lifetime_, model.covariance_, model._maxima, ("cdf",), t[None], ages, level
+    )
+    chance = response_value("cdf", values[0])
+    return {"failure_probability": chance, "lower": lower[0], "upper": upper[0]}
+
+
+def _checked_ages(model: FittedLifetime, ages: ArrayLike, level: float) -> np.ndarray:
+    """Ages in one row, once the model is fitted and the level is one."""
+    model._check_fitted()
+    check_level(level)
+    return check_times(_array(ages, "ages").ravel(), "ages", zero=True)
 
 
 def _array(values: ArrayLike, name: str) -> np.ndarray:

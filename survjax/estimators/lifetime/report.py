@@ -11,7 +11,7 @@ import numpy as np
 
 from survjax._core.precision import double_precision
 from survjax.data.observations import Observations
-from survjax.estimators.frames import frame, parameter_frame
+from survjax.estimators.frames import frame, parameter_columns
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.lifetime.state import FittedState
 from survjax.fitting.history import distinct, path_from, path_values
@@ -42,7 +42,6 @@ class Summary(FittedState):
     _known_bounds: Callable[[float], tuple[np.ndarray, Any]]
     _template: Any
 
-    @double_precision
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Natural parameters and mean, 10 % and median life, with errors and bounds.
 
@@ -62,12 +61,13 @@ class Summary(FittedState):
             several components are profile likelihood bounds (computed at the first call), since
             delta bounds are too short for them; the rest are delta bounds on link scales.
         """
-        self._check_fitted()
-        table, method = self._parameter_bounds(check_level(level), "auto")
-        return self._summary(table, method, level)
+        names, columns = summary_columns(self, level)
+        return frame(columns, names=names)
 
-    def _summary(self, table: np.ndarray, method: str | list[str], level: float) -> pd.DataFrame:
-        """The frame, given bounds (m, 2) of weights and parameters, and how each was found."""
+    def _summary(
+        self, table: np.ndarray, method: str | list[str], level: float
+    ) -> tuple[list[str], dict[str, Any]]:
+        """Rows and columns, given bounds (m, 2) of parameters, and how each was found."""
         template = self._template
         words = [method] * len(table) if isinstance(method, str) else method
         words = self._constraint_words(words)
@@ -87,8 +87,7 @@ class Summary(FittedState):
         life = response_value("mean", values)
         # What never comes has no error.
         life_errors = np.where(np.isfinite(life), life, np.nan) * errors
-        found = parameter_frame(
-            [*names[first:], *(name for _, _, name in FLEET)],
+        found = parameter_columns(
             np.concatenate([estimate[first:], life]),
             np.concatenate([error[first:], life_errors]),
             np.concatenate([table[first:, 0], low]),
@@ -99,7 +98,7 @@ class Summary(FittedState):
             known = {i: str(p) for n, p in self.priors.items() for i in template.named(whole(n))}
             shown = [known.get(i, "flat") for i in range(first, len(names))]
             found["prior"] = [*shown, *[""] * len(FLEET)]
-        return found
+        return [*names[first:], *(name for _, _, name in FLEET)], found
 
     def _constraint_words(self, words: list[str]) -> list[str]:
         """Where bounds come from: of what is held, from the user."""
@@ -142,11 +141,20 @@ class Summary(FittedState):
     def _html_summary(self) -> str:
         """The summary with the bounds that are known already: looking must not take seconds."""
         table, method = self._known_bounds(0.95)
-        shown = self._summary(table, method, 0.95)
+        names, columns = self._summary(table, method, 0.95)
+        shown = frame(columns, names=names)
         rows = [
             [name, *row] for name, row in zip(shown.index, shown.to_numpy().tolist(), strict=True)
         ]
         return _html_table("Estimates, 95% bounds", ["", *shown.columns], rows)
+
+
+@double_precision
+def summary_columns(model: Summary, level: float) -> tuple[list[str], dict[str, Any]]:
+    """Rows and columns of `summary`, for those who need no frame and no pandas."""
+    model._check_fitted()
+    table, method = model._parameter_bounds(check_level(level), "auto")
+    return model._summary(table, method, level)
 
 
 class Report(Summary):

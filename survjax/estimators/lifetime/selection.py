@@ -6,7 +6,6 @@ from typing import Any
 
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import observed_rows
-from survjax.estimators.frames import frame
 from survjax.estimators.messages import NoFiniteMaximum
 from survjax.fitting.groups.requests import Steps
 from survjax.likelihood.rows import membership_entropy
@@ -59,4 +58,4 @@ def select(model: Any, rows: Observations) -> Steps[None]:
     good = [fit for fit in kept if fit["row"]["converged"]]
     best = min(good, key=lambda fit: fit["row"][criterion], default=kept[0])
     vars(model).update(best["state"])
-    model.selection_ = frame({name: [row[name] for row in table] for name in table[0]})
+    model.selection_ = {name: [row[name] for row in table] for name in table[0]}

@@ -8,6 +8,7 @@ import numpy as np
 
 from survjax._core.validation import check_flag, how_many
 from survjax.data.observations import Observations
+from survjax.estimators.frames import FrameOfColumns
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
 from survjax.estimators.lifetime.no_maximum import at_its_base, no_finite_maximum, warn_undetermined
 from survjax.estimators.lifetime.selection import select
@@ -116,6 +117,8 @@ class WeibullMixture(MixtureState, LifetimeEstimator, WithPosterior):
     >>> list(table.columns[:3])
     ['mean', 'mean_lower', 'mean_upper']
     """
+
+    selection_ = FrameOfColumns()
 
     def __init__(
         self,

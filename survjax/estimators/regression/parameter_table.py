@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from survjax.estimators.frames import parameter_frame
+from survjax.estimators.frames import frame, parameter_columns
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.likelihood.vector.constraints import Constraints
 
@@ -61,7 +61,8 @@ class ParameterTable:
             words = [word or "delta" for word in self._constraints.words()]
             for name in ("z", "p_value"):
                 tests[name] = np.where(np.isnan(self._constraints.values), tests[name], np.nan)
-        found = parameter_frame(self.parameter_names_, estimate, error, *bounds, words, tests)
+        columns = parameter_columns(estimate, error, *bounds, words, tests)
+        found = frame(columns, names=self.parameter_names_)
         if getattr(self, "priors", None):
             found["prior"] = self._prior_words(self.parameter_names_)
         return found

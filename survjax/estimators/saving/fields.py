@@ -217,13 +217,13 @@ class Each:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A frame whose columns are numbers or flags, with an index that counts."""
+    """A frame whose columns are numbers or flags, with an index that counts; or its columns."""
 
     optional: bool = False
 
-    def encode(self, value: pd.DataFrame) -> Json:
+    def encode(self, value: pd.DataFrame | Mapping[str, Iterable[SupportsFloat]]) -> Json:
         """To JSON: an object of columns."""
-        return {str(name): [encode_number(x) for x in value[name]] for name in value.columns}
+        return {str(name): [encode_number(x) for x in value[name]] for name in value}
 
     def decode(self, value: object, name: str, sizes: dict[str, int]) -> pd.DataFrame:
         """From JSON, checked."""
