@@ -9,7 +9,7 @@ import numpy as np
 from survjax.data.observations import Observations
 from survjax.fitting.coreset import compress
 from survjax.lifetimes import Lifetime
-from survjax.nonparametric import censoring_curve
+from survjax.uncertainty.parametric.censoring_times import CensoringTimes
 from survjax.uncertainty.parametric.life_table import LifeTable, drawn_lives
 
 #: Replicates drawn, and fitted, side by side.
@@ -42,23 +42,18 @@ def simulated(
 ) -> Iterator[Observations]:
     """Batches of rows (BATCH, n) whose lives are drawn from the fit, one row a unit.
 
-    A unit that was censored is censored then again; one that failed gets a censoring time from
-    the reverse Kaplan-Meier curve beyond its failure. Where all had failed there is none.
+    A unit that was censored is censored then again; one that failed gets a censoring time of its
+    own (`CensoringTimes`). Where all had failed there is none.
     `recording` is the width and direction to which failures are rounded.
     """
     units = _one_row_a_unit(rows)
-    curve = censoring_curve(units.lower, units.event, entry=units.entry)
-    before = curve.before(units.lower)
+    ends = CensoringTimes(units)
     entry = np.zeros(units.n_rows) if units.entry is None else units.entry
-    # Where units are censored at all, nothing is seen beyond the end of follow-up.
-    last = np.inf if units.event.all() else units.lower.max()
     table = LifeTable.of(lifetime) if units.entry is None else None
 
     def drawn(size: int) -> Observations:
         shape = (size, units.n_rows)
-        # Given that censoring comes at the failure or later, its curve starts from there.
-        later = np.minimum(curve.quantile(1.0 - before * rng.random(shape)), last)
-        censored = np.where(units.event > 0, later, units.lower)
+        censored = ends.draw(rng, size)
         exposure, choice = rng.exponential(size=shape), rng.random(shape)
         if table is None:
             life = np.asarray(drawn_lives(lifetime, entry, exposure, choice))

@@ -82,11 +82,12 @@ class LifetimeGoodness:
         statistics where nothing is censored. Their tables do not hold with fitted parameters or
         for this censoring: p-values are by the parametric bootstrap (Stute, Gonzalez-Manteiga and
         Presedo-Quindimil 1993), (1 + number of replicates with a statistic at least as large) /
-        (1 + number of replicates). Units are censored as in `bootstrap(kind="parametric")`.
+        (1 + number of replicates). Units are censored as in `bootstrap(kind="parametric")`: those
+        that failed, when others that were followed as long were, counted from their entry.
         Inspections of a drawn life are those of an interval of the data that holds it, chosen
         with the inverse of the chance that a life ended there: this takes inspections, and their
-        end, not to depend on lives; there p-values are on the large side, since replicates share
-        the inspections of few units (`python -m tests.studies.goodness_of_fit`).
+        end, not to depend on lives; there p-values are a little on the large side, since replicates
+        share the inspections of few units (docs/studies/goodness_of_fit.md).
 
         Examples
         --------

@@ -18,6 +18,8 @@ from survjax.uncertainty.replicates import BATCH, SHORTEST, simulated, whole_uni
 
 #: Different intervals from which the inspections of a drawn life are chosen, at most.
 MOST_INTERVALS = 2000
+#: Neighbors among which an interval may be shifted; where several share inspections, none.
+NEIGHBORS = 6
 
 
 def drawn_like(
@@ -92,6 +94,9 @@ class Inspections:
     chance P(a < T <= b). Of the intervals that hold a time t, each weighted by the inverse of that
     chance, a random one is therefore distributed as the inspections around t are, if these do not
     depend on the life. A unit still running at its last inspection a has the interval (a, inf].
+    Replicates would have fewer different inspections than the data if each life chose by itself:
+    lives of neighboring lengths choose in turn, and where units share no inspections, an interval
+    is shifted as a whole, no further than to where others begin.
 
     Parameters
     ----------
@@ -124,10 +129,18 @@ class Inspections:
         self.known = np.isfinite(top[:, 0])
         share = np.cumsum(np.exp(log_share - np.where(np.isfinite(top), top, 0.0)), axis=1)
         share /= np.where(self.known, share[:, -1], 1.0)[:, None]
+        # Ages at which more than one unit was inspected: a plan that all follow.
+        owners = np.concatenate([rows.weight, rows.weight[inside]])
+        values, place = np.unique(bounds, return_inverse=True)
+        planned = values[np.bincount(place, owners) > 1]
+        free = ~(np.isin(self.lower, planned) | np.isin(self.upper, planned)) & (self.lower > 0)
+        self.reach = _reach(self.lower, free & inside) + _reach(self.lower, free & ~inside)
         # Cell after cell, so that one search serves all lives.
         self.places = (share + np.arange(len(share))[:, None]).ravel()
 
-    def around(self, life: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def around(
+        self, life: np.ndarray, share: np.ndarray, shift: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of the intervals in which lives are found to have ended; uniforms choose."""
         cell = np.searchsorted(self.bounds, life)
         place = np.searchsorted(self.places, cell + share, side="right") - cell * self.lower.size
@@ -137,7 +150,32 @@ class Inspections:
         above = np.append(self.bounds, np.inf)[cell]
         known = self.known[cell]
         lower = np.where(known, self.lower[chosen], below)
-        return lower, np.where(known, self.upper[chosen], above)
+        upper = np.where(known, self.upper[chosen], above)
+        reach = np.where(known, self.reach[chosen], 0.0)
+        least = np.maximum(np.maximum(-reach, life - upper), -lower)
+        most = np.minimum(reach, life - lower)
+        by = least + shift * (most - least)
+        return lower + by, np.maximum(upper + by, life)
+
+
+def _reach(lower: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """How far (n,) the lower bounds of some intervals lie from those next to them, on average."""
+    reach = np.zeros(lower.size)
+    if some.sum() > NEIGHBORS:
+        order = np.flatnonzero(some)[np.argsort(lower[some], kind="stable")]
+        at = lower[order]
+        first = np.clip(np.arange(at.size) - NEIGHBORS // 2, 0, at.size - 1 - NEIGHBORS)
+        reach[order] = (at[first + NEIGHBORS] - at[first]) / 2.0
+    return reach
+
+
+def _in_turn(life: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Uniforms (B, n) that neighbors among the lives fill evenly: van der Corput's, shifted."""
+    place, rest = np.zeros(life.shape[-1]), np.arange(life.shape[-1])
+    for digit in range(rest.size.bit_length()):
+        place += (rest >> digit & 1) / 2.0 ** (digit + 1)
+    rank = np.argsort(np.argsort(life, axis=-1), axis=-1)
+    return (place[rank] + rng.random((len(life), 1))) % 1.0
 
 
 def _inspected(
@@ -151,7 +189,8 @@ def _inspected(
         life = np.asarray(
             drawn_lives(lifetime, entry, rng.exponential(size=shape), rng.random(shape))
         )
-        lower, upper = inspections.around(np.maximum(life, SHORTEST), rng.random(shape))
+        life = np.maximum(life, SHORTEST)
+        lower, upper = inspections.around(life, _in_turn(life, rng), rng.random(shape))
         lower = np.maximum(lower, entry)
         found = np.isfinite(upper) & (upper > lower)
         safe = np.where(lower > 0, lower, 1.0)
