@@ -13,9 +13,10 @@ def estimator_of(model: Any, instead: str = "") -> LifetimeEstimator:
     """The estimator of one lifetime that was given or named; an error says what to do `instead`."""
     if isinstance(model, (str, Lifetime)):
         return LifetimeModel(model)
-    if isinstance(model, LifetimeEstimator):
-        return model
-    raise ValueError(
-        "model must be the name of a family, a Lifetime, a LifetimeModel or a WeibullMixture, such "
-        f"as WeibullMixture(2), got {type(model).__name__}{instead}"
-    )
+    if isinstance(model, type) or not hasattr(model, "_template_for_groups"):
+        raise ValueError(
+            "model must be the name of a family, a Lifetime, a LifetimeModel or a WeibullMixture, "
+            f"such as WeibullMixture(2), got {type(model).__name__}{instead}"
+        )
+    found: LifetimeEstimator = model
+    return found

@@ -30,6 +30,9 @@ from survjax.likelihood.vector.template import Template
 
 #: Groups whose guesses are made at a time.
 AT_ONCE = 16
+#: Log-likelihood by which a start at a concentration may lie below the best maximum and be tried:
+#: half of what one search by itself allows, since all wait for their runs.
+CLOSE = 15.0
 #: Runs in 32 bits that come this close (logs of weights, scales, shapes) end at one maximum, and
 #: the distance from it at which they stop, in standard errors.
 TOGETHER, NEARLY = 0.1, 0.01
@@ -186,5 +189,5 @@ class _Search:
         concentrations = ScanStatistics.of(self.rows, self.settings.rule.max_shape)
         base, starts = concentrations.around(group, bases, least, N_CLUSTERS)
         group = group[base]
-        near = self.rows.values(group, starts) > top[group] - MARGIN
+        near = self.rows.values(group, starts) > top[group] - CLOSE
         return group[near], starts[near]
