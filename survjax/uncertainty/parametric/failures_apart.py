@@ -72,10 +72,10 @@ def _at_nodes(
     n_cells = int(range_ / width) + 1
     position = (log_times - low) * (n_cells / range_)
     cell = np.minimum(position.astype(np.intp), n_cells - 1)
-    share = np.zeros((times.size, n_cells, N_NODES))
+    parts = np.zeros((times.size, n_cells, N_NODES))
     inside = np.clip(2.0 * (position - cell) - 1.0, -1.0, 1.0)
-    share[np.arange(times.size), cell] = OF_CELLS.shares(inside)
-    share = share.reshape(times.size, -1)
+    parts[np.arange(times.size), cell] = OF_CELLS.shares(inside)
+    share = parts.reshape(times.size, -1)
     middle = np.arange(n_cells)[:, None] + 0.5
     nodes = np.exp(low + range_ / n_cells * (middle + 0.5 * OF_CELLS.nodes).ravel())
     passed = -_log_survival(lifetime, times)
