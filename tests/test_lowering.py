@@ -203,6 +203,7 @@ def calls():
         lambda: orbit(jnp.multiply, 1.0, 0.5, 2, 2),
         lambda: fixed_point(jnp.cos, 1.0),
         lambda: fit_groups(FLEET, "site", duration="age", event="failed").predict_rul(FLEET),
+        lambda: fit_groups(FLEET, "site", duration="age", event="failed").bootstrap(20),
         lambda: fit_groups(FLEET, "site", duration="age", event="failed", model=WeibullMixture(2)),
         lambda: WeibullMixture(1).fit(T, EVENT).refit(T[:5]).moved_by(),
         lambda: AcceleratedLifetime().fit(X, Y).refit(X[:5], Y[:5]).moved_by(),

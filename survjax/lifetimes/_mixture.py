@@ -105,7 +105,7 @@ class Mixture(Lifetime):
         alive = jnp.where(t > 0, alive, jnp.where(jnp.isnan(t), jnp.nan, 0.0))
         alive = alive + self._log_weights_for(alive)
         # Subtract the largest before adding the log hazard: otherwise digits are lost in the tail.
-        alive = alive - jnp.max(alive, axis=0)
+        alive = alive - _largest(alive)
         rate = self.each(lambda c: c.log_hazard(t))
         joint = jnp.where(jnp.asarray(failed), alive + rate, alive)
         return joint - logsumexp(joint)
@@ -117,7 +117,7 @@ class Mixture(Lifetime):
         alive = -self._hazards(safe)
         alive = alive + self._log_weights_for(alive)
         # With its derivatives: where hazards are large, their squares would drown what is left.
-        alive = alive - jnp.max(alive, axis=0)
+        alive = alive - _largest(alive)
         inside = logsumexp(alive + self._log_hazards(safe, alive)[0]) - logsumexp(alive)
         at_zero, at_end = self._log_hazard_at_zero(t), self.final_log_hazard()
         return jnp.where(started, inside, log_hazard_outside(t, at_zero, at_end))
@@ -274,6 +274,16 @@ class Mixture(Lifetime):
 def _least_share(dtype: Any) -> float:
     """Minus the log of a share that is none: beyond the logs of all hazards, and of few digits."""
     return 2000.0 if jnp.finfo(dtype).bits == 64 else 200.0
+
+
+def _largest(values: jax.Array) -> jax.Array:
+    """The largest over components (K, ...), with the derivatives of one that is.
+
+    Those of `jnp.max` look for what equals it, and where the compiler computes a value twice, and
+    rounds it in two ways, nothing does: they are 0 / 0.
+    """
+    number = jnp.arange(values.shape[0]).reshape(-1, *(1,) * (values.ndim - 1))
+    return jnp.sum(jnp.where(number == jnp.argmax(values, axis=0), values, 0.0), axis=0)
 
 
 def _weighted_sum(weights: jax.Array, values: jax.Array) -> jax.Array:

@@ -20,6 +20,7 @@ from survjax._core.pytree import parameter_items
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
 from survjax.lifetimes import Lifetime, LocationScale, LocationScaleOnTime
+from survjax.likelihood.branches import all_failed
 
 #: Widths in z below this are too short for differences of hazards.
 SHORT = 2e-5
@@ -81,7 +82,7 @@ def component_derivatives(stack: Lifetime, rows: Observations) -> RowDerivatives
     if not has_own_density(stack, rows):
         return general_derivatives(stack, rows)
     return lax.cond(
-        jnp.all(rows.event > 0),
+        all_failed(rows.event),
         lambda: general_derivatives(stack, rows, lambda part, rows: part.log_density(rows.lower)),
         lambda: general_derivatives(stack, rows),
     )

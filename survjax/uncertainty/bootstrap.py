@@ -119,7 +119,7 @@ def bootstrap(
     if others is not None:
         starts = np.resize(np.concatenate([starts, others]), (MOST_STARTS, x.size))
     rng = random_generator(random_state)
-    small = compress(rows, FEW_ROWS) if is_plain(rows) and rows.entry is None else rows
+    small = drawn_from(rows)
     lifetime = template.at(x)
     batches = resampled(small, rng) if kind == "rows" else simulated(lifetime, rows, rng, recording)
     kept: list[np.ndarray] = []
@@ -139,6 +139,11 @@ def bootstrap(
         n_replicates - len(kept),
         np.asarray(_score_skewness(lifetime, small)),
     )
+
+
+def drawn_from(rows: Observations) -> Observations:
+    """What replicates are drawn from: the rows, or fewer that stand for many."""
+    return compress(rows, FEW_ROWS) if is_plain(rows) and rows.entry is None else rows
 
 
 def nearby_maxima(
@@ -204,7 +209,8 @@ def _fitted(
         ):
             # Between bounds, where there are any: others may stand at one here than in the fit.
             free = template.constrained(template.constraints.at(np.empty(0, int), np.empty(0)))
-            model, answer = search_between_bounds(free, batch_item(batch, i), settings)
+            item = batch_item(batch, i).without_padding()
+            model, answer = search_between_bounds(free, item, settings)
             inside = not (answer.violations or crosses(model, answer.best.x))
             good = [answer.best] if inside else []
         if good:
@@ -238,12 +244,16 @@ def end_of(found: dict[str, np.ndarray], i: int, j: int) -> LocalMaximum:
     )
 
 
-@program
-def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
+def score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
     """Sum over rows of weight * score^3, all products of three entries: (p, p, p)."""
     vector, unravel = ravel_parameters(lifetime)
     scores = jax.jacfwd(lambda v: log_contributions(unravel(v), rows))(vector)
     return jnp.einsum("n,na,nb,nc->abc", rows.weight, scores, scores, scores)
+
+
+@program
+def _score_skewness(lifetime: Lifetime, rows: Observations) -> jax.Array:
+    return score_skewness(lifetime, rows)
 
 
 @program(static_argnames=("curve",))

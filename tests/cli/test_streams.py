@@ -67,7 +67,9 @@ def test_a_pattern_is_fitted_in_batches_and_lives_are_written_as_parquet(
     assert table["failure_probability"].between(0, 1).all()
     shortest = table["unit"][table["mean"].idxmin()]
     assert f"  {shortest}" in said
-    theirs = survjax.WeibullMixture(2).fit(fleet["age"], fleet["failed"])
+    theirs, one = (survjax.WeibullMixture(k).fit(fleet["age"], fleet["failed"]) for k in (2, 1))
+    gap = one.bic_ - theirs.bic_
+    assert f"BIC {one.bic_:.2f}, {gap:.1f} worse: one Weibull misses this fleet" in said
     np.testing.assert_allclose(model.parameters_, theirs.parameters_, rtol=1e-9)
 
 

@@ -107,3 +107,16 @@ def test_a_fit_of_many_rows_with_several_starts_is_the_highest_maximum():
         gradient = jax.jit(jax.grad(log_likelihood))(few.lifetime_, all_rows)
     steps = np.asarray(ravel_parameters(gradient)[0]) * np.sqrt(np.diag(few.covariance_))
     assert np.abs(steps).max() < 1e-4
+
+
+@double_precision
+def test_many_groups_side_by_side_have_the_derivatives_of_each():
+    stacks = jax.tree.map(lambda leaf: leaf + np.array([[0.0], [0.1]]), EXAMPLES["gamma"])
+    for event in (np.array([True, False] * 3), np.ones(6, bool)):
+        rows = Observations.from_durations(TIMES, event)
+        both = jax.tree.map(lambda column: np.stack([column, column[::-1]]), rows)
+        each = [jax.tree.map(lambda leaf, i=i: leaf[i], (stacks, both)) for i in range(2)]
+        found = jax.jit(jax.vmap(component_derivatives))(stacks, both)
+        alone = [jax.jit(component_derivatives)(*one) for one in each]
+        for part, *parts in zip(found, *alone, strict=True):
+            np.testing.assert_allclose(part, np.stack(parts), rtol=1e-10, atol=1e-300)

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from survjax import fit_stream
+from survjax import CompetingRisks, CoxPH, WeibullMixture, fit_stream
 from survjax.data.streams.batches import Lives, Roles, in_blocks, joined_lives, lives_of
 from survjax.data.streams.sources import source_of
 from tests.streams.conftest import cut
@@ -205,6 +205,15 @@ def test_what_is_no_source_is_refused(tmp_path):
             fit(given)
     with pytest.raises(ValueError, match=r"no file \*.parquet in the folder"):
         fit(tmp_path)
+
+
+def test_models_and_columns_that_are_none_are_refused(batches):
+    for model in (3, None, CoxPH(), WeibullMixture, CompetingRisks({"wear": "weibull"})):
+        with pytest.raises(ValueError, match="model must be the name of a family, a Lifetime"):
+            fit(batches[:1], model=model)
+    for name in (None, ["age"]):
+        with pytest.raises(ValueError, match="duration must name a column"):
+            fit_stream(batches[:1], duration=name)
 
 
 def test_empty_batches_change_nothing(batches):

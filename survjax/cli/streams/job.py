@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from survjax import WeibullMixture, fit_stream
+from survjax import WeibullMixture
 from survjax._core.validation import check_events, how_many
 from survjax.cli._columns import Units
 from survjax.cli._job import draw_fit
@@ -28,6 +28,7 @@ from survjax.cli._text import printable
 from survjax.cli.streams.source import Input, refusing, roles_of
 from survjax.data.streams.batches import Batch, Roles, lives_of
 from survjax.data.streams.sources import source_of
+from survjax.estimators.streams.fit_stream import fits_of_stream
 
 #: Ages that the picture of remaining lives marks.
 MARKED = 2000
@@ -37,10 +38,10 @@ def finish(session: Session, given: Input, unit: str | None) -> int:
     """Fit, tell, write; move everything into place at the end."""
     arguments = session.arguments
     roles = roles_of(given.roles)
-    model = _fit(session, given, roles)
+    model, single = _fit(session, given, roles)
     for line in (
         *components(model, unit, arguments.level),
-        *comparison(model, None),
+        *comparison(model, single),
         *certificate_lines(model),
     ):
         session.say(line)
@@ -55,18 +56,16 @@ def finish(session: Session, given: Input, unit: str | None) -> int:
     def put(folder: Path) -> None:
         model.save(folder / "model.json")
         if arguments.pictures:
-            _draw(session, folder, model, lives, unit)
+            _draw(session, folder, model, single, lives, unit)
 
     session.write(put)
     return DONE if model.converged_ else NOT_INTERIOR
 
 
-def _fit(session: Session, given: Input, roles: Roles) -> WeibullMixture:
-    """The fit that was asked for."""
+def _fit(session: Session, given: Input, roles: Roles) -> tuple[WeibullMixture, WeibullMixture]:
+    """The fit that was asked for, and the single Weibull, off the same first pass."""
     arguments = session.arguments
-    model = WeibullMixture(
-        arguments.components, resolution=arguments.resolution, rounding=arguments.rounding
-    )
+    how = {"resolution": arguments.resolution, "rounding": arguments.rounding}
     shown = 0
 
     def tell(number: int, n_rows: int) -> None:
@@ -76,22 +75,25 @@ def _fit(session: Session, given: Input, roles: Roles) -> WeibullMixture:
             session.begin(f"reading {given.name}, pass {number}")
 
     with refusing():
-        fitted: WeibullMixture = fit_stream(
-            given.source, duration=roles.duration, event=roles.event, entry=roles.entry,
-            weight=roles.weight, model=model, progress=tell,
-        )  # fmt: skip
+        models = WeibullMixture(arguments.components, **how), WeibullMixture(1, **how)
+        fitted, single = fits_of_stream(given.source, models, roles, progress=tell)
     session.pass_on_warnings()
-    return fitted
+    return fitted, single
 
 
 def _draw(
-    session: Session, folder: Path, model: WeibullMixture, lives: RemainingLives, unit: str | None
+    session: Session,
+    folder: Path,
+    model: WeibullMixture,
+    single: WeibullMixture,
+    lives: RemainingLives,
+    unit: str | None,
 ) -> None:
     """Draw what `survjax fit` draws of one file."""
     nobody = Units(np.empty(0), np.empty(0), None, None, np.empty(0, bool), [], "row")
     found = Remaining(model, nobody, lives.level, None)
     found.ages = np.array(lives.marked)
-    draw_fit(session, folder, model, None, found, unit=unit, truth=None)
+    draw_fit(session, folder, model, single, found, unit=unit, truth=None)
 
 
 class RemainingLives:

@@ -32,6 +32,12 @@ class Roles:
     flag: str | None = None
     name: str | None = None
 
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            name = getattr(self, field.name)
+            if not isinstance(name, str) and (name is not None or field.name == "duration"):
+                raise ValueError(f"{field.name} must name a column, got {name!r}")
+
     @cached_property
     def columns(self) -> list[str]:
         """The columns that are read, each once."""

@@ -19,8 +19,8 @@ from survjax.estimators.groups.fits import GroupFits
 from survjax.estimators.groups.keys import grouped, key_columns, key_names
 from survjax.estimators.groups.pooling import pooled_fits
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
-from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.estimators.messages import NoFiniteMaximum
+from survjax.estimators.streams.given import estimator_of
 from survjax.fitting.groups.maxima import maxima_of_groups
 from survjax.fitting.groups.mixtures.rows import tied_failures
 from survjax.fitting.groups.mixtures.search import mixtures_of_groups
@@ -128,15 +128,11 @@ def fit_groups(
     >>> list(fits.predict_rul(fleet[:2], age="age").columns[:3])
     ['mean', 'mean_lower', 'mean_upper']
     """
-    model = LifetimeModel() if model is None else model
-    if isinstance(model, (str, Lifetime)):
-        model = LifetimeModel(model)
-    if isinstance(model, type) or not hasattr(model, "_template_for_groups"):
-        raise ValueError(
-            "model must be the name of a family, a Lifetime, a LifetimeModel or a WeibullMixture, "
-            f"such as WeibullMixture(2), got {type(model).__name__}: models with covariates take "
-            "the group as a column"
-        )
+    model = estimator_of(
+        "weibull" if model is None else model,
+        ": models with covariates take the group as a column, and of several causes of failure "
+        "each is fitted by a call of its own, units that failed by another still running",
+    )
     model._check_parameters()
     names = key_names(by)
     roles = (duration, event, lower, upper, entry, exit, weight)

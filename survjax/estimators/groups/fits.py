@@ -18,6 +18,7 @@ from survjax.estimators.frames import frame as make_frame
 from survjax.estimators.groups.answers import Answers, unfitted
 from survjax.estimators.groups.keys import key_columns, places
 from survjax.estimators.groups.predictions import remaining_lives
+from survjax.estimators.groups.replicates import replicate_table, replicates_of
 from survjax.estimators.groups.saved import (
     FIELDS,
     Counts,
@@ -26,13 +27,12 @@ from survjax.estimators.groups.saved import (
     pooling_of,
     state_of,
 )
-from survjax.estimators.groups.table import replicate_table, table_of
+from survjax.estimators.groups.table import table_of
 from survjax.estimators.lifetime.predictions import check_level
 from survjax.estimators.saving.persistence import Persistent
 from survjax.fitting.groups.pooling import Pooled
 from survjax.fitting.groups.rows import GroupedRows
 from survjax.uncertainty.delta import rows_needed
-from survjax.uncertainty.groups.bootstrap import replicates_of_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,31 +176,29 @@ class GroupFits(Persistent):
         Returns
         -------
         DataFrame
-            Indexed by `keys`: each parameter with `_lower` and `_upper`, percentiles that are
-            corrected for bias (Efron and Tibshirani 1993, chapter 14), and `n_replicates`, those
-            with an interior maximum. NaN where there are fewer than 20, and of groups that were
-            not fitted with others.
+            Indexed by `keys`: each parameter with `_lower` and `_upper`, and `n_replicates`, those
+            with an interior maximum. NaN where there are fewer than 20. Bounds are those of
+            `model(key).bootstrap()`: percentiles that are corrected for bias and acceleration
+            (Efron and Tibshirani 1993, chapter 14), and plain ones where the likelihood has several
+            maxima that count. Each replicate is refitted from these, with as many components as its
+            group has, and searched where they all lead nowhere.
 
         Raises
         ------
         ValueError
-            For mixtures, whose replicates need a search each (`model(key).bootstrap()`), pooled
-            groups and fits from a file.
+            For pooled groups, whose bounds are those of a posterior, and for fits from a file.
         """
         check_count(n_replicates, "n_replicates")
-        own, template = self._answers.own, self._answers.template
         if isinstance(self._groups, Counts):
             raise rows_needed("bootstrap")
-        if self.unpooled is not None or own is None or template is None:
+        if self.unpooled is not None:
             raise ValueError(
-                "bootstrap takes lifetimes of one component, without pooling: draw replicates of "
-                "one group by model(key).bootstrap()"
+                "bootstrap is of groups by themselves, and these are pooled: call "
+                "unpooled.bootstrap()"
             )
-        points = replicates_of_groups(
-            template, self._groups, own.which, own.ends.x, self.estimator._settings(),
-            n_replicates, random_state,
-        )  # fmt: skip
-        return replicate_table(self.keys, template, own, points, check_level(level))
+        settings = self.estimator._settings()
+        found = replicates_of(self._answers, self._groups, settings, n_replicates, random_state)
+        return replicate_table(self.keys, found, check_level(level))
 
     @double_precision
     def model(self, key: Hashable) -> LifetimeEstimator:

@@ -9,21 +9,16 @@ import numpy as np
 from survjax.estimators.groups.answers import Answers
 from survjax.estimators.groups.predictions import remaining_lives
 from survjax.estimators.groups.saved import Counts
-from survjax.fitting.groups.maxima import GroupMaxima
 from survjax.fitting.groups.rows import GroupedRows
-from survjax.likelihood.vector.template import Template
 from survjax.uncertainty.delta import response_errors
 from survjax.uncertainty.groups.maxima import link_errors_each
 from survjax.uncertainty.modes import parameter_bounds
-from survjax.uncertainty.percentiles import replicate_bounds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Quantiles of the life that a row has, and their names: one unit in ten has failed, and half.
 LIVES = {"q10": 0.1, "q50": 0.5}
-#: Replicates that bounds need.
-FEWEST = 20
 #: What each number has beside itself.
 ENDS = ("", "_error", "_lower", "_upper")
 
@@ -91,28 +86,3 @@ def _lives(answers: Answers, level: float, n: int) -> dict[str, np.ndarray]:
     return {
         f"{name}{end}": found[f"{name}{end}"] for name in names for end in ENDS if end != "_error"
     }
-
-
-def replicate_table(
-    keys: pd.Index, template: Template, own: GroupMaxima, points: np.ndarray, level: float
-) -> pd.DataFrame:
-    """Estimates and bounds by replicates (m, B, p) of the groups that were fitted together."""
-    import pandas as pd
-
-    n, n_points = len(keys), points.shape[1]
-    nothing = np.zeros((template.size, template.size))[None]
-    here, _ = link_errors_each(template, own.ends.x, nothing)
-    flat, _ = link_errors_each(template, points.reshape(-1, template.size), nothing)
-    drawn = flat.reshape(-1, n_points, flat.shape[-1])
-    good = np.isfinite(points).all(axis=2)
-    ends = np.full((2, *here.shape), np.nan)
-    for i in np.flatnonzero(good.sum(axis=1) >= FEWEST):
-        ends[:, i] = replicate_bounds(drawn[i, good[i]], here[i], level)
-    columns: dict[str, Any] = {}
-    for j, quantity in enumerate(template.quantities):
-        for end, values in zip(("", "_lower", "_upper"), (here, *ends), strict=True):
-            columns[f"{quantity.name}{end}"] = np.full(n, np.nan)
-            columns[f"{quantity.name}{end}"][own.which] = template.response(values)[:, j]
-    columns["n_replicates"] = np.zeros(n, int)
-    columns["n_replicates"][own.which] = good.sum(axis=1)
-    return pd.DataFrame(columns, index=keys)

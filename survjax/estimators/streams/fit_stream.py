@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from survjax.data.safe_columns import safe_columns
 from survjax.data.streams.batches import Lives, Roles
 from survjax.data.streams.sources import source_of
 from survjax.estimators.lifetime.estimator import LifetimeEstimator
-from survjax.estimators.lifetime.model import LifetimeModel
 from survjax.estimators.messages import NoFiniteMaximum
+from survjax.estimators.streams.given import estimator_of
 from survjax.fitting.streams import ties
 from survjax.fitting.streams.checkpoint import Checkpoint, FirstPass, Remembered
 from survjax.fitting.streams.cluster import Cluster, is_dask
@@ -111,38 +112,58 @@ def fit_stream(
     >>> found.n_units_, found.converged_
     (500.0, True)
     """
-    fitted = _copy(model)
-    fitted._check_parameters()
-    chosen = None if devices is None else devices_of(devices)
     roles = Roles(duration, event, entry, weight)
-    rows_of = _RowsOf(fitted)
+    found = fits_of_stream(
+        source, [model], roles, devices=devices, checkpoint=checkpoint, progress=progress
+    )
+    return found[0]
+
+
+@double_precision
+def fits_of_stream(
+    source: Any,
+    models: Sequence[str | Lifetime | LifetimeEstimator],
+    roles: Roles,
+    *,
+    devices: Devices | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool | Progress = False,
+) -> list[Any]:
+    """`fit_stream` of models that take rounded durations alike, off the same first pass."""
+    many = [_copy(model) for model in models]
+    for fitted in many:
+        fitted._check_parameters()
+    chosen = None if devices is None else devices_of(devices)
+    rows_of = _RowsOf(many[0])
     reader, identity = _reader(source, roles, rows_of, _shown(progress), chosen)
     kept = None
     if checkpoint is not None:
-        kept = Checkpoint(checkpoint, _about(identity, roles, fitted))
+        kept = Checkpoint(checkpoint, _about(identity, roles, many[0]))
     first, grid = None if kept is None else kept.first, None
     if first is None:
         summary = reader.first_pass(ties.MOST_ROWS)
         if summary.n_rows == 0:
             raise ValueError("the source has no rows: nothing is left to fit")
         if summary.different is not None:
-            return fitted._fit(_in_memory(fitted, summary.different), devices=chosen)
+            different = summary.different
+            return [one._fit(_in_memory(one, different), devices=chosen) for one in many]
         rows_of.check_width()
         first = FirstPass((summary.n_rows, summary.n_units, summary.n_events), summary.few())
         grid = None if summary.intervals.kept else summary.grid
         if kept is not None:
             kept.keep(first)
-    if grid is None or not _fit_interpolated(fitted, first, grid):
-        everything: AllRows = reader.all_rows(first.counted)
-        if kept is not None:
-            everything = Remembered(everything, kept)
-        fitted._fit(Compressed.of(first.few, everything))
-    if entry is not None:
-        # The few hold rows of negative weight, which are no units.
-        del fitted._rows
+    for fitted in many:
+        if grid is None or not _fit_interpolated(fitted, first, grid):
+            everything: AllRows = reader.all_rows(first.counted)
+            if kept is not None:
+                everything = Remembered(everything, kept)
+            fitted._fit(Compressed.of(first.few, everything))
+        if roles.entry is not None:
+            # The few hold rows of negative weight, which are no units.
+            del fitted._rows
     if kept is not None:
         kept.remove()
-    return fitted
+    return many
 
 
 def _fit_interpolated(fitted: LifetimeEstimator, first: FirstPass, grid: LogTimeGrid) -> bool:
@@ -179,14 +200,8 @@ def _reader(
 
 def _copy(model: Any) -> LifetimeEstimator:
     """An estimator like the given one, or of the lifetime that was named."""
-    if isinstance(model, (str, Lifetime)):
-        return LifetimeModel(model)
-    if isinstance(model, type) or not hasattr(model, "fit_interval"):
-        raise TypeError(
-            "model must be the name of a family, a Lifetime, a LifetimeModel or a WeibullMixture, "
-            f"got {type(model).__name__}"
-        )
-    return type(model)(**model.get_params())
+    found = estimator_of(model)
+    return type(found)(**found.get_params())
 
 
 def _over(devices: tuple[Any, ...] | None) -> Over:

@@ -81,7 +81,7 @@ def _best(
     """Of the runs of each group, that which ended at the highest interior maximum."""
     against = ends.violated(template, settings.rule, groups.n_units[runs])
     good = ~np.any([there for there, _ in against], axis=0)
-    good &= _between_bounds(template, ends.x)
+    good &= are_between_bounds(template, ends.x)
     height = np.where(good, ends.value, -np.inf).reshape(-1, n_starts)
     best = np.argmax(height, axis=1)
     some = np.flatnonzero(np.isfinite(height.max(axis=1)))
@@ -89,7 +89,7 @@ def _best(
     return runs[chosen], ends.take(chosen)
 
 
-def _between_bounds(template: Template, x: np.ndarray) -> np.ndarray:
+def are_between_bounds(template: Template, x: np.ndarray) -> np.ndarray:
     """Whether points (m, p) lie between the bounds that a user set."""
     constraints = template.constraints
     return np.all((x >= constraints.low) & (x <= constraints.high), axis=1)

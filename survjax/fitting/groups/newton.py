@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from survjax._core.parallel import n_threads
 from survjax._core.precision import double_precision
@@ -29,6 +30,8 @@ from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode, initial_states, resume
 from survjax.optimize.newton import NewtonState
 
+#: Takes a point to value, gradient and Hessian.
+Objective = Callable[[jax.Array], tuple[Any, Any, Any]]
 #: Steps after which runs that are done are taken out; at the last, all are.
 PAUSES = (6, 12, 24, 48, 2**30)
 #: Rows of a call, all its runs together: what is in between stays in cache.
@@ -115,6 +118,32 @@ class Ends:
         return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
 
+class Iteration:
+    """Newton's iterations of one likelihood on rows of many groups, inside of a program.
+
+    `lifetime` is the template; its parameters are not used.
+    """
+
+    def __init__(self, lifetime: Lifetime, limits: Limits, correction: Correction) -> None:
+        self.unravel = ravel_parameters(lifetime)[1]
+        self.limits, self.correction = limits, correction
+
+    def metric(self, x: jax.Array) -> jax.Array:
+        """The units of the entries of a point."""
+        return ravel_parameters(self.unravel(x).step_units())[0]
+
+    def on(self, rows: Observations, log_weight: ArrayLike) -> tuple[Objective, dict[str, Any]]:
+        """What is minimized on the rows of one group, and all else that a step is told."""
+        objective, abandon = minimized(
+            lambda x: derivatives(self.unravel(x), rows),
+            self.unravel,
+            dataclasses.replace(self.limits, log_weight=log_weight),
+            self.correction,
+        )
+        settings = {"tol": self.limits.tol, "max_iter": self.limits.max_iter, "max_step": MAX_STEP}
+        return objective, {**settings, "metric": self.metric, "abandon": abandon}
+
+
 @program(draft=False)
 def maximize_groups(
     lifetime: Lifetime,
@@ -128,29 +157,14 @@ def maximize_groups(
 
     Of the limits, `log_weight` has one entry for each run.
     """
-    _, unravel = ravel_parameters(lifetime)
-
-    def metric(x: jax.Array) -> jax.Array:
-        return ravel_parameters(unravel(x).step_units())[0]
+    how = Iteration(lifetime, limits, correction)
 
     def one(state: Any, rows: Observations, log_weight: jax.Array) -> Any:
-        own = dataclasses.replace(limits, log_weight=log_weight)
-        objective, abandon = minimized(
-            lambda x: derivatives(unravel(x), rows), unravel, own, correction
-        )
-        return resume(
-            objective,
-            state,
-            pause=pause,
-            tol=limits.tol,
-            max_iter=limits.max_iter,
-            max_step=MAX_STEP,
-            metric=metric,
-            abandon=abandon,
-        )
+        objective, settings = how.on(rows, log_weight)
+        return resume(objective, state, pause=pause, **settings)
 
     state = jax.vmap(one)(state, rows, limits.log_weight)
-    return state, jax.vmap(metric)(state.x)
+    return state, jax.vmap(how.metric)(state.x)
 
 
 def maximize_runs(
@@ -195,7 +209,7 @@ def maximize_runs(
             return jax.tree.map(np.asarray, found)
 
     for pause in PAUSES:
-        pieces = _pieces(left, size)
+        pieces = in_calls(left, size)
         with ThreadPoolExecutor(min(n_threads(), len(pieces)) or 1) as pool:
             found_by = pool.map(call, pieces, [pause] * len(pieces))
             for some, found in zip(pieces, found_by, strict=True):
@@ -222,8 +236,8 @@ def _put(state: Any, some: np.ndarray, found: Any) -> None:
         whole[some] = part
 
 
-def _pieces(left: np.ndarray, size: int) -> list[np.ndarray]:
-    """Runs in calls of a few sizes, each filled up with copies of its last run."""
+def in_calls(left: np.ndarray, size: int) -> list[np.ndarray]:
+    """Runs of so many rows in calls of a few sizes, each filled up with copies of its last run."""
     most = max(run for run in RUNS if run == 1 or run * size <= ROWS)
     pieces = [left[i : i + most] for i in range(0, left.size, most)]
     sizes = [next(run for run in RUNS if run >= piece.size) for piece in pieces]

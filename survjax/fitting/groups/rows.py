@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 
+import jax
 import numpy as np
 
 from survjax._core.numerics import bucket_size
@@ -62,6 +63,20 @@ class GroupedRows:
         order = np.argsort(group, kind="stable")
         rows = with_truncation_rows(rows).take(order)
         return cls(rows, np.searchsorted(group[order], edges), n_units, n_events, source)
+
+    @classmethod
+    def joined(cls, parts: list[Observations]) -> GroupedRows:
+        """The rows of each group, which have the same columns, one after the other."""
+        rows: Observations = jax.tree.map(lambda *columns: np.concatenate(columns), *parts)
+        group = np.repeat(np.arange(len(parts)), [part.n_rows for part in parts])
+        return cls.of(rows, group, len(parts))
+
+    def merged(self) -> GroupedRows:
+        """The same with equal rows of a group as one, in the order that an estimator has them."""
+        rows, begins = self.source
+        group = np.repeat(np.arange(begins.size - 1), np.diff(begins))
+        rows, first = rows.merged(group)
+        return self.of(rows, group[first], begins.size - 1)
 
     def observed(self, i: int) -> Observations:
         """The rows of one group, as they were given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -16,6 +16,7 @@ from survjax.fitting.groups.requests import Request, Steps
 from survjax.fitting.groups.rows import MOST_ROWS, coarse_bucket
 from survjax.fitting.interior import Interior
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.likelihood.vector.template import Template
 
 T = TypeVar("T")
 #: Searches that go on at a time.
@@ -78,15 +79,19 @@ def _answers(requests: dict[int, Request], rule: Interior) -> dict[int, list[Loc
     return found
 
 
+def kind_of_model(template: Template) -> Hashable:
+    """What models have in common that may share a run, where their settings are the same."""
+    leaves, tree = jax.tree.flatten(template.lifetime)
+    values = tuple(np.asarray(leaf).tobytes() for leaf in leaves)
+    return tree, values, template.constraints.values.tobytes()
+
+
 def _kind(request: Request) -> Any:
     """What requests that share a run have in common."""
     template, limits = request.maximizer.template, request.limits
     rows = request.maximizer.rows
-    leaves, tree = jax.tree.flatten(template.lifetime)
     return (
-        tree,
-        tuple(np.asarray(leaf).tobytes() for leaf in leaves),
-        template.constraints.values.tobytes(),
+        kind_of_model(template),
         rows.interval is None,
         coarse_bucket(rows.n_rows),
         float(limits.tol),

@@ -52,6 +52,11 @@ class Chebyshev:
         values: np.ndarray = np.cos(np.arange(self.n)[:, None] * np.arccos(x))
         return values
 
+    def shares(self, x: np.ndarray) -> np.ndarray:
+        """How rows at some places (m,) are shared out among the nodes: (m, n)."""
+        found: np.ndarray = self.at(x).T @ self.to_weights
+        return found
+
     def of_half(self, side: int) -> np.ndarray:
         """What takes sums over the left half (0) or the right (1) to sums on the whole: (n, n)."""
         there: np.ndarray = self.at(0.5 * (self.nodes + (1.0 if side else -1.0)))

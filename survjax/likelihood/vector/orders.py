@@ -97,6 +97,7 @@ class Orders(Positions):
         """Vectors (B, p) with their components in the order that is nearest to an estimate."""
         if self.n_components == 1 or not len(points):
             return points
-        orders = self.nearest_orders(points, estimate, information)
-        pairs = zip(orders, points, strict=True)
-        return np.stack([self.reordering(order) @ x for order, x in pairs])
+        orders = np.stack(self.nearest_orders(points, estimate, information))
+        kinds, which = np.unique(orders, axis=0, return_inverse=True)
+        changes = np.stack([self.reordering(order) for order in kinds])
+        return np.einsum("bij,bj->bi", changes[which.ravel()], points)

@@ -116,31 +116,37 @@ def _in_order(
     return x, hessian
 
 
+def link_values_each(template: Template, x: np.ndarray) -> np.ndarray:
+    """`Template.link` at each of many points (M, p): (M, m)."""
+    rest = np.delete(x, template.logits, axis=1)
+    if not template.is_mixture:
+        return rest
+    return np.concatenate([_logits(template.log_weights(x)), rest], axis=1)
+
+
 def link_errors_each(
     template: Template, x: np.ndarray, covariance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """`survjax.uncertainty.delta.link_errors` at each of many points (M, p): (M, m) each."""
     rest = np.delete(np.arange(x.shape[1]), template.logits)
     variance = np.diagonal(covariance, axis1=1, axis2=2)[:, rest]
-    values, variances = [x[:, rest]], [variance]
     if template.is_mixture:
         log_weights = template.log_weights(x)
-        k = log_weights.shape[1]
-        others = (
-            np.stack(
-                [np.logaddexp.reduce(np.delete(log_weights, j, 1), axis=1) for j in range(k)],
-                axis=1,
-            )
-            if k > 1
-            else np.full((len(x), 1), -np.inf)
-        )
-        logits = log_weights - others if k > 1 else np.zeros((len(x), 1))
         # Along the logit of another weight l, that of weight j falls by w_l / (1 - w_j).
+        others = log_weights - _logits(log_weights)
         slope = -np.exp(log_weights[:, None, 1:] - others[:, :, None])
-        each = np.arange(1, k)
+        each = np.arange(1, log_weights.shape[1])
         slope[:, each, each - 1] = 1.0
         among = covariance[:, template.logits[:, None], template.logits]
-        values.insert(0, logits)
-        variances.insert(0, np.einsum("mjl,mlk,mjk->mj", slope, among, slope))
-    errors = np.sqrt(np.maximum(np.concatenate(variances, axis=1), 0.0))
-    return np.concatenate(values, axis=1), errors
+        of_weights = np.einsum("mjl,mlk,mjk->mj", slope, among, slope)
+        variance = np.concatenate([of_weights, variance], axis=1)
+    return link_values_each(template, x), np.sqrt(np.maximum(variance, 0.0))
+
+
+def _logits(log_weights: np.ndarray) -> np.ndarray:
+    """Logits (M, K) of weights; zero of the one weight of a single component."""
+    k = log_weights.shape[1]
+    if k == 1:
+        return np.zeros_like(log_weights)
+    rest = [np.logaddexp.reduce(np.delete(log_weights, j, 1), axis=1) for j in range(k)]
+    return log_weights - np.stack(rest, axis=1)

@@ -2,8 +2,8 @@
 
 The density of a failure may cost far less than a survival (`Lifetime.has_own_density`). Rows that
 are no failures end at times that replicates share, and a log survival is a smooth function of log
-time: its sums over any number of rows are sums over a few times of a grid, with weights that
-Lagrange's formula gives, as in `fitting/interpolation`, to as many digits as a replicate needs.
+time: its sums over any number of rows are sums over a few times, as in `fitting/interpolation`, in
+cells that are wide enough for as many digits as a replicate needs.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 
 from survjax._core.numerics import bucket_size
 from survjax.data.observations import Observations
+from survjax.fitting.interpolation.rows import N_NODES, OF_CELLS
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.executors import executor
 from survjax.likelihood.rows import contributions
 
-#: Points of the grid that a row is shared among, and their distance relative to 1 / shape of the
-#: Weibull with the quartiles of the failures.
-N_POINTS, STEP = 8, 0.25
-#: What cumulative hazards between points may be wrong by, relative to one and themselves.
+#: Width of a cell, relative to 1 / shape of the Weibull with the quartiles of the failures.
+WIDTH = 2.5
+#: What cumulative hazards between nodes may be wrong by, relative to one and themselves.
 CLOSE = 1e-7
 #: Distance of the quartiles of the log of a Weibull variable of shape one.
 QUARTILES = math.log(math.log(4.0)) - math.log(math.log(4.0 / 3.0))
@@ -36,9 +36,9 @@ def failures_apart(batch: Observations, lifetime: Lifetime) -> Observations:
     lower = np.broadcast_to(batch.lower, shape)
     failed = np.broadcast_to(batch.event, shape) > 0
     times, others = _summed(lower, batch.weight, ~failed)
-    if times.size > N_POINTS and failed.any():
+    if times.size > N_NODES and failed.any():
         low, high = np.quantile(np.log(lower[failed]), (0.25, 0.75))
-        times, others = _on_grid(times, others, STEP * (high - low) / QUARTILES, lifetime)
+        times, others = _at_nodes(times, others, WIDTH * (high - low) / QUARTILES, lifetime)
     most = int(failed.sum(axis=1).max())
     most = executor().size(bucket_size(most + times.size)) - times.size
     order = np.argsort(~failed, axis=1, kind="stable")
@@ -61,27 +61,23 @@ def _summed(
     return times, sums.reshape(len(lower), times.size)
 
 
-def _on_grid(
-    times: np.ndarray, weight: np.ndarray, step: float, lifetime: Lifetime
+def _at_nodes(
+    times: np.ndarray, weight: np.ndarray, width: float, lifetime: Lifetime
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fewer times with the same sums of log survivals; these times where no others are close."""
-    log_times, before = np.log(times), N_POINTS // 2 - 1
-    low = log_times[0] - before * step
-    n_nodes = int(min((log_times[-1] - low) / step, times.size)) + N_POINTS // 2 + 1
-    if n_nodes >= times.size:
+    log_times = np.log(times)
+    low, range_ = log_times[0], log_times[-1] - log_times[0]
+    if not range_ < width * (times.size // N_NODES):
         return times, weight
-    position = (log_times - low) / step
-    first = np.floor(position).astype(np.intp) - before
-    points = np.arange(N_POINTS)
-    away = (position - first)[:, None] - points
-    apart = points[:, None] - points + np.eye(N_POINTS)
-    share = np.zeros((times.size, n_nodes))
-    for i in points:
-        others = points != i
-        share[np.arange(times.size), first + i] = np.prod(
-            away[:, others] / apart[i, others], axis=1
-        )
-    nodes = np.exp(low + step * np.arange(n_nodes))
+    n_cells = int(range_ / width) + 1
+    position = (log_times - low) * (n_cells / range_)
+    cell = np.minimum(position.astype(np.intp), n_cells - 1)
+    parts = np.zeros((times.size, n_cells, N_NODES))
+    inside = np.clip(2.0 * (position - cell) - 1.0, -1.0, 1.0)
+    parts[np.arange(times.size), cell] = OF_CELLS.shares(inside)
+    share = parts.reshape(times.size, -1)
+    middle = np.arange(n_cells)[:, None] + 0.5
+    nodes = np.exp(low + range_ / n_cells * (middle + 0.5 * OF_CELLS.nodes).ravel())
     passed = -_log_survival(lifetime, times)
     wrong = np.abs(passed + share @ _log_survival(lifetime, nodes))
     return (nodes, weight @ share) if np.all(wrong < CLOSE * (1.0 + passed)) else (times, weight)

@@ -14,12 +14,12 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from survjax._core.programs import program
-from survjax._core.pytree import data, pytree, ravel_parameters
+from survjax._core.pytree import data, pytree
 from survjax.data.observations import Observations
 from survjax.fitting.corrections import Correction
-from survjax.fitting.local_maxima import FIRST_STEP, MAX_STEP, Limits, minimized
+from survjax.fitting.groups.newton import Iteration
+from survjax.fitting.local_maxima import FIRST_STEP, Limits
 from survjax.lifetimes import Lifetime
-from survjax.likelihood.rows import derivatives
 from survjax.likelihood.weibulls import weibull_parts
 from survjax.optimize import ResultCode, step
 from survjax.optimize.newton import NewtonState, init
@@ -101,27 +101,12 @@ def run_queue(
     units : array of shape (J, p)
         As of `Ends`.
     """
-    _, unravel = ravel_parameters(lifetime)
+    how = Iteration(lifetime, limits, correction)
     (n_jobs, width), (first, end) = (group.size, min(len(jobs), WIDTH)), range_
 
-    def metric(x: jax.Array) -> jax.Array:
-        return ravel_parameters(unravel(x).step_units())[0]
-
     def advanced(state: NewtonState, rows: Observations, log_weight: ArrayLike) -> NewtonState:
-        own = dataclasses.replace(limits, log_weight=log_weight)
-        objective, abandon = minimized(
-            lambda x: derivatives(unravel(x), rows), unravel, own, correction
-        )
-        return step(
-            objective,
-            state,
-            tol=limits.tol,
-            max_iter=limits.max_iter,
-            max_step=MAX_STEP,
-            metric=metric,
-            abandon=abandon,
-            spectral=spectral,
-        )
+        objective, settings = how.on(rows, log_weight)
+        return step(objective, state, **settings, spectral=spectral)
 
     def begun(queue: Queue, job: jax.Array) -> NewtonState:
         x = queue.state.x[jnp.minimum(job, n_jobs - 1)]
@@ -160,7 +145,7 @@ def run_queue(
     job = jnp.where(job < end, job, n_jobs)
     carry = begun(queue, job), job, first + width, queue
     queue = jax.lax.while_loop(goes_on, body, carry)[3]
-    return queue, jax.vmap(metric)(queue.state.x)
+    return queue, jax.vmap(how.metric)(queue.state.x)
 
 
 def _met(
