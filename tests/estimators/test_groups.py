@@ -187,12 +187,9 @@ def test_mixtures_of_many_groups_have_the_answers_of_their_own_fits(k):
         found = fits.model(key)
         assert found.log_likelihood_ == pytest.approx(alone.log_likelihood_, abs=1e-8)
         np.testing.assert_allclose(found.parameters_, alone.parameters_, rtol=1e-8, atol=1e-8)
-        # Steps far from a maximum differ, and lead a start to another now and then; the lowest
-        # starts at concentrations are tried by a fit alone only.
-        there, own = found.certificate_, alone.certificate_
-        assert there.n_starts <= own.n_starts
-        missed, missed_alone = (one.n_starts - one.n_agreeing for one in (there, own))
-        assert missed <= missed_alone + 0.1 * own.n_starts
+        # Steps far from a maximum differ, and lead a start to another now and then.
+        own = alone.certificate_
+        assert abs(found.certificate_.n_agreeing - own.n_agreeing) <= 0.1 * own.n_starts
         assert fits.table.loc[key, "scale_1"] == pytest.approx(alone.scales_[0], rel=1e-8)
         lives = fits.predict_rul(rows[:2])
         np.testing.assert_allclose(lives, alone.predict_rul(rows["age"][:2]), rtol=1e-6)
