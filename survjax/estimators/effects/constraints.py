@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from survjax.estimators.covariates import column_names
-from survjax.fitting.edges.bounds import between_bounds
+from survjax.fitting.edges.bounds import between_bounds_in_some_order
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.penalties import Penalty
 from survjax.likelihood.regression.columns import Columns, to_natural
@@ -78,18 +78,20 @@ class ConstrainedEffects:
         maximum: Callable[[Constraints], LocalMaximum],
         likelihood: Callable[[], Any],
         penalty: Penalty | None,
+        changes: Sequence[np.ndarray] = (),
     ) -> tuple[Constraints, LocalMaximum]:
-        """The maximum, and all that is held there; the likelihood is that of all rows."""
+        """The maximum, and all that is held there; the likelihood is that of all rows.
+
+        `changes` are the orders of a mixture's components (`between_bounds_in_some_order`).
+        """
         whole: Any = likelihood() if constraints.is_bounded else None
 
         def slope(x: np.ndarray) -> np.ndarray:
             return np.asarray(whole(x)[1] - (0.0 if penalty is None else penalty.smooth(x)[1]))
 
-        def both(constraints: Constraints) -> tuple[np.ndarray, LocalMaximum]:
-            found = maximum(constraints)
-            return found.x, found
-
-        constraints, found = between_bounds(constraints, both, slope)
+        # A penalty of effects on weights, over the first component, tells components apart.
+        orders = changes if penalty is None else changes[:1]
+        constraints, found = between_bounds_in_some_order(constraints, maximum, slope, orders)
         # To the last digit: a step along what is free moves the rest by rounding.
         return constraints, dataclasses.replace(found, x=constraints.placed(found.x))
 

@@ -26,7 +26,7 @@ from survjax.fitting.interior import Interior
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.fit import maximum_near
 from survjax.fitting.regression.mixture_search import LEAST_EIGENVALUE, MixtureSearch
-from survjax.fitting.regression.mixture_starts import Parts, spread_out
+from survjax.fitting.regression.mixture_starts import Parts, every_reordering, spread_out
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, weibull_mixture
@@ -214,7 +214,8 @@ class MixtureRegression(FormMemberships, MixtureViolations):
             return maximum_near(likelihood, near, self.tol, self.max_iter, penalty, constraints)
 
         likelihood = MixtureSearch(*given).likelihood
-        constraints, found = self._between_bounds(constraints, maximum, lambda: likelihood, penalty)
+        by = lambda: likelihood, penalty, every_reordering(layout, self.n_components)
+        constraints, found = self._between_bounds(constraints, maximum, *by)
         shares, weight = likelihood.memberships(found.x)
         self._units = (shares @ weight)[: self.n_components]
         self._keep(form, layout, columns, found, rows, x, n_units=n_units, constraints=constraints)

@@ -6,6 +6,9 @@ steps, whose components are lines through the log times, turn each into coeffici
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import permutations
+
 import numpy as np
 
 from survjax.data.content import content_ranks
@@ -13,6 +16,7 @@ from survjax.data.observations import Observations
 from survjax.fitting.starts import SD_OF_LOG, guesses, representative
 from survjax.likelihood.regression.forms import Layout
 from survjax.likelihood.vector.constraints import Constraints
+from survjax.likelihood.vector.orders import MOST_ORDERED
 from survjax.likelihood.vector.prior_terms import PriorTerms
 
 #: EM steps from each table.
@@ -58,6 +62,12 @@ class Parts:
         self.cured = named.get("logit_cured_share")
         #: Positions of the intercepts, which are a mixture without covariates.
         self.intercepts = ends - [len(item.columns) for item in layout]
+
+    @property
+    def are_alike(self) -> bool:
+        """Whether the same columns move each component."""
+        kinds = (self.weights, self.scales, self.shapes)
+        return all(len({tuple(columns) for _, columns in kind}) < 2 for kind in kinds)
 
     def tells_apart(self, constraints: Constraints, prior: PriorTerms | None = None) -> bool:
         """Whether components are held, or known before, in different ways."""
@@ -243,14 +253,19 @@ def _softened(table: np.ndarray, by: float) -> np.ndarray:
 
 def relabeled(parts: Parts, theta: np.ndarray) -> np.ndarray:
     """The same mixture with its components in the order of their medians at the mean asset."""
-    kinds = (parts.weights, parts.scales, parts.shapes)
-    if any(len({tuple(columns) for _, columns in kind}) > 1 for kind in kinds):
+    if not parts.are_alike:
         return theta
-    logits, scales, shapes = ([theta[at] for at, _ in kind] for kind in kinds)
+    scales, shapes = ([theta[at] for at, _ in kind] for kind in (parts.scales, parts.shapes))
     medians = [
         s[0] + np.log(np.log(2.0)) / np.exp(c[0]) for s, c in zip(scales, shapes, strict=True)
     ]
-    order = np.argsort(medians, kind="stable")
+    return reordered(parts, theta, np.argsort(medians, kind="stable"))
+
+
+def reordered(parts: Parts, theta: np.ndarray, order: Sequence[int]) -> np.ndarray:
+    """The same mixture with its components in another order."""
+    kinds = (parts.weights, parts.scales, parts.shapes)
+    logits, scales, shapes = ([theta[at] for at, _ in kind] for kind in kinds)
     if logits:
         logits = [np.zeros_like(logits[0]), *logits]
         logits = [logits[j] - logits[order[0]] for j in order[1:]]
@@ -261,3 +276,12 @@ def relabeled(parts: Parts, theta: np.ndarray) -> np.ndarray:
         for (at, _), value in zip(kind, values, strict=True):
             moved[at] = value
     return moved
+
+
+def every_reordering(layout: Layout, n_components: int) -> list[np.ndarray]:
+    """The matrices (P, P) of all orders of components that have the same columns."""
+    parts, unit = Parts(layout, n_components), np.eye(sum(len(item.columns) for item in layout))
+    orders = list(permutations(range(n_components)))
+    if not parts.are_alike or n_components > MOST_ORDERED:
+        orders = orders[:1]
+    return [np.stack([reordered(parts, one, order) for one in unit], axis=1) for order in orders]

@@ -77,6 +77,12 @@ class Orders(Positions):
             return points
         return np.concatenate([points @ self.reordering(order).T for order in self._orders()])
 
+    def every_reordering(self) -> list[np.ndarray]:
+        """The matrices (p, p) of all orders of the components, the present one first."""
+        if self.n_components > MOST_ORDERED:
+            return [np.eye(self.size)]
+        return [self.reordering(order) for order in self._orders()]
+
     def _orders(self) -> list[np.ndarray]:
         """All orders that move components within their own family only."""
         family = np.repeat(np.arange(len(self.stacks)), [s.n_components for s in self.stacks])
