@@ -17,9 +17,9 @@ from survjax.data.truncation_rows import observed_rows, with_truncation_rows
 from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
 from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.requests import Request, Steps, answered, values_at
-from survjax.fitting.interior import violations
+from survjax.fitting.interior import violations_of
 from survjax.fitting.interpolation.rows import are_negligible, interpolated, interpolates
-from survjax.fitting.local_maxima import ARRIVED, FEW_ROWS, Limits, LocalMaximum, Maximizer
+from survjax.fitting.local_maxima import ARRIVED, Limits, LocalMaximum, Maximizer
 from survjax.fitting.modified.curve import without_zeros
 from survjax.fitting.modified.mixtures import starts_of_modified
 from survjax.fitting.ranking import Ranking
@@ -31,6 +31,8 @@ from survjax.likelihood.objective import Objective
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import as_weibulls, starts_from_weibulls, weibull_template
 
+#: Rows up to which a lifetime with costly functions is searched on all of them.
+FEW_ROWS = 256
 #: How many different maxima go on from few rows to more, and from those to all.
 N_CANDIDATES, N_FINALISTS = 8, 3
 #: Log-likelihood by which a start may lie below the best maximum found and still be tried.
@@ -99,7 +101,7 @@ def _from_interpolated(
     found = yield from run.summary(run.found, None)
     if found.violations:
         return None
-    ends = [found.best, *(end for end in found.others if run.ranking.is_good(end))]
+    ends = [found.best, *run.ranking.good(list(found.others))]
     places, nothing = np.stack([end.x for end in ends]), Limits.of(0.0, 0)
     last = yield Request(Maximizer(template, points.last), places, nothing)
     return found if are_negligible(template, ends, last) else None
@@ -165,7 +167,7 @@ class _Search:
         chosen = self.ranking.candidates(ends, N_CANDIDATES, margin, rough=True)
         ends = yield Request(self.on_middle, _beyond(chosen), self.limits)
         self.found += [end.continuing(chosen[end.start]) for end in ends]
-        if not any(self.ranking.is_good(c) for c in self.found):
+        if not self.ranking.good(self.found):
             # The few rows led all starts into a collapse.
             self.found += yield Request(self.on_middle, points, self.limits)
 
@@ -189,7 +191,7 @@ class _Search:
 
     def from_scan(self) -> Steps[None]:
         """From mixtures of a component less, and one more at concentrated failures."""
-        good = [c for c in self.found if self.ranking.is_good(c)]
+        good = self.ranking.good(self.found)
         top = max(good, key=lambda c: c.value, default=None)
         bases = yield from self._bases()
         # Each component of the best mixture may stand in the place of another concentration.
@@ -241,7 +243,8 @@ class _Search:
         template = weibull_template(k - 1)
         ends = [fewer.best, *fewer.others]
         rule = self.settings.rule
-        good = [c for c in ends if not violations(c, template, rule, self.n_units)]
+        reasons = violations_of(ends, template, rule, self.n_units)
+        good = [c for c, against in zip(ends, reasons, strict=True) if not against]
         if not good:
             return fewer.best.x[None]
         broad = sorted(good, key=lambda c: np.linalg.slogdet(-c.hessian)[1] - 2.0 * c.value)

@@ -28,6 +28,7 @@ def multistart(
     metric: Callable[[jax.Array], jax.Array] | None = None,
     abandon: Callable[[jax.Array], jax.Array] | None = None,
     path_length: int = 0,
+    side_by_side: int | None = None,
 ) -> tuple[NewtonState, jax.Array | None]:
     """Minimize one function from each of several starts.
 
@@ -48,6 +49,9 @@ def multistart(
         Takes a point to whether no answer lies there: the iteration ends as stalled.
     path_length : int, default 0
         How many points to keep of each path; static.
+    side_by_side : int, optional
+        How many starts go at a time, all by default; static. Those of one time wait for the last of
+        them to end. A start that is not finite ends at once.
 
     Returns
     -------
@@ -81,12 +85,22 @@ def multistart(
 
     def from_start(start: jax.Array) -> tuple[NewtonState, Any]:
         first = init(start, radius)
+        nowhere = ~jnp.all(jnp.isfinite(start))
+        first = dataclasses.replace(
+            first,
+            n_iter=jnp.where(nowhere, 0, first.n_iter),
+            code=jnp.where(nowhere, int(ResultCode.NOT_FINITE), first.code),
+        )
         path = jnp.zeros((path_length, start.size), start.dtype) if path_length else None
         return lax.while_loop(
             lambda carry: carry[0].code == int(ResultCode.RUNNING), body, (first, path)
         )
 
-    return jax.vmap(from_start)(starts)
+    if side_by_side is None or side_by_side >= len(starts):
+        return jax.vmap(from_start)(starts)
+    if side_by_side == 1:
+        return lax.map(from_start, starts)
+    return lax.map(from_start, starts, batch_size=side_by_side)
 
 
 def initial_states(starts: np.ndarray, radius: float = 1.0) -> NewtonState:
