@@ -52,11 +52,12 @@ class Executor:
     def side_by_side(self, n: int) -> int:
         """How many iterations on n rows go side by side in one program, if there are so many.
 
-        On a CPU those that fill a register together: more would only wait for each other.
+        On a CPU one after another: none waits for the last one to end, and each knows where those
+        before it came to.
         """
         if self.one_program:
             return MANY if n <= FEW else SOME
-        return max(SIDE_BY_SIDE // n, 1)
+        return 1
 
     def size(self, n: int) -> int:
         """The number of rows that n are filled up to."""
@@ -102,8 +103,6 @@ class Executor:
 
 #: On an accelerator so many iterations go side by side on few rows, and so many on more.
 MANY, FEW, SOME = 16, 256, 4
-#: Rows, counted once for each of the iterations that go side by side on them, that a CPU takes.
-SIDE_BY_SIDE = 512
 #: Few rows are parted into at most so many blocks.
 MOST_FINE_BLOCKS = 16
 SIZES = (128, 512, 1024, 2048, 4096)

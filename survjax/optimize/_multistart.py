@@ -13,6 +13,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from survjax.optimize._dense import advance
+from survjax.optimize._known import Known
 from survjax.optimize._solution import ResultCode
 from survjax.optimize._trust import NewtonState, init
 
@@ -51,7 +52,8 @@ def multistart(
         How many points to keep of each path; static.
     side_by_side : int, optional
         How many starts go at a time, all by default; static. Those of one time wait for the last of
-        them to end. A start that is not finite ends at once.
+        them to end; one that then comes near a minimum that an earlier one found, in a way that
+        leads there, ends there too. A start that is not finite ends at once.
 
     Returns
     -------
@@ -77,13 +79,7 @@ def multistart(
     """
     step = _stepper(derivatives, tol, max_iter, max_step, metric, abandon)
 
-    def body(carry: tuple[NewtonState, Any]) -> tuple[NewtonState, Any]:
-        state, path = step(carry[0]), carry[1]
-        if path is not None:
-            path = path.at[jnp.minimum(state.n_iter, path_length - 1)].set(state.x)
-        return state, path
-
-    def from_start(start: jax.Array) -> tuple[NewtonState, Any]:
+    def from_start(start: jax.Array, known: Known | None) -> tuple[NewtonState, Any, Any]:
         first = init(start, radius)
         nowhere = ~jnp.all(jnp.isfinite(start))
         first = dataclasses.replace(
@@ -91,16 +87,37 @@ def multistart(
             n_iter=jnp.where(nowhere, 0, first.n_iter),
             code=jnp.where(nowhere, int(ResultCode.NOT_FINITE), first.code),
         )
-        path = jnp.zeros((path_length, start.size), start.dtype) if path_length else None
-        return lax.while_loop(
-            lambda carry: carry[0].code == int(ResultCode.RUNNING), body, (first, path)
-        )
 
-    if side_by_side is None or side_by_side >= len(starts):
-        return jax.vmap(from_start)(starts)
-    if side_by_side == 1:
-        return lax.map(from_start, starts)
-    return lax.map(from_start, starts, batch_size=side_by_side)
+        def body(carry: tuple[NewtonState, Any, Any]) -> tuple[NewtonState, Any, Any]:
+            state, path = step(carry[0]), carry[1]
+            if path is not None:
+                path = path.at[jnp.minimum(state.n_iter, path_length - 1)].set(state.x)
+            return state, path, carry[2] if known is None else known.reached(state)
+
+        def goes_on(carry: tuple[NewtonState, Any, Any]) -> jax.Array:
+            return (carry[0].code == int(ResultCode.RUNNING)) & (carry[2] < 0)
+
+        path = jnp.zeros((path_length, start.size), start.dtype) if path_length else None
+        return lax.while_loop(goes_on, body, (first, path, jnp.asarray(-1)))
+
+    n, width = starts.shape[0], side_by_side or len(starts)
+    if width >= n:
+        return jax.vmap(lambda start: from_start(start, None)[:2])(starts)
+    filled = jnp.pad(starts, ((0, -n % width), (0, 0)), constant_values=jnp.nan)
+
+    def of_group(known: Known, i: jax.Array) -> tuple[Known, Any]:
+        if width == 1:
+            found = jax.tree.map(lambda a: a[None], from_start(filled[i], known))
+        else:
+            group = lax.dynamic_slice_in_dim(filled, i, width)
+            found = jax.vmap(from_start, (0, None))(group, known)
+        return known.with_ends(found[0], found[2] < 0, i), found
+
+    groups = lax.scan(of_group, Known.nothing(filled), jnp.arange(0, len(filled), width))[1]
+    state, path, reached = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], groups)
+    # Whoever came near another's end has that end, after as many steps as it took itself.
+    where = jnp.where(reached >= 0, reached, jnp.arange(n))
+    return dataclasses.replace(jax.tree.map(lambda a: a[where], state), n_iter=state.n_iter), path
 
 
 def initial_states(starts: np.ndarray, radius: float = 1.0) -> NewtonState:
