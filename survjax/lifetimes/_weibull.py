@@ -87,7 +87,8 @@ class Weibull(LocationScale):
 
     @classmethod
     def standard_log_increment(cls, z: jax.Array, top: jax.Array, width: jax.Array) -> jax.Array:
-        return top + log1mexp(width)
+        long = jnp.maximum(width - MAX_EXPONENT, 0.0)
+        return z + jnp.log(jnp.expm1(width - long)) + long
 
     @staticmethod
     def standard_quantile(share: np.ndarray) -> np.ndarray:

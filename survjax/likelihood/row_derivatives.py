@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from survjax._core.numerics import MAX_EXPONENT, log1mexp_of_exp
+from survjax._core.numerics import MAX_EXPONENT
 from survjax._core.pytree import parameter_items
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
@@ -235,12 +235,15 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     bulge = jnp.where(short, curve - hazard * slope + (slope - hazard) ** 2, 0.0) * width**2 / 24.0
     log_length = jnp.where(short, jnp.log(width) - log_shape, -rows.log_lower)
     point = event * (rate + log_shape + log_length) - passed + bulge
-    value = jnp.where(between, log1mexp_of_exp(log_grown) - gone * passed, point)
+    grown = jnp.exp(jnp.minimum(log_grown, MAX_EXPONENT))
+    log_ended, rho = _log_ended_and_rho(log_grown, grown)
+    value = jnp.where(between, log_ended - gone * passed, point)
 
-    hazard, grown = gone * hazard, jnp.exp(jnp.minimum(log_grown, MAX_EXPONENT))
-    rho = jnp.where(between, _over_expm1(grown), 0.0)
+    hazard, rho = gone * hazard, jnp.where(between, rho, 0.0)
     leaving = gone * jnp.exp(jnp.minimum(rate - log_grown, MAX_EXPONENT))
     arriving = jnp.exp(jnp.minimum(last_rate - log_grown, MAX_EXPONENT))
+    known = (value, hazard, rho, grown, leaving, arriving)
+    value, hazard, rho, grown, leaving, arriving = lax.optimization_barrier(known)
     ends, event = _Ends(arriving, leaving, last_slope, slope, rho, grown), event * ~between
     gained, curvature = event * slope - hazard, event * curve - hazard * slope
     # Derivatives of z at both ends: -shape along the log scale, z itself along the log shape.
@@ -259,10 +262,14 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
 
 
-def _over_expm1(grown: jax.Array) -> jax.Array:
-    """x / (exp(x) - 1) for x >= 0, one at zero."""
-    tiny = grown < 1e-9
-    return jnp.where(tiny, 1.0 - 0.5 * grown, grown / jnp.expm1(jnp.where(tiny, 1.0, grown)))
+def _log_ended_and_rho(log_grown: jax.Array, grown: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """log(1 - exp(-D)) and D / (exp(D) - 1) of D and its log, to the last digits of either."""
+    tiny = log_grown < -30.0
+    left, ended = jnp.exp(-grown), jnp.where(tiny, 1.0, -jnp.expm1(-grown))
+    # Near one, what the difference has lost in rounding is known.
+    lost = jnp.where(ended > 0.5, (1.0 - ended) - left, 0.0)
+    log_ended = jnp.where(tiny, log_grown - 0.5 * grown, jnp.log(ended) + lost / ended)
+    return log_ended, jnp.where(tiny, 1.0 - 0.5 * grown, grown * left / ended)
 
 
 class _Ends(NamedTuple):

@@ -115,9 +115,13 @@ def multistart(
 
     groups = lax.scan(of_group, Known.nothing(filled), jnp.arange(0, len(filled), width))[1]
     state, path, reached = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], groups)
-    # Whoever came near another's end has that end, after as many steps as it took itself.
+    # Whoever came near another's end goes there with a last step.
     where = jnp.where(reached >= 0, reached, jnp.arange(n))
-    return dataclasses.replace(jax.tree.map(lambda a: a[where], state), n_iter=state.n_iter), path
+    n_iter = state.n_iter + (reached >= 0)
+    state = dataclasses.replace(jax.tree.map(lambda a: a[where], state), n_iter=n_iter)
+    if path is not None:
+        path = path.at[jnp.arange(n), jnp.minimum(n_iter, path_length - 1)].set(state.x)
+    return state, path
 
 
 def initial_states(starts: np.ndarray, radius: float = 1.0) -> NewtonState:
