@@ -98,7 +98,9 @@ def _representatives(rows: Observations, size: int) -> Observations:
     if rows.n_rows <= size:
         return rows
     middle = 0.5 * (rows.lower + np.minimum(rows.upper, LARGEST / 4))
-    order = np.lexsort([middle, rows.weight < 0])
+    order, negative = np.argsort(middle), rows.weight < 0
+    if negative.any():
+        order = np.concatenate([order[~negative[order]], order[negative[order]]])
     weight = rows.weight[order]
     before = np.cumsum(np.abs(weight))
     group = np.floor(before / before[-1] * (size - 1)).astype(int)
