@@ -14,7 +14,7 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import observed_rows, with_truncation_rows
-from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
+from survjax.fitting.coreset import RANK_ROWS, WHOLE_ROWS, blur, coresets, sampled
 from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.requests import Request, Steps, answered, values_at
 from survjax.fitting.interior import violations_of
@@ -69,12 +69,12 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
 def search_steps(template: Template, rows: Observations, settings: Settings) -> Steps[Maximum]:
     """`search`, as what asks for local maxima on few rows."""
     few = with_truncation_rows(rows.few)
+    if few.n_rows > RANK_ROWS and interpolates(template, rows):
+        answer = yield from _from_interpolated(template, few, settings)
+        if answer is not None:
+            return answer
     small, middle = coresets(few)
     if template.n_components == 1:
-        if few is not middle and interpolates(template, rows):
-            answer = yield from _from_interpolated(template, few, (small, middle), settings)
-            if answer is not None:
-                return answer
         small = middle
     run = _Search(template, small, middle, settings, rows.n_units)
     yield from run.from_whole_sample()
@@ -90,13 +90,16 @@ def search_steps(template: Template, rows: Observations, settings: Settings) -> 
 
 
 def _from_interpolated(
-    template: Template, few: Observations, sets: tuple[Observations, ...], settings: Settings
+    template: Template, few: Observations, settings: Settings
 ) -> Steps[Maximum | None]:
     """The answer from few rows that have the likelihood of all; None where they have not."""
-    points = interpolated(few, weibull_start(observed_rows(sets[1]))[1])
+    small = None if template.begins_on_few else sampled(few)
+    if small is None:
+        small = coresets(few)[not template.begins_on_few]
+    points = interpolated(few, weibull_start(observed_rows(small))[1])
     if points is None:
         return None
-    run = _Search(template, sets[not template.begins_on_few], points.rows, settings, few.n_units)
+    run = _Search(template, small, points.rows, settings, few.n_units)
     yield from run.from_whole_sample()
     found = yield from run.summary(run.found, None)
     if found.violations:

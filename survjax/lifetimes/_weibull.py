@@ -87,8 +87,7 @@ class Weibull(LocationScale):
 
     @classmethod
     def standard_log_increment(cls, z: jax.Array, top: jax.Array, width: jax.Array) -> jax.Array:
-        long = jnp.maximum(width - MAX_EXPONENT, 0.0)
-        return z + jnp.log(jnp.expm1(width - long)) + long
+        return top + log1mexp(width)
 
     @staticmethod
     def standard_quantile(share: np.ndarray) -> np.ndarray:

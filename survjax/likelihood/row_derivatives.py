@@ -242,8 +242,6 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     hazard, rho = gone * hazard, jnp.where(between, rho, 0.0)
     leaving = gone * jnp.exp(jnp.minimum(rate - log_grown, MAX_EXPONENT))
     arriving = jnp.exp(jnp.minimum(last_rate - log_grown, MAX_EXPONENT))
-    known = (value, hazard, rho, grown, leaving, arriving)
-    value, hazard, rho, grown, leaving, arriving = lax.optimization_barrier(known)
     ends, event = _Ends(arriving, leaving, last_slope, slope, rho, grown), event * ~between
     gained, curvature = event * slope - hazard, event * curve - hazard * slope
     # Derivatives of z at both ends: -shape along the log scale, z itself along the log shape.
