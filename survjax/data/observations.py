@@ -257,9 +257,6 @@ class Observations:
 
     def take(self, rows: np.ndarray | slice) -> Observations:
         """The chosen rows, in that order."""
-        if not isinstance(rows, slice) and np.asarray(rows).dtype == bool:
-            # Found once, and not again for each column.
-            rows = np.flatnonzero(rows)
         return self._map(lambda column: column[rows])
 
     def without_intervals(self) -> Observations:

@@ -69,7 +69,7 @@ def compress(rows: Observations, size: int) -> Observations:
         n_inside = int(np.count_nonzero(inside))
         kept = min(n_inside, max(size // 2, size - (rows.n_rows - n_inside)))
         plain = compress(rows.without_intervals(), size - kept)
-        return joined(plain, _representatives(rows.take(inside), kept))
+        return joined(plain, _representatives(rows.take(np.flatnonzero(inside)), kept))
     if rows.n_rows > 4 * GRID:
         log_time, kind, weight = _on_grid(rows)
     else:

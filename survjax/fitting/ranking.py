@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from survjax.fitting.interior import Interior, violations_of
-from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.local_maxima import ARRIVED, LocalMaximum
 from survjax.fitting.settings import ROUGH
 from survjax.fitting.starts import canonical
 from survjax.likelihood.vector.template import Template
@@ -103,3 +103,12 @@ class Ranking:
         if template.is_weibulls:
             return canonical(np.stack(points))
         return np.stack([template.reordering(template.median_order(x)) @ x for x in points])
+
+
+def beyond(ends: list[LocalMaximum]) -> np.ndarray:
+    """Where a Newton step leads from ends that stopped near a maximum."""
+    points = np.stack([c.x for c in ends])
+    for i, c in enumerate(ends):
+        if c.code in ARRIVED:
+            points[i] -= np.linalg.solve(c.hessian, c.gradient)
+    return points

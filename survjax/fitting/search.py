@@ -19,10 +19,10 @@ from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.requests import Request, Steps, answered, values_at
 from survjax.fitting.interior import violations_of
 from survjax.fitting.interpolation.rows import are_negligible, interpolated, interpolates
-from survjax.fitting.local_maxima import ARRIVED, Limits, LocalMaximum, Maximizer
+from survjax.fitting.local_maxima import Limits, LocalMaximum, Maximizer
 from survjax.fitting.modified.curve import without_zeros
 from survjax.fitting.modified.mixtures import starts_of_modified
-from survjax.fitting.ranking import Ranking
+from survjax.fitting.ranking import Ranking, beyond
 from survjax.fitting.scan_statistic import ScanStatistic, with_nothing, without_each
 from survjax.fitting.settings import ROUGH, Settings
 from survjax.fitting.starts import different, expectation_maximization, guesses, weibull_start
@@ -110,15 +110,6 @@ def _from_interpolated(
     return found if are_negligible(template, ends, last) else None
 
 
-def _beyond(ends: list[LocalMaximum]) -> np.ndarray:
-    """Where a Newton step leads from ends that stopped near a maximum."""
-    points = np.stack([c.x for c in ends])
-    for i, c in enumerate(ends):
-        if c.code in ARRIVED:
-            points[i] -= np.linalg.solve(c.hessian, c.gradient)
-    return points
-
-
 class _Search:
     """Local maxima on one set of rows, and on few that stand for them, and what to make of them."""
 
@@ -168,7 +159,7 @@ class _Search:
         ends = yield Request(self.on_small, points, rough)
         margin = MARGIN + blur(self.small)
         chosen = self.ranking.candidates(ends, N_CANDIDATES, margin, rough=True)
-        ends = yield Request(self.on_middle, _beyond(chosen), self.limits)
+        ends = yield Request(self.on_middle, beyond(chosen), self.limits)
         self.found += [end.continuing(chosen[end.start]) for end in ends]
         if not self.ranking.good(self.found):
             # The few rows led all starts into a collapse.

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from survjax._core.numerics import MAX_EXPONENT
+from survjax._core.numerics import MAX_EXPONENT, log_ended_and_rho
 from survjax._core.pytree import parameter_items
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
@@ -236,9 +236,8 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     log_length = jnp.where(short, jnp.log(width) - log_shape, -rows.log_lower)
     point = event * (rate + log_shape + log_length) - passed + bulge
     grown = jnp.exp(jnp.minimum(log_grown, MAX_EXPONENT))
-    log_ended, rho = _log_ended_and_rho(log_grown, grown)
+    log_ended, rho = log_ended_and_rho(log_grown, grown)
     value = jnp.where(between, log_ended - gone * passed, point)
-
     hazard, rho = gone * hazard, jnp.where(between, rho, 0.0)
     leaving = gone * jnp.exp(jnp.minimum(rate - log_grown, MAX_EXPONENT))
     arriving = jnp.exp(jnp.minimum(last_rate - log_grown, MAX_EXPONENT))
@@ -258,16 +257,6 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     if shaped:
         first[1] = first[1] + event
     return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
-
-
-def _log_ended_and_rho(log_grown: jax.Array, grown: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """log(1 - exp(-D)) and D / (exp(D) - 1) of D and its log, to the last digits of either."""
-    tiny = log_grown < -30.0
-    left, ended = jnp.exp(-grown), jnp.where(tiny, 1.0, -jnp.expm1(-grown))
-    # Near one, what the difference has lost in rounding is known.
-    lost = jnp.where(ended > 0.5, (1.0 - ended) - left, 0.0)
-    log_ended = jnp.where(tiny, log_grown - 0.5 * grown, jnp.log(ended) + lost / ended)
-    return log_ended, jnp.where(tiny, 1.0 - 0.5 * grown, grown * left / ended)
 
 
 class _Ends(NamedTuple):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -66,3 +70,35 @@ class Known:
         near &= (curved[1] <= LEFT**2 * curved[0]) & (plain[1] <= LEFT**2 * plain[0])
         near &= jnp.abs(fall - 0.5 * curved[0]) <= CURVED * 0.5 * curved[0]
         return jnp.where(jnp.any(near), jnp.argmax(near), -1)
+
+
+def in_turn(
+    from_start: Callable[[jax.Array, Known], tuple[NewtonState, Any, Any]],
+    starts: jax.Array,
+    width: int,
+) -> tuple[NewtonState, Any]:
+    """Iterations from each start (S, p), so many at a time, and their paths.
+
+    `from_start` takes a start and what is known to where it ended, its path, and which of the known
+    minima it came near, or -1.
+    """
+    n = len(starts)
+    filled = jnp.pad(starts, ((0, -n % width), (0, 0)), constant_values=jnp.nan)
+
+    def of_group(known: Known, i: jax.Array) -> tuple[Known, Any]:
+        if width == 1:
+            found = jax.tree.map(lambda a: a[None], from_start(filled[i], known))
+        else:
+            group = lax.dynamic_slice_in_dim(filled, i, width)
+            found = jax.vmap(from_start, (0, None))(group, known)
+        return known.with_ends(found[0], found[2] < 0, i), found
+
+    groups = lax.scan(of_group, Known.nothing(filled), jnp.arange(0, len(filled), width))[1]
+    state, path, reached = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], groups)
+    # Whoever came near another's end goes there with a last step.
+    where = jnp.where(reached >= 0, reached, jnp.arange(n))
+    n_iter = state.n_iter + (reached >= 0)
+    state = dataclasses.replace(jax.tree.map(lambda a: a[where], state), n_iter=n_iter)
+    if path is not None:
+        path = path.at[jnp.arange(n), jnp.minimum(n_iter, path.shape[1] - 1)].set(state.x)
+    return state, path

@@ -13,7 +13,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from survjax.optimize._dense import advance
-from survjax.optimize._known import Known
+from survjax.optimize._known import Known, in_turn
 from survjax.optimize._solution import ResultCode
 from survjax.optimize._trust import NewtonState, init
 
@@ -100,28 +100,9 @@ def multistart(
         path = jnp.zeros((path_length, start.size), start.dtype) if path_length else None
         return lax.while_loop(goes_on, body, (first, path, jnp.asarray(-1)))
 
-    n, width = starts.shape[0], side_by_side or len(starts)
-    if width >= n:
+    if side_by_side is None or side_by_side >= len(starts):
         return jax.vmap(lambda start: from_start(start, None)[:2])(starts)
-    filled = jnp.pad(starts, ((0, -n % width), (0, 0)), constant_values=jnp.nan)
-
-    def of_group(known: Known, i: jax.Array) -> tuple[Known, Any]:
-        if width == 1:
-            found = jax.tree.map(lambda a: a[None], from_start(filled[i], known))
-        else:
-            group = lax.dynamic_slice_in_dim(filled, i, width)
-            found = jax.vmap(from_start, (0, None))(group, known)
-        return known.with_ends(found[0], found[2] < 0, i), found
-
-    groups = lax.scan(of_group, Known.nothing(filled), jnp.arange(0, len(filled), width))[1]
-    state, path, reached = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], groups)
-    # Whoever came near another's end goes there with a last step.
-    where = jnp.where(reached >= 0, reached, jnp.arange(n))
-    n_iter = state.n_iter + (reached >= 0)
-    state = dataclasses.replace(jax.tree.map(lambda a: a[where], state), n_iter=n_iter)
-    if path is not None:
-        path = path.at[jnp.arange(n), jnp.minimum(n_iter, path_length - 1)].set(state.x)
-    return state, path
+    return in_turn(from_start, starts, side_by_side)
 
 
 def initial_states(starts: np.ndarray, radius: float = 1.0) -> NewtonState:
