@@ -95,6 +95,16 @@ def _share_slope_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tup
     return slope, -slope * jnp.where(w < 0.1, near, slope - 1.0 + w) * tangents[0]
 
 
+def log_ended_and_rho(log_grown: jax.Array, grown: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """log(1 - exp(-D)) and D / (exp(D) - 1) of D and its log, to the last digits of either."""
+    tiny = log_grown < -30.0
+    left, ended = jnp.exp(-grown), jnp.where(tiny, 1.0, -jnp.expm1(-grown))
+    # Near one, what the difference has lost in rounding is known.
+    lost = jnp.where(ended > 0.5, (1.0 - ended) - left, 0.0)
+    log_ended = jnp.where(tiny, log_grown - 0.5 * grown, jnp.log(ended) + lost / ended)
+    return log_ended, jnp.where(tiny, 1.0 - 0.5 * grown, grown * left / ended)
+
+
 @jax.custom_jvp
 def log_hazard_of_share(log_share: ArrayLike) -> jax.Array:
     """Compute log(-log(1 - p)) from log p: the log cumulative hazard at a failed share p."""

@@ -15,6 +15,8 @@ SEARCH_ROWS, RANK_ROWS = 128, 2048
 SEARCH_SAMPLE, RANK_SAMPLE = 1024, 8192
 #: So few rows are searched as they are: to compile for fewer takes longer than it spares.
 WHOLE_ROWS = 1024
+#: A sample of fewer failures is no guess at the shape of a lifetime.
+FEW_FAILURES = 50
 #: Cells of the grid in log time that first compresses more rows than this.
 GRID = 8192
 #: Rows that go onto the grid at a time.
@@ -36,6 +38,12 @@ def coresets(rows: Observations) -> tuple[Observations, Observations]:
         return compress(middle, SEARCH_SAMPLE), middle
     middle = compress(rows, RANK_ROWS)
     return compress(middle, SEARCH_ROWS if n_intervals == 0 else 2 * SEARCH_ROWS), middle
+
+
+def sampled(rows: Observations) -> Observations | None:
+    """Every so many of the rows, to begin at; None where too few failures are among them."""
+    some = rows.take(slice(None, None, max(rows.n_rows // RANK_ROWS, 1)))
+    return some if np.count_nonzero(some.event) >= FEW_FAILURES else None
 
 
 def blur(rows: Observations) -> float:
@@ -61,7 +69,7 @@ def compress(rows: Observations, size: int) -> Observations:
         n_inside = int(np.count_nonzero(inside))
         kept = min(n_inside, max(size // 2, size - (rows.n_rows - n_inside)))
         plain = compress(rows.without_intervals(), size - kept)
-        return joined(plain, _representatives(rows.take(inside), kept))
+        return joined(plain, _representatives(rows.take(np.flatnonzero(inside)), kept))
     if rows.n_rows > 4 * GRID:
         log_time, kind, weight = _on_grid(rows)
     else:
@@ -98,7 +106,9 @@ def _representatives(rows: Observations, size: int) -> Observations:
     if rows.n_rows <= size:
         return rows
     middle = 0.5 * (rows.lower + np.minimum(rows.upper, LARGEST / 4))
-    order = np.lexsort([middle, rows.weight < 0])
+    order, negative = np.argsort(middle), rows.weight < 0
+    if negative.any():
+        order = np.concatenate([order[~negative[order]], order[negative[order]]])
     weight = rows.weight[order]
     before = np.cumsum(np.abs(weight))
     group = np.floor(before / before[-1] * (size - 1)).astype(int)
@@ -128,7 +138,8 @@ def _shares_of_size(counts: np.ndarray, size: int) -> np.ndarray:
 
 def _kinds(event: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """0 for rows that failed, 1 for those that still run, 2 for those of negative weight."""
-    return np.where(event > 0, 0, np.where(weight > 0, 1, 2))
+    others = event <= 0
+    return np.add(others, others & (weight <= 0), dtype=np.intp)
 
 
 def _on_grid(rows: Observations) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

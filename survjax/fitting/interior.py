@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,21 +40,30 @@ def violations(
     found: LocalMaximum, template: Template, rule: Interior, n_units: float
 ) -> tuple[str, ...]:
     """Why a point is not an interior maximum, the most telling reason first; empty if it is one."""
-    known = found.known.get((rule, n_units))
-    if known is not None:
-        return known
-    units = None if found.units is None else found.units[None]
-    each = violated(
-        found.x[None],
-        np.array([found.value]),
-        found.hessian[None],
-        np.array([found.code]),
-        units,
+    return violations_of([found], template, rule, n_units)[0]
+
+
+def violations_of(
+    found: Sequence[LocalMaximum], template: Template, rule: Interior, n_units: float
+) -> list[tuple[str, ...]]:
+    """The same of several points, looked at together."""
+    known = [end.known.get((rule, n_units)) for end in found]
+    new = [end for end, reasons in zip(found, known, strict=True) if reasons is None]
+    if not new:
+        return [reasons or () for reasons in known]
+    against = violated(
+        np.stack([end.x for end in new]),
+        np.array([end.value for end in new]),
+        np.stack([end.hessian for end in new]),
+        np.array([end.code for end in new]),
+        np.stack([np.ones(end.x.size) if end.units is None else end.units for end in new]),
         template,
         rule,
-        np.array([n_units]),
+        np.full(len(new), n_units),
     )
-    return tuple(words for there, words in each if there[0])
+    table, words = np.stack([there for there, _ in against], axis=1), [w for _, w in against]
+    judged = iter(tuple(words[j] for j in np.flatnonzero(row)) for row in table)
+    return [next(judged) if reasons is None else reasons for reasons in known]
 
 
 def violated(

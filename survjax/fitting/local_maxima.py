@@ -24,10 +24,8 @@ from survjax.likelihood.rows import derivatives, failures_first
 from survjax.likelihood.vector.template import Template
 from survjax.optimize import ResultCode, multistart
 
-#: Starts that go side by side on few rows, and on more.
-MANY_STARTS, FEW_STARTS = 16, 4
-#: Rows up to which starts go sixteen at a time.
-FEW_ROWS = 256
+#: Starts that one program takes.
+MANY_STARTS = 16
 #: Longest step and length of the first one, in the units of `Lifetime.step_units`.
 MAX_STEP, FIRST_STEP = 3.0, 1.0
 #: Points of a path that are kept.
@@ -144,7 +142,13 @@ def maximize_from(
         return ravel_parameters(unravel(x).step_units())[0]
 
     return newton_from(
-        starts, lambda x: derivatives(unravel(x), rows), metric, unravel, limits, correction
+        starts,
+        lambda x: derivatives(unravel(x), rows),
+        metric,
+        unravel,
+        limits,
+        correction,
+        executor().side_by_side(rows.n_rows),
     )
 
 
@@ -155,6 +159,7 @@ def newton_from(
     lifetime_at: Callable[[jax.Array], Lifetime],
     limits: Limits,
     correction: Correction,
+    side_by_side: int | None = None,
 ) -> dict[str, jax.Array]:
     """Newton's iterations on a log-likelihood, inside of a program.
 
@@ -172,6 +177,7 @@ def newton_from(
         metric=metric,
         abandon=abandon,
         path_length=LONGEST_PATH,
+        side_by_side=side_by_side,
     )
     return {
         "x": end.x,
@@ -214,8 +220,9 @@ def in_groups(
     ends: list[LocalMaximum] = []
     for begin in range(0, len(starts), width):
         some = starts[begin : begin + width]
-        # A group is filled up with copies of its last start, so that all are one size.
-        filled = np.concatenate([some, np.repeat(some[-1:], width - len(some), axis=0)])
+        # A group is filled up with what ends at once, so that all are one size.
+        filled = np.full((width, starts.shape[1]), np.nan)
+        filled[: len(some)] = some
         found = {name: np.asarray(part) for name, part in run(filled).items()}
         ends += [_end(found, i, begin + i) for i in range(len(some))]
     return ends
@@ -239,12 +246,11 @@ class Maximizer:
         self.n_units = rows.n_units
         wide = failures_first(rows).padded(executor().size(max(rows.n_rows, least)))
         self.padded = jax.device_put(failures_first(wide))
-        self.width = MANY_STARTS if rows.n_rows <= FEW_ROWS else FEW_STARTS
+        self.width = MANY_STARTS
+        if executor().one_program:
+            self.width = executor().side_by_side(wide.n_rows)
         if template.n_components == 1:
-            # All there will be: further copies would cost as much again. On a CPU one after the
-            # other, so that none waits for the last one to end.
-            most = template.stacks[0].lifetime.n_starts if executor().one_program else 1
-            self.width = min(most, FEW_STARTS)
+            self.width = min(template.stacks[0].lifetime.n_starts, self.width)
         self.nothing = Correction.of(template)
 
     def __call__(

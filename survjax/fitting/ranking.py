@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from survjax.fitting.interior import Interior, violations
-from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.interior import Interior, violations_of
+from survjax.fitting.local_maxima import ARRIVED, LocalMaximum
 from survjax.fitting.settings import ROUGH
 from survjax.fitting.starts import canonical
 from survjax.likelihood.vector.template import Template
@@ -24,16 +24,27 @@ class Ranking:
         #: What speaks against local maxima, by their Hessians' identities; those are kept.
         self.known: dict[int, tuple[np.ndarray, tuple[str, ...]]] = {}
 
+    def judge(self, ends: list[LocalMaximum]) -> None:
+        """Look at several local maxima at once, and remember what speaks against each."""
+        new = {id(end.hessian): end for end in ends if id(end.hessian) not in self.known}
+        if new:
+            every = violations_of(list(new.values()), self.template, self.rule, self.n_units)
+            for (name, end), reasons in zip(new.items(), every, strict=True):
+                self.known[name] = end.hessian, reasons
+
     def violations(self, end: LocalMaximum) -> tuple[str, ...]:
         """What speaks against a local maximum as an answer."""
-        if id(end.hessian) not in self.known:
-            reasons = violations(end, self.template, self.rule, self.n_units)
-            self.known[id(end.hessian)] = end.hessian, reasons
+        self.judge([end])
         return self.known[id(end.hessian)][1]
 
     def is_good(self, end: LocalMaximum) -> bool:
         """Whether an iteration ended at an interior maximum."""
         return not self.violations(end)
+
+    def good(self, ends: list[LocalMaximum]) -> list[LocalMaximum]:
+        """Those that ended at an interior maximum."""
+        self.judge(ends)
+        return [end for end in ends if self.is_good(end)]
 
     def candidates(
         self, found: list[LocalMaximum], most: int, margin: float, rough: bool = False
@@ -56,23 +67,48 @@ class Ranking:
             c, is_good = item
             return not is_good, -c.value if np.isfinite(c.value) else np.inf
 
-        kept: list[tuple[LocalMaximum, bool]] = []
-        for end, is_good in sorted(((c, self.is_good(c)) for c in found), key=rank):
-            for i, (c, _) in enumerate(kept):
-                near = abs(c.value - end.value) < level + 1e-6 * (1 + abs(c.value))
-                if near and self._gap(c, end) < reach:
-                    n = c.n_agreeing + end.n_agreeing
-                    kept[i] = dataclasses.replace(c, n_agreeing=n), kept[i][1]
-                    break
+        self.judge(found)
+        ranked = sorted(((c, self.is_good(c)) for c in found), key=rank)
+        same = self._same([c for c, _ in ranked], level, reach)
+        kept: dict[int, tuple[LocalMaximum, bool]] = {}
+        for i, (end, is_good) in enumerate(ranked):
+            first = next((j for j in kept if same[i, j]), None)
+            if first is None:
+                kept[i] = end, is_good
             else:
-                kept.append((end, is_good))
-        return kept
+                c, was_good = kept[first]
+                n = c.n_agreeing + end.n_agreeing
+                kept[first] = dataclasses.replace(c, n_agreeing=n), was_good
+        return list(kept.values())
 
-    def _gap(self, one: LocalMaximum, other: LocalMaximum) -> float:
-        """How far apart two ends are, components in the same order."""
+    def _same(self, ends: list[LocalMaximum], level: float, reach: float) -> np.ndarray:
+        """Which ends (m, m) lie as high as each other and as close, components in one order."""
+        values = np.array([end.value for end in ends])
+        finite = np.isfinite(values)
+        values = np.where(finite, values, 0.0)
+        same = np.abs(values[:, None] - values) < level + 1e-6 * (1 + np.abs(values))
+        same &= finite[:, None] & finite
+        np.fill_diagonal(same, False)
+        # Points that lie as high as no other need no order.
+        some = np.flatnonzero(same.any(axis=1))
+        if some.size:
+            points = self._in_order([ends[i].x for i in some])
+            gap = np.abs(points[:, None] - points).max(axis=-1)
+            same[np.ix_(some, some)] &= gap < reach
+        return same
+
+    def _in_order(self, points: list[np.ndarray]) -> np.ndarray:
+        """Points to compare with each other: components in the order of their medians."""
         template = self.template
         if template.is_weibulls:
-            pair = canonical(np.stack([one.x, other.x]))
-            return float(np.abs(pair[0] - pair[1]).max())
-        points = [template.reordering(template.median_order(c.x)) @ c.x for c in (one, other)]
-        return float(np.abs(points[0] - points[1]).max())
+            return canonical(np.stack(points))
+        return np.stack([template.reordering(template.median_order(x)) @ x for x in points])
+
+
+def beyond(ends: list[LocalMaximum]) -> np.ndarray:
+    """Where a Newton step leads from ends that stopped near a maximum."""
+    points = np.stack([c.x for c in ends])
+    for i, c in enumerate(ends):
+        if c.code in ARRIVED:
+            points[i] -= np.linalg.solve(c.hessian, c.gradient)
+    return points

@@ -14,15 +14,15 @@ import numpy as np
 
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import observed_rows, with_truncation_rows
-from survjax.fitting.coreset import WHOLE_ROWS, blur, coresets
+from survjax.fitting.coreset import RANK_ROWS, WHOLE_ROWS, blur, coresets, sampled
 from survjax.fitting.corrections import Correction
 from survjax.fitting.groups.requests import Request, Steps, answered, values_at
-from survjax.fitting.interior import violations
+from survjax.fitting.interior import violations_of
 from survjax.fitting.interpolation.rows import are_negligible, interpolated, interpolates
-from survjax.fitting.local_maxima import ARRIVED, FEW_ROWS, Limits, LocalMaximum, Maximizer
+from survjax.fitting.local_maxima import Limits, LocalMaximum, Maximizer
 from survjax.fitting.modified.curve import without_zeros
 from survjax.fitting.modified.mixtures import starts_of_modified
-from survjax.fitting.ranking import Ranking
+from survjax.fitting.ranking import Ranking, beyond
 from survjax.fitting.scan_statistic import ScanStatistic, with_nothing, without_each
 from survjax.fitting.settings import ROUGH, Settings
 from survjax.fitting.starts import different, expectation_maximization, guesses, weibull_start
@@ -31,6 +31,8 @@ from survjax.likelihood.objective import Objective
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import as_weibulls, starts_from_weibulls, weibull_template
 
+#: Rows up to which a lifetime with costly functions is searched on all of them.
+FEW_ROWS = 256
 #: How many different maxima go on from few rows to more, and from those to all.
 N_CANDIDATES, N_FINALISTS = 8, 3
 #: Log-likelihood by which a start may lie below the best maximum found and still be tried.
@@ -67,12 +69,12 @@ def search(template: Template, rows: Observations, settings: Settings) -> Maximu
 def search_steps(template: Template, rows: Observations, settings: Settings) -> Steps[Maximum]:
     """`search`, as what asks for local maxima on few rows."""
     few = with_truncation_rows(rows.few)
+    if few.n_rows > RANK_ROWS and interpolates(template, rows):
+        answer = yield from _from_interpolated(template, few, settings)
+        if answer is not None:
+            return answer
     small, middle = coresets(few)
     if template.n_components == 1:
-        if few is not middle and interpolates(template, rows):
-            answer = yield from _from_interpolated(template, few, (small, middle), settings)
-            if answer is not None:
-                return answer
         small = middle
     run = _Search(template, small, middle, settings, rows.n_units)
     yield from run.from_whole_sample()
@@ -88,30 +90,24 @@ def search_steps(template: Template, rows: Observations, settings: Settings) -> 
 
 
 def _from_interpolated(
-    template: Template, few: Observations, sets: tuple[Observations, ...], settings: Settings
+    template: Template, few: Observations, settings: Settings
 ) -> Steps[Maximum | None]:
     """The answer from few rows that have the likelihood of all; None where they have not."""
-    points = interpolated(few, weibull_start(observed_rows(sets[1]))[1])
+    small = None if template.begins_on_few else sampled(few)
+    if small is None:
+        small = coresets(few)[not template.begins_on_few]
+    points = interpolated(few, weibull_start(observed_rows(small))[1])
     if points is None:
         return None
-    run = _Search(template, sets[not template.begins_on_few], points.rows, settings, few.n_units)
+    run = _Search(template, small, points.rows, settings, few.n_units)
     yield from run.from_whole_sample()
     found = yield from run.summary(run.found, None)
     if found.violations:
         return None
-    ends = [found.best, *(end for end in found.others if run.ranking.is_good(end))]
+    ends = [found.best, *run.ranking.good(list(found.others))]
     places, nothing = np.stack([end.x for end in ends]), Limits.of(0.0, 0)
     last = yield Request(Maximizer(template, points.last), places, nothing)
     return found if are_negligible(template, ends, last) else None
-
-
-def _beyond(ends: list[LocalMaximum]) -> np.ndarray:
-    """Where a Newton step leads from ends that stopped near a maximum."""
-    points = np.stack([c.x for c in ends])
-    for i, c in enumerate(ends):
-        if c.code in ARRIVED:
-            points[i] -= np.linalg.solve(c.hessian, c.gradient)
-    return points
 
 
 class _Search:
@@ -163,9 +159,9 @@ class _Search:
         ends = yield Request(self.on_small, points, rough)
         margin = MARGIN + blur(self.small)
         chosen = self.ranking.candidates(ends, N_CANDIDATES, margin, rough=True)
-        ends = yield Request(self.on_middle, _beyond(chosen), self.limits)
+        ends = yield Request(self.on_middle, beyond(chosen), self.limits)
         self.found += [end.continuing(chosen[end.start]) for end in ends]
-        if not any(self.ranking.is_good(c) for c in self.found):
+        if not self.ranking.good(self.found):
             # The few rows led all starts into a collapse.
             self.found += yield Request(self.on_middle, points, self.limits)
 
@@ -189,7 +185,7 @@ class _Search:
 
     def from_scan(self) -> Steps[None]:
         """From mixtures of a component less, and one more at concentrated failures."""
-        good = [c for c in self.found if self.ranking.is_good(c)]
+        good = self.ranking.good(self.found)
         top = max(good, key=lambda c: c.value, default=None)
         bases = yield from self._bases()
         # Each component of the best mixture may stand in the place of another concentration.
@@ -241,7 +237,8 @@ class _Search:
         template = weibull_template(k - 1)
         ends = [fewer.best, *fewer.others]
         rule = self.settings.rule
-        good = [c for c in ends if not violations(c, template, rule, self.n_units)]
+        reasons = violations_of(ends, template, rule, self.n_units)
+        good = [c for c, against in zip(ends, reasons, strict=True) if not against]
         if not good:
             return fewer.best.x[None]
         broad = sorted(good, key=lambda c: np.linalg.slogdet(-c.hessian)[1] - 2.0 * c.value)

@@ -172,7 +172,7 @@ def parts_of(rows: Observations) -> Iterator[Observations]:
     if inside.any() and not inside.all():
         # Rows that are no intervals need not pay for those that are.
         yield from parts_of(rows.without_intervals())
-        yield from parts_of(rows.take(inside))
+        yield from parts_of(rows.take(np.flatnonzero(inside)))
         return
     start = 0
     while start < rows.n_rows:

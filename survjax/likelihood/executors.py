@@ -49,6 +49,16 @@ class Executor:
     one_program: bool
     fine: int = 0
 
+    def side_by_side(self, n: int) -> int:
+        """How many iterations on n rows go side by side in one program, if there are so many.
+
+        On a CPU one after another: none waits for the last one to end, and each knows where those
+        before it came to.
+        """
+        if self.one_program:
+            return MANY if n <= FEW else SOME
+        return 1
+
     def size(self, n: int) -> int:
         """The number of rows that n are filled up to."""
         fitting = [size for size in self.sizes if size >= n]
@@ -91,6 +101,8 @@ class Executor:
         return lax.scan(add, zero, blocks)[0]
 
 
+#: On an accelerator so many iterations go side by side on few rows, and so many on more.
+MANY, FEW, SOME = 16, 256, 4
 #: Few rows are parted into at most so many blocks.
 MOST_FINE_BLOCKS = 16
 SIZES = (128, 512, 1024, 2048, 4096)

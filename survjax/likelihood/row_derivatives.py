@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from survjax._core.numerics import MAX_EXPONENT, log1mexp_of_exp
+from survjax._core.numerics import MAX_EXPONENT, log_ended_and_rho
 from survjax._core.pytree import parameter_items
 from survjax.data.observations import Observations
 from survjax.data.truncation_rows import truncation_rows
@@ -236,10 +236,10 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     bulge = jnp.where(short, curve - hazard * slope + (slope - hazard) ** 2, 0.0) * width**2 / 24.0
     log_length = jnp.where(short, jnp.log(width) - log_shape, -rows.log_lower)
     point = event * (rate + log_shape + log_length) - passed + bulge
-    value = jnp.where(between, log1mexp_of_exp(log_grown) - gone * passed, point)
-
-    hazard, grown = gone * hazard, jnp.exp(jnp.minimum(log_grown, MAX_EXPONENT))
-    rho = jnp.where(between, _over_expm1(grown), 0.0)
+    grown = jnp.exp(jnp.minimum(log_grown, MAX_EXPONENT))
+    log_ended, rho = log_ended_and_rho(log_grown, grown)
+    value = jnp.where(between, log_ended - gone * passed, point)
+    hazard, rho = gone * hazard, jnp.where(between, rho, 0.0)
     leaving = gone * jnp.exp(jnp.minimum(rate - log_grown, MAX_EXPONENT))
     arriving = jnp.exp(jnp.minimum(last_rate - log_grown, MAX_EXPONENT))
     ends, event = _Ends(arriving, leaving, last_slope, slope, rho, grown), event * ~between
@@ -258,12 +258,6 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     if shaped:
         first[1] = first[1] + event
     return RowDerivatives(value, jnp.stack(first), jnp.stack(second))
-
-
-def _over_expm1(grown: jax.Array) -> jax.Array:
-    """x / (exp(x) - 1) for x >= 0, one at zero."""
-    tiny = grown < 1e-9
-    return jnp.where(tiny, 1.0 - 0.5 * grown, grown / jnp.expm1(jnp.where(tiny, 1.0, grown)))
 
 
 class _Ends(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ from survjax.likelihood.vector.stacks import WEIBULL_SPREAD, matched
 from survjax.likelihood.vector.template import Template
 
 
+@cache
 def weibull_template(n_components: int) -> Template:
     """A mixture of K Weibulls."""
     zero: Any = np.zeros(n_components)
     return Template(Mixture(zero[1:], Weibull(zero, zero)))
 
 
+@cache
 def weibulls(n_components: int, cured: bool = False) -> Template:
     """A mixture of K Weibulls, perhaps beside a share of units that never fail."""
     plain, logit = weibull_template(n_components), np.zeros(())

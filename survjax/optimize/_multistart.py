@@ -13,6 +13,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from survjax.optimize._dense import advance
+from survjax.optimize._known import Known, in_turn
 from survjax.optimize._solution import ResultCode
 from survjax.optimize._trust import NewtonState, init
 
@@ -28,6 +29,7 @@ def multistart(
     metric: Callable[[jax.Array], jax.Array] | None = None,
     abandon: Callable[[jax.Array], jax.Array] | None = None,
     path_length: int = 0,
+    side_by_side: int | None = None,
 ) -> tuple[NewtonState, jax.Array | None]:
     """Minimize one function from each of several starts.
 
@@ -48,6 +50,10 @@ def multistart(
         Takes a point to whether no answer lies there: the iteration ends as stalled.
     path_length : int, default 0
         How many points to keep of each path; static.
+    side_by_side : int, optional
+        How many starts go at a time, all by default; static. Those of one time wait for the last of
+        them to end; one that then comes near a minimum that an earlier one found, in a way that
+        leads there, ends there too. A start that is not finite ends at once.
 
     Returns
     -------
@@ -73,20 +79,30 @@ def multistart(
     """
     step = _stepper(derivatives, tol, max_iter, max_step, metric, abandon)
 
-    def body(carry: tuple[NewtonState, Any]) -> tuple[NewtonState, Any]:
-        state, path = step(carry[0]), carry[1]
-        if path is not None:
-            path = path.at[jnp.minimum(state.n_iter, path_length - 1)].set(state.x)
-        return state, path
-
-    def from_start(start: jax.Array) -> tuple[NewtonState, Any]:
+    def from_start(start: jax.Array, known: Known | None) -> tuple[NewtonState, Any, Any]:
         first = init(start, radius)
-        path = jnp.zeros((path_length, start.size), start.dtype) if path_length else None
-        return lax.while_loop(
-            lambda carry: carry[0].code == int(ResultCode.RUNNING), body, (first, path)
+        nowhere = ~jnp.all(jnp.isfinite(start))
+        first = dataclasses.replace(
+            first,
+            n_iter=jnp.where(nowhere, 0, first.n_iter),
+            code=jnp.where(nowhere, int(ResultCode.NOT_FINITE), first.code),
         )
 
-    return jax.vmap(from_start)(starts)
+        def body(carry: tuple[NewtonState, Any, Any]) -> tuple[NewtonState, Any, Any]:
+            state, path = step(carry[0]), carry[1]
+            if path is not None:
+                path = path.at[jnp.minimum(state.n_iter, path_length - 1)].set(state.x)
+            return state, path, carry[2] if known is None else known.reached(state)
+
+        def goes_on(carry: tuple[NewtonState, Any, Any]) -> jax.Array:
+            return (carry[0].code == int(ResultCode.RUNNING)) & (carry[2] < 0)
+
+        path = jnp.zeros((path_length, start.size), start.dtype) if path_length else None
+        return lax.while_loop(goes_on, body, (first, path, jnp.asarray(-1)))
+
+    if side_by_side is None or side_by_side >= len(starts):
+        return jax.vmap(lambda start: from_start(start, None)[:2])(starts)
+    return in_turn(from_start, starts, side_by_side)
 
 
 def initial_states(starts: np.ndarray, radius: float = 1.0) -> NewtonState:

@@ -7,6 +7,7 @@ the log(-log) scale, positive quantities on the log scale. They cannot leave the
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from statistics import NormalDist
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 from jax import lax
 
 from survjax._core.numerics import bucket_size, logsumexp, padded_blocks
+from survjax._core.parallel import n_threads
+from survjax._core.precision import double_precision
 from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.lifetimes import Lifetime, Mixture
@@ -140,25 +143,29 @@ def _evaluate_one(
     if n <= FEW and curve in FROM_HAZARDS:
         return evaluate_points(lifetime, covariance, curve, t, ages)
     # Few units in blocks of one width, a call each, so that all their numbers share a program.
-    units, size = WIDTH, -(-n // WIDTH) * WIDTH
+    units, size, n_calls = WIDTH, -(-n // WIDTH) * WIDTH, -(-n // WIDTH)
     if n > FEW:
-        units, size = UNITS, -(-bucket_size(n) // UNITS) * UNITS
-    blocks = [np.pad(part, (0, size - n), mode="edge").reshape(-1, units) for part in (t, ages)]
+        # Many are shared out among threads.
+        n_calls = min(n_threads(), -(-n // UNITS))
+        units, size = UNITS, -(-bucket_size(n) // (n_calls * UNITS)) * n_calls * UNITS
+    blocks = [
+        np.pad(part, (0, size - n), mode="edge").reshape(n_calls, -1, units) for part in (t, ages)
+    ]
     p = ravel_parameters(lifetime)[0].size
     known = np.zeros((p, p)) if covariance is None else covariance
-    calls = (
-        [blocks]
-        if n > FEW
-        else [[part[i : i + 1] for part in blocks] for i in range(size // units)]
-    )
-    found = [
-        _evaluate(lifetime, known, *call, curve=curve, errors=covariance is not None)
-        for call in calls
-    ]
-    values, errors = (
-        np.concatenate([np.asarray(part).ravel() for part in parts])[:n]
-        for parts in zip(*found, strict=True)
-    )
+
+    @double_precision
+    def one(i: int) -> list[np.ndarray]:
+        call = [part[i] for part in blocks]
+        found = _evaluate(lifetime, known, *call, curve=curve, errors=covariance is not None)
+        return [np.asarray(part).ravel() for part in found]
+
+    if n_calls == 1 or n <= FEW:
+        found = [one(i) for i in range(n_calls)]
+    else:
+        with ThreadPoolExecutor(n_calls) as pool:
+            found = list(pool.map(one, range(n_calls)))
+    values, errors = (np.concatenate(parts)[:n] for parts in zip(*found, strict=True))
     return values, errors
 
 

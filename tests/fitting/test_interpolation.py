@@ -11,6 +11,7 @@ import pytest
 from survjax import LifetimeModel, Observations
 from survjax._core.precision import double_precision
 from survjax.data.truncation_rows import with_truncation_rows
+from survjax.fitting.coreset import sampled
 from survjax.fitting.interpolation.rows import are_negligible, interpolated
 from survjax.lifetimes import Gompertz, Lifetime, LogNormal, Weibull, parameter, pytree
 from survjax.likelihood.objective import Objective
@@ -116,3 +117,17 @@ def test_times_that_are_spread_far_stay_as_they_are() -> None:
     assert interpolated(rows, np.log(60.0)) is None
     assert interpolated(rows, np.log(0.01)) is not None
     assert interpolated(rows, np.inf) is None
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_rows_that_repeat_as_often_as_the_sample_are_fitted_as_any_others(first: int) -> None:
+    """Every tenth row is a failure, and the sample to begin at all of them, or none."""
+    durations = 5.0 * np.random.default_rng(3).weibull(2.0, 20_480)
+    event = np.arange(20_480) % 10 == first
+    model = LifetimeModel("weibull").fit(durations, event)
+    rows = Observations.from_durations(durations, event)
+    objective = Objective(Template(Weibull(0.0, 0.0)), rows)
+    value, gradient, _ = double_precision(objective)(model.parameters_)
+    assert model.converged_ and model.log_likelihood_ == pytest.approx(value, rel=1e-13)
+    assert np.abs(gradient * np.sqrt(np.diag(model.covariance_))).max() < 1e-8
+    assert (sampled(rows) is None) == (first == 1)

@@ -11,8 +11,6 @@ from survjax._core.precision import double_precision
 from survjax.fitting.corrections import Correction
 from survjax.fitting.local_maxima import (
     ARRIVED,
-    FEW_ROWS,
-    FEW_STARTS,
     MANY_STARTS,
     Limits,
     Maximizer,
@@ -101,8 +99,9 @@ def test_every_start_ends_where_it_would_by_itself(maximizer):
     assert {end.code in ARRIVED for end in together} == {True, False}
     for i in (0, 5, MANY_STARTS - 1, MANY_STARTS, MANY_STARTS + 3):
         alone, ours = maximizer(starts[i : i + 1], INSIDE)[0], together[i]
-        assert (alone.code, alone.n_iter) == (ours.code, ours.n_iter)
-        np.testing.assert_allclose(alone.x, ours.x, rtol=1e-10, atol=1e-12)
+        # One that came near where an earlier one ended, ends there too, and needs fewer steps.
+        assert alone.code == ours.code and alone.n_iter >= ours.n_iter
+        np.testing.assert_allclose(alone.x, ours.x, rtol=1e-9, atol=1e-9)
         assert alone.value == pytest.approx(ours.value, rel=1e-13)
 
 
@@ -128,10 +127,9 @@ def test_the_answer_has_the_exact_value_gradient_and_hessian(maximizer):
 
 @double_precision
 def test_rows_that_fill_up_change_nothing(maximizer):
-    wide = Maximizer(TWO, ROWS.padded(400))  # another size, and groups of another width
+    wide = Maximizer(TWO, ROWS.padded(400))  # another size
     assert (maximizer.padded.n_rows, wide.padded.n_rows) == (128, 512)
-    assert (maximizer.width, wide.width) == (MANY_STARTS, FEW_STARTS)
-    starts = starts_around(FEW_STARTS + 1, 0.2, 2)
+    starts = starts_around(5, 0.2, 2)
     for ours, theirs in zip(wide(starts, INSIDE), maximizer(starts, INSIDE), strict=True):
         assert ours.code == theirs.code and abs(ours.n_iter - theirs.n_iter) <= 1
         np.testing.assert_allclose(ours.x, theirs.x, atol=1e-8)
@@ -143,7 +141,6 @@ def test_rows_come_in_few_sizes():
         assert padded(fleet(n)).n_rows == min(size for size in SIZES if size >= n)
     assert padded(fleet(4097)).n_rows == 8192
     assert padded(fleet(9000)).n_units == pytest.approx(fleet(9000).n_units, rel=1e-14)
-    assert FEW_ROWS in range(128, 512)
 
 
 @double_precision

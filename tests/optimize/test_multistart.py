@@ -270,3 +270,45 @@ def test_single_precision_stays_single_and_arrives():
     assert np.isin(state.code, ARRIVED).all()
     gap = np.abs(np.asarray(state.x)[:, None] - HIMMELBLAU).max(2)
     assert gap.min(1).max() < 1e-4
+
+
+def test_one_after_another_starts_end_where_they_would_side_by_side():
+    """Those that come near an end found before go there at once, and no others do."""
+    starts = some_starts(40, spread=4.0)
+    free, free_path = multistart(derivatives_of(himmelblau), starts, path_length=60)
+    for side_by_side in (1, 3):
+        state, path = multistart(
+            derivatives_of(himmelblau), starts, path_length=60, side_by_side=side_by_side
+        )
+        arrived = [int(ResultCode.CONVERGED), int(ResultCode.ROUNDING)]
+        assert np.isin(state.code, arrived).all() and np.isin(free.code, arrived).all()
+        np.testing.assert_allclose(state.x, free.x, atol=1e-5)
+        np.testing.assert_allclose(state.hessian, free.hessian, rtol=1e-4, atol=1e-4)
+        assert np.all(state.n_iter <= free.n_iter + 1)
+        assert np.sum(state.n_iter) < 0.9 * np.sum(free.n_iter)
+        for i in range(len(starts)):
+            np.testing.assert_array_equal(path[i, state.n_iter[i]], state.x[i])
+            np.testing.assert_allclose(path[i, 1], free_path[i, 1], rtol=1e-4)
+
+
+def test_a_start_that_is_not_finite_ends_at_once_whatever_the_others_do():
+    starts = jnp.array([[jnp.nan, 0.0], [3.1, 2.1], [3.1, 2.1]])
+    for side_by_side in (None, 1, 2):
+        state, _ = multistart(
+            derivatives_of(himmelblau), starts, tol=1e-4, side_by_side=side_by_side
+        )
+        assert state.code[0] == int(ResultCode.NOT_FINITE) and state.n_iter[0] == 0
+        np.testing.assert_allclose(state.x[1:], [[3.0, 2.0]] * 2, atol=1e-5)
+
+
+def test_no_start_goes_to_an_end_across_a_ridge():
+    """Two minima that lie close, and starts that begin between them."""
+
+    def close(x):  # minima at -0.05 and 0.05 along the first axis, a hardly curved second one
+        return 1e4 * (x[0] ** 2 - 0.05**2) ** 2 + 1e-4 * x[1] ** 2
+
+    rng = np.random.default_rng(0)
+    starts = jnp.asarray(np.column_stack([rng.uniform(-0.2, 0.2, 60), rng.uniform(-3, 3, 60)]))
+    free, _ = multistart(derivatives_of(close), starts)
+    ours, _ = multistart(derivatives_of(close), starts, side_by_side=1)
+    np.testing.assert_allclose(ours.x[:, 0], free.x[:, 0], atol=1e-4)

@@ -138,13 +138,8 @@ def interpolated(rows: Observations, log_shape: float) -> InterpolatedRows | Non
     n_cells = (float(rows.log_lower.max()) - low) * per_cell + 1.0
     if not n_cells < MOST_CELLS:
         return None
-    # Failures and others apart.
     n_cells = int(n_cells)
-    position = (rows.log_lower - low) * per_cell
-    cell = np.minimum(position.astype(np.intp), n_cells - 1)
-    inside = 2.0 * (position - cell) - 1.0
-    cell += n_cells * (rows.event == 0)
-    count = np.bincount(cell, minlength=2 * n_cells)
+    cell, inside, count = _in_cells(rows, low, per_cell, n_cells)
     dense = count > N_NODES
     n_rows = int(N_NODES * dense.sum() + count[~dense].sum())
     if n_rows > min(MOST_ROWS, rows.n_rows // 2):
@@ -160,6 +155,24 @@ def interpolated(rows: Observations, log_shape: float) -> InterpolatedRows | Non
     others = rows.take(np.flatnonzero(~dense[cell]))
     found = _joined(nodes, others)
     return InterpolatedRows(found, found.reweighted(np.append(tail, np.zeros(others.n_rows))))
+
+
+def _in_cells(
+    rows: Observations, low: float, per_cell: float, n_cells: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The cell of each row, failures and others apart, its place in it, and rows of each cell."""
+    cell, inside = np.empty(rows.n_rows, np.intp), np.empty(rows.n_rows)
+    count = np.zeros(2 * n_cells, np.intp)
+    for start in range(0, rows.n_rows, BLOCK):
+        part = slice(start, start + BLOCK)
+        position = (rows.log_lower[part] - low) * per_cell
+        own = np.minimum(position.astype(np.intp), n_cells - 1)
+        position -= own
+        inside[part] = 2.0 * position - 1.0
+        own += n_cells * (rows.event[part] == 0)
+        cell[part] = own
+        count += np.bincount(own, minlength=2 * n_cells)
+    return cell, inside, count
 
 
 def _joined(one: Observations, other: Observations) -> Observations:

@@ -12,11 +12,11 @@ from survjax._core.programs import program
 from survjax._core.pytree import ravel_parameters
 from survjax.fitting.corrections import Correction
 from survjax.fitting.local_maxima import Limits, LocalMaximum, in_groups, newton_from
+from survjax.likelihood.executors import executor
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.likelihood import Likelihood, Piece, derivatives_of
 
-#: Starts that go side by side on few rows, and rows up to which they do: beyond, a start that
-#: takes many steps would have its neighbors wait for it, and they gain nothing by each other.
+#: Starts that one program takes on few rows, and rows up to which it takes more than one.
 WIDTH, FEW_ROWS = 8, 1024
 
 
@@ -45,7 +45,9 @@ def maximize_regression_from(
         units = ravel_parameters(at_the_center(theta).step_units())[0]
         return jnp.repeat(units, np.array(sizes), total_repeat_length=sum(sizes))
 
-    return newton_from(starts, objective, metric, at_the_center, limits, correction)
+    side_by_side = executor(with_columns=True).side_by_side(piece.x.shape[0])
+    given = limits, correction, side_by_side
+    return newton_from(starts, objective, metric, at_the_center, *given)
 
 
 def maxima_from(

@@ -259,7 +259,7 @@ def relabeled(parts: Parts, theta: np.ndarray) -> np.ndarray:
     medians = [
         s[0] + np.log(np.log(2.0)) / np.exp(c[0]) for s, c in zip(scales, shapes, strict=True)
     ]
-    return reordered(parts, theta, np.argsort(medians, kind="stable"))
+    return reordered(parts, theta, np.argsort(medians, kind="stable").tolist())
 
 
 def reordered(parts: Parts, theta: np.ndarray, order: Sequence[int]) -> np.ndarray:
