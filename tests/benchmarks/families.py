@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from survjax import LifetimeModel, compare
+from survjax._core.programs import without_drafts
 from survjax.estimators.messages import FitWarning
 from survjax.lifetimes import families
 from tests.benchmarks.measure import in_turn, machine, table, write_section
@@ -74,6 +75,7 @@ def families_table() -> str:
     return f"{table(head, rows)}\n\n{line}"
 
 
+@without_drafts()
 def main() -> None:
     """Run and print, and write if asked."""
     parser = argparse.ArgumentParser(description=__doc__)

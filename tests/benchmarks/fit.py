@@ -17,6 +17,7 @@ import numpy as np
 
 from survjax import WeibullMixture, kaplan_meier
 from survjax._core.precision import double_precision
+from survjax._core.programs import without_drafts
 from survjax.data.observations import Observations
 from survjax.likelihood.objective import Objective
 from survjax.likelihood.weibulls import weibull_template
@@ -234,6 +235,7 @@ def peers(sizes: tuple[int, ...]) -> str:
     return table(head, rows)
 
 
+@without_drafts()
 def main() -> None:
     """Run and print, and write if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -247,7 +249,8 @@ def main() -> None:
         return
     large = () if chosen.quick else (1_000_000,)
     parts = [
-        "## Whole fits\n\n`python -m tests.benchmarks.fit`; " + machine() + ".",
+        "## Whole fits\n\n`python -m tests.benchmarks.fit`; " + machine() + ". Programs are "
+        "well compiled, but for first fits.",
         mixtures((1_000, 100_000, *large)),
         kinds_of_rows((1_000, 100_000), 5),
         singles((100_000,) if chosen.quick else (1_000_000, 10_000_000)),

@@ -24,6 +24,7 @@ from survjax import (
     WeibullMixture,
     survival_target,
 )
+from survjax._core.programs import without_drafts
 from tests.benchmarks.measure import in_turn, machine, table, write_section
 
 N_COLUMNS = 10
@@ -223,6 +224,7 @@ def cox(sizes: tuple[int, ...], repeats: int, peers: bool) -> str:
     return table(["Cox, n", "whole fit, ms", *(f"{name} / survjax" for name in PEERS)], rows)
 
 
+@without_drafts()
 def main() -> None:
     """Run and print, and write if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
