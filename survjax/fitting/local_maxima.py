@@ -1,9 +1,9 @@
 """Local maxima of a likelihood: the compiled program that finds them, and what is known of each.
 
-One program runs Newton's iterations (`survjax.optimize.multistart`) from up to sixteen starts on one
-set of rows, on whatever device they are: side by side on an accelerator; on a CPU in turn, where a
-start that comes near a maximum found before ends there. Rows are padded to a few sizes and starts
-to one number, so that a process compiles a program for each model and size only.
+One program runs Newton's iterations (`survjax.optimize.multistart`) from up to sixteen starts on
+one set of rows, on whatever device they are: side by side on an accelerator; on a CPU in turn,
+where a start that comes near a maximum found before ends there. Rows are padded to a few sizes and
+starts to one number, so that a process compiles a program for each model and size only.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,11 @@ COMPONENTS = (ORANGE, GREEN, PURPLE, SKY, VERMILION)
 DATA, MODEL, OTHER = BLACK, BLUE, VERMILION
 #: Width and height in inches, and dots per inch of saved pictures.
 SIZE, DPI = (6.4, 4.4), 200
-#: How PNG files are written: equal for equal pictures, and sooner than by zlib's usual search for
-#: what repeats, since pictures of lines are mostly runs of one color. They are a little larger.
+#: How PNG files are written: equal for equal pictures, and with little search for what repeats,
+#: which takes a third of the time and makes pictures of lines a little larger.
 PNG: dict[str, Any] = {
     "metadata": {"Software": None},
-    "pil_kwargs": {"compress_type": zlib.Z_RLE},
+    "pil_kwargs": {"compress_level": 2},
 }
 
 

@@ -90,3 +90,10 @@ def test_nearly_all_failures_at_one_time_leave_a_curve_to_begin_at():
     with pytest.raises(NoFiniteMaximum, match="cured weibull climbs to the weibull") as told:
         LifetimeModel(Cured(ONE, 0.0)).fit(rows)
     assert f"{base.log_likelihood_:.8f}" in str(told.value)
+
+
+def test_a_base_that_has_no_width_left_is_named_without_a_family_on_time():
+    # Its quantiles, far above the threshold, are one number in double precision.
+    narrow = Shifted(Weibull(np.log(1e17), 40.0), -1e17)
+    assert narrow.nearby_base() is None
+    assert type(Shifted(Weibull(np.log(1e4), 4.0), -1e4).nearby_base()).__name__ == "Gumbel"

@@ -119,7 +119,7 @@ def problem(
         if kind in ("exact", "exit", "tied"):
             life[np.isinf(life)] = life.min()
     unit, entry, exit = (
-        float(np.median(life[np.isfinite(life)])),
+        float(np.median(life[np.isfinite(life) & (life > 0)])),
         np.zeros(6 * n),
         np.full(6 * n, np.inf),
     )

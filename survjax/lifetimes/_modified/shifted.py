@@ -169,7 +169,7 @@ class Shifted(Modified):
         if on_time is None:
             return super().nearby_base()
         low, middle, high = np.exp(self.base.rough_log_quantiles(np.array([0.1, 0.5, 0.9])))
-        if not high - low < NARROW * middle:
+        if not 0.0 < high - low < NARROW * middle:
             return None
         return on_time.of(middle + self.threshold, high - low)
 
