@@ -96,3 +96,10 @@ def test_what_makes_no_sense_is_one_clear_error(fleet, candidates, match):
         compare(candidates, *fleet)
     with pytest.raises(ValueError, match="criterion must be"):
         compare(["weibull"], *fleet, criterion="r2")
+
+
+def test_a_comparison_prints_lines_that_fit_a_screen():
+    found = compare(["weibull", "lognormal", "gamma"], [4.0] * 12)
+    assert found.table["status"].str.len().max() > 200
+    assert max(len(line) for line in repr(found).splitlines()) < 160
+    assert repr(found).count("...") == 3

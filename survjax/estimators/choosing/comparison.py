@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 CRITERIA = ("aic", "aicc", "bic")
 
 
+#: Characters of a status that are printed; `table` has all of it.
+PRINTED = 60
+
+
+def _shortened(words: str) -> str:
+    """The beginning of a status."""
+    return words if len(words) <= PRINTED else f"{words[: PRINTED - 3].rstrip()}..."
+
+
 @dataclasses.dataclass(frozen=True)
 class Comparison:
     """Lifetimes fitted to the same units.
@@ -47,7 +56,8 @@ class Comparison:
     criterion: str
 
     def __repr__(self) -> str:
-        return f"Comparison by {self.criterion}, the best first\n{self.table.to_string()}"
+        short = self.table.assign(status=[_shortened(words) for words in self.table["status"]])
+        return f"Comparison by {self.criterion}, the best first\n{short.to_string()}"
 
     @property
     def best(self) -> LifetimeEstimator:
