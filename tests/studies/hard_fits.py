@@ -255,7 +255,7 @@ def tables(outcomes: list[Outcome], wrapped: bool = False) -> str:
     wrong = [o for o in outcomes if o.wrong]
     answers = Counter(o.answer for o in outcomes)
     lines = [
-        "# Hard fits",
+        f"# Hard fits{' of what wraps a lifetime' if wrapped else ''}",
         "",
         f"{len(outcomes)} random problems over {len(models)} families and modifiers and "
         f"{len(KINDS)} kinds of rows, each of 4 to 120 units (`python -m tests.studies.hard_fits "
