@@ -78,11 +78,11 @@ class ConstrainedEffects:
         maximum: Callable[[Constraints], LocalMaximum],
         likelihood: Callable[[], Any],
         penalty: Penalty | None,
-        changes: Sequence[np.ndarray] = (),
+        changes: Callable[[], Sequence[np.ndarray]] = tuple,
     ) -> tuple[Constraints, LocalMaximum]:
         """The maximum, and all that is held there; the likelihood is that of all rows.
 
-        `changes` are the orders of a mixture's components (`between_bounds_in_some_order`).
+        `changes` gives the orders of a mixture's components (`between_bounds_in_some_order`).
         """
         whole: Any = likelihood() if constraints.is_bounded else None
 
@@ -90,7 +90,7 @@ class ConstrainedEffects:
             return np.asarray(whole(x)[1] - (0.0 if penalty is None else penalty.smooth(x)[1]))
 
         # A penalty of effects on weights, over the first component, tells components apart.
-        orders = changes if penalty is None else changes[:1]
+        orders = changes() if constraints.is_bounded and penalty is None else ()
         constraints, found = between_bounds_in_some_order(constraints, maximum, slope, orders)
         # To the last digit: a step along what is free moves the rest by rounding.
         return constraints, dataclasses.replace(found, x=constraints.placed(found.x))

@@ -21,6 +21,7 @@ from survjax.estimators.saving.fields import (
     Text,
 )
 from survjax.estimators.saving.persistence import Persistent, derived_agrees
+from survjax.fitting.edges.bounds import changed
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.likelihood.vector.constraints import Bounds, Fixed, constraints_of
 from survjax.likelihood.vector.prior_terms import Priors, prior_terms
@@ -74,9 +75,8 @@ def ordered(template: Template, found: LocalMaximum) -> tuple[np.ndarray, np.nda
     order = template.median_order(found.x)
     if (order[1:] > order[:-1]).all():
         return found.x, found.hessian
-    change = template.reordering(order)
-    back = np.linalg.inv(change)
-    return change @ found.x, back.T @ found.hessian @ back
+    there = changed(found, template.reordering(order))
+    return there.x, there.hessian
 
 
 class FittedState(Persistent):

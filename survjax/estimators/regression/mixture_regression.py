@@ -214,7 +214,7 @@ class MixtureRegression(FormMemberships, MixtureViolations):
             return maximum_near(likelihood, near, self.tol, self.max_iter, penalty, constraints)
 
         likelihood = MixtureSearch(*given).likelihood
-        by = lambda: likelihood, penalty, every_reordering(layout, self.n_components)
+        by = lambda: likelihood, penalty, lambda: every_reordering(layout, self.n_components)
         constraints, found = self._between_bounds(constraints, maximum, *by)
         shares, weight = likelihood.memberships(found.x)
         self._units = (shares @ weight)[: self.n_components]

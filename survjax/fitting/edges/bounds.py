@@ -104,6 +104,8 @@ def between_bounds_in_some_order(
         return found.x, found
 
     found = maximum(constraints)
+    if not constraints.is_bounded:
+        return constraints, found
     reached = [
         between_bounds(constraints, both, slope, (one.x, one))
         for one in _beyond(constraints, found, changes)
@@ -172,19 +174,16 @@ def _beyond(
 
     An order leaves what is held in its place.
     """
-    orders = [found] + [
-        _changed(found, change)
-        for change in changes[1:]
-        if np.array_equal(constraints.placed(change @ found.x), change @ found.x)
-    ]
-    sides = [_sides(constraints, one.x) for one in orders]
-    for one, side in zip(orders, sides, strict=True):
-        if not side.any():
-            return [one]
-    return list({side.tobytes(): one for side, one in zip(sides, orders, strict=True)}.values())
+    different = {_sides(constraints, found.x).tobytes(): found}
+    for change in changes[1:]:
+        there = change @ found.x
+        if np.array_equal(constraints.placed(there), there):
+            different[_sides(constraints, there).tobytes()] = changed(found, change)
+    within = different.get(_sides(constraints, constraints.low).tobytes())
+    return list(different.values()) if within is None else [within]
 
 
-def _changed(one: LocalMaximum, change: np.ndarray) -> LocalMaximum:
+def changed(one: LocalMaximum, change: np.ndarray) -> LocalMaximum:
     """The same maximum where a vector is called `change` times itself: a square matrix."""
     back = np.linalg.inv(change)
     return dataclasses.replace(
