@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -208,28 +208,6 @@ def check_length(array: np.ndarray, n: int, name: str) -> None:
         raise ValueError(
             f"{name} must have one entry for each of the {n} durations, got shape {array.shape}"
         )
-
-
-def check_same_order(**columns: object) -> None:
-    """Refuse pandas columns with the labels of the first in another order: rows go by position."""
-    first: tuple[str, Any] | None = None
-    for name, column in columns.items():
-        index: Any = getattr(column, "index", None)
-        if not type(index).__module__.startswith("pandas."):
-            continue
-        if first is None:
-            first = name, index
-        elif len(index) == len(first[1]) and not index.equals(first[1]) and _same(index, first[1]):
-            raise ValueError(
-                f"the rows of {name} have the labels of {first[0]} in another order, and rows "
-                f"belong together by their position: pass {name}.loc[{first[0]}.index], or, where "
-                f"they do belong together as they stand, {name}.to_numpy()"
-            )
-
-
-def _same(index: Any, other: Any) -> bool:
-    """Whether two indices, each without a label twice, hold the same labels."""
-    return bool(index.is_unique and other.is_unique and index.isin(other).all())
 
 
 def check_positive(value: object, name: str, *, zero: bool = False) -> float:

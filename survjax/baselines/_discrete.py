@@ -21,6 +21,7 @@ from survjax.baselines._periods import (
     person_periods,
 )
 from survjax.baselines._rows import column_scales
+from survjax.data.labels import rows_by_position
 from survjax.estimators.covariates import check_covariates, column_names
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import NoFiniteMaximum, none_failed
@@ -142,6 +143,7 @@ class DiscreteTimeHazard(SurvivalRegressor, BaseEstimator):
             self.coef_ = np.ravel(coef)[len(self.edges_) - 1 :] / self._scale
         return self
 
+    @rows_by_position
     def _checked(
         self, X: Any, y: ArrayLike, entry: ArrayLike, sample_weight: ArrayLike, reset: bool = True
     ) -> tuple[np.ndarray, ...]:

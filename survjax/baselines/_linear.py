@@ -17,6 +17,7 @@ from survjax.baselines import _base, _dependence
 from survjax.baselines._ols import BLOCK, LeastSquares
 from survjax.baselines._predictor import compiled_derivatives, path_of, solve, squared
 from survjax.baselines._rows import Rows, column_scales, make_rows
+from survjax.data.labels import rows_by_position
 
 SOLVERS = ("ols", "newton", "cg", "gd")
 
@@ -88,6 +89,7 @@ class LinearRegression(_base.Coefficients, RegressorMixin, BaseEstimator):
         self.tol = tol
 
     @double_precision
+    @rows_by_position
     def fit(
         self,
         X: Covariates,

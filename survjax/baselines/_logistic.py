@@ -27,6 +27,7 @@ from survjax.baselines._predictor import (
 )
 from survjax.baselines._rows import Rows, column_scales, make_rows
 from survjax.baselines._separation import MESSAGE, is_separated
+from survjax.data.labels import rows_by_position
 from survjax.estimators.messages import FitWarning
 from survjax.optimize import Solution
 
@@ -101,6 +102,7 @@ class LogisticRegression(_base.Coefficients, Classifier, BaseEstimator):
         self.tol = tol
 
     @double_precision
+    @rows_by_position
     def fit(
         self,
         X: Covariates,

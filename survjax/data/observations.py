@@ -14,10 +14,10 @@ from survjax._core.validation import (
     check_events,
     check_length,
     check_rows,
-    check_same_order,
     check_times,
     check_weights,
 )
+from survjax.data.labels import rows_by_position
 from survjax.data.recording import check_rounding, equal_rows, recording_intervals, refuse_zeros
 from survjax.data.safe_columns import safe_columns
 from survjax.data.tables import Columns, Frame, ask_for_event
@@ -74,6 +74,7 @@ class Observations:
     is_compressed: ClassVar[bool] = False
 
     @classmethod
+    @rows_by_position
     def from_durations(
         cls,
         durations: ArrayLike,
@@ -114,7 +115,6 @@ class Observations:
         ValueError
             For any row that cannot be a lifetime, with its number and value.
         """
-        check_same_order(durations=durations, event_observed=event_observed, entry=entry)
         times = check_times(durations, "durations", zero=True)
         events = check_events(event_observed, n := times.shape[0])
         at_zero = (times == 0) & events
@@ -137,6 +137,7 @@ class Observations:
         return cls(*safe_columns(lower, upper, exact, weights, entry, exit))
 
     @classmethod
+    @rows_by_position
     def from_intervals(
         cls,
         lower: ArrayLike,
@@ -157,7 +158,6 @@ class Observations:
         entry, exit, sample_weight, zeros
             As in `from_durations`. An interval from zero holds what failed at time zero.
         """
-        check_same_order(lower=lower, upper=upper, entry=entry, exit=exit)
         low, high = as_floats(lower, "lower"), as_floats(upper, "upper")
         check_length(high, low.shape[0], "upper")
         low = check_times(np.where(np.isnan(low) | (low == -np.inf), 0.0, low), "lower", zero=True)

@@ -20,10 +20,10 @@ from survjax._core.validation import (
     as_floats,
     check_events,
     check_length,
-    check_same_order,
     missing,
 )
 from survjax.data.event_names import is_event_column
+from survjax.data.labels import rows_by_position
 from survjax.data.observations import Observations
 from survjax.estimators.covariates import check_covariates, repeated
 from survjax.estimators.messages import FitWarning, none_failed
@@ -78,6 +78,7 @@ class SurvivalTarget(NamedTuple):
         return Observations.from_durations(self.durations, self.event, **given, **rounding)
 
 
+@rows_by_position
 def survival_target(
     lower: ArrayLike, upper: ArrayLike | None = None, *, event_observed: ArrayLike | None = None
 ) -> np.ndarray:
@@ -106,7 +107,6 @@ def survival_target(
     >>> survival_target([3.0, 5.0], [True, False])["failed"]
     array([ True, False])
     """
-    check_same_order(lower=lower, upper=upper, event_observed=event_observed)
     low = as_floats(lower, "lower")
     n = low.shape[0]
     if upper is None and event_observed is not None:
@@ -268,6 +268,7 @@ def warn_of_events_in_x(names: Iterable[str] | None, x: np.ndarray, target: Surv
         )
 
 
+@rows_by_position
 def checked_rows(
     model: Any,
     X: Covariates,
@@ -281,7 +282,6 @@ def checked_rows(
 
     `rounding` is what else `SurvivalTarget.observations` takes.
     """
-    check_same_order(X=X, y=y, entry=entry, sample_weight=sample_weight)
     x = check_covariates(model, X, reset=reset)
     target = check_survival_y(y)
     rows = target.observations(entry, sample_weight, **rounding)

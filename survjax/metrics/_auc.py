@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_rows
+from survjax.data.labels import rows_by_position
 from survjax.metrics._weights import (
     check_scores,
     check_times_of,
@@ -45,6 +46,7 @@ class DynamicAuc:
         return f"<DynamicAuc: mean {self.mean:.4g} over {count}, {ends}>"
 
 
+@rows_by_position
 def cumulative_dynamic_auc(
     durations: ArrayLike,
     event_observed: ArrayLike | None,

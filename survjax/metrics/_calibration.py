@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.validation import as_floats, check_length, check_rows
+from survjax.data.labels import rows_by_position
 from survjax.metrics._weights import (
     check_scores,
     inverse_weights,
@@ -56,6 +57,7 @@ class Calibration:
         return float(self.n_units @ np.abs(self.predicted - self.observed) / self.n_units.sum())
 
 
+@rows_by_position
 def calibration(
     durations: ArrayLike,
     event_observed: ArrayLike | None,
@@ -171,6 +173,7 @@ class Coverage:
         return self.share
 
 
+@rows_by_position
 def interval_coverage(
     durations: ArrayLike,
     event_observed: ArrayLike | None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax.data.labels import rows_by_position
 from survjax.metrics._dominance import Failures, Seen, Sums, pair_sums
 from survjax.metrics._weights import (
     check_scores,
@@ -51,6 +52,7 @@ class Concordance:
         return self.index
 
 
+@rows_by_position
 def concordance(
     durations: ArrayLike,
     event_observed: ArrayLike | None,

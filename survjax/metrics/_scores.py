@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from survjax.data.labels import rows_by_position
 from survjax.metrics._weights import (
     check_survival,
     check_times_of,
@@ -18,6 +19,7 @@ from survjax.nonparametric.rows import Floats, check_lifetimes
 __all__ = ["brier_score", "integrated_brier_score", "log_score"]
 
 
+@rows_by_position
 def brier_score(
     durations: ArrayLike,
     event_observed: ArrayLike | None,
@@ -76,6 +78,7 @@ def brier_score(
     return np.sum(failed * table**2 + running * (1 - table) ** 2, axis=0) / total
 
 
+@rows_by_position
 def integrated_brier_score(
     durations: ArrayLike,
     event_observed: ArrayLike | None,
@@ -118,6 +121,7 @@ def integrated_brier_score(
     return float(np.trapezoid(scores, grid) / (grid[-1] - grid[0]))
 
 
+@rows_by_position
 def log_score(
     durations: ArrayLike,
     event_observed: ArrayLike | None,

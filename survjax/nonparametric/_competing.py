@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_length, missing
+from survjax.data.labels import rows_by_position
 from survjax.nonparametric._step import StepCurve
 from survjax.nonparametric.product_limit import (
     normal_quantile,
@@ -91,6 +92,7 @@ class CumulativeIncidence:
         return ax
 
 
+@rows_by_position
 def aalen_johansen(
     durations: ArrayLike,
     causes: ArrayLike,

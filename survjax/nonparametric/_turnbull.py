@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from survjax._core.callers import users_level
 from survjax._core.ranges import interval_sums, range_sums
 from survjax._core.validation import check_length, check_rows, check_times, check_weights
+from survjax.data.labels import rows_by_position
 from survjax.nonparametric._increments import Ranges, solve_increments
 from survjax.nonparametric._step import StepCurve
 from survjax.nonparametric.rows import Bools, Floats, Ints, check_ages, merge_rounding
@@ -100,6 +101,7 @@ class _Intervals:
     weight: Floats
 
 
+@rows_by_position
 def _check_intervals(
     lower: ArrayLike,
     upper: ArrayLike,

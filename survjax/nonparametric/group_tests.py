@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from survjax._core.validation import check_length, missing
+from survjax.data.labels import rows_by_position
 from survjax.nonparametric._group_sums import (
     Weighting,
     check_weighting,
@@ -187,6 +188,7 @@ def log_rank_pairs(
     return names, results
 
 
+@rows_by_position
 def _check_groups(
     durations: ArrayLike,
     event_observed: ArrayLike | None,

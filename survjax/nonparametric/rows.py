@@ -11,10 +11,10 @@ from survjax._core.validation import (
     check_events,
     check_length,
     check_rows,
-    check_same_order,
     check_times,
     check_weights,
 )
+from survjax.data.labels import rows_by_position
 from survjax.data.times import merge_rounding, merge_sorted
 
 # What an array holds; NumPy's own types say it at great length.
@@ -109,6 +109,7 @@ class Watched:
         return found
 
 
+@rows_by_position
 def check_lives(
     durations: ArrayLike,
     event_observed: ArrayLike | None = None,
@@ -116,8 +117,6 @@ def check_lives(
     sample_weight: ArrayLike | None = None,
 ) -> Lives:
     """Check right-censored rows."""
-    others = {"entry": entry, "sample_weight": sample_weight}
-    check_same_order(durations=durations, event_observed=event_observed, **others)
     times = check_times(durations, "durations", zero=True)
     events = check_events(event_observed, times.size)
     weight = None if sample_weight is None else check_weights(sample_weight, times.size)
@@ -127,6 +126,7 @@ def check_lives(
     return Lives(times, events, ages, weight)
 
 
+@rows_by_position
 def check_lifetimes(
     durations: ArrayLike,
     event_observed: ArrayLike | None = None,
@@ -136,8 +136,6 @@ def check_lifetimes(
     merge: bool = True,
 ) -> Rows:
     """Check right-censored rows; if asked, times equal up to rounding become equal."""
-    others = {"entry": entry, "sample_weight": sample_weight}
-    check_same_order(durations=durations, event_observed=event_observed, **others)
     times = check_times(durations, "durations", zero=True)
     events = check_events(event_observed, times.size)
     weight = check_weights(sample_weight, times.size)

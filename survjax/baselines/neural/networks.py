@@ -21,6 +21,7 @@ from survjax.baselines._measures import Classifier, code_labels, encode_classes,
 from survjax.baselines._predictor import binary, contrasts, multinomial, squared
 from survjax.baselines._rows import column_scales
 from survjax.baselines.neural.base import NeuralBase
+from survjax.data.labels import rows_by_position
 
 
 class MLPClassifier(Classifier, NeuralBase):
@@ -84,6 +85,7 @@ class MLPClassifier(Classifier, NeuralBase):
     """
 
     @double_precision
+    @rows_by_position
     def fit(
         self, X: Covariates, y: Any, *, validation_data: tuple[Covariates, ArrayLike] | None = None
     ) -> Self:
@@ -161,6 +163,7 @@ class MLPRegressor(RegressorMixin, NeuralBase):
     """
 
     @double_precision
+    @rows_by_position
     def fit(
         self, X: Covariates, y: Any, *, validation_data: tuple[Covariates, ArrayLike] | None = None
     ) -> Self:

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.annotations import Covariates
-from survjax._core.validation import check_offset, check_per_unit, check_same_order
+from survjax._core.validation import check_offset, check_per_unit
+from survjax.data.labels import rows_by_position
 from survjax.estimators.covariates import check_covariates
 from survjax.prediction.curves import by_inversion, response_value
 from survjax.prediction.regression_curves import FittedForm, evaluate, prediction_interval
@@ -26,12 +27,12 @@ class AssetCurves:
     def _check_fitted(self) -> None:
         check_is_fitted(self)
 
+    @rows_by_position
     def _assets(
         self, X: Covariates, ages: ArrayLike | None, offset: ArrayLike | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Checked covariates (and the offset as a last column), and one age for each asset."""
         self._check_fitted()
-        check_same_order(X=X, ages=ages, offset=offset)
         x = self._with_offset(check_covariates(self, X, reset=False), offset)
         given = 0.0 if ages is None else ages
         return x, check_per_unit(given, x.shape[0], "ages", zero=True)

@@ -16,6 +16,7 @@ from survjax._core.validation import (
     check_times,
     random_generator,
 )
+from survjax.data.labels import rows_by_position
 from survjax.estimators.assets.curves import AssetCurves
 from survjax.estimators.frames import curve_frame, frame
 from survjax.estimators.lifetime.predictions import check_level
@@ -239,6 +240,7 @@ class AssetPredictions(AssetCurves):
         return np.exp(values).T
 
     @double_precision
+    @rows_by_position
     def failure_probability(
         self,
         X: Covariates,

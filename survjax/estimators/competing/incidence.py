@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_per_unit, check_times
+from survjax.data.labels import rows_by_position
 from survjax.estimators.assets.predictions import AssetPredictions
 from survjax.estimators.frames import curve_frame, frame
 from survjax.estimators.lifetime.predictions import check_level
@@ -104,6 +105,7 @@ class AssetIncidence(AssetPredictions):
         return frame(dict(zip(("probability", "lower", "upper"), found, strict=True)), like=X)
 
     @double_precision
+    @rows_by_position
     def failure_probability(
         self,
         X: Covariates,

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
-from survjax._core.validation import as_column, check_same_order
+from survjax._core.validation import as_column
 from survjax.data.causes import CauseColumn, allowed_causes
+from survjax.data.labels import rows_by_position
 from survjax.data.observations import Observations
 from survjax.data.recording import refuse_failed_at_zero
 from survjax.estimators.atomic import shows_the_right_call
@@ -207,6 +208,7 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
         )
         return self._fit(*self._rows_of(rows, cause, None, None, None))
 
+    @rows_by_position
     def _rows_of(
         self, durations: Any, cause: Any, entry: Any, exit: Any, sample_weight: Any
     ) -> tuple[Observations, np.ndarray]:
@@ -219,7 +221,6 @@ class CompetingRisks(Parameters, CausesSettings, FittedCauses, CausesIntervals, 
             allowed = allowed_causes(cause, labels, durations.n_rows)
             check_agreement(durations, allowed)
             return durations, allowed
-        check_same_order(durations=durations, cause=cause)
         allowed = allowed_causes(cause, labels, as_column(durations, "durations").size)
         rows = Observations.from_durations(
             durations,

@@ -17,6 +17,7 @@ from survjax._core.validation import (
     check_times,
     random_generator,
 )
+from survjax.data.labels import rows_by_position
 from survjax.estimators.competing.state import CausesState
 from survjax.estimators.frames import frame
 from survjax.estimators.lifetime.predictions import FittedLifetime, check_level
@@ -189,6 +190,7 @@ class FittedCauses(FittedLifetime, CausesState):
         return frame(dict(zip(("probability", "lower", "upper"), found, strict=True)), like=given)
 
     @double_precision
+    @rows_by_position
     def failure_probability(
         self, ages: ArrayLike, horizon: Any = 1.0, level: float = 0.95, *, cause: Hashable = None
     ) -> pd.DataFrame:

@@ -14,15 +14,11 @@ from sklearn.base import BaseEstimator, clone
 from survjax._core.annotations import Covariates
 from survjax._core.callers import users_level
 from survjax._core.precision import double_precision
-from survjax._core.validation import check_same_order
 from survjax.data.causes import CauseColumn, allowed_causes, check_labels
+from survjax.data.labels import rows_by_position
 from survjax.data.observations import Observations
 from survjax.estimators.atomic import all_or_nothing
-from survjax.estimators.competing.checks import (
-    alike_warning,
-    check_agreement,
-    check_seen,
-)
+from survjax.estimators.competing.checks import alike_warning, check_agreement, check_seen
 from survjax.estimators.competing.fitted import FittedCauseModels
 from survjax.estimators.competing.parts import joined, part_of, sees_columns
 from survjax.estimators.competing.state import joined_certificate
@@ -99,6 +95,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
 
     @double_precision
     @all_or_nothing
+    @rows_by_position
     def fit(
         self,
         X: Covariates,
@@ -134,7 +131,6 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
             Where no unit ended of a cause, or its likelihood rises without end: the message names
             the cause.
         """
-        check_same_order(X=X, durations=durations, cause=cause, entry=entry)
         x = check_covariates(self, X, reset=True)
         allowed = allowed_causes(cause, self._labels(), x.shape[0])
         rows = Observations.from_durations(
@@ -144,6 +140,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
 
     @double_precision
     @all_or_nothing
+    @rows_by_position
     def fit_interval(
         self,
         X: Covariates,
@@ -171,7 +168,6 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
         -------
         self
         """
-        check_same_order(X=X, lower=lower, upper=upper, cause=cause, entry=entry)
         x = check_covariates(self, X, reset=True)
         allowed = allowed_causes(cause, self._labels(), x.shape[0])
         rows = Observations.from_intervals(
@@ -274,6 +270,7 @@ class CompetingRegression(FittedCauseModels, BaseEstimator):
             raise NoFiniteMaximum(f"cause {label!r}: {error}") from None
 
     @double_precision
+    @rows_by_position
     def score(
         self,
         X: Covariates,

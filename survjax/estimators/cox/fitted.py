@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from survjax._core.annotations import Covariates
 from survjax._core.callers import users_level
-from survjax._core.validation import check_length, check_per_unit, check_same_order
+from survjax._core.validation import check_length, check_per_unit
 from survjax.cox import CoxFit, HazardTable, hazard_table, robust_covariance
 from survjax.cox.baseline import step_curve
 from survjax.cox.fit import check_offset
+from survjax.data.labels import rows_by_position
 from survjax.estimators.covariates import check_covariates, column_names, outlying_words
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import FitWarning
@@ -77,10 +78,10 @@ class FittedCox:
             risk += coefficient * column
         return risk
 
+    @rows_by_position
     def _units(self, X: Covariates, ages: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
         """Standardized covariates, and one age for each unit."""
         self._check_fitted()
-        check_same_order(X=X, ages=ages)
         x = check_covariates(self, X, reset=False)
         given = 0.0 if ages is None else ages
         found = check_per_unit(given, x.shape[0], "ages", zero=True)

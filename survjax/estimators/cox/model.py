@@ -15,12 +15,12 @@ from survjax._core.validation import (
     check_fraction,
     check_penalty,
     check_positive,
-    check_same_order,
     check_times,
     check_weights,
 )
 from survjax.cox import fit_cox
 from survjax.cox.fit import check_offset
+from survjax.data.labels import rows_by_position
 from survjax.estimators.atomic import all_or_nothing
 from survjax.estimators.covariates import ChosenColumns, check_covariates, column_names
 from survjax.estimators.cox.diagnostics import CoxDiagnostics
@@ -148,6 +148,7 @@ class CoxPH(
         self.max_iter = max_iter
 
     @all_or_nothing
+    @rows_by_position
     def fit(
         self,
         X: Covariates,
@@ -248,7 +249,6 @@ class CoxPH(
         self, X: Covariates, y: ArrayLike, reset: bool
     ) -> tuple[np.ndarray, SurvivalTarget]:
         """Covariates and a right-censored target of one length."""
-        check_same_order(X=X, y=y)
         x = check_covariates(self, X, reset=reset)
         target = check_survival_y(y)
         if target.upper is not None:
@@ -262,6 +262,7 @@ class CoxPH(
             warn_of_events_in_x(getattr(self, "feature_names_in_", None), x, target)
         return x, target
 
+    @rows_by_position
     def score(
         self,
         X: Covariates,

@@ -11,6 +11,7 @@ from scipy import special
 from survjax._core.annotations import Covariates
 from survjax._core.validation import check_per_unit, check_shares, check_times
 from survjax.cox import HazardTable
+from survjax.data.labels import rows_by_position
 from survjax.estimators.covariates import check_covariates
 from survjax.estimators.cox.fitted import FittedCox, offsets
 from survjax.estimators.frames import curve_frame, frame
@@ -34,6 +35,7 @@ class CoxPredictions(FittedCox, ParameterTable):
         """Every parameter is an effect."""
         return [True] * len(self.parameter_names_)
 
+    @rows_by_position
     def predict(self, X: Covariates, offset: ArrayLike | None = None) -> np.ndarray:
         """Risk score of each unit: the log of its hazard over that where all columns are zero.
 
@@ -53,6 +55,7 @@ class CoxPredictions(FittedCox, ParameterTable):
         x = check_covariates(self, X, reset=False)
         return self._risk(x) + offsets(offset, x.shape[0])
 
+    @rows_by_position
     def predict_survival(
         self,
         X: Covariates,
@@ -101,6 +104,7 @@ class CoxPredictions(FittedCox, ParameterTable):
             parts["upper"] = response_value("survival", value - critical_value)
         return curve_frame(parts, t, like=X)
 
+    @rows_by_position
     def predict_quantile(
         self,
         X: Covariates,
@@ -147,6 +151,7 @@ class CoxPredictions(FittedCox, ParameterTable):
                 columns[name + suffix] = found
         return frame(columns, like=X)
 
+    @rows_by_position
     def predict_rul(
         self,
         X: Covariates,
@@ -192,6 +197,7 @@ class CoxPredictions(FittedCox, ParameterTable):
         found = {f"restricted_mean{suffix}": part for suffix, part in parts}
         return frame(found | {str(name): table[name].to_numpy() for name in table}, like=X)
 
+    @rows_by_position
     def failure_probability(
         self,
         X: Covariates,

@@ -18,6 +18,7 @@ from survjax._core.validation import (
     check_times,
     random_generator,
 )
+from survjax.data.labels import rows_by_position
 from survjax.estimators.frames import frame
 from survjax.estimators.messages import NotFittedError
 from survjax.prediction.curves import evaluate, response_value, times_at
@@ -240,6 +241,7 @@ def interval_columns(model: FittedLifetime, ages: ArrayLike, level: float) -> di
 
 
 @double_precision
+@rows_by_position
 def failure_columns(
     model: FittedLifetime, ages: ArrayLike, horizon: ArrayLike, level: float
 ) -> dict[str, np.ndarray]:

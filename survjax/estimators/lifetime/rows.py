@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from survjax._core.validation import as_column, check_events, check_same_order, how_many
+from survjax._core.validation import as_column, check_events, how_many
+from survjax.data.labels import rows_by_position
 from survjax.data.observations import Observations
 from survjax.data.recording import has_ties, refuse_failed_at_zero, tabulate
 from survjax.estimators.messages import NoFiniteMaximum
@@ -29,11 +30,11 @@ def check_events_of(rows: Observations, fails_at_zero: bool, has_priors: bool) -
         refuse_failed_at_zero(rows)
 
 
+@rows_by_position
 def counted(
     durations: ArrayLike | Observations, event_observed: ArrayLike | None
 ) -> tuple[Any, Any, Any]:
     """Merge equal rows by counting, where many durations lie on a grid; else change nothing."""
-    check_same_order(durations=durations, event_observed=event_observed)
     array = as_column(durations, "durations")
     if array.dtype.kind not in "iuf" or array.shape[0] < 20_000:
         return durations, event_observed, None
@@ -46,6 +47,7 @@ def counted(
     return (durations, event_observed, None) if table is None else table
 
 
+@rows_by_position
 def described(
     durations: ArrayLike | Observations,
     event_observed: ArrayLike | None,

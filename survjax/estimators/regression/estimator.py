@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from survjax._core.annotations import Covariates
 from survjax._core.precision import double_precision
 from survjax._core.validation import check_count, check_fraction, check_penalty, check_positive
+from survjax.data.labels import rows_by_position
 from survjax.data.observations import Observations
 from survjax.estimators.assets.paths import PathPredictions
 from survjax.estimators.atomic import all_or_nothing
@@ -85,6 +86,7 @@ class RegressionEstimator(
 
     @double_precision
     @all_or_nothing
+    @rows_by_position
     def fit(
         self,
         X: Covariates,
@@ -157,13 +159,11 @@ class RegressionEstimator(
     ) -> tuple[Observations, np.ndarray]:
         """Rows and covariates with their offset, once all that `fit` was given is checked."""
         self._check_parameters()
-        given = {"exit": exit, **self._rounding()}
-        rows, x = checked_rows(self, X, y, entry, sample_weight, **given)
+        rows, x = checked_rows(self, X, y, entry, sample_weight, exit=exit, **self._rounding())
         if unit is None:
             warn_of_unnamed_units(rows, x, self._rows_as_units)
-        x = self._with_offset(x, offset)
         self._unpenalized_columns()
-        return rows, x
+        return rows, self._with_offset(x, offset)
 
     def _rounding(self) -> dict[str, Any]:
         """How the durations of y were rounded, if this estimator is told."""
@@ -225,9 +225,8 @@ class RegressionEstimator(
         constraints, found = self._between_bounds(constraints, maximum, lambda: likelihood, penalty)
         self._keep(form, layout, columns, found, rows, x, n_units=n_units, constraints=constraints)
         self._keep_priors(penalty, found)
-        self._training = Training(
-            form, layout, columns, rows, x, histories, None, penalty, constraints=constraints
-        )
+        kept = (form, layout, columns, rows, x, histories, None, penalty)
+        self._training = Training(*kept, constraints=constraints)
 
     def _columns(self, x: np.ndarray, weight: np.ndarray) -> Columns:
         """How columns are centered and scaled inside."""
@@ -277,6 +276,7 @@ class RegressionEstimator(
         return likelihood.mean(fitted.theta)
 
     @double_precision
+    @rows_by_position
     def score(
         self,
         X: Covariates,
@@ -290,8 +290,8 @@ class RegressionEstimator(
     ) -> float:
         """Mean log-likelihood per unit; higher is better. Arguments as in `fit`."""
         self._check_fitted()
-        given = {"exit": exit, **self._rounding()}
-        rows, x = checked_rows(self, X, y, entry, sample_weight, False, **given)
+        ending = {"exit": exit, **self._rounding()}
+        rows, x = checked_rows(self, X, y, entry, sample_weight, False, **ending)
         x = self._with_offset(x, offset)
         if unit is not None:
             return self._score_histories(Histories.from_rows(rows, unit), rows, x)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from survjax._core.time_units import DAYS
 from survjax._core.validation import check_events
+from survjax.data.labels import rows_by_position
 from survjax.estimators.frames import frame
 
 #: Short forms of pandas, and the singular.
@@ -17,6 +18,7 @@ ALSO = {"s": "seconds", "min": "minutes", "h": "hours", "D": "days", "W": "weeks
 ALSO |= {name[:-1]: name for name in DAYS}
 
 
+@rows_by_position
 def durations_from_dates(
     start: ArrayLike,
     end: ArrayLike,
