@@ -117,10 +117,10 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _decode(path: Path, raw: bytes, encoding: str) -> str:
-    """The text of a file; UTF-8 and UTF-16 marks at its beginning count."""
+    """The text of a file; the marks of Unicode at its beginning count."""
     name = quoted(path)
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
+        encoding = "utf-32" if raw.startswith(codecs.BOM_UTF32_LE) else "utf-16"
     elif raw.startswith(codecs.BOM_UTF8):
         encoding = "utf-8-sig"
     try:
@@ -164,7 +164,8 @@ def _read_csv(
         rows = ((reader.line_num + before, row) for row in reader)
         return table_of(name, rows, needed, flags, notes)
     except csv.Error as error:
-        raise Refused(f"{name} is not CSV in line {reader.line_num + before}: {error}") from None
+        reason = "a quote is not closed" if "end of data" in str(error) else error
+        raise Refused(f"{name} is not CSV in line {reader.line_num + before}: {reason}") from None
 
 
 def table_of(

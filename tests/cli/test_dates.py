@@ -85,6 +85,14 @@ def test_the_form_that_is_suggested_is_one_that_all_cells_have(file, refusal, on
     assert said.endswith(f"name the form, as in --date-format {forms}")
 
 
+@pytest.mark.parametrize("cell", ["2016-02-30", "still running", "30.02.2016"])
+def test_no_form_is_suggested_for_a_cell_among_dates(file, refusal, cell):
+    path = file(f"unit,from,to\na,2014-06-23,2015-01-31\nb,2014-06-23,{cell}\n")
+    said = refusal("fit", path, "--start", "from", "--end", "to", "--as-of", "2024-06-01")
+    assert f"{cell!r} in line 3: no date such as 2024-01-31, as others are: correct it" in said
+    assert "(empty: still running)" in said and "%" not in said
+
+
 def test_ages_of_dates_are_shown_in_the_unit_that_was_asked_for(file, tmp_path, capsys):
     from survjax.cli import main
 

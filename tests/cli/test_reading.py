@@ -42,7 +42,7 @@ BROKEN = {
     "twice": (GOOD.replace("unit", "age"), "has 2 columns 'age': rename all but one"),
     "cut off": (GOOD + "e,5", "has 2 cells in line 6, and 3 in its first line"),
     "loose separator": (GOOD.replace("b,", "b,b,"), "has 4 cells in line 3, and 3"),
-    "open quote": (GOOD.replace("c,", '"c,'), "is not CSV in line 5"),
+    "open quote": (GOOD.replace("c,", '"c,'), "is not CSV in line 5: a quote is not closed"),
     "huge cell": (GOOD.replace("c,", "c" * 200_000 + ","), "field larger than field limit"),
     "text": (GOOD.replace("2.5", "old"), "'age' holds text, 'old', in line 3: numbers are needed"),
     "thousands": (GOOD.replace("2.5", '"2,500"'), "with --decimal , if commas are decimal marks"),
@@ -127,6 +127,7 @@ def test_columns_arrive_as_they_stand_in_the_file(file):
 DIALECTS = {
     "byte order mark": ("\ufeff" + GOOD).encode(),
     "UTF-16": GOOD.encode("utf-16"),
+    "UTF-32": GOOD.encode("utf-32"),
     "Windows line ends": GOOD.replace("\n", "\r\n").encode(),
     "old Mac line ends": GOOD.replace("\n", "\r").encode(),
     "blank lines": GOOD.replace("\n", "\n\n").encode(),

@@ -72,7 +72,7 @@ def _failed(
 
 
 def likely_forms(cells: Iterable[str]) -> str:
-    """The forms in which all of the cells are dates, joined by "or"; one as an example if none."""
+    """The forms in which all of the cells are dates, joined by "or"."""
     cells = list(cells)
     fits = []
     for form in FORMS:
@@ -80,7 +80,7 @@ def likely_forms(cells: Iterable[str]) -> str:
             for cell in cells:
                 datetime.strptime(cell.strip(), form)
             fits.append(form)
-    return " or ".join(fits) or FORMS[0]
+    return " or ".join(fits)
 
 
 class DateReader:
@@ -104,11 +104,16 @@ class DateReader:
                 known[cell] = self._seconds(cell)
             found[row] = known[cell]
         bad = np.flatnonzero(np.isinf(found))
+        forms = likely_forms(cell for cell in known if cell.strip().lower() not in MISSING)
+        correct = "correct it" + " (empty: still running)" * (role == "end")
         if self.form:
-            advice = f"no date of the form {self.form}: correct it"
+            advice = f"no date of the form {self.form}: {correct}"
+        elif np.isfinite(found).any() and not forms:
+            advice = f"no date such as 2024-01-31, as others are: {correct}, or give all one form, "
+            advice += "named by --date-format"
         else:
-            forms = likely_forms(cell for cell in known if cell.strip().lower() not in MISSING)
-            advice = f"no date such as 2024-01-31: name the form, as in --date-format {forms}"
+            form = forms or FORMS[0]
+            advice = f"no date such as 2024-01-31: name the form, as in --date-format {form}"
         if bad.size and all(SERIAL.fullmatch(cells[row].strip()) for row in bad):
             advice = "days as Excel counts them? Give the column a format of dates, and save again"
         self.check.fail(role, bad, "holds {cell}", advice)
