@@ -147,7 +147,7 @@ def check_events(
     """
     if values is None:
         return np.full(n, default)
-    if np.ndim(values) != 1:
+    if np.ndim(values) > 1:
         check_length(np.asarray(values), n, name)
     array = as_column(values, name)
     check_length(array, n, name)

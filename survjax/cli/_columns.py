@@ -18,6 +18,7 @@ from survjax.cli._text import Refused, printable, quoted
 from survjax.cli.tables.arguments import check_dates
 from survjax.cli.tables.cells import AGES, lengths_in_days, note_of_lengths, numbers_in
 from survjax.cli.tables.dates import ages_from_dates
+from survjax.cli.tables.roles import one_role_each
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def needed_columns(arguments: argparse.Namespace) -> dict[str, str]:
         "in_service", "id",
     )  # fmt: skip
     found = {role: getattr(arguments, role) for role in roles}
-    return {role: column for role, column in found.items() if column is not None}
+    return one_role_each({role: name for role, name in found.items() if name is not None})
 
 
 def check_units(table: Table, roles: dict[str, str], arguments: argparse.Namespace) -> Units:

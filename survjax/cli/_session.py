@@ -71,6 +71,8 @@ class Session:
                 print(text, flush=True)
             except BrokenPipeError:
                 sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            except OSError as error:
+                raise Refused(f"cannot write to standard output: {error.strerror}") from None
 
     def note(self, kind: str, text: object) -> None:
         """Print one line on stderr."""

@@ -99,6 +99,18 @@ def test_contradictions_between_columns_are_refused(file, refusal, old, new, opt
     assert words in refusal("fit", path, *USUAL, *options)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--weight", "failed"), "column 'failed' is both --event and --weight: name a column"),
+        (("--entry", "age"), "column 'age' is both --duration and --entry"),
+        (("--in-service", "failed"), "column 'failed' is both --event and --in-service"),
+    ],
+)
+def test_a_column_is_not_asked_for_two_things(file, refusal, options, words):
+    assert words in refusal("fit", file(LIMITS), *USUAL, *options)
+
+
 def test_bounds_must_be_in_order_and_come_without_events(file, refusal):
     path = file("low,high\n1,2\n3,2\n")
     bounds = ("--lower", "low", "--upper", "high")

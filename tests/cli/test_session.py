@@ -182,6 +182,25 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path, repository):
     assert (tmp_path / "survjax-fit" / "rul.csv").read_text() == "whole"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_report_that_cannot_be_written_is_one_line_and_no_error_inside(tmp_path, repository):
+    (tmp_path / "a.csv").write_text("age\n1\n2\n3\n5\n")
+    command = "from survjax.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", command, "fit", "a.csv", "--duration", "age", "--no-pictures"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(repository)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    said = done.stderr.splitlines()[-1]
+    assert said == "survjax: error: cannot write to standard output: No space left on device"
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
 def test_a_fit_loads_neither_scikit_learn_nor_special_functions_of_scipy(repository):
     code = (
         "import sys, survjax.cli._job\n"

@@ -195,6 +195,7 @@ def test_durations_that_cannot_be_get_one_clear_error(case):
 
 BAD_COLUMNS = {
     "short events": ({"event_observed": EVENT[:9]}, "event_observed must have one entry for each"),
+    "generator": ({"event_observed": (v for v in EVENT)}, "got a generator: make a list of the"),
     "other codes": ({"event_observed": EVENT + 1}, "event_observed must be True or False"),
     "missing event": ({"event_observed": np.where(EVENT, 1.0, np.nan)}, "event_observed must be"),
     "text events": ({"event_observed": EVENT.astype(str)}, "True or False .*got 'False' in row 0"),
