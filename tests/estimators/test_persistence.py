@@ -132,6 +132,12 @@ def test_an_older_file_survives_a_save_that_fails(model, saved, tmp_path, monkey
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_that_is_not_there_is_named(model, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder '.*none' to write 'pump\.json' to"):
+        model.save(tmp_path / "none" / "pump.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_ordinary_files_are_read_and_replaced(model, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

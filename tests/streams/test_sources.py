@@ -118,6 +118,14 @@ def test_a_bad_row_is_found_by_its_batch_and_row(fleet):
         assert "in row 3 (2 such rows)" in words
 
 
+def test_a_file_that_is_given_twice_is_refused(fleet, tmp_path):
+    pq.write_table(pa.table({"age": [1.0, 2.0], "failed": [1, 1]}), tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").symlink_to(tmp_path / "a.parquet")
+    for names in (["*.parquet"], ["a.parquet", "./a.parquet"]):
+        with pytest.raises(ValueError, match="is given twice: its units would count twice"):
+            fit([str(tmp_path / name) for name in names])
+
+
 def test_a_bad_row_of_a_file_is_found_by_the_files_name(fleet, tmp_path):
     for i in range(3):
         age = np.where((i == 1) & (np.arange(50) == 7), -1.0, fleet["age"][:50])

@@ -127,6 +127,10 @@ def _of_files(paths: list[str]) -> Source:
         return f"{os.path.abspath(path)} {found.st_size} {found.st_mtime_ns}"
 
     identity = tuple(stamp(path) for path in paths)
+    real = [os.path.realpath(path) for path in paths]
+    if len(set(real)) < len(real):
+        path = next(path for i, path in enumerate(paths) if real[i] in real[:i])
+        raise ValueError(f"{path!r} is given twice: its units would count twice")
     return Source(read, True, identity, tuple(paths), lambda roles: check_files(paths, roles))
 
 

@@ -58,6 +58,9 @@ def write_whole(path: Path, text: str) -> None:
     if path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "no ordinary file"
         raise ValueError(f"{str(path)!r} is {kind}: name the file to write")
+    if not path.parent.is_dir():
+        folder = str(path.parent)
+        raise FileNotFoundError(f"there is no folder {folder!r} to write {path.name!r} to: make it")
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     # Created anew (never through a link that lies there), with the rights a new file gets.
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
