@@ -141,24 +141,43 @@ def _hazard_slope_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tu
 
 @jax.custom_jvp
 def softplus(z: ArrayLike) -> jax.Array:
-    """Compute log(1 + exp(z)); its slope and curvature keep their digits in both tails."""
-    return jax.nn.softplus(jnp.asarray(z))
+    """Compute log(1 + exp(z)); the library's own takes half as long again with its derivatives."""
+    z = jnp.asarray(z)
+    return jnp.maximum(z, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
 
 
 @softplus.defjvp
 def _softplus_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
     (z,), (dz,) = primals, tangents
-    z = jnp.asarray(z)
-    return softplus(z), jnp.exp(-softplus(-z)) * dz
+    return softplus(z), logistic(z) * dz
+
+
+@jax.custom_jvp
+def logistic(z: ArrayLike) -> jax.Array:
+    """Compute 1 / (1 + exp(-z)); its derivative keeps its digits in both tails."""
+    return 1.0 / (1.0 + jnp.exp(-jnp.asarray(z)))
+
+
+@logistic.defjvp
+def _logistic_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (z,), (dz,) = primals, tangents
+    share = logistic(z)
+    return share, share * logistic(-z) * dz
 
 
 def log_softplus(z: ArrayLike) -> jax.Array:
     """Compute log(log(1 + exp(z))): the log cumulative hazard at log odds of failure z."""
     z = jnp.asarray(z)
-    low = z < -30.0
+    low = z < -36.0
     middle = jnp.log(softplus(jnp.where(low, 0.0, z)))
-    bottom = jnp.where(low, z, -31.0)
+    bottom = jnp.where(low, z, -37.0)
     return jnp.where(low, bottom - 0.5 * jnp.exp(bottom), middle)
+
+
+def log_expm1(x: jax.Array) -> jax.Array:
+    """Log of exp(x) - 1 for positive x, without overflow."""
+    large = x > 30.0
+    return jnp.where(large, x, jnp.log(jnp.expm1(jnp.where(large, 1.0, x))))
 
 
 def logsumexp(q: jax.Array, axis: int = 0) -> jax.Array:

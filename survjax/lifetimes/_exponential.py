@@ -6,11 +6,10 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import bounded_exp
 from survjax._core.pytree import parameter, pytree
+from survjax.lifetimes._derived.noises import SmallestExtremeNoise
 from survjax.lifetimes._limits import (
     inside_life,
     log_hazard_outside,
@@ -23,7 +22,7 @@ from survjax.lifetimes._natural import log_of
 
 
 @pytree
-class Exponential(LocationScale):
+class Exponential(SmallestExtremeNoise, LocationScale):
     """Exponential lifetime, S(t) = exp(-t / scale): a unit does not age.
 
     Parameters
@@ -47,23 +46,6 @@ class Exponential(LocationScale):
     def of(cls, scale: ArrayLike) -> Exponential:
         """Make one from its mean life, which is positive."""
         return cls(log_of(scale, "scale"))
-
-    @property
-    def scale(self) -> jax.Array:
-        """Mean life."""
-        return jnp.exp(jnp.asarray(self.log_scale))
-
-    @staticmethod
-    def standard_log_hazard(z: jax.Array) -> jax.Array:
-        return z
-
-    @staticmethod
-    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
-        return bounded_exp(z)
-
-    @staticmethod
-    def standard_quantile(share: np.ndarray) -> np.ndarray:
-        return np.log(-np.log1p(-share))
 
     def final_log_hazard(self) -> jax.Array:
         return -jnp.asarray(self.log_scale)

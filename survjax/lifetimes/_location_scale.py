@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from abc import abstractmethod
 from typing import Any, ClassVar
 
 import jax
@@ -12,18 +11,49 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._derived.noises import Noise
+from survjax.lifetimes._limits import (
+    inside_life,
+    log_hazard_outside,
+    outside_life,
+    outside_targets,
+)
 
 #: Shapes beyond exp of this count as this where the length of a step is taken.
 LARGEST_LOG_SHAPE = 10.0
 
 
-class LocationScale(Lifetime):
+class LocationScale(Noise, Lifetime):
     """A lifetime that depends on a time through z = shape (log t - log scale) only.
 
     A subclass has the parameters `log_scale` and `log_shape` (or `log_scale` alone, with a shape
-    of one) and declares its noise by the two methods below. Its derivatives in both parameters
-    then follow from those in z by the chain rule, which is what makes a likelihood fast
-    (Meeker and Escobar 1998, section 4.3).
+    of one) and declares what z is distributed as, its noise, by the hazard: all curves follow. So
+    do the derivatives in both parameters, from those in z by the chain rule, which is what makes a
+    likelihood fast (Meeker and Escobar 1998, section 4.3).
+
+    Examples
+    --------
+    A family whose hazard rises like a Weibull's and then levels off in log time, S = 1 / (u +
+    sqrt(1 + u^2)) with u = exp(z), in its own words:
+
+    >>> import jax.numpy as jnp
+    >>> import numpy as np
+    >>> from survjax.lifetimes import LocationScale, parameter, pytree
+    >>> @pytree
+    ... class Levelling(LocationScale):
+    ...     log_scale: float = parameter()
+    ...     log_shape: float = parameter()
+    ...     @staticmethod
+    ...     def standard_log_hazard(z):
+    ...         return -0.5 * jnp.logaddexp(0.0, -2.0 * z)
+    ...     @staticmethod
+    ...     def standard_cumulative_hazard(z):
+    ...         return jnp.logaddexp(z, 0.5 * jnp.logaddexp(0.0, 2.0 * z))
+    ...     @staticmethod
+    ...     def standard_quantile(share):
+    ...         return np.log(np.sinh(-np.log1p(-share)))
+    >>> round(float(Levelling(np.log(40.0), np.log(2.0)).survival(40.0)), 4)
+    0.4142
     """
 
     log_scale: Any
@@ -36,36 +66,66 @@ class LocationScale(Lifetime):
     scale_first: ClassVar[bool] = True
     always_fails: ClassVar[bool] = True
 
-    @staticmethod
-    @abstractmethod
-    def standard_log_hazard(z: jax.Array) -> jax.Array:
-        """Log hazard of the noise, d/dz of the cumulative hazard: log h(t) + log t - log shape."""
+    @property
+    def scale(self) -> jax.Array:
+        """The time at which z is zero."""
+        return jnp.exp(jnp.asarray(self.log_scale))
 
-    @staticmethod
-    @abstractmethod
-    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
-        """Cumulative hazard of the noise, H(t)."""
+    @property
+    def shape(self) -> jax.Array:
+        """What the log of time is multiplied by: one over the scale of the noise."""
+        return jnp.exp(self._log_shape)
 
-    @staticmethod
-    @abstractmethod
-    def standard_quantile(share: np.ndarray) -> np.ndarray:
-        """The z by which a share of units has failed, by NumPy."""
+    @property
+    def _log_shape(self) -> jax.Array:
+        return jnp.asarray(getattr(self, "log_shape", 0.0))
 
-    @classmethod
-    def standard_log_cumulative_hazard(cls, z: jax.Array) -> jax.Array:
-        """Log of H(z); a family whose H vanishes early says it without its H."""
-        return jnp.log(cls.standard_cumulative_hazard(z))
+    def _z(self, t: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Whether 0 < t < inf, log t made finite, and shape (log t - log scale)."""
+        inside, safe = inside_life(jnp.asarray(t))
+        log_t = jnp.log(safe)
+        return inside, log_t, self.shape * (log_t - self.log_scale)
 
-    @classmethod
-    def standard_log_increment(cls, z: jax.Array, top: jax.Array, width: jax.Array) -> jax.Array:
-        """Log of H(top) - H(z) of the noise, for width = top - z > 0 known to the last digit.
+    def _log_hazard_limit(self, slope: float, rises: float, falls: float) -> jax.Array:
+        """Limit of the log hazard where powers of time vanish or explode, from its slope in z."""
+        power = slope * self.shape
+        level = self._log_shape - jnp.asarray(self.log_scale)
+        return jnp.where(power > 1.0, rises, jnp.where(power < 1.0, falls, level))
 
-        A family overrides this where the difference would lose digits that a formula keeps.
-        """
-        difference = cls.standard_cumulative_hazard(top) - cls.standard_cumulative_hazard(z)
-        some = difference > 0
-        first_order = cls.standard_log_hazard(z) + jnp.log(width)
-        return jnp.where(some, jnp.log(jnp.where(some, difference, 1.0)), first_order)
+    def final_log_hazard(self) -> jax.Array:
+        return self._log_hazard_limit(self.log_hazard_slopes[1], jnp.inf, -jnp.inf)
+
+    def log_hazard(self, t: ArrayLike) -> jax.Array:
+        positive, log_t, z = self._z(t)
+        inside = self._log_shape - log_t + self.standard_log_hazard(z)
+        at_zero = self._log_hazard_limit(self.log_hazard_slopes[0], -jnp.inf, jnp.inf)
+        outside = log_hazard_outside(jnp.asarray(t), at_zero, self.final_log_hazard())
+        return jnp.where(positive, inside, outside)
+
+    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
+        positive, _, z = self._z(t)
+        inside = self.standard_cumulative_hazard(z)
+        return jnp.where(positive, inside, outside_life(jnp.asarray(t)))
+
+    def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
+        start, length = jnp.asarray(start), jnp.asarray(length)
+        aged, some = start > 0, (length > 0) & (length < jnp.inf)
+        safe, begun = jnp.where(some, length, 1.0), jnp.where(aged, start, 1.0)
+        growth = jnp.log1p(safe / begun)
+        grown = growth > 0
+        width = self.shape * jnp.where(aged & grown, growth, 1.0)
+        z, top = self._z(begun)[2], self._z(start + safe)[2]
+        later = self.standard_log_increment(z, top, width)
+        # Where the increment vanishes beside the start, its first order is left: h(start) length.
+        later = jnp.where(grown, later, self.log_hazard(begun) + jnp.log(safe))
+        gained = jnp.where(aged, later, self.standard_log_cumulative_hazard(top))
+        return jnp.where(some, gained, jnp.where(length > 0, jnp.inf, -jnp.inf))
+
+    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
+        target = jnp.asarray(target)
+        inside, safe = inside_life(target)
+        life = jnp.exp(self.log_scale + self.standard_inverse(safe) / self.shape)
+        return jnp.where(inside, life, outside_targets(target))
 
     def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         z, y = type(self).standard_quantile(np.asarray(shares)), np.log(times)

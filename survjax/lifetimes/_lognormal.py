@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
-from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 
-from survjax._core.normal_tail import (
-    log_long_increment,
-    log_normal_cumulative_hazard,
-    log_normal_hazard,
-    log_normal_increment,
-    log_upper_tail,
-)
+from survjax._core.normal_tail import log_upper_tail
 from survjax._core.pytree import parameter, pytree
-from survjax.lifetimes._derived.inverse import invert
-from survjax.lifetimes._limits import inside_life, log_hazard_outside, outside_life, with_age_limits
+from survjax.lifetimes._derived.noises import NormalNoise
+from survjax.lifetimes._limits import with_age_limits
 from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._natural import log_of
 
 
 @pytree
-class LogNormal(LocationScale):
+class LogNormal(NormalNoise, LocationScale):
     """Lognormal lifetime: log T is normal.
 
     Parameters
@@ -58,81 +47,9 @@ class LogNormal(LocationScale):
         return cls(log_of(median, "median"), -log_of(sigma, "sigma"))
 
     @property
-    def scale(self) -> jax.Array:
-        """The median life."""
-        return jnp.exp(jnp.asarray(self.log_scale))
-
-    @property
-    def shape(self) -> jax.Array:
-        """One over sigma."""
-        return jnp.exp(jnp.asarray(self.log_shape))
-
-    @property
     def sigma(self) -> jax.Array:
         """Standard deviation of log T."""
         return jnp.exp(-jnp.asarray(self.log_shape))
-
-    @staticmethod
-    def standard_log_hazard(z: jax.Array) -> jax.Array:
-        return log_normal_hazard(z)
-
-    @staticmethod
-    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
-        return -log_upper_tail(z)
-
-    @classmethod
-    def standard_log_cumulative_hazard(cls, z: jax.Array) -> jax.Array:
-        return log_normal_cumulative_hazard(z)
-
-    @classmethod
-    def standard_log_increment(cls, z: jax.Array, top: jax.Array, width: jax.Array) -> jax.Array:
-        return log_long_increment(z, top, width)
-
-    @staticmethod
-    def standard_quantile(share: np.ndarray) -> np.ndarray:
-        found = [NormalDist().inv_cdf(float(q)) for q in np.ravel(share)]
-        return np.array(found).reshape(np.shape(share))
-
-    def _z(self, t: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Whether 0 < t < inf, log t made finite, and (log t - log scale) / sigma."""
-        inside, safe = inside_life(jnp.asarray(t))
-        log_t = jnp.log(safe)
-        return inside, log_t, self.shape * (log_t - self.log_scale)
-
-    def final_log_hazard(self) -> jax.Array:
-        return jnp.full(jnp.broadcast_shapes(self.scale.shape, self.shape.shape), -jnp.inf)
-
-    def log_hazard(self, t: ArrayLike) -> jax.Array:
-        positive, log_t, z = self._z(t)
-        inside = self.log_shape - log_t + log_normal_hazard(z)
-        return jnp.where(positive, inside, log_hazard_outside(jnp.asarray(t), -jnp.inf))
-
-    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
-        positive, _, z = self._z(t)
-        return jnp.where(positive, -log_upper_tail(z), outside_life(jnp.asarray(t)))
-
-    def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
-        start, length = jnp.asarray(start), jnp.asarray(length)
-        some, aged = (length > 0) & (length < jnp.inf), start > 0
-        safe = jnp.where(some, length, 1.0)
-        # Of a new unit, the hazard from so early on that it is none.
-        _, _, z = self._z(jnp.where(aged, start, 1.0))
-        growth = self.shape * jnp.log1p(safe / jnp.where(aged, start, 1.0))
-        inside = log_normal_increment(z, jnp.where(aged, growth, 1.0))
-        _, _, z_stop = self._z(jnp.where(aged, 1.0, safe))
-        new = log_normal_cumulative_hazard(z_stop)
-        whole = jnp.where(aged, inside, new)
-        return jnp.where(some, whole, jnp.where(length > 0, jnp.inf, -jnp.inf))
-
-    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
-        target = jnp.asarray(target)
-        goal = lax.stop_gradient(inside_life(target)[1])
-        late = goal > 0.5
-        tail = jnp.exp(-jnp.clip(goal, 0.5, 650.0))
-        z = jnp.where(late, -ndtri(tail), ndtri(-jnp.expm1(-jnp.minimum(goal, 0.5))))
-        z = jnp.where(goal > 650.0, jnp.sqrt(2.0 * goal), z)
-        point = jnp.exp(lax.stop_gradient(self.log_scale + z / self.shape))
-        return invert(self, target, 0.999 * point, 1.001 * point)
 
     @with_age_limits
     def residual_mean(self, age: ArrayLike) -> jax.Array:

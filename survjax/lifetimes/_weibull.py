@@ -10,16 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import MAX_EXPONENT, bounded_exp, largest_exponent, log1mexp
+from survjax._core.numerics import MAX_EXPONENT, bounded_exp, largest_exponent
 from survjax._core.pytree import parameter, pytree
 from survjax._core.quadrature import UNIT_NODES, UNIT_WEIGHTS
-from survjax.lifetimes._limits import (
-    inside_life,
-    log_hazard_outside,
-    outside_life,
-    outside_targets,
-    with_age_limits,
-)
+from survjax.lifetimes._derived.noises import SmallestExtremeNoise
+from survjax.lifetimes._limits import with_age_limits
 from survjax.lifetimes._location_scale import LocationScale
 from survjax.lifetimes._natural import log_of
 
@@ -30,7 +25,7 @@ SERIES = np.array([(-1.0) ** n * math.factorial(n) for n in range(TERMS)])
 
 
 @pytree
-class Weibull(LocationScale):
+class Weibull(SmallestExtremeNoise, LocationScale):
     """Weibull lifetime, S(t) = exp(-(t / scale)^shape).
 
     Parameters
@@ -64,74 +59,6 @@ class Weibull(LocationScale):
         """Make one from natural values, both positive."""
         return cls(log_of(scale, "scale"), log_of(shape, "shape"))
 
-    @property
-    def scale(self) -> jax.Array:
-        """The time by which a share 1 - 1/e of units has failed."""
-        return jnp.exp(jnp.asarray(self.log_scale))
-
-    @property
-    def shape(self) -> jax.Array:
-        """The power of time in the cumulative hazard."""
-        return jnp.exp(jnp.asarray(self.log_shape))
-
-    @staticmethod
-    def standard_log_hazard(z: jax.Array) -> jax.Array:
-        return z
-
-    @staticmethod
-    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
-        return bounded_exp(z)
-
-    @classmethod
-    def standard_log_cumulative_hazard(cls, z: jax.Array) -> jax.Array:
-        return z
-
-    @classmethod
-    def standard_log_increment(cls, z: jax.Array, top: jax.Array, width: jax.Array) -> jax.Array:
-        return top + log1mexp(width)
-
-    @staticmethod
-    def standard_quantile(share: np.ndarray) -> np.ndarray:
-        return np.log(-np.log1p(-share))
-
-    def _log_time(self, t: ArrayLike) -> tuple[jax.Array, jax.Array]:
-        """Whether 0 < t < inf, and a log that is finite everywhere."""
-        inside, safe = inside_life(jnp.asarray(t))
-        return inside, jnp.log(safe)
-
-    def _log_hazard_limit(self, rises: float, falls: float) -> jax.Array:
-        """Limit of the log hazard where the powers of time vanish or explode, by the shape."""
-        level = jnp.where(self.shape > 1.0, rises, -jnp.asarray(self.log_scale))
-        return jnp.where(self.shape < 1.0, falls, level)
-
-    def final_log_hazard(self) -> jax.Array:
-        return self._log_hazard_limit(jnp.inf, -jnp.inf)
-
-    def log_hazard(self, t: ArrayLike) -> jax.Array:
-        positive, log_t = self._log_time(t)
-        inside = self.log_shape - log_t + self.shape * (log_t - self.log_scale)
-        at_zero, at_end = self._log_hazard_limit(-jnp.inf, jnp.inf), self.final_log_hazard()
-        return jnp.where(positive, inside, log_hazard_outside(jnp.asarray(t), at_zero, at_end))
-
-    def cumulative_hazard(self, t: ArrayLike) -> jax.Array:
-        positive, log_t = self._log_time(t)
-        inside = bounded_exp(self.shape * (log_t - self.log_scale))
-        return jnp.where(positive, inside, outside_life(jnp.asarray(t)))
-
-    def log_increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
-        start, length = jnp.asarray(start), jnp.asarray(length)
-        aged = start > 0
-        growth = jnp.log1p(length / jnp.where(aged, start, length + (length == 0)))
-        _, log_stop = self._log_time(start + length)
-        z = self.shape * (log_stop - self.log_scale)
-        grown = growth > 0
-        share = log1mexp(jnp.where(aged & grown, self.shape * growth, 1.0))
-        # Where the increment vanishes beside the start, its first order is left: h(start) length.
-        tiny = self.log_hazard(jnp.where(aged, start, 1.0)) + self._log_time(length)[1]
-        increment = z + jnp.where(aged, share, 0.0)
-        increment = jnp.where(aged & ~grown, tiny, increment)
-        return jnp.where(length < jnp.inf, jnp.where(length > 0, increment, -jnp.inf), length)
-
     def increment(self, start: ArrayLike, length: ArrayLike) -> jax.Array:
         """H(start) expm1(shape log(1 + length / start)) where that is a difference of likes."""
         start, length = jnp.asarray(start), jnp.asarray(length)
@@ -142,22 +69,15 @@ class Weibull(LocationScale):
         growth = jnp.expm1(jnp.where(close, growth, 1.0))
         difference = jnp.where(close, before * growth, after - before)
         # Where H itself has left the range of numbers, its increment may not have.
-        _, log_start = self._log_time(start)
-        z = self.shape * (log_start - self.log_scale)
+        _, _, z = self._z(start)
         far = close & (z > largest_exponent(z)) & (growth > 0)
         beyond = bounded_exp(jnp.where(far, z, 0.0) + jnp.log(jnp.where(far, growth, 1.0)))
         return jnp.where(far, beyond, difference)
 
-    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
-        positive, log_target = self._log_time(target)
-        inside = jnp.exp(self.log_scale + log_target / self.shape)
-        return jnp.where(positive, inside, outside_targets(jnp.asarray(target)))
-
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         """start (1 + target / H(start))^(1/shape) - start, without cancellation."""
         start, target = jnp.asarray(start), jnp.asarray(target)
-        positive, log_start = self._log_time(start)
-        z = self.shape * (log_start - self.log_scale)
+        positive, log_start, z = self._z(start)
         # A unit whose hazard so far is below exp(-60) is as new.
         old = positive & (z > -60.0)
         ratio = target * jnp.exp(-jnp.where(old, jnp.minimum(z, MAX_EXPONENT), 0.0))
@@ -180,8 +100,7 @@ class Weibull(LocationScale):
         z; beyond, the integral of the survival over log(age + s), whose integrand is entire. Both
         hold 1e-12 for shapes from 0.1 to 60, from a new unit to the far tail.
         """
-        positive, log_age = self._log_time(age)
-        log_z = self.shape * (log_age - self.log_scale)
+        positive, log_age, log_z = self._z(age)
         young = ~positive | (log_z < 0.0)
         before = jnp.where(positive, jnp.exp(log_age), 0.0)
         few = jnp.where(positive, jnp.exp(jnp.minimum(log_z, 0.0)), 0.0)

@@ -223,7 +223,7 @@ def location_scale_intervals(stack: LocationScale, rows: Observations) -> RowDer
     (rate, slope), (_, curve) = jax.jvp(rate_and_slope, (z,), (one,))
     log_grown = jnp.where(
         started,
-        noise.standard_log_increment(z, top, width),
+        noise.standard_log_long_increment(z, top, width),
         noise.standard_log_cumulative_hazard(top),
     )
     found = (rate, slope, curve, noise.standard_cumulative_hazard(z), *last, log_grown)

@@ -80,6 +80,19 @@ def shares(lifetime: Lifetime, rows: Observations) -> jax.Array:
 _compiled_shares = program(shares)
 
 
+def failed_shapes(lifetime: Any, rows: Observations) -> jax.Array:
+    """Log shape of each component at each failed unit (K, n); minus infinity at the others."""
+    seen = rows.event if rows.interval is None else rows.event + rows.interval
+    shapes = lifetime.inner()[1].each(lambda part: jnp.broadcast_to(part.log_shape, seen.shape))
+    return jnp.where(seen > 0, shapes, -jnp.inf)
+
+
+def largest_held(shares: np.ndarray, weight: np.ndarray, values: np.ndarray) -> float:
+    """The largest of values (K, n) at units of which the component holds more than half."""
+    held = (shares[: len(values)] > 0.5) & (weight > 0)
+    return float(np.max(values, where=held, initial=-np.inf))
+
+
 def entropy(shares: np.ndarray, weight: np.ndarray) -> float:
     """Expected log-probability lost by not knowing each unit's component, from shares (K, n)."""
     # A share that vanishes adds nothing, though its logarithm is infinite.

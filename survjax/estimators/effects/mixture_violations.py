@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from survjax.data.observations import Observations
@@ -22,6 +24,15 @@ class MixtureViolations(RegressionEstimator):
     min_component_weight: float
     #: Expected units of each component.
     _units: np.ndarray
+    #: Log of the largest shape that a component has at a failed unit which it holds.
+    _steepest: float
+
+    def _components_of(self, likelihood: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Look at what each component holds; the memberships (K, n) and weights of units."""
+        shares, weight = likelihood.memberships(x)
+        self._units = (shares @ weight)[: self.n_components]
+        self._steepest = likelihood.steepest(x) if self.n_components > 1 else -np.inf
+        return shares, weight
 
     def _model_violations(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
         words = []
@@ -29,6 +40,10 @@ class MixtureViolations(RegressionEstimator):
             steep = found.x[where.start] > np.log(self.max_shape)
             if item.name.startswith("log_shape") and steep and self.n_components > 1:
                 words.append(f"a component collapses on one time ({item.name})")
+        if self.n_components > 1 and self._steepest > np.log(self.max_shape):
+            words.append(
+                f"a component collapses on few units (shape {np.exp(self._steepest):.3g} at one)"
+            )
         words += super()._model_violations(layout, found)
         if self._units.min() < self.min_component_weight:
             words.append(f"a component holds only {self._units.min():.2g} units")

@@ -25,8 +25,8 @@ from survjax.estimators.unnamed_units import MIXED
 from survjax.fitting.interior import Interior
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.fitting.regression.fit import maximum_near
+from survjax.fitting.regression.mixture_parts import Parts, every_reordering, spread_out
 from survjax.fitting.regression.mixture_search import LEAST_EIGENVALUE, MixtureSearch
-from survjax.fitting.regression.mixture_starts import Parts, every_reordering, spread_out
 from survjax.fitting.search import search
 from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.forms import Form, Layout, Predictor, weibull_mixture
@@ -56,7 +56,8 @@ class MixtureRegression(FormMemberships, MixtureViolations):
         Starts for each component but one, from mixtures without covariates and from units parted
         in other ways; where there are many rows, eight in all.
     max_shape : float, default 60
-        Steeper components are collapses on single times, not answers.
+        Steeper components are collapses on single times, not answers: steeper at the mean asset, or
+        at a failed unit that the component holds.
     min_component_weight : float, default 1.5
         Expected units that each component must hold.
     penalty, l1_ratio, unpenalized
@@ -216,8 +217,7 @@ class MixtureRegression(FormMemberships, MixtureViolations):
         likelihood = MixtureSearch(*given).likelihood
         by = lambda: likelihood, penalty, lambda: every_reordering(layout, self.n_components)
         constraints, found = self._between_bounds(constraints, maximum, *by)
-        shares, weight = likelihood.memberships(found.x)
-        self._units = (shares @ weight)[: self.n_components]
+        shares, weight = self._components_of(likelihood, found.x)
         self._keep(form, layout, columns, found, rows, x, n_units=n_units, constraints=constraints)
         self._keep_priors(penalty, found)
         self._training = Training(

@@ -14,7 +14,8 @@ from survjax.fitting.corrections import Correction
 from survjax.fitting.local_maxima import ARRIVED, LocalMaximum
 from survjax.fitting.regression.fit import few_of, maximize, maximize_with_few, middle_size
 from survjax.fitting.regression.maxima import maxima_from
-from survjax.fitting.regression.mixture_starts import Parts, Starts, relabeled
+from survjax.fitting.regression.mixture_parts import Parts, relabeled
+from survjax.fitting.regression.mixture_starts import Starts
 from survjax.fitting.regression.penalties import Penalty
 from survjax.fitting.regression.violations import FAR, intercepts_of, open_parameters, violations
 from survjax.fitting.search import search
@@ -41,7 +42,7 @@ MOST_STEPS = 40
 MORE_ROUNDS = 2
 #: Few rows have many maxima: up to so many, iterations begin around the best one found as well, in
 #: rounds, until as many in turn have brought nothing.
-ROUNDED_ROWS, N_AROUND, N_ROUNDS, N_IN_VAIN = 512, 16, 24, 6
+ROUNDED_ROWS, N_ROUNDS, N_IN_VAIN = 512, 48, 12
 #: Starts on many rows.
 FEWEST = 8
 #: Mixtures without covariates that starts are made of.
@@ -175,7 +176,11 @@ class MixtureSearch:
         if self._steepest(end) > np.log(rule.max_shape):
             return False
         shares, weight = self.stages[0].memberships(end.x)
-        return bool((shares @ weight)[: self.template.n_components].min() >= rule.min_units)
+        if (shares @ weight)[: self.template.n_components].min() < rule.min_units:
+            return False
+        # Where columns move shapes, a component may collapse on few units far from the mean asset.
+        moved = any(at.size > 1 for at, _ in self.parts.shapes)
+        return not moved or self.stages[0].steepest(end.x) <= np.log(rule.max_shape)
 
     def _rank(self, end: LocalMaximum) -> tuple[float, bool, float]:
         """By value; iterations that were left come last, those that ran far off behind others."""
@@ -226,8 +231,7 @@ class MixtureSearch:
         best = self._best(plain)
         known = None if self.penalty is None else self.penalty.priors
         apart = self.parts.tells_apart(self.constraints, None if known is None else known.terms)
-        in_order = in_order and not apart
-        order = partial(relabeled, self.parts) if in_order else np.array
+        order = partial(relabeled, self.parts) if in_order and not apart else np.array
         if len(self.stages) > 1:
             best = self._on_all_rows(best, plain, order)
         theta = order(best[0].end.x)
@@ -238,9 +242,8 @@ class MixtureSearch:
         found: list[Judged] = []
         rng = np.random.default_rng(self.settings.random_state)
         for _ in range(1 + MORE_ROUNDS):
-            found = self.ranked(
-                [*found, *self._on_few(self.starts.first(plain, self._n_starts(), rng))]
-            )
+            starts = self.starts.first(plain, self._n_starts(), rng)
+            found = self.ranked([*found, *self._on_few(starts)])
             if found[0].good:
                 break
         few = self.side_by_side and self.units.n_rows <= ROUNDED_ROWS
@@ -249,10 +252,7 @@ class MixtureSearch:
         return found
 
     def _on_all_rows(
-        self,
-        found: list[Judged],
-        plain: np.ndarray,
-        order: Callable[[np.ndarray], np.ndarray],
+        self, found: list[Judged], plain: np.ndarray, order: Callable[[np.ndarray], np.ndarray]
     ) -> list[Judged]:
         """From maxima on few rows, by way of some more, to all, their components in an order.
 
@@ -292,7 +292,7 @@ class MixtureSearch:
         in_vain = 0
         for _ in range(N_ROUNDS):
             best = found[0].end
-            more = self._on_few(self.starts.around(best.x, N_AROUND, rng))
+            more = self._on_few(self.starts.around(best.x, best.hessian, rng))
             found = self.ranked([*found[:N_FINALISTS], *more])
             in_vain = in_vain + 1 if found[0].end is best else 0
             if in_vain == N_IN_VAIN:

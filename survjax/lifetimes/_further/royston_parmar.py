@@ -12,23 +12,25 @@ from jax.typing import ArrayLike
 
 from survjax._core.pytree import data, fixed, parameter, pytree
 from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._derived.noises import (
+    LogisticNoise,
+    Noise,
+    NormalNoise,
+    SmallestExtremeNoise,
+)
 from survjax.lifetimes._derived.one_function import with_limits
 from survjax.lifetimes._further.piecewise_exponential import leading
 from survjax.lifetimes._limits import inside_life, outside_life
-from survjax.lifetimes._location_scale import LocationScale
-from survjax.lifetimes._loglogistic import LogLogistic
-from survjax.lifetimes._lognormal import LogNormal
-from survjax.lifetimes._weibull import Weibull
 
 #: Inner knots that are chosen from failures, and different failure times for each of them.
 MOST_INNER, FAILURES_A_KNOT = 2, 7
 #: Over a step of the spline below this the hazard at its middle has more digits than a difference.
 SHORT = 1e-5
-#: By scale, the family whose noise the spline transforms: with a straight line it is that family.
-NOISES: dict[str, type[LocationScale]] = {
-    "hazard": Weibull,
-    "odds": LogLogistic,
-    "normal": LogNormal,
+#: By scale, the noise that the spline transforms: a straight line is the family of that noise.
+NOISES: dict[str, type[Noise]] = {
+    "hazard": SmallestExtremeNoise,
+    "odds": LogisticNoise,
+    "normal": NormalNoise,
 }
 
 
@@ -137,7 +139,7 @@ class RoystonParmar(Lifetime):
         return found
 
     @property
-    def _noise(self) -> type[LocationScale]:
+    def _noise(self) -> type[Noise]:
         return NOISES[self.scale]
 
     def _spline(self, t: jax.Array) -> _Spline:
@@ -173,7 +175,7 @@ class RoystonParmar(Lifetime):
         width = spline.growth(at, jnp.log1p(safe / first) / spline.half_range)
         rises = width > 0
         step = jnp.where(rises, width, 1.0)
-        later = self._noise.standard_log_increment(z, z + step, step)
+        later = self._noise.standard_log_long_increment(z, z + step, step)
         middle = self._noise.standard_log_hazard(z + 0.5 * step) + jnp.log(step)
         later = jnp.where(step < SHORT, middle, later)
         whole = self._noise.standard_log_cumulative_hazard(z)

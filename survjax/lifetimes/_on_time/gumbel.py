@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
-from survjax._core.numerics import bounded_exp, log1mexp
+from survjax._core.numerics import softplus
 from survjax._core.pytree import parameter, pytree
+from survjax.lifetimes._derived.noises import SmallestExtremeNoise
 from survjax.lifetimes._natural import any_number, log_of
 from survjax.lifetimes._on_time.location_scale import LocationScaleOnTime
 
 
 @pytree
-class Gumbel(LocationScaleOnTime):
+class Gumbel(SmallestExtremeNoise, LocationScaleOnTime):
     """Gumbel lifetime of smallest extreme values, S(t) = exp(-exp((t - location) / scale)).
 
     Parameters
@@ -46,30 +46,6 @@ class Gumbel(LocationScaleOnTime):
         """Make one from a location and a positive scale."""
         return cls(any_number(location, "location"), log_of(scale, "scale"))
 
-    @staticmethod
-    def standard_log_hazard(z: jax.Array) -> jax.Array:
-        return z
-
-    @staticmethod
-    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
-        return bounded_exp(z)
-
-    @staticmethod
-    def standard_log_cumulative_hazard(z: jax.Array) -> jax.Array:
-        return z
-
-    @staticmethod
-    def standard_log_increment(z: jax.Array, step: jax.Array) -> jax.Array:
-        return z + step + log1mexp(step)
-
-    @staticmethod
-    def standard_inverse(target: jax.Array) -> jax.Array:
-        return jnp.log(target)
-
-    @staticmethod
-    def standard_quantile_on_time(share: np.ndarray) -> np.ndarray:
-        return np.asarray(np.log(-np.log1p(-share)))
-
     def final_log_hazard(self) -> jax.Array:
         return jnp.full(jnp.shape(self.scale), jnp.inf)
 
@@ -78,4 +54,4 @@ class Gumbel(LocationScaleOnTime):
         target = jnp.asarray(target)
         positive = target > 0
         log_ratio = jnp.log(jnp.where(positive, target, 1.0)) - self._z(start)
-        return jnp.where(positive, self.scale * jax.nn.softplus(log_ratio), 0.0)
+        return jnp.where(positive, self.scale * softplus(log_ratio), 0.0)

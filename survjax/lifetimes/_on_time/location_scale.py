@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from abc import abstractmethod
 from typing import Any, ClassVar
 
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from survjax.lifetimes._base import Lifetime
+from survjax.lifetimes._derived.noises import Noise
 from survjax.lifetimes._limits import log_hazard_outside, outside_life
 
 #: Times farther from the location than this many scales count as this far, by precision: squares
@@ -19,7 +19,7 @@ from survjax.lifetimes._limits import log_hazard_outside, outside_life
 FARTHEST = {64: 1e100, 32: 1e12}
 
 
-class LocationScaleOnTime(Lifetime):
+class LocationScaleOnTime(Noise, Lifetime):
     """A lifetime that depends on a time through z = (t - location) / scale only.
 
     A share of the units counts as failed at birth: what the distribution has below time zero. For
@@ -28,8 +28,8 @@ class LocationScaleOnTime(Lifetime):
     failed at birth. Quantiles below that share are zero, and the mean counts its lives as zero. A
     unit of age zero is a new one, which may be among them; one of any later age is not.
 
-    A subclass has the parameters `location` and `log_scale` and declares its noise by the static
-    methods below.
+    A subclass has the parameters `location` and `log_scale` and declares what z is distributed as,
+    its noise, as a `LocationScale` does.
     """
 
     always_fails: ClassVar[bool] = True
@@ -39,36 +39,6 @@ class LocationScaleOnTime(Lifetime):
     @property
     def fails_before_zero(self) -> bool:
         return True
-
-    @staticmethod
-    @abstractmethod
-    def standard_log_hazard(z: jax.Array) -> jax.Array:
-        """Log hazard of the noise."""
-
-    @staticmethod
-    @abstractmethod
-    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
-        """Cumulative hazard of the noise, H(t)."""
-
-    @staticmethod
-    @abstractmethod
-    def standard_log_cumulative_hazard(z: jax.Array) -> jax.Array:
-        """Its log, with all digits where hardly anything has failed."""
-
-    @staticmethod
-    @abstractmethod
-    def standard_log_increment(z: jax.Array, step: jax.Array) -> jax.Array:
-        """Log of what the cumulative hazard of the noise grows by over a positive step from z."""
-
-    @staticmethod
-    @abstractmethod
-    def standard_inverse(target: jax.Array) -> jax.Array:
-        """The z at which the cumulative hazard of the noise is a positive target."""
-
-    @staticmethod
-    @abstractmethod
-    def standard_quantile_on_time(share: np.ndarray) -> np.ndarray:
-        """The z by which a share of units has failed, by NumPy."""
 
     @property
     def scale(self) -> jax.Array:
@@ -97,7 +67,8 @@ class LocationScaleOnTime(Lifetime):
         some = (length > 0) & (length < jnp.inf)
         step = jnp.where(some, length, 1.0) / self.scale
         step = jnp.minimum(step, FARTHEST[jnp.finfo(step.dtype).bits])
-        inside = self.standard_log_increment(self._z(start), step)
+        z = self._z(start)
+        inside = self.standard_log_increment(z, z + step, step)
         return jnp.where(some, inside, jnp.where(length > 0, jnp.inf, -jnp.inf))
 
     def log_interval_hazard(self, lower: ArrayLike, length: ArrayLike) -> jax.Array:
@@ -122,7 +93,7 @@ class LocationScaleOnTime(Lifetime):
 
     def with_quantiles(self, shares: jax.Array, times: jax.Array) -> Lifetime:
         """The one whose first and last quantiles are those."""
-        z = self.standard_quantile_on_time(np.asarray(shares, float))
+        z = self.standard_quantile(np.asarray(shares, float))
         t = np.asarray(times, float)
         scale = (t[-1] - t[0]) / (z[-1] - z[0])
         family: Any = self

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
+from survjax._core.numerics import log_expm1, log_softplus, softplus
 from survjax._core.pytree import parameter, pytree
+from survjax.lifetimes._derived.noises import LogisticNoise
 from survjax.lifetimes._limits import inside_life, outside_targets, with_age_limits
-from survjax.lifetimes._loglogistic import log_expm1, softplus
 from survjax.lifetimes._natural import any_number, log_of
 from survjax.lifetimes._on_time.location_scale import LocationScaleOnTime
 
 
-def _log_softplus(z: jax.Array) -> jax.Array:
-    """Log of log(1 + exp(z)), which is nearly z far below zero."""
-    early = z < -36.0
-    near = jnp.log(softplus(jnp.where(early, 0.0, z)))
-    return jnp.where(early, z - 0.5 * jnp.exp(jnp.minimum(z, -36.0)), near)
-
-
 @pytree
-class Logistic(LocationScaleOnTime):
+class Logistic(LogisticNoise, LocationScaleOnTime):
     """Logistic lifetime, S(t) = 1 / (1 + exp((t - location) / scale)).
 
     Parameters
@@ -54,31 +47,6 @@ class Logistic(LocationScaleOnTime):
         """Make one from a location and a positive scale."""
         return cls(any_number(location, "location"), log_of(scale, "scale"))
 
-    @staticmethod
-    def standard_log_hazard(z: jax.Array) -> jax.Array:
-        return -softplus(-z)
-
-    @staticmethod
-    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
-        return softplus(z)
-
-    @staticmethod
-    def standard_log_cumulative_hazard(z: jax.Array) -> jax.Array:
-        return _log_softplus(z)
-
-    @staticmethod
-    def standard_log_increment(z: jax.Array, step: jax.Array) -> jax.Array:
-        """Of log(1 + F(z) (exp(step) - 1)): no difference of large numbers."""
-        return _log_softplus(log_expm1(step) - softplus(-z))
-
-    @staticmethod
-    def standard_inverse(target: jax.Array) -> jax.Array:
-        return log_expm1(target)
-
-    @staticmethod
-    def standard_quantile_on_time(share: np.ndarray) -> np.ndarray:
-        return np.asarray(np.log(share) - np.log1p(-share))
-
     def final_log_hazard(self) -> jax.Array:
         return -jnp.asarray(self.log_scale)
 
@@ -93,4 +61,4 @@ class Logistic(LocationScaleOnTime):
     def residual_mean(self, age: ArrayLike) -> jax.Array:
         """-scale log F(z) / S(z), which is one scale far out."""
         z = self._z(age)
-        return self.lived(age) * self.scale * jnp.exp(_log_softplus(-z) + softplus(z))
+        return self.lived(age) * self.scale * jnp.exp(log_softplus(-z) + softplus(z))

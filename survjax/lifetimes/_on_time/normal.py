@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
 from survjax._core.normal_tail import (
-    log_normal_cumulative_hazard,
     log_normal_hazard,
-    log_normal_increment,
-    log_upper_tail,
-    normal_inverse,
 )
 from survjax._core.pytree import parameter, pytree
+from survjax.lifetimes._derived.noises import NormalNoise
 from survjax.lifetimes._limits import with_age_limits
 from survjax.lifetimes._natural import any_number, log_of
 from survjax.lifetimes._on_time.location_scale import LocationScaleOnTime
 
 
 @pytree
-class Normal(LocationScaleOnTime):
+class Normal(NormalNoise, LocationScaleOnTime):
     """Normal lifetime, S(t) = P(Z > (t - location) / scale) for a standard normal Z.
 
     Parameters
@@ -53,31 +47,6 @@ class Normal(LocationScaleOnTime):
     def of(cls, mean: ArrayLike, sd: ArrayLike) -> Normal:
         """Make one from mean and positive standard deviation of the whole distribution."""
         return cls(any_number(mean, "mean"), log_of(sd, "sd"))
-
-    @staticmethod
-    def standard_log_hazard(z: jax.Array) -> jax.Array:
-        return log_normal_hazard(z)
-
-    @staticmethod
-    def standard_cumulative_hazard(z: jax.Array) -> jax.Array:
-        return -log_upper_tail(z)
-
-    @staticmethod
-    def standard_log_cumulative_hazard(z: jax.Array) -> jax.Array:
-        return log_normal_cumulative_hazard(z)
-
-    @staticmethod
-    def standard_log_increment(z: jax.Array, step: jax.Array) -> jax.Array:
-        return log_normal_increment(z, step)
-
-    @staticmethod
-    def standard_inverse(target: jax.Array) -> jax.Array:
-        return normal_inverse(target)
-
-    @staticmethod
-    def standard_quantile_on_time(share: np.ndarray) -> np.ndarray:
-        found = [NormalDist().inv_cdf(float(q)) for q in np.ravel(share)]
-        return np.array(found).reshape(np.shape(share))
 
     def final_log_hazard(self) -> jax.Array:
         return jnp.full(jnp.shape(self.scale), jnp.inf)

@@ -21,6 +21,7 @@ from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.regression.likelihood import predictors, weighted_total
+from survjax.likelihood.rows import largest_held
 
 #: Rows that one call works on, whole units only.
 ROWS = 16384
@@ -51,6 +52,17 @@ def _shares_of_piece(
 ) -> jax.Array:
     eta = predictors(layout, theta, (piece["x"] - columns[0]) / columns[1])
     return jax.nn.softmax(joint_terms(_mixture(form, eta, piece), piece)[0], axis=0)
+
+
+@program(static_argnames=("layout",))
+def _shapes_of_piece(
+    form: Form, theta: jax.Array, piece: dict[str, jax.Array], columns: jax.Array, *, layout: Layout
+) -> jax.Array:
+    """Log shape of each component at the last row of each unit (K, U), if it failed there."""
+    eta = predictors(layout, theta, (piece["x"] - columns[0]) / columns[1])
+    shapes = _mixture(form, eta, piece).inner()[1].each(lambda part: part.log_shape)
+    last = piece["last"]
+    return jnp.where(piece["event"][last] > 0, shapes[:, last], -jnp.inf)
 
 
 def unit_terms(
@@ -174,6 +186,16 @@ class HistoryLikelihood:
             for piece, size in self.pieces
         ]
         return np.concatenate(found, axis=1), self.weight
+
+    def steepest(self, theta: np.ndarray) -> float:
+        """Log of the largest shape that a component has at a failed unit which it holds."""
+        shapes = [
+            np.asarray(_shapes_of_piece(self.form, theta, piece, self.columns, layout=self.layout))[
+                :, :size
+            ]
+            for piece, size in self.pieces
+        ]
+        return largest_held(*self.memberships(theta), np.concatenate(shapes, axis=1))
 
     def mean(self, theta: np.ndarray) -> float:
         """Mean log-likelihood per unit."""

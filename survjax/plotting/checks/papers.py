@@ -38,10 +38,8 @@ class Paper(NamedTuple):
 
     def _quantile(self, share: np.ndarray) -> np.ndarray:
         """The noise's quantile; of a family without a shape, the age in units of its scale."""
-        if not hasattr(self.family, "standard_quantile"):
-            return np.asarray(self.family.standard_quantile_on_time(share))
         z = np.asarray(self.family.standard_quantile(share))
-        return z if self.is_log else np.exp(z)
+        return z if self.is_log or "location" in self.family.__dataclass_fields__ else np.exp(z)
 
 
 def papers() -> dict[str, Paper]:
@@ -55,8 +53,6 @@ def papers() -> dict[str, Paper]:
         names = family.__dataclass_fields__
         if hasattr(family, "standard_quantile"):
             found[name] = Paper(name, "log_shape" in names, family)
-        elif hasattr(family, "standard_quantile_on_time"):
-            found[name] = Paper(name, False, family)
     return found
 
 
