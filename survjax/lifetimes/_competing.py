@@ -7,15 +7,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.typing import ArrayLike
 
 from survjax._core.numerics import log_sum
 from survjax._core.pytree import pytree
 from survjax.lifetimes._base import Lifetime
 from survjax.lifetimes._derived.incidence import log_incidences
-from survjax.lifetimes._derived.inverse import invert
-from survjax.lifetimes._limits import inside_life
 
 
 @pytree
@@ -78,23 +75,6 @@ class Competing(Lifetime):
 
     def given(self, age: ArrayLike) -> Competing:
         return Competing(tuple(cause.given(age) for cause in self.causes))
-
-    def inverse_cumulative_hazard(self, target: ArrayLike) -> jax.Array:
-        # With all of the hazard a cause gets there sooner than with a part of it, and one of K
-        # causes has at least the K-th part.
-        target = jnp.asarray(target)
-        frozen: Competing = jax.tree.map(lax.stop_gradient, self)
-        goal = lax.stop_gradient(inside_life(target)[1])
-        least = frozen.each(lambda c: c.inverse_cumulative_hazard(goal / len(self.causes)))
-        most = frozen.each(lambda c: c.inverse_cumulative_hazard(goal))
-        limits = jnp.finfo(least.dtype)
-        low = jnp.clip(jnp.min(least, axis=0), limits.tiny, 0.25 * limits.max)
-        high = jnp.clip(jnp.min(most, axis=0), limits.tiny, 0.25 * limits.max)
-        life = invert(self, target, low, high)
-        # Hazards that all level off may never add up to the target.
-        endless = frozen.rough_cumulative_hazard(jnp.full_like(low, 0.25 * limits.max)) < goal
-        life = jnp.where(endless & (target > 0), jnp.inf, life)
-        return jnp.where(jnp.any(jnp.isnan(most), axis=0), jnp.nan, life)
 
     def inverse_increment(self, start: ArrayLike, target: ArrayLike) -> jax.Array:
         return self.given(start).inverse_cumulative_hazard(target)
