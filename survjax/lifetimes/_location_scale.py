@@ -89,7 +89,8 @@ class LocationScale(Noise, Lifetime):
     def _log_hazard_limit(self, slope: float, rises: float, falls: float) -> jax.Array:
         """Limit of the log hazard where powers of time vanish or explode, from its slope in z."""
         power = slope * self.shape
-        level = self._log_shape - jnp.asarray(self.log_scale)
+        # Where it is level, the log of the shape is minus that of the slope.
+        level = -np.log(slope if 0.0 < slope < np.inf else 1.0) - jnp.asarray(self.log_scale)
         return jnp.where(power > 1.0, rises, jnp.where(power < 1.0, falls, level))
 
     def final_log_hazard(self) -> jax.Array:
