@@ -181,7 +181,7 @@ def calls():
     bound = HistoryLikelihood(found.form, found.layout, units, X, found.columns)
     yield from (
         lambda: bound.memberships(found.theta),
-        lambda: bound.steepest(found.theta),
+        lambda: bound.failed_shapes(found.theta),
         lambda: mixed.membership(X[:3]),
         lambda: mixed.membership(X[:3], level=None),
         lambda: membership_entropy(model.lifetime_, few),

@@ -87,12 +87,6 @@ def failed_shapes(lifetime: Any, rows: Observations) -> jax.Array:
     return jnp.where(seen > 0, shapes, -jnp.inf)
 
 
-def largest_held(shares: np.ndarray, weight: np.ndarray, values: np.ndarray) -> float:
-    """The largest of values (K, n) at units of which the component holds more than half."""
-    held = (shares[: len(values)] > 0.5) & (weight > 0)
-    return float(np.max(values, where=held, initial=-np.inf))
-
-
 def entropy(shares: np.ndarray, weight: np.ndarray) -> float:
     """Expected log-probability lost by not knowing each unit's component, from shares (K, n)."""
     # A share that vanishes adds nothing, though its logarithm is infinite.

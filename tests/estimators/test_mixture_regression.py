@@ -6,6 +6,11 @@ import pytest
 
 from survjax import FitWarning, MixtureRegression, WeibullMixture
 from survjax._core.precision import double_precision
+from survjax.data.observations import Observations
+from survjax.fitting.regression.violations import steepest
+from survjax.likelihood.regression.histories import Histories
+from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
+from survjax.likelihood.regression.likelihood import Likelihood
 from survjax.prediction.regression_curves import memberships
 
 TRUTH = {"logit": (0.5, 1.0), "scale_1": (2.3, -0.5), "scale_2": (4.0, 0.3)}
@@ -153,3 +158,27 @@ def test_where_one_population_is_split_in_two_the_advice_is_to_take_fewer_compon
         model = MixtureRegression(2).fit(x, life)
     assert not model.converged_
     assert "merge such columns" not in str(told[0].message)
+
+
+@double_precision
+def test_the_steepest_shape_at_a_failure_is_that_of_the_formula_in_rows_and_histories():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(120, 1))
+    life = 10.0 * np.exp(0.4 * x[:, 0]) * rng.weibull(2.0, 120)
+    rows = Observations.from_durations(np.minimum(life, 15.0), life <= 15.0)
+    y = np.column_stack([rows.lower, rows.event])
+    found = MixtureRegression(2, n_starts=2, on=("scale", "shape")).fit(x, y)._fitted
+    theta = np.array([0.3, 2.0, 0.4, 2.6, 0.2, 0.5, 1.5, 0.8, -0.9])
+    units = Histories.from_rows(rows, np.arange(120))
+    z = ((x - found.columns.center) / found.columns.scale)[:, 0]
+    scales, shapes = np.exp([2.0 + 0.4 * z, 2.6 + 0.2 * z]), np.exp([0.5 + 1.5 * z, 0.8 - 0.9 * z])
+    t = rows.lower
+    joint = np.exp([[0.0], [0.3]]) * np.exp(-((t / scales) ** shapes))
+    joint = joint * np.where(rows.event > 0, shapes * (t / scales) ** shapes, 1.0)
+    held = (joint / joint.sum(axis=0) > 0.5) & (rows.event > 0)
+    for likelihood in (
+        Likelihood(found.form, found.layout, rows, x, found.columns),
+        HistoryLikelihood(found.form, found.layout, units, x, found.columns),
+    ):
+        value = steepest(likelihood, theta, *likelihood.memberships(theta))
+        np.testing.assert_allclose(np.exp(value), shapes[held].max(), rtol=1e-12)

@@ -105,7 +105,7 @@ class DateReader:
             found[row] = known[cell]
         bad = np.flatnonzero(np.isinf(found))
         forms = likely_forms(cell for cell in known if cell.strip().lower() not in MISSING)
-        correct = "correct it" + " (empty: still running)" * (role == "end")
+        correct = "correct it (empty: still running)" if role == "end" else "correct it"
         if self.form:
             advice = f"no date of the form {self.form}: {correct}"
         elif np.isfinite(found).any() and not forms:

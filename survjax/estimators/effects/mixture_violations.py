@@ -11,6 +11,7 @@ from survjax.estimators.lifetime.no_maximum import warn_undetermined
 from survjax.estimators.regression.answer import placed
 from survjax.estimators.regression.estimator import RegressionEstimator
 from survjax.fitting.local_maxima import LocalMaximum
+from survjax.fitting.regression.violations import steepest
 from survjax.likelihood.regression.forms import Layout
 from survjax.likelihood.vector.template import Template
 from survjax.likelihood.weibulls import natural_parameters
@@ -31,7 +32,8 @@ class MixtureViolations(RegressionEstimator):
         """Look at what each component holds; the memberships (K, n) and weights of units."""
         shares, weight = likelihood.memberships(x)
         self._units = (shares @ weight)[: self.n_components]
-        self._steepest = likelihood.steepest(x) if self.n_components > 1 else -np.inf
+        alone = self.n_components == 1
+        self._steepest = -np.inf if alone else steepest(likelihood, x, shares, weight)
         return shares, weight
 
     def _model_violations(self, layout: Layout, found: LocalMaximum) -> tuple[str, ...]:
@@ -40,7 +42,7 @@ class MixtureViolations(RegressionEstimator):
             steep = found.x[where.start] > np.log(self.max_shape)
             if item.name.startswith("log_shape") and steep and self.n_components > 1:
                 words.append(f"a component collapses on one time ({item.name})")
-        if self.n_components > 1 and self._steepest > np.log(self.max_shape):
+        if self._steepest > np.log(self.max_shape):
             words.append(
                 f"a component collapses on few units (shape {np.exp(self._steepest):.3g} at one)"
             )

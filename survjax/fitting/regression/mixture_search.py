@@ -17,7 +17,13 @@ from survjax.fitting.regression.maxima import maxima_from
 from survjax.fitting.regression.mixture_parts import Parts, relabeled
 from survjax.fitting.regression.mixture_starts import Starts
 from survjax.fitting.regression.penalties import Penalty
-from survjax.fitting.regression.violations import FAR, intercepts_of, open_parameters, violations
+from survjax.fitting.regression.violations import (
+    FAR,
+    intercepts_of,
+    open_parameters,
+    steepest,
+    violations,
+)
 from survjax.fitting.search import search
 from survjax.fitting.settings import ROUGH, Settings
 from survjax.likelihood.regression.columns import Columns, sample_rows
@@ -113,10 +119,8 @@ class MixtureSearch:
         if self.side_by_side and rows.n_rows > 2 * SEARCH_ROWS:
             some = few_of(rows, x, component, SEARCH_ROWS)
             more = few_of(rows, x, component, middle_size(rows))
-            few, middle = (
-                Likelihood(form, layout, own, z, columns, known) for own, z, known in (some, more)
-            )
-            self.stages = [few, middle, self.likelihood]
+            fewer = [Likelihood(form, layout, own, z, columns, c) for own, z, c in (some, more)]
+            self.stages = [*fewer, self.likelihood]
             self.units = rows.take(sample_rows(rows.weight, SEARCH_ROWS))
             x, component = some[1:]
         self.limits = settings.limits(self.template.n_components, self.likelihood.n_units)
@@ -167,8 +171,7 @@ class MixtureSearch:
             some = end.restricted(np.flatnonzero(end.x))
         if violations(some, LEAST_EIGENVALUE):
             return False
-        units = np.ones(end.x.size)
-        if open_parameters(end, intercepts_of(self.layout), units).size:
+        if open_parameters(end, intercepts_of(self.layout), np.ones(end.x.size)).size:
             return False
         if self.template.n_components == 1:
             return True
@@ -178,9 +181,7 @@ class MixtureSearch:
         shares, weight = self.stages[0].memberships(end.x)
         if (shares @ weight)[: self.template.n_components].min() < rule.min_units:
             return False
-        # Where columns move shapes, a component may collapse on few units far from the mean asset.
-        moved = any(at.size > 1 for at, _ in self.parts.shapes)
-        return not moved or self.stages[0].steepest(end.x) <= np.log(rule.max_shape)
+        return steepest(self.stages[0], end.x, shares, weight) <= np.log(rule.max_shape)
 
     def _rank(self, end: LocalMaximum) -> tuple[float, bool, float]:
         """By value; iterations that were left come last, those that ran far off behind others."""
@@ -247,9 +248,7 @@ class MixtureSearch:
             if found[0].good:
                 break
         few = self.side_by_side and self.units.n_rows <= ROUNDED_ROWS
-        if few and self.template.n_components > 1:
-            found = self._around(found, rng)
-        return found
+        return self._around(found, rng) if few and self.template.n_components > 1 else found
 
     def _on_all_rows(
         self, found: list[Judged], plain: np.ndarray, order: Callable[[np.ndarray], np.ndarray]

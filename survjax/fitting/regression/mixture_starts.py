@@ -22,9 +22,8 @@ RIDGE = 0.02
 #: The share of a unit that still runs which is not taken to be cured, where some may be.
 CAN_FAIL = 0.5
 #: How far from a maximum others begin: in standard errors of all coefficients together; then, in
-#: logs and effects of standardized columns, of one coefficient, of one component's, and of all. Of
-#: fleets that are hard (tests/studies/mixture_regressions.py) the first brought a better maximum
-#: twice as often as any other; with them alone some fleets have none.
+#: logs and effects of standardized columns, of one coefficient, of one component's, and of all.
+#: `python -m tests.studies.mixture_regressions` says how often they find the best maximum.
 ERRORS = (2.0, 2.5, 3.0, 3.0, 4.0, 5.0)
 ONE, COMPONENT, ALL = (1.0, 1.0), (0.6, 0.6), (0.3, 0.3, 0.6, 0.6)
 #: How many more begin with units of one component taken from elsewhere.
@@ -85,7 +84,7 @@ class Starts:
     def around(
         self, theta: np.ndarray, hessian: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """Coefficients (16, P) near a maximum: moved, or with a component elsewhere."""
+        """Coefficients (m, P) near a maximum: moved, or with a component elsewhere."""
         size = theta.size
         # An iteration that was left has no curvature.
         hessian = hessian if np.isfinite(hessian).all() else -np.eye(size)

@@ -10,6 +10,8 @@ from survjax._core.pytree import ravel_parameters
 from survjax.fitting.local_maxima import LocalMaximum
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.regression.forms import Form, Layout
+from survjax.likelihood.regression.history_likelihood import HistoryLikelihood
+from survjax.likelihood.regression.likelihood import Likelihood
 from survjax.optimize import ResultCode
 
 #: How an iteration ends at a maximum.
@@ -36,6 +38,25 @@ def violations(found: LocalMaximum, least: float = 1e-13) -> tuple[str, ...]:
     if values[0] <= least * values[-1]:
         return ("the Hessian is singular: parameters cannot be told apart",)
     return ()
+
+
+def steepest(
+    likelihood: Likelihood | HistoryLikelihood,
+    theta: np.ndarray,
+    shares: np.ndarray,
+    weight: np.ndarray,
+) -> float:
+    """Log of the largest shape that a component has at a failed unit of which it holds most.
+
+    `shares` and `weight` are the memberships. Minus infinity where no column moves a shape: the
+    mean asset's shapes are then those of all.
+    """
+    named = [item for item in likelihood.layout if item.name.startswith("log_shape")]
+    if all(len(item.columns) == 1 for item in named):
+        return -np.inf
+    shapes = likelihood.failed_shapes(theta)
+    held = (shares[: len(shapes)] > 0.5) & (weight > 0)
+    return float(np.max(shapes, where=held, initial=-np.inf))
 
 
 def intercepts_of(layout: Layout) -> np.ndarray:

@@ -21,7 +21,6 @@ from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout
 from survjax.likelihood.regression.histories import Histories
 from survjax.likelihood.regression.likelihood import predictors, weighted_total
-from survjax.likelihood.rows import largest_held
 
 #: Rows that one call works on, whole units only.
 ROWS = 16384
@@ -187,15 +186,15 @@ class HistoryLikelihood:
         ]
         return np.concatenate(found, axis=1), self.weight
 
-    def steepest(self, theta: np.ndarray) -> float:
-        """Log of the largest shape that a component has at a failed unit which it holds."""
-        shapes = [
+    def failed_shapes(self, theta: np.ndarray) -> np.ndarray:
+        """Log shapes of a mixture's components at each failed unit (K, U), as `memberships`."""
+        found = [
             np.asarray(_shapes_of_piece(self.form, theta, piece, self.columns, layout=self.layout))[
                 :, :size
             ]
             for piece, size in self.pieces
         ]
-        return largest_held(*self.memberships(theta), np.concatenate(shapes, axis=1))
+        return np.concatenate(found, axis=1)
 
     def mean(self, theta: np.ndarray) -> float:
         """Mean log-likelihood per unit."""

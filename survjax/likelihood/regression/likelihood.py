@@ -29,7 +29,7 @@ from survjax.likelihood.regression.columns import Columns
 from survjax.likelihood.regression.forms import Form, Layout, Predictor
 from survjax.likelihood.regression.predictor_derivatives import predictor_derivatives
 from survjax.likelihood.row_derivatives import log_contributions
-from survjax.likelihood.rows import failed_shapes, largest_held, shares
+from survjax.likelihood.rows import failed_shapes, shares
 
 
 @pytree
@@ -190,13 +190,13 @@ class Likelihood:
             weights.append(np.maximum(np.asarray(piece.rows.weight), 0.0))
         return np.concatenate(found, axis=1), np.concatenate(weights)
 
-    def steepest(self, theta: np.ndarray) -> float:
-        """Log of the largest shape that a component has at a failed unit which it holds."""
-        shapes = [
+    def failed_shapes(self, theta: np.ndarray) -> np.ndarray:
+        """Log shapes of a mixture's components at each failed row (K, m), as `memberships`."""
+        found = [
             _of_rows(self.form, theta, piece, self.columns, layout=self.layout, of=failed_shapes)
             for piece in self.pieces
         ]
-        return largest_held(*self.memberships(theta), np.concatenate(shapes, axis=1))
+        return np.concatenate(found, axis=1)
 
 
 def _on_device(piece: Piece) -> Piece:

@@ -39,7 +39,7 @@ class Paper(NamedTuple):
     def _quantile(self, share: np.ndarray) -> np.ndarray:
         """The noise's quantile; of a family without a shape, the age in units of its scale."""
         z = np.asarray(self.family.standard_quantile(share))
-        return z if self.is_log or "location" in self.family.__dataclass_fields__ else np.exp(z)
+        return np.exp(z) if self.family.is_log_linear and not self.is_log else z
 
 
 def papers() -> dict[str, Paper]:
