@@ -146,16 +146,21 @@ def _log_normal_increment_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 @jax.custom_jvp
 def normal_inverse(target: jax.Array) -> jax.Array:
-    """The z at which -log P(Z > z) is a positive target."""
+    """The z at which -log P(Z > z) is a positive target.
+
+    The library's inverse of a tail, and beyond its range that of the tail's first terms, which is
+    exact before the hazard's own terms cancel; until then one of Newton's steps on log H.
+    """
+    most = 650.0 if jnp.finfo(target.dtype).bits == 64 else 80.0
     late = target > 0.5
-    tail = jnp.exp(-jnp.clip(target, 0.5, 650.0))
+    tail = jnp.exp(-jnp.clip(target, 0.5, most))
     z = jnp.where(late, -ndtri(tail), ndtri(-jnp.expm1(-jnp.minimum(target, 0.5))))
-    z = jnp.where(target > 650.0, jnp.sqrt(2.0 * target), z)
-    for _ in range(3):
-        log_hazard = log_normal_cumulative_hazard(z)
-        step = (log_hazard - jnp.log(target)) * jnp.exp(log_hazard - log_normal_hazard(z))
-        z = z - jnp.where(jnp.isfinite(step), step, 0.0)
-    return z
+    square = 2.0 * jnp.maximum(target, most) - 2.0 * LOG_SQRT_2PI
+    beyond = jnp.sqrt(square - jnp.log(square - jnp.log(square)) - 2.0 / square)
+    z = jnp.where(target > most, beyond, z)
+    log_hazard = log_normal_cumulative_hazard(z)
+    step = (log_hazard - jnp.log(target)) * jnp.exp(log_hazard - log_normal_hazard(z))
+    return z - jnp.where(jnp.isfinite(step) & (target < most**3), step, 0.0)
 
 
 @normal_inverse.defjvp

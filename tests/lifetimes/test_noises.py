@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -146,3 +147,19 @@ def test_a_noise_of_ones_own_has_its_curves_everywhere():
     assert Levelling(np.log(40.0), -0.5).hazard(0.0) == np.inf
     assert unit.survival(-1.0) == 1.0
     assert np.isnan(unit.survival(np.nan))
+
+
+@pytest.mark.parametrize("target", [1e-300, 0.3, np.log(2.0), 649.0, 651.0, 4e5, 2.7e8, 1e14])
+def test_the_inverse_of_a_normal_hazard_is_exact_in_both_tails(target):
+    with jax.enable_x64(True):
+        z = float(NormalNoise.standard_inverse(jnp.asarray(target)))
+    with mpmath.workdps(40):
+        half = mpmath.erfc(mpmath.mpf(abs(z)) / mpmath.sqrt(2)) / 2
+        hazard = -mpmath.log(half) if z > 0 else -mpmath.log1p(-half)
+        density = mpmath.exp(-(mpmath.mpf(z) ** 2) / 2) / mpmath.sqrt(2 * mpmath.pi)
+        left = half if z > 0 else 1 - half
+        away = float((hazard - mpmath.mpf(target)) * left / density)
+    assert abs(away) <= 1e-15 * max(abs(z), 1.0)
+    single = float(NormalNoise.standard_inverse(jnp.asarray(target, jnp.float32)))
+    if target > 1e-30:
+        assert abs(single - z) <= 1e-5 * max(abs(z), 1.0)
