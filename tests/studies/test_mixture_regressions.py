@@ -9,7 +9,7 @@ from survjax import MixtureRegression
 from tests.studies.mixture_regressions import problem
 
 #: Log-likelihoods that fifty starts around the truth, or more, have found.
-KNOWN = {13: -277.939, 14: -273.578, 36: -308.631}
+KNOWN = {13: -277.939, 14: -273.578, 36: -308.631, 388: -372.850, 260: -188.474}
 
 
 @pytest.mark.parametrize("seed", KNOWN)

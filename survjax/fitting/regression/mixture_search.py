@@ -46,9 +46,9 @@ MARGIN = 10.0
 MOST_STEPS = 40
 #: Further rounds of starts where none has led to an interior maximum.
 MORE_ROUNDS = 2
-#: Few rows have many maxima: up to so many, iterations begin around the best one found as well, in
-#: rounds, until as many in turn have brought nothing.
-ROUNDED_ROWS, N_ROUNDS, N_IN_VAIN = 512, 48, 12
+#: Few rows have many maxima: up to so many, iterations begin around the best ones found as well, in
+#: rounds, until as many in turn have brought nothing; and how many maxima are kept for that.
+ROUNDED_ROWS, N_ROUNDS, N_IN_VAIN, N_KEPT = 512, 96, 20, 12
 #: Starts on many rows.
 FEWEST = 8
 #: Mixtures without covariates that starts are made of.
@@ -290,9 +290,9 @@ class MixtureSearch:
         """Further ends, from around the best so far."""
         in_vain = 0
         for _ in range(N_ROUNDS):
-            best = found[0].end
-            more = self._on_few(self.starts.around(best.x, best.hessian, rng))
-            found = self.ranked([*found[:N_FINALISTS], *more])
+            best, *others = (each.end for each in found[:N_KEPT] if np.isfinite(each.end.x).all())
+            more = self._on_few(self.starts.around(best, others, rng))
+            found = self.ranked([*found[:N_KEPT], *more])
             in_vain = in_vain + 1 if found[0].end is best else 0
             if in_vain == N_IN_VAIN:
                 break
