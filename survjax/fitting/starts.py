@@ -113,7 +113,7 @@ def weibull_fit(
     top = x.max(axis=-1, keepdims=True)
     below = (x - top)[..., None, :]
     n_failed, sum_failed = np.moveaxis(weights @ (event[..., None] * powers[..., :2]), -1, 0)
-    n_failed = n_failed + 1e-3
+    n_failed = np.maximum(n_failed, 1e-3)
     target = sum_failed / n_failed
     for _ in range(n_newton):
         power = np.exp(shape[..., None] * below)

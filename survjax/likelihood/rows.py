@@ -212,6 +212,8 @@ def _moments(
     log_weights: jax.Array, parts: list[RowDerivatives], weight: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """`mixture_sums` of one block."""
+    if log_weights.size == 1:
+        return _sums_of_one(parts[0], weight)
     joint = jnp.concatenate([part.value for part in parts]) + log_weights[:, None]
     top = jnp.max(joint, axis=0)
     share = jnp.exp(joint - top)
@@ -231,6 +233,18 @@ def _moments(
     score = jnp.concatenate(scores)
     once = jnp.concatenate([score, *curved]) @ weight
     return value, once, (score * weight) @ score.T
+
+
+def _sums_of_one(part: RowDerivatives, weight: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """`mixture_sums` of one block and one component, to which all units belong.
+
+    What is added to its second derivatives by Louis's identity would be subtracted again: both are
+    left out.
+    """
+    value = jnp.sum(jnp.where(weight != 0, weight * part.value[0], 0.0))
+    rows = jnp.concatenate([jnp.ones_like(part.value), part.first[:, 0], part.second[:, 0]])
+    size = 1 + part.first.shape[0]
+    return value, rows @ weight, jnp.zeros((size, size), rows.dtype)
 
 
 def assemble(

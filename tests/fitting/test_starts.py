@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from survjax import Observations
+from survjax import Observations, WeibullMixture
 from survjax._core.precision import double_precision
 from survjax.fitting.coreset import _edges, compress
+from survjax.fitting.groups.starts import weibull_starts
 from survjax.fitting.guesses.responsibilities import failed_share
 from survjax.fitting.local_maxima import Maximizer
 from survjax.fitting.scan_statistic import ScanStatistic
@@ -220,3 +221,15 @@ def test_of_starts_that_are_close_one_is_kept_whatever_the_order_of_components()
     moved = np.array([0.0, 0.0, 0.1, 0.0, 0.0])
     starts = np.stack([x, swapped, x + 0.01, x + moved, x + 0.3])
     np.testing.assert_array_equal(different(starts), starts[[0, 3, 4]])
+
+
+def test_weibulls_of_groups_start_where_one_step_is_enough():
+    rng = np.random.default_rng(4)
+    life = 40.0 * rng.weibull(2.0, (20, 50))
+    time, failed = np.minimum(life, 45.0), (life <= 45.0).astype(float)
+    starts = weibull_starts(Observations(time, np.log(time), failed, np.ones_like(time)))
+    for (log_scale, log_shape), t, d in zip(starts, time, failed, strict=True):
+        model = WeibullMixture(1).fit(t, d)
+        at = np.log([model.scales_[0], model.shapes_[0]])
+        # In single precision, and far below a standard error.
+        np.testing.assert_allclose([log_scale, log_shape], at, atol=5e-6)

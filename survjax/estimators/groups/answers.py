@@ -106,10 +106,7 @@ class Answers:
         which, ends, free = found.which, found.ends, self.template.constraints.free
         self.x[which] = ends.x
         self.covariance[which] = np.linalg.inv(-ends.hessian) * np.outer(free, free)
-        self.log_likelihood[which] = ends.value
-        self.converged[which] = True
-        for i, code in zip(which.tolist(), ends.code.tolist(), strict=True):
-            self.status[i], self.message[i] = "interior maximum", MESSAGES[ResultCode(code)]
+        self._arrived(which, ends.value, ends.code)
 
     def put_searched(self, found: Ranked) -> None:
         """Note the maxima of groups whose mixtures were fitted side by side."""
@@ -118,10 +115,14 @@ class Answers:
         which, best = found.which, self.maxima.begins[:-1]
         self.x[which] = self.maxima.parameters[best]
         self.covariance[which] = self.maxima.covariances[best]
-        self.log_likelihood[which] = found.ends.value[found.best]
-        self.converged[which] = True
-        for i, code in zip(which.tolist(), found.ends.code[found.best].tolist(), strict=True):
-            self.status[i], self.message[i] = "interior maximum", MESSAGES[ResultCode(code)]
+        self._arrived(which, found.ends.value[found.best], found.ends.code[found.best])
+
+    def _arrived(self, which: np.ndarray, value: np.ndarray, code: np.ndarray) -> None:
+        """Note where the iterations of groups ended, at interior maxima, and how."""
+        self.log_likelihood[which], self.converged[which] = value, True
+        messages = {each: MESSAGES[ResultCode(each)] for each in np.unique(code).tolist()}
+        for i, each in zip(which.tolist(), code.tolist(), strict=True):
+            self.status[i], self.message[i] = "interior maximum", messages[each]
 
     def as_searched(self, i: int, estimator: LifetimeEstimator, groups: GroupedRows) -> Any:
         """The estimator of a group whose mixture was fitted side by side; None of another."""

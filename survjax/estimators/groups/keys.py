@@ -75,6 +75,10 @@ def _factorized(values: np.ndarray, name: str) -> tuple[np.ndarray, Any]:
     """Codes of one column and its distinct entries, sorted where they can be compared."""
     import pandas as pd
 
+    if values.dtype.kind in "iuf" and values.size and not (values[1:] < values[:-1]).any():
+        # Rows that are in order need no table of hashes.
+        new = np.append(True, values[1:] != values[:-1])
+        return np.cumsum(new) - 1, values[new]
     try:
         codes, levels = pd.factorize(values, sort=True)
     except TypeError:

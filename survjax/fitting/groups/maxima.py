@@ -45,12 +45,8 @@ def maxima_of_groups(
     for size, which in groups.buckets(chosen):
         # Few groups at a time, so that what is in between stays in cache.
         some = max(ROWS // size, 1)
-        starts = np.concatenate(
-            [
-                starts_of_groups(template, groups.batch(which[i : i + some], size))
-                for i in range(0, which.size, some)
-            ]
-        )
+        parts = (which[i : i + some] for i in range(0, which.size, some))
+        starts = starts_of_groups(template, (groups.batch(part, size) for part in parts))
         n_starts = starts.shape[1]
         runs = np.repeat(which, n_starts)
         flat = starts.reshape(-1, template.size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from survjax.data.observations import Observations
@@ -9,8 +11,8 @@ from survjax.fitting.starts import SD_OF_LOG, powers_of, representative, weibull
 from survjax.likelihood.vector.stacks import matched_each
 from survjax.likelihood.vector.template import Template
 
-#: Turns of two Newton steps, from the moments of log time to the Weibull of largest likelihood.
-TURNS = 3
+#: Newton steps from the moments of log time to the Weibull of largest likelihood.
+N_STEPS = 5
 
 
 def weibull_starts(rows: Observations) -> np.ndarray:
@@ -29,15 +31,14 @@ def weibull_starts(rows: Observations) -> np.ndarray:
     share, once, twice = np.moveaxis(weights @ powers, -1, 0)
     spread = np.maximum(twice / share - (once / share) ** 2, 1e-18)
     shape = np.clip(np.float32(SD_OF_LOG) / np.sqrt(spread), np.float32(0.02), np.float32(50.0))
-    for _ in range(TURNS):
-        shape, log_scale = weibull_fit(weight[:, None], event, powers, shape, 2)
+    shape, log_scale = weibull_fit(weight[:, None], event, powers, shape, N_STEPS)
     return np.stack([log_scale[:, 0] + center, np.log(shape[:, 0].astype(float))], axis=1)
 
 
-def starts_of_groups(template: Template, rows: Observations) -> np.ndarray:
-    """Starts (m, s, p) of a lifetime of one component for rows (m, n) of each group."""
+def starts_of_groups(template: Template, batches: Iterator[Observations]) -> np.ndarray:
+    """Starts (m, s, p) of a lifetime of one component for rows (m, n) of each group, in batches."""
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        found = weibull_starts(rows)
+        found = np.concatenate([weibull_starts(rows) for rows in batches])
     # Where all failures share one time there is no spread to read a shape off.
     found = np.where(np.isfinite(found), found, 0.0)
     stack = template.stacks[0]
