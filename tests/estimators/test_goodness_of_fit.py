@@ -9,14 +9,10 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from survjax import LifetimeModel, Observations, WeibullMixture, kaplan_meier, load
+from survjax import LifetimeModel, Observations, WeibullMixture, load
 from survjax._core.precision import double_precision
 from survjax.uncertainty.parametric.drawn import drawn_like
-from survjax.uncertainty.parametric.empirical import (
-    distances,
-    kaplan_meier_pieces,
-    turnbull_pieces,
-)
+from survjax.uncertainty.parametric.empirical import distances, expected_pieces
 
 RNG = np.random.default_rng(5)
 N = 120
@@ -26,7 +22,7 @@ T, EVENT = np.minimum(LIVES, ENDS), LIVES <= ENDS
 
 def test_complete_samples_have_the_statistics_of_the_textbook():
     r = RNG.exponential(size=(3, 40))
-    found = distances(kaplan_meier_pieces(r, np.ones_like(r)), 40)
+    found = distances(expected_pieces(r, r), 40)
     for one, row in zip(found, r, strict=True):
         u, i = np.sort(-np.expm1(-row)), np.arange(1, 41)
         a2 = -40 - np.mean((2 * i - 1) * (np.log(u) + np.log1p(-u[::-1])))
@@ -35,35 +31,46 @@ def test_complete_samples_have_the_statistics_of_the_textbook():
         np.testing.assert_allclose(one, [d, w2, a2], rtol=1e-11)
 
 
-def test_censored_samples_have_the_integrals_over_what_is_known():
-    r, event = np.round(RNG.exponential(size=30), 2) + 0.01, RNG.random(30) < 0.6
-    event[np.argmax(r)] = False
-    u = -np.expm1(-r)
-    curve = kaplan_meier(u, event)
-    d, w2, a2 = distances(kaplan_meier_pieces(r[None], event[None].astype(float)), 30)[0]
-    ends = np.unique(np.r_[0.0, u])
+@pytest.mark.parametrize("seed", range(5))
+def test_other_samples_have_the_integrals_over_the_expected_curve(seed):
+    # Exact failures, units still running, left-censored ones, intervals from narrow to wide.
+    rng = np.random.default_rng(seed)
+    lower = rng.exponential(size=30)
+    upper = lower + rng.exponential(size=30) * rng.choice([0.0, 1e-3, 1e-2, 0.5, 3.0], 30)
+    upper[:6], lower[10:14] = np.inf, 0.0
+    a, b = -np.expm1(-lower), -np.expm1(-upper)
+
+    def curve(u):
+        spread = np.clip((u - a) / np.where(b > a, b - a, 1.0), 0.0, 1.0)
+        return np.mean(np.where(b > a, spread, u >= a))
+
+    ends = np.unique(np.r_[0.0, a, b, 1.0])
 
     def integral(weight):
-        total = 0.0
-        for low, high in itertools.pairwise(ends):
-            level = 1.0 - float(curve(low))
-            total += quad(lambda v, f=level: (f - v) ** 2 * weight(v), low, high)[0]
-        return 30 * total
+        parts = itertools.pairwise(ends)
+        how = {"epsabs": 1e-13, "epsrel": 1e-11}
+        return 30 * sum(
+            quad(lambda u: (curve(u) - u) ** 2 * weight(u), low, high, **how)[0]
+            for low, high in parts
+        )
 
-    assert w2 == pytest.approx(integral(lambda v: 1.0), rel=1e-9)
-    assert a2 == pytest.approx(integral(lambda v: 1.0 / (v * (1.0 - v))), rel=1e-7)
-    before, after = (1.0 - part for part in (curve.before(ends[1:]), curve(ends[1:])))
-    assert d == pytest.approx(max(np.abs(before - ends[1:]).max(), np.abs(after - ends[1:]).max()))
+    d, w2, a2 = distances(expected_pieces(lower[None], upper[None]), 30)[0]
+    assert w2 == pytest.approx(integral(lambda u: 1.0), rel=1e-8)
+    assert a2 == pytest.approx(integral(lambda u: 1.0 / (u * (1.0 - u))), rel=1e-8)
+    gaps = [abs(curve(u) - at) for at in ends for u in (at, np.nextafter(at, 0.0))]
+    assert d == pytest.approx(max(gaps), rel=1e-7)
 
 
-def test_intervals_without_width_are_exact_and_wide_ones_spread_their_mass_evenly():
-    r = RNG.exponential(size=25)
-    exact = distances(kaplan_meier_pieces(r[None], np.ones((1, 25))), 25)[0]
-    np.testing.assert_allclose(distances(turnbull_pieces(r, r), 25), exact, rtol=1e-9)
+def test_a_curve_that_is_even_everywhere_is_at_no_distance():
     u = np.array([0.0, 0.25, 0.5, 0.75])
-    pieces = turnbull_pieces(-np.log1p(-u), np.r_[-np.log1p(-u[1:]), np.inf])
     # Four equal cells, the last of which has no upper end.
-    np.testing.assert_allclose(distances(pieces, 4), 0.0, atol=1e-14)
+    cells = -np.log1p(-u), np.r_[-np.log1p(-u[1:]), np.inf]
+    np.testing.assert_allclose(distances(expected_pieces(*cells), 4), 0.0, atol=1e-14)
+    # What is as good as exact is at one place, and nothing is lost far out.
+    r = np.r_[RNG.exponential(size=20), 50.0, 800.0]
+    exact, narrow = (distances(expected_pieces(r, r + more), 22) for more in (0.0, 1e-9))
+    np.testing.assert_allclose(narrow, exact, rtol=1e-6)
+    assert np.isinf(distances(expected_pieces(np.zeros(3), np.zeros(3)), 3)[2])
 
 
 def test_statistics_and_p_values_are_those_of_two_hundred_thousand_replicates(real_data):

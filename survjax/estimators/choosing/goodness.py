@@ -71,23 +71,23 @@ class LifetimeGoodness:
         -----
         Given that it was seen, a unit that has passed the cumulative hazard r (the Cox-Snell
         residual) stands at the share u = 1 - exp(-r) of the model, and these u are uniform if
-        the model is right, late entry and exits or not. With F their empirical curve
-        (Kaplan-Meier's; Turnbull's, its mass spread evenly, where failures are known by
-        intervals), known up to a share c, and n units,
+        the model is right, late entry and exits or not. Of a failure known by an interval, or of a
+        unit still running, u is known to lie between two bounds, and under the model evenly there.
+        With F(u) the mean over units of the chance that theirs is at most u, and n units,
 
-        .. math:: D = \max_{u \le c} |F(u) - u|, \quad W^2 = n \int_0^c (F - u)^2 du, \quad
-           A^2 = n \int_0^c \frac{(F - u)^2}{u (1 - u)} du
+        .. math:: D = \max |F(u) - u|, \quad W^2 = n \int_0^1 (F - u)^2 du, \quad
+           A^2 = n \int_0^1 \frac{(F - u)^2}{u (1 - u)} du
 
-        (Koziol and Green 1976; D'Agostino and Stephens 1986, chapter 4), which are the usual
-        statistics where nothing is censored. Their tables do not hold with fitted parameters or
-        for this censoring: p-values are by the parametric bootstrap (Stute, Gonzalez-Manteiga and
-        Presedo-Quindimil 1993), (1 + number of replicates with a statistic at least as large) /
-        (1 + number of replicates). Units are censored as in `bootstrap(kind="parametric")`: those
-        that failed, when others that were followed as long were, counted from their entry.
-        Inspections of a drawn life are those of an interval of the data that holds it, chosen
-        with the inverse of the chance that a life ended there: this takes inspections, and their
-        end, not to depend on lives; there p-values are a little on the large side, since replicates
-        share the inspections of few units (docs/studies/goodness_of_fit.md).
+        which are the usual statistics where nothing is censored (D'Agostino and Stephens 1986,
+        chapter 4): F is one step of self-consistency (Turnbull 1976) from the model. Their tables
+        do not hold with fitted parameters or under censoring: p-values are by the parametric
+        bootstrap (Stute, Gonzalez-Manteiga and Presedo-Quindimil 1993), (1 + number of replicates
+        with a statistic at least as large) / (1 + number of replicates). Units are censored as in
+        `bootstrap(kind="parametric")`: those that failed, when others that were followed as long
+        were, counted from their entry. Inspections of a drawn life are those of an interval of the
+        data that holds it, chosen with the inverse of the chance that a life ended there: this
+        takes inspections, and their end, not to depend on lives. How near to uniform p-values are,
+        and how often another family is told, is in docs/studies/goodness_of_fit.md.
 
         Examples
         --------

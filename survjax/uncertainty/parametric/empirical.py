@@ -1,8 +1,9 @@
-"""How far an empirical curve lies from the uniform distribution: three statistics.
+"""How far the lives of units lie from the uniform distribution: three statistics.
 
 Lives are given by the cumulative hazards r that their units have passed under a model: then u = 1 -
-exp(-r), the share that has failed by then, is uniform if the model is right. The empirical curve F
-of the u is Kaplan-Meier's, and Turnbull's where they are only known to lie in intervals.
+exp(-r), the share that has failed by then, is uniform if the model is right. A life that is only
+known to lie in an interval, or beyond an age, is evenly anywhere in its part of u. The mean over
+units is the curve that the data lead one to expect; where all lives are known it is their own.
 """
 
 from __future__ import annotations
@@ -11,116 +12,114 @@ from typing import NamedTuple
 
 import numpy as np
 
-from survjax.nonparametric import StepCurve, turnbull
-
-#: Gauss-Legendre nodes on a piece on which the curve rises.
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(12)
+#: Gauss-Legendre nodes on a piece whose ends are less than a factor of two apart.
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)
 #: The statistics, in the order of the last axis.
 STATISTICS = ("kolmogorov_smirnov", "cramer_von_mises", "anderson_darling")
+#: Parts of u narrower than this are one place.
+NARROW = 1e-7
 
 
 class Pieces(NamedTuple):
-    """An empirical curve (..., m): pieces between hazards r, linear in u from one share to another.
+    """A curve (..., m): pieces between hazards r, linear in u from one share to another.
 
-    Together they reach from zero to the end of what is known.
+    Together they reach from zero to one, where r has no end.
     """
 
     r: tuple[np.ndarray, np.ndarray]
     share: tuple[np.ndarray, np.ndarray]
 
 
-def kaplan_meier_pieces(passed: np.ndarray, event: np.ndarray) -> Pieces:
-    """The product-limit estimate of units (..., n) that count one each.
+def expected_pieces(lower: np.ndarray, upper: np.ndarray) -> Pieces:
+    """The share of units (..., n) expected to have failed, each by bounds of its hazard passed.
 
-    It ends with the last unit, if that still runs, and else holds for good.
+    Units that still run have no upper bound (infinity), exact failures twice the same.
     """
-    n = passed.shape[-1]
-    # At one time failures come before units still running.
-    order = np.lexsort((-event, passed), axis=-1)
-    r, failed = (np.take_along_axis(part, order, axis=-1) for part in (passed, event))
-    left = n - np.arange(n)
-    survival = np.cumprod(1.0 - failed / left, axis=-1)
-    share = np.concatenate([np.zeros_like(r[..., :1]), 1.0 - survival], axis=-1)
-    end = np.where(failed[..., -1:] > 0, np.inf, r[..., -1:])
-    ends = np.concatenate([np.zeros_like(end), r, end], axis=-1)
-    return Pieces((ends[..., :-1], ends[..., 1:]), (share, share))
+    n = lower.shape[-1]
+    width = _width(lower, upper)
+    known = width < NARROW
+    steep = np.where(known, 0.0, 1.0 / np.where(known, 1.0, width))
+    last = np.where(np.isfinite(upper), upper, lower)
+    r = np.concatenate([np.where(known, last, lower), np.where(known, last, upper)], axis=-1)
+    order = np.argsort(r, axis=-1, kind="stable")
+    changes = (np.concatenate(both, axis=-1) for both in ((steep, -steep), (known, 0.0 * steep)))
+    r, slope, jump = (np.take_along_axis(part, order, axis=-1) for part in (r, *changes))
+    zero = np.zeros_like(lower[..., :1])
+    ends = np.concatenate([zero, r, zero + np.inf], axis=-1)
+    slope, jump = (
+        np.concatenate([zero, np.cumsum(part, axis=-1) / n], axis=-1) for part in (slope, jump)
+    )
+    rise = np.maximum(slope, 0.0) * _width(ends[..., :-1], ends[..., 1:])
+    after = np.cumsum(rise, axis=-1)
+    return Pieces((ends[..., :-1], ends[..., 1:]), (jump + after - rise, jump + after))
 
 
-def turnbull_pieces(lower: np.ndarray, upper: np.ndarray) -> Pieces:
-    """Turnbull's estimate of units (n,) known by bounds, its mass even in u where it may lie.
-
-    It ends where mass may lie anywhere beyond.
-    """
-    curve = turnbull(lower, upper)
-    ends = curve.times
-    starts = ends if curve.starts is None else curve.starts
-    share = np.concatenate([[0.0], 1.0 - curve.values])
-    bounded = np.isfinite(ends)
-    rising = np.stack([starts, ends])[:, bounded]
-    # Between two rises, and before the first, the curve is flat.
-    flat = np.stack([np.append(0.0, rising[1]), np.append(rising[0], _end(curve, bounded))])
-    m = int(bounded.sum())
-    low, high = share[:-1][:m], share[1:][:m]
-    level = share[: m + 1]
-    r = tuple(np.concatenate([flat[i], rising[i]]) for i in (0, 1))
-    return Pieces((r[0], r[1]), (np.concatenate([level, low]), np.concatenate([level, high])))
-
-
-def _end(curve: StepCurve, bounded: np.ndarray) -> float:
-    """Where knowledge ends: where mass without an end begins, or the end of follow-up."""
-    if not bounded.all():
-        starts = curve.times if curve.starts is None else curve.starts
-        return float(starts[~bounded][0])
-    last = float(curve.values[-1]) if bounded.size else 1.0
-    return np.inf if last <= 0 else float(curve.end)
+def _width(r0: np.ndarray, r1: np.ndarray) -> np.ndarray:
+    """What lies of u between hazards passed."""
+    gap = np.subtract(r1, r0, out=np.zeros_like(r0), where=r1 > r0)
+    return np.asarray(np.exp(-r0) * -np.expm1(-gap))
 
 
 def distances(pieces: Pieces, n: float) -> np.ndarray:
     r"""Kolmogorov-Smirnov, Cramer-von Mises and Anderson-Darling statistics: (..., 3).
 
-    With c the share by which the curve is known,
-
-        D = max |F(u) - u|,    W2 = n \int_0^c (F - u)^2 du,
-        A2 = n \int_0^c (F - u)^2 / (u (1 - u)) du
-
-    which are the usual ones where nothing is censored (c = 1).
+    .. math:: D = \max |F(u) - u|, \quad W^2 = n \int_0^1 (F - u)^2 du, \quad
+       A^2 = n \int_0^1 \frac{(F - u)^2}{u (1 - u)} du
 
     References
     ----------
-    Koziol and Green (1976), Biometrika 63; D'Agostino and Stephens (1986), chapter 4.
+    D'Agostino and Stephens (1986), chapter 4.
     """
     (r0, r1), (f0, f1) = pieces
     real = r1 > r0
     r0, r1 = np.where(real, r0, 0.0), np.where(real, r1, 1.0)
-    u0, u1 = -np.expm1(-r0), -np.expm1(-r1)
-    width = np.exp(-r0) * -np.expm1(-(r1 - r0))
+    u0, u1, width = -np.expm1(-r0), -np.expm1(-r1), _width(r0, r1)
     g0, g1 = f0 - u0, f1 - u1
     largest = np.max(np.where(real, np.maximum(np.abs(g0), np.abs(g1)), 0.0), axis=-1)
     squared = width * (g0**2 + g0 * g1 + g1**2) / 3.0
-    weighed = np.where(f0 == f1, _flat(r0, r1, u0, u1, f0), 0.0)
-    if np.any(f0 != f1):
-        weighed = np.where(f0 == f1, weighed, _rising(u0, width, g0, g1))
+    weighed = np.zeros_like(squared)
+    near = (u1 < 2.0 * u0) & (r1 - r0 < np.log(2.0))
+    for some, integral in ((real & near, _by_nodes), (real & ~near, _by_parts)):
+        weighed[some] = integral(*(part[some] for part in (r0, r1, u0, u1, width, f0, f1)))
     totals = (n * np.sum(np.where(real, part, 0.0), axis=-1) for part in (squared, weighed))
     return np.stack([largest, *totals], axis=-1)
 
 
-def _flat(
-    r0: np.ndarray, r1: np.ndarray, u0: np.ndarray, u1: np.ndarray, f: np.ndarray
+def _by_parts(
+    r0: np.ndarray,
+    r1: np.ndarray,
+    u0: np.ndarray,
+    u1: np.ndarray,
+    width: np.ndarray,
+    f0: np.ndarray,
+    f1: np.ndarray,
 ) -> np.ndarray:
-    """Integral of (f - u)^2 / (u (1 - u)): of f^2 / u + (1 - f)^2 / (1 - u) - 1."""
-    some, short = f > 0, f < 1
-    # A curve at zero may begin where u does, one at one may end where u does.
-    with np.errstate(divide="ignore"):
-        rise = np.log(np.where(some, u1, 1.0)) - np.log(np.where(some, u0, 1.0))
-    fall = np.where(short, r1, 0.0) - np.where(short, r0, 0.0)
-    return f**2 * rise + (1.0 - f) ** 2 * fall - (u1 - u0)
+    """Integral of (F - u)^2 / (u (1 - u)), F linear: of a^2 / u + b^2 / (1 - u) - (a - b)^2.
+
+    The line F - u meets u = 0 at a and u = 1 at b.
+    """
+    slope = (f1 - f0) / np.where(width > 0, width, 1.0)
+    a, b = f0 - slope * u0, f1 - 1.0 + slope * np.exp(-r1)
+    # A curve that begins at zero and ends at one has nothing to integrate in either corner.
+    begins, ends = u0 == 0, np.isinf(r1)
+    rise = np.log(u1) - np.log(np.where(begins, u1, u0)) + np.where(begins & (a > 0), np.inf, 0.0)
+    b = np.where(ends, 0.0, b)
+    fall = np.where(ends, 0.0, r1) - np.where(ends, 0.0, r0)
+    return np.asarray(a**2 * rise + b**2 * fall - (a - b) ** 2 * width)
 
 
-def _rising(u0: np.ndarray, width: np.ndarray, g0: np.ndarray, g1: np.ndarray) -> np.ndarray:
-    """The same where f - u goes linearly from one value to another, by Gauss's rule."""
-    along = 0.5 * (NODES + 1.0)
-    u = u0[..., None] + width[..., None] * along
-    g = g0[..., None] + (g1 - g0)[..., None] * along
-    inside = (u > 0) & (u < 1)
-    value = np.where(inside, g**2 / np.where(inside, u * (1.0 - u), 1.0), 0.0)
-    return 0.5 * width * (value @ WEIGHTS)
+def _by_nodes(
+    r0: np.ndarray,
+    r1: np.ndarray,
+    u0: np.ndarray,
+    u1: np.ndarray,
+    width: np.ndarray,
+    f0: np.ndarray,
+    f1: np.ndarray,
+) -> np.ndarray:
+    """The same by Gauss's rule, where the integrand is smooth and lines may be steep."""
+    total = np.zeros_like(width)
+    for node, weight in zip(0.5 * (NODES + 1.0), 0.5 * WEIGHTS, strict=True):
+        u, left = u0 + node * width, np.exp(-r0) - node * width
+        total += weight * (f0 + node * (f1 - f0) - u) ** 2 / (u * left)
+    return total * width

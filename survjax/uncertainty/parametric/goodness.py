@@ -13,12 +13,7 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.prediction.residuals import passed, still_running
-from survjax.uncertainty.parametric.empirical import (
-    STATISTICS,
-    distances,
-    kaplan_meier_pieces,
-    turnbull_pieces,
-)
+from survjax.uncertainty.parametric.empirical import STATISTICS, distances, expected_pieces
 from survjax.uncertainty.parametric.replicates import Progress, Truth
 from survjax.uncertainty.replicates import BATCH, whole_units
 
@@ -48,15 +43,13 @@ def _passed(
 
 def statistics(lifetime: Lifetime, points: np.ndarray, rows: Observations) -> np.ndarray:
     """The statistics (B, 3) of rows (B, n) of one unit each, at parameters (B, p)."""
-    n = rows.lower.shape[-1]
     lower = _passed(lifetime, points, rows, rows.lower)
-    if rows.interval is None:
-        return distances(kaplan_meier_pieces(lower, rows.event), n)
-    inside = rows.interval > 0
-    upper = _passed(lifetime, points, rows, np.where(inside, rows.upper, rows.lower))
-    upper = np.where(inside | (rows.event > 0), upper, np.inf)
-    pairs = zip(lower, upper, strict=True)
-    return np.array([distances(turnbull_pieces(*pair), n) for pair in pairs])
+    upper = np.where(rows.event > 0, lower, np.inf)
+    if rows.interval is not None:
+        inside = rows.interval > 0
+        ends = _passed(lifetime, points, rows, np.where(inside, rows.upper, rows.lower))
+        upper = np.where(inside, ends, upper)
+    return distances(expected_pieces(lower, upper), rows.lower.shape[-1])
 
 
 def goodness_of_fit(
