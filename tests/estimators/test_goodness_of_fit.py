@@ -172,3 +172,50 @@ def test_mixtures_weights_and_what_cannot_be_drawn(tmp_path):
     model.save(tmp_path / "model.json")
     with pytest.raises(ValueError, match="rows that were fitted"):
         load(tmp_path / "model.json").goodness_of_fit()
+
+
+@double_precision
+def test_drawn_lives_are_found_by_the_inspections_that_are_given():
+    ends = np.array([0.0, 5.0, 10.0, 20.0, 30.0, np.inf])
+    rows = Observations.from_intervals(ends[:-1], ends[1:], sample_weight=[10, 20, 40, 20, 10])
+    model = LifetimeModel("weibull").fit(rows)
+    visits = np.tile(ends[1:], (100, 1))
+    told = [model.goodness_of_fit(63, 0, inspections=plan) for plan in (ends[1:-1], visits)]
+    np.testing.assert_allclose(*told)
+    visits[4] = 7.0, 25.0, 40.0, np.inf, np.inf
+    batch = next(drawn_like(model.lifetime_, model._rows, RNG, None, visits=visits))
+    upper = np.where(batch.interval > 0, batch.upper, np.inf)
+    for unit in (0, 4):
+        bounds = np.r_[0.0, visits[unit][np.isfinite(visits[unit])], np.inf]
+        pairs = set(zip(batch.lower[:, unit], upper[:, unit], strict=True))
+        assert pairs <= set(itertools.pairwise(bounds))
+        assert len(pairs) > 2
+
+
+def test_units_inspected_once_have_p_values_that_are_not_all_large():
+    rng, small = np.random.default_rng(0), 0
+    for _ in range(40):
+        life, visit = 20.0 * rng.weibull(1.7, 100), rng.uniform(2.0, 50.0, 100)
+        low, high = np.where(life > visit, visit, 0.0), np.where(life > visit, np.inf, visit)
+        model = LifetimeModel("weibull").fit(Observations.from_intervals(low, high))
+        found = model.goodness_of_fit(63, rng, inspections=visit[:, None])
+        small += found.loc["cramer_von_mises", "p_value"] <= 0.5
+    # Twenty are expected, and four standard errors.
+    assert 8 <= small <= 32
+
+
+@pytest.mark.parametrize(
+    "inspections", [[], [3.0, 2.0], [0.0, 2.0], [[np.nan, 3.0]], np.ones((2, 2, 2))]
+)
+def test_inspections_are_positive_ages_in_order(inspections):
+    model = LifetimeModel().fit(Observations.from_intervals([0.0, 3.0, 5.0], [3.0, 5.0, np.inf]))
+    with pytest.raises(ValueError, match="inspections must be positive ages"):
+        model.goodness_of_fit(19, inspections=inspections)
+
+
+def test_inspections_are_of_all_units_and_of_failures_in_intervals():
+    model = LifetimeModel().fit(Observations.from_intervals([0.0, 3.0, 5.0], [3.0, 5.0, np.inf]))
+    with pytest.raises(ValueError, match="for each of 3 units"):
+        model.goodness_of_fit(19, inspections=[[5.0, 9.0], [5.0, 9.0]])
+    with pytest.raises(ValueError, match="failures are intervals"):
+        LifetimeModel().fit(LIVES).goodness_of_fit(19, inspections=[5.0])

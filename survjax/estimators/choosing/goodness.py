@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from survjax._core.annotations import RandomState
 from survjax._core.callers import users_level
@@ -35,7 +36,12 @@ class LifetimeGoodness:
 
     @double_precision
     def goodness_of_fit(
-        self, n_replicates: int = 1000, random_state: RandomState = None, *, progress: bool = False
+        self,
+        n_replicates: int = 1000,
+        random_state: RandomState = None,
+        *,
+        inspections: ArrayLike | None = None,
+        progress: bool = False,
     ) -> pd.DataFrame:
         r"""Test whether the data could have come from this family, its parameters fitted.
 
@@ -45,6 +51,10 @@ class LifetimeGoodness:
             Data sets drawn from the fit, each fitted again.
         random_state : int or numpy.random.Generator, optional
             The estimator's own by default.
+        inspections : array-like of shape (m,) or (n, m), optional
+            Where failures are intervals, the ages at which all units were inspected, or each of
+            them (a row for each, in any order of the units), or would have been if they had not
+            failed; missing (NaN) after the last. By default they are guessed from the intervals.
         progress : bool, default False
             Say on stderr how far it has come.
 
@@ -65,7 +75,9 @@ class LifetimeGoodness:
         ------
         ValueError
             For a model from a file, weights that are fractions of units, exact failures among
-            intervals of unknown origin, and more than 20,000 units.
+            intervals of unknown origin, more than 20,000 units, and inspections that are not
+            positive ages in increasing order, or of units that have exact failures, entries or
+            exits.
 
         Notes
         -----
@@ -86,8 +98,10 @@ class LifetimeGoodness:
         `bootstrap(kind="parametric")`: those that failed, when others that were followed as long
         were, counted from their entry. Inspections of a drawn life are those of an interval of the
         data that holds it, chosen with the inverse of the chance that a life ended there: this
-        takes inspections, and their end, not to depend on lives. How near to uniform p-values are,
-        and how often another family is told, is in docs/studies/goodness_of_fit.md.
+        takes inspections, and their end, not to depend on lives. The guess is a rough one where
+        inspections are irregular or few: p-values are then too large, far too large where each unit
+        was inspected once. They are uniform with `inspections`. How near to uniform they are, and
+        how often another family is told, is in docs/studies/goodness_of_fit.md.
 
         Examples
         --------
@@ -104,9 +118,25 @@ class LifetimeGoodness:
         self._check_fitted()
         n_replicates = check_replicates(n_replicates)
         truth = truth_of(self, "goodness_of_fit")
+        if inspections is not None:
+            truth = truth._replace(visits=_visits(inspections))
         rng = random_generator(self.random_state if random_state is None else random_state)
         found = goodness_of_fit(truth, rng, n_replicates, shown(progress))
         return _table(*found, n_replicates)
+
+
+def _visits(inspections: ArrayLike) -> np.ndarray:
+    """Ages (n, m) of inspections, one row for all or for each unit, infinite after the last."""
+    ages = np.atleast_2d(np.asarray(inspections, dtype=float))
+    ages = np.where(np.isnan(ages), np.inf, ages)
+    later = (ages[:, 1:] > ages[:, :-1]) | np.isinf(ages[:, 1:])
+    good = (ages.ndim == 2) and ages.size and np.all(later) and np.all(ages > 0)
+    if not (good and np.isfinite(ages[:, 0]).all()):
+        raise ValueError(
+            "inspections must be positive ages in increasing order (m,), or a row of them for each "
+            f"unit (n, m) with NaN after the last, got an array of shape {ages.shape}"
+        )
+    return ages
 
 
 class RegressionGoodness:

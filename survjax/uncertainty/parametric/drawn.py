@@ -28,6 +28,7 @@ def drawn_like(
     rng: np.random.Generator,
     recording: tuple[float, str] | None,
     terms: np.ndarray | None = None,
+    visits: np.ndarray | None = None,
 ) -> Iterator[Observations]:
     """Batches of rows (BATCH, n) as the data would be if the lifetime were the truth.
 
@@ -36,14 +37,17 @@ def drawn_like(
 
     Right-censored and rounded failures are drawn as by `simulated`. Where failures are known by
     the inspections around them, those of a drawn life are chosen among the intervals of the data
-    (`Inspections`). With an exit, each unit's life is drawn among those that end by its own.
+    (`Inspections`), or are the `visits` (n, m) of each unit, in order, infinite beyond its last
+    one. With an exit, each unit's life is drawn among those that end by its own.
 
     Raises
     ------
     ValueError
         For fractions of units, and where it is not known how failures came to be seen.
     """
-    if rows.exit is not None:
+    if visits is not None:
+        yield from _visited(lifetime, rows, visits, rng)
+    elif rows.exit is not None:
         yield from _within_exits(lifetime, rows, rng)
     elif rows.interval is None or recording is not None:
         yield from simulated(lifetime, rows, rng, recording)
@@ -183,18 +187,53 @@ def _inspected(
 ) -> Iterator[Observations]:
     """Lives between inspections, one row a unit."""
     units = whole_units(rows)
-    entry = np.zeros(units.n_rows) if units.entry is None else units.entry
     while True:
-        shape = (BATCH, units.n_rows)
-        life = np.asarray(
-            drawn_lives(lifetime, entry, rng.exponential(size=shape), rng.random(shape))
-        )
-        life = np.maximum(life, SHORTEST)
-        lower, upper = inspections.around(life, _in_turn(life, rng), rng.random(shape))
+        life = _lives(lifetime, units, rng)
+        bounds = inspections.around(life, _in_turn(life, rng), rng.random(life.shape))
+        yield _between(*bounds, units.entry)
+
+
+def _lives(lifetime: Lifetime, units: Observations, rng: np.random.Generator) -> np.ndarray:
+    """Lives (B, n) beyond the entries of units."""
+    entry = np.zeros(units.n_rows) if units.entry is None else units.entry
+    shape = (BATCH, units.n_rows)
+    life = drawn_lives(lifetime, entry, rng.exponential(size=shape), rng.random(shape))
+    return np.maximum(np.asarray(life), SHORTEST)
+
+
+def _between(lower: np.ndarray, upper: np.ndarray, entry: np.ndarray | None) -> Observations:
+    """Rows (B, n) of lives known by bounds; the upper one is infinite of units still running."""
+    late = None if entry is None else np.broadcast_to(entry, lower.shape)
+    if entry is not None:
         lower = np.maximum(lower, entry)
-        found = np.isfinite(upper) & (upper > lower)
-        safe = np.where(lower > 0, lower, 1.0)
-        columns = lower, np.log(safe), np.zeros(shape), np.ones(shape)
-        ends = np.where(found, upper, end_of_no_interval(safe)), found.astype(float)
-        late = None if units.entry is None else np.broadcast_to(entry, shape)
-        yield Observations(*columns, *ends, late)
+    found = np.isfinite(upper) & (upper > lower)
+    safe = np.where(lower > 0, lower, 1.0)
+    columns = lower, np.log(safe), np.zeros(lower.shape), np.ones(lower.shape)
+    ends = np.where(found, upper, end_of_no_interval(safe)), found.astype(float)
+    return Observations(*columns, *ends, late)
+
+
+def _visited(
+    lifetime: Lifetime, rows: Observations, visits: np.ndarray, rng: np.random.Generator
+) -> Iterator[Observations]:
+    """Lives between the inspections that units are known to have had, or would have had."""
+    units = whole_units(rows)
+    if rows.event.any() or rows.entry is not None or rows.exit is not None:
+        raise ValueError(
+            "inspections= is for units watched from new whose failures are intervals: leave it out "
+            "where some are exact, came under observation late (entry=), or have an exit="
+        )
+    if len(visits) not in (1, units.n_rows):
+        raise ValueError(f"inspections must have a row for each of {units.n_rows} units, or be one")
+    plans = np.broadcast_to(visits, (units.n_rows, visits.shape[1]))
+    ends = np.concatenate(
+        [np.zeros((units.n_rows, 1)), plans, np.full((units.n_rows, 1), np.inf)], 1
+    )
+    last = np.isfinite(ends).sum(axis=1) - 1
+    while True:
+        life = _lives(lifetime, units, rng)
+        # The number of inspections that found each unit running, one plan after the other.
+        passed = np.stack([np.searchsorted(*pair) for pair in zip(plans, life.T, strict=True)], 1)
+        passed = np.minimum(passed, last)
+        unit = np.arange(units.n_rows)
+        yield _between(ends[unit, passed], ends[unit, passed + 1], None)

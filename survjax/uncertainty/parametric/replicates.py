@@ -37,6 +37,8 @@ class Truth(NamedTuple):
     settings : Settings
     recording : (float, str) or None
         Width and direction to which failures were rounded.
+    visits : array of shape (n, m) or (1, m), optional
+        When units were inspected, or would have been if they had not failed.
     """
 
     template: Template
@@ -44,6 +46,7 @@ class Truth(NamedTuple):
     rows: Observations
     settings: Settings
     recording: tuple[float, str] | None
+    visits: np.ndarray | None = None
 
     def batches(self, rng: np.random.Generator, n_replicates: int) -> Iterator[Observations]:
         """Batches of replicates, as many as it takes; the last one may hold more than wanted."""
@@ -52,7 +55,8 @@ class Truth(NamedTuple):
                 f"a parametric bootstrap draws at most {MOST_UNITS} units, got "
                 f"{self.rows.n_units:g}: take a random part of them"
             )
-        drawn = drawn_like(self.template.at(self.x), self.rows, rng, self.recording)
+        truth = self.template.at(self.x)
+        drawn = drawn_like(truth, self.rows, rng, self.recording, visits=self.visits)
         for _ in range(-(-n_replicates // BATCH)):
             yield next(drawn)
 
