@@ -17,6 +17,8 @@ from survjax._core.validation import how_many
 
 #: Columns of X: names, positions counted from zero, or "all".
 ChosenColumns: TypeAlias = str | int | Sequence[str | int]
+#: Sizes between which squares, and a variance in that unit, are numbers.
+SMALLEST, LARGEST = 1e-150, 1e150
 #: Times the range of nine in ten values: what lies farther out is named where a fit fails.
 FAR = 1e3
 
@@ -39,7 +41,8 @@ def check_covariates(estimator: Any, x: Any, *, reset: bool) -> np.ndarray:
     Raises
     ------
     ValueError
-        For text, categories, dates, missing and infinite values, with the name of the column.
+        For text, categories, dates, missing and infinite values, and, where `reset`, for columns
+        of a size whose squares are no numbers, with the name of the column.
     """
     x = _dense(_tabular(x))
     try:
@@ -51,7 +54,23 @@ def check_covariates(estimator: Any, x: Any, *, reset: bool) -> np.ndarray:
         ) from error
     # What has been looked through for missing values is not looked through again.
     rest: Any = {"ensure_all_finite": not finite}
-    return validate_data(estimator, x, reset=reset, dtype=np.float64, **rest)
+    x = validate_data(estimator, x, reset=reset, dtype=np.float64, **rest)
+    if reset:
+        _check_sizes(x, column_names(estimator))
+    return x
+
+
+def _check_sizes(x: np.ndarray, names: list[str]) -> None:
+    """Refuse columns whose squares are infinite or zero: fits would take them for constant."""
+    size = np.maximum(x.max(axis=0), -x.min(axis=0))
+    wrong = (size > LARGEST) | ((size > 0) & (size < SMALLEST))
+    if wrong.any():
+        j = int(np.argmax(wrong))
+        unit = "larger" if size[j] > 1 else "smaller"
+        raise ValueError(
+            f"column {names[j]!r} has values of size {size[j]:.3g}, whose squares a number cannot "
+            f"hold: correct them, or give them in a {unit} unit"
+        )
 
 
 def _tabular(x: Any) -> Any:

@@ -141,3 +141,12 @@ def test_equal_units_have_equal_risks():
     model = CoxPH().fit(x, rng.exponential(np.exp(-0.02 * x[:, 0])))
     risk, alone = model.predict(x), [model.predict(row[None])[0] for row in x]
     np.testing.assert_array_equal(risk, alone)
+
+
+@pytest.mark.parametrize("unit", [1e-170, 1e160, 1e300])
+@pytest.mark.parametrize("model", [AcceleratedLifetime(), CoxPH()], ids=lambda m: type(m).__name__)
+def test_a_column_whose_squares_are_no_numbers_is_named(model, unit):
+    # A Cox model called it constant; others gave standard errors of zero or infinity.
+    x = np.column_stack([np.arange(8.0) % 3, unit * (np.arange(8.0) % 2)])
+    with pytest.raises(ValueError, match=r"column 'x1' has values of size .* unit"):
+        model.fit(x, np.arange(1.0, 9.0))
