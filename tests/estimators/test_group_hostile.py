@@ -74,6 +74,40 @@ def test_keys_of_several_types_stay_apart():
     np.testing.assert_allclose(found.loc["1", "scale"], expected.loc["B", "scale"], rtol=1e-12)
 
 
+@pytest.mark.parametrize("pair", [(True, 1), (1, np.True_), (False, 0.0)], ids=str)
+def test_a_flag_and_the_number_that_it_equals_are_no_one_group(pair):
+    frame = fleet()
+    mixed = np.array([*pair, "C"], object)[np.repeat([0, 1, 2], 40)]
+    for by in ("site", ["site", "depot"]):
+        with pytest.raises(ValueError, match="site must not hold flags beside the numbers"):
+            fit_groups(frame.assign(site=mixed, depot="D"), by, **NAMED)
+
+
+@pytest.mark.parametrize("keys", [(True, "B", 2), (True, 2, 3), (True, False, "C")], ids=str)
+@pytest.mark.parametrize("more", [[], ["depot"]], ids=["one column", "two columns"])
+def test_units_of_a_flag_are_not_those_of_the_number_that_it_equals(keys, more):
+    frame = fleet().assign(depot="D")
+    site = np.array([*keys], object)[np.repeat([0, 1, 2], 40)]
+    by = ["site", *more] if more else "site"
+    fits = fit_groups(frame.assign(site=site), by, **NAMED)
+    assert len(fits.table) == 3
+    one = frame[:2].assign(site=np.array([True, True], object))
+    assert np.isfinite(fits.predict_rul(one, age="age")["mean"]).all()
+    for number in (np.array([1, 1], object), np.array([1, 1]), np.array([1.0, 1.0])):
+        with pytest.raises(ValueError, match="1 of 1 groups were not among those"):
+            fits.predict_rul(frame[:2].assign(site=number), age="age")
+
+
+@pytest.mark.parametrize("make", [pl.from_pandas, pa.Table.from_pandas], ids=["polars", "arrow"])
+def test_keys_with_a_time_zone_are_the_same_from_any_table(make):
+    days = pd.Timestamp("2024-03-30 23:30", tz="Europe/Prague") + pd.to_timedelta([0, 1, 2], "D")
+    frame = fleet().assign(site=np.repeat(np.asarray(days, object), 40))
+    frame["site"] = pd.DatetimeIndex(frame["site"])
+    expected, found = (fit_groups(t, "site", **NAMED).table for t in (frame, make(frame)))
+    assert [key.isoformat() for key in found.index] == [key.isoformat() for key in expected.index]
+    np.testing.assert_allclose(found["scale"], expected["scale"], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     "model", [LifetimeModel(), WeibullMixture(2), LifetimeModel("lognormal")], ids=str
 )

@@ -86,3 +86,9 @@ def test_many_runs_of_many_groups_come_to_an_end():
         [sys.executable, "-c", MANY], capture_output=True, text=True, timeout=1200, check=True
     )
     assert int(found.stdout) > 500
+
+
+def test_plain_groups_begin_one_step_from_their_maximum():
+    fits = fit_groups(framed(*fleet(200, 50)), "group", **NAMED)
+    ends = fits._answers.own.ends
+    assert ends.n_iter.max() == 1 and ends.decrement.max() < 1e-9

@@ -62,14 +62,42 @@ def inspected(rng: np.random.Generator, sample: Callable[..., np.ndarray], famil
     return LifetimeModel(family).fit(Observations.from_intervals(low, high))
 
 
+class Told:
+    """A model fitted to intervals, whose test is told when units were inspected."""
+
+    def __init__(self, family: str, life: np.ndarray, visits: np.ndarray) -> None:
+        low = np.max(np.where(visits < life[:, None], visits, 0.0), axis=1)
+        high = np.nanmin(np.where(visits < life[:, None], np.inf, visits), axis=1)
+        self.model = LifetimeModel(family).fit(Observations.from_intervals(low, high))
+        self.visits = visits
+
+    def goodness_of_fit(self, replicates: int, rng: np.random.Generator) -> object:
+        return self.model.goodness_of_fit(replicates, rng, inspections=self.visits)
+
+
 def irregular(rng: np.random.Generator, sample: Callable[..., np.ndarray], family: str) -> object:
-    """Each unit is inspected three to eleven times, at intervals at random of five in the mean."""
-    life, gaps = sample(rng, N), rng.exponential(5.0, (N, 11))
-    visits = np.where(np.arange(11) < rng.integers(3, 12, N)[:, None], gaps, np.inf).cumsum(axis=1)
-    visits = np.column_stack([np.zeros(N), visits, np.full(N, np.inf)])
-    last = np.sum(visits < life[:, None], axis=1) - 1
-    low, high = visits[np.arange(N), last], visits[np.arange(N), last + 1]
-    return LifetimeModel(family).fit(Observations.from_intervals(low, high))
+    """Inspections at random, five apart on average, until 15 to 50; the test is not told."""
+    return irregular_told(rng, sample, family).model
+
+
+def irregular_told(
+    rng: np.random.Generator, sample: Callable[..., np.ndarray], family: str
+) -> Told:
+    """The same, and the test is told the inspections."""
+    visits = np.cumsum(rng.exponential(5.0, (N, 40)), axis=1)
+    seen = visits <= rng.uniform(15.0, 50.0, N)[:, None]
+    seen[:, 0] = True
+    return Told(family, sample(rng, N), np.where(seen, visits, np.nan))
+
+
+def once(rng: np.random.Generator, sample: Callable[..., np.ndarray], family: str) -> object:
+    """Each unit is inspected once; the test is not told."""
+    return once_told(rng, sample, family).model
+
+
+def once_told(rng: np.random.Generator, sample: Callable[..., np.ndarray], family: str) -> Told:
+    """The same, and the test is told the inspections."""
+    return Told(family, sample(rng, N), rng.uniform(2.0, 50.0, (N, 1)))
 
 
 def shared(rng: np.random.Generator, sample: Callable[..., np.ndarray], family: str) -> object:
@@ -116,7 +144,19 @@ def exits(rng: np.random.Generator, sample: Callable[..., np.ndarray], family: s
     return LifetimeModel(family).fit(Observations.from_durations(life[seen], exit=end[seen]))
 
 
-KINDS = (complete, censored, late, rounded, inspected, irregular, shared, exits)
+KINDS = (
+    complete,
+    censored,
+    late,
+    rounded,
+    exits,
+    shared,
+    inspected,
+    irregular,
+    irregular_told,
+    once,
+    once_told,
+)
 FAMILIES: dict[str, Callable[..., np.ndarray]] = {
     "weibull": lambda rng, n: 20.0 * rng.weibull(1.7, n),
     "lognormal": lambda rng, n: 15.0 * np.exp(0.6 * rng.normal(size=n)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,27 @@ def _factorized(values: np.ndarray, name: str) -> tuple[np.ndarray, Any]:
         codes, levels = pd.factorize(values, sort=True)
     except TypeError:
         codes, levels = _unsorted(values, name)
+    if values.dtype == object:
+        same = [i for i, level in enumerate(levels) if _is_zero_or_one(level)]
+        some = np.isin(codes, same)
+        if (_are_flags(values[some]) != _are_flags(levels)[codes[some]]).any():
+            raise ValueError(
+                f"{name} must not hold flags beside the numbers that they equal, as True and 1 or "
+                "False and 0: write one of both as text"
+            )
     return codes.astype(np.int64, copy=False), levels
+
+
+def _is_zero_or_one(key: object) -> bool:
+    """Whether a key is a number or flag that another type's may equal."""
+    return isinstance(key, (numbers.Number, np.bool_)) and key in (0, 1)
+
+
+def _are_flags(keys: Any) -> np.ndarray:
+    """Which of some keys (n,) are True or False rather than numbers that equal these."""
+    if keys.dtype == object:
+        return np.array([isinstance(key, (bool, np.bool_)) for key in keys], bool)
+    return np.full(len(keys), keys.dtype in (bool, "boolean"))
 
 
 def _unsorted(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | pd.Index]:
@@ -105,6 +126,9 @@ def places(keys: pd.Index, columns: list[np.ndarray], names: list[str]) -> np.nd
         place = keys.get_indexer(pd.MultiIndex.from_tuples(list(asked), names=names))
     else:
         place = keys.get_indexer(asked)
+    for level in range(keys.nlevels if len(asked) else 0):
+        own, other = (_are_flags(index.get_level_values(level)) for index in (keys, asked))
+        place = np.where((place < 0) | (own[place] == other), place, -1)
     unknown = np.flatnonzero(place < 0)
     if unknown.size:
         listed = ", ".join(map(repr, asked[unknown[:LISTED]].tolist()))
