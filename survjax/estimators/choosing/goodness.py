@@ -100,8 +100,8 @@ class LifetimeGoodness:
         data that holds it, chosen with the inverse of the chance that a life ended there: this
         takes inspections, and their end, not to depend on lives. The guess is a rough one where
         inspections are irregular or few: p-values are then too large, far too large where each unit
-        was inspected once; with `inspections` they hold. How near to uniform they are, and how often
-        another family is told, is in docs/studies/goodness_of_fit.md.
+        was inspected once; with `inspections` they hold. How near to uniform they are, and how
+        often another family is told, is in docs/studies/goodness_of_fit.md.
 
         Examples
         --------

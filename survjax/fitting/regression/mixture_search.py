@@ -47,8 +47,8 @@ MOST_STEPS = 40
 #: Further rounds of starts where none has led to an interior maximum.
 MORE_ROUNDS = 2
 #: Few rows have many maxima: up to so many, iterations begin around the best ones found as well, in
-#: rounds, until as many in turn have brought nothing; and how many maxima are kept for that.
-ROUNDED_ROWS, N_ROUNDS, N_IN_VAIN, N_KEPT = 512, 96, 20, 12
+#: rounds for each component, until as many in turn have brought nothing; and how many are kept.
+ROUNDED_ROWS, N_ROUNDS, N_IN_VAIN, N_KEPT = 512, 48, 10, 12
 #: Starts on many rows.
 FEWEST = 8
 #: Mixtures without covariates that starts are made of.
@@ -288,12 +288,12 @@ class MixtureSearch:
 
     def _around(self, found: list[Judged], rng: np.random.Generator) -> list[Judged]:
         """Further ends, from around the best so far."""
-        in_vain = 0
-        for _ in range(N_ROUNDS):
+        in_vain, k = 0, self.template.n_components
+        for _ in range(k * N_ROUNDS):
             best, *others = (each.end for each in found[:N_KEPT] if np.isfinite(each.end.x).all())
             more = self._on_few(self.starts.around(best, others, rng))
             found = self.ranked([*found[:N_KEPT], *more])
             in_vain = in_vain + 1 if found[0].end is best else 0
-            if in_vain == N_IN_VAIN:
+            if in_vain == k * N_IN_VAIN:
                 break
         return found
