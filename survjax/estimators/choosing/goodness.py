@@ -98,10 +98,10 @@ class LifetimeGoodness:
         `bootstrap(kind="parametric")`: those that failed, when others that were followed as long
         were, counted from their entry. Inspections of a drawn life are those of an interval of the
         data that holds it, chosen with the inverse of the chance that a life ended there: this
-        takes inspections, and their end, not to depend on lives. The guess is a rough one where
-        inspections are irregular or few: p-values are then too large, far too large where each unit
-        was inspected once; with `inspections` they hold. How near to uniform they are, and how
-        often another family is told, is in docs/studies/goodness_of_fit.md.
+        takes inspections, and their end, not to depend on lives. Where no unit shows two, each had
+        one. The guess is a rough one where inspections are irregular: p-values are then too large;
+        with `inspections` they hold. How near to uniform they are, and how often another family is
+        told, is in docs/studies/goodness_of_fit.md.
 
         Examples
         --------

@@ -38,7 +38,8 @@ def drawn_like(
     Right-censored and rounded failures are drawn as by `simulated`. Where failures are known by
     the inspections around them, those of a drawn life are chosen among the intervals of the data
     (`Inspections`), or are the `visits` (n, m) of each unit, in order, infinite beyond its last
-    one. With an exit, each unit's life is drawn among those that end by its own.
+    one; where no unit shows two inspections, each had one. With an exit, each unit's life is drawn
+    among those that end by its own.
 
     Raises
     ------
@@ -51,6 +52,8 @@ def drawn_like(
         yield from _within_exits(lifetime, rows, rng)
     elif rows.interval is None or recording is not None:
         yield from simulated(lifetime, rows, rng, recording)
+    elif (once := _single_inspections(rows)) is not None:
+        yield from _visited(lifetime, rows, once, rng)
     else:
         if terms is None:
             rows_of = rows.compressed()
@@ -211,6 +214,16 @@ def _between(lower: np.ndarray, upper: np.ndarray, entry: np.ndarray | None) -> 
     columns = lower, np.log(safe), np.zeros(lower.shape), np.ones(lower.shape)
     ends = np.where(found, upper, end_of_no_interval(safe)), found.astype(float)
     return Observations(*columns, *ends, late)
+
+
+def _single_inspections(rows: Observations) -> np.ndarray | None:
+    """When each unit was inspected (n, 1), if none shows more than one inspection."""
+    inside = np.asarray(rows.interval) > 0
+    if rows.entry is not None or rows.event.any() or (inside & (rows.lower > 0)).any():
+        return None
+    units = whole_units(rows)
+    ages: np.ndarray = np.where(np.asarray(units.interval) > 0, units.upper, units.lower)
+    return ages[:, None] if ages.all() else None
 
 
 def _visited(

@@ -18,6 +18,8 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)
 STATISTICS = ("kolmogorov_smirnov", "cramer_von_mises", "anderson_darling")
 #: Parts of u narrower than this are one place.
 NARROW = 1e-7
+#: A hazard passed whose share still running is nearly too small for a number.
+FAR = 700.0
 
 
 class Pieces(NamedTuple):
@@ -78,7 +80,7 @@ def distances(pieces: Pieces, n: float) -> np.ndarray:
     largest = np.max(np.where(real, np.maximum(np.abs(g0), np.abs(g1)), 0.0), axis=-1)
     squared = width * (g0**2 + g0 * g1 + g1**2) / 3.0
     weighed = np.zeros_like(squared)
-    near = (u1 < 2.0 * u0) & (r1 - r0 < np.log(2.0))
+    near = (u1 < 2.0 * u0) & (r1 - r0 < np.log(2.0)) & (r1 < FAR)
     for some, integral in ((real & near, _by_nodes), (real & ~near, _by_parts)):
         weighed[some] = integral(*(part[some] for part in (r0, r1, u0, u1, width, f0, f1)))
     totals = (n * np.sum(np.where(real, part, 0.0), axis=-1) for part in (squared, weighed))
