@@ -8,9 +8,12 @@ units is the curve that the data lead one to expect; where all lives are known i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from survjax.data.observations import Observations
 
 #: Gauss-Legendre nodes on a piece whose ends are less than a factor of two apart.
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -62,6 +65,19 @@ def _width(r0: np.ndarray, r1: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(-r0) * -np.expm1(-gap))
 
 
+def distances_of(rows: Observations, passed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The statistics (..., 3) of rows (..., n) of one unit each.
+
+    `passed` takes times to the cumulative hazards that the units have passed by then.
+    """
+    lower = passed(rows.lower)
+    upper = np.where(rows.event > 0, lower, np.inf)
+    if rows.interval is not None:
+        inside = rows.interval > 0
+        upper = np.where(inside, passed(np.where(inside, rows.upper, rows.lower)), upper)
+    return distances(expected_pieces(lower, upper), rows.lower.shape[-1])
+
+
 def distances(pieces: Pieces, n: float) -> np.ndarray:
     r"""Kolmogorov-Smirnov, Cramer-von Mises and Anderson-Darling statistics: (..., 3).
 
@@ -82,24 +98,18 @@ def distances(pieces: Pieces, n: float) -> np.ndarray:
     weighed = np.zeros_like(squared)
     near = (u1 < 2.0 * u0) & (r1 - r0 < np.log(2.0)) & (r1 < FAR)
     for some, integral in ((real & near, _by_nodes), (real & ~near, _by_parts)):
-        weighed[some] = integral(*(part[some] for part in (r0, r1, u0, u1, width, f0, f1)))
+        weighed[some] = integral(Pieces((r0[some], r1[some]), (f0[some], f1[some])))
     totals = (n * np.sum(np.where(real, part, 0.0), axis=-1) for part in (squared, weighed))
     return np.stack([largest, *totals], axis=-1)
 
 
-def _by_parts(
-    r0: np.ndarray,
-    r1: np.ndarray,
-    u0: np.ndarray,
-    u1: np.ndarray,
-    width: np.ndarray,
-    f0: np.ndarray,
-    f1: np.ndarray,
-) -> np.ndarray:
+def _by_parts(pieces: Pieces) -> np.ndarray:
     """Integral of (F - u)^2 / (u (1 - u)), F linear: of a^2 / u + b^2 / (1 - u) - (a - b)^2.
 
     The line F - u meets u = 0 at a and u = 1 at b.
     """
+    (r0, r1), (f0, f1) = pieces
+    u0, u1, width = -np.expm1(-r0), -np.expm1(-r1), _width(r0, r1)
     slope = (f1 - f0) / np.where(width > 0, width, 1.0)
     a, b = f0 - slope * u0, f1 - 1.0 + slope * np.exp(-r1)
     # A curve that begins at zero and ends at one has nothing to integrate in either corner.
@@ -110,16 +120,10 @@ def _by_parts(
     return np.asarray(a**2 * rise + b**2 * fall - (a - b) ** 2 * width)
 
 
-def _by_nodes(
-    r0: np.ndarray,
-    r1: np.ndarray,
-    u0: np.ndarray,
-    u1: np.ndarray,
-    width: np.ndarray,
-    f0: np.ndarray,
-    f1: np.ndarray,
-) -> np.ndarray:
+def _by_nodes(pieces: Pieces) -> np.ndarray:
     """The same by Gauss's rule, where the integrand is smooth and lines may be steep."""
+    (r0, r1), (f0, f1) = pieces
+    u0, width = -np.expm1(-r0), _width(r0, r1)
     total = np.zeros_like(width)
     for node, weight in zip(0.5 * (NODES + 1.0), 0.5 * WEIGHTS, strict=True):
         u, left = u0 + node * width, np.exp(-r0) - node * width

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import numpy as np
 
@@ -13,7 +15,7 @@ from survjax.fitting.local_maxima import LocalMaximum
 from survjax.lifetimes import Lifetime
 from survjax.likelihood.row_derivatives import log_contributions
 from survjax.prediction.residuals import passed, still_running
-from survjax.uncertainty.parametric.empirical import STATISTICS, distances, expected_pieces
+from survjax.uncertainty.parametric.empirical import STATISTICS, distances_of
 from survjax.uncertainty.parametric.replicates import Progress, Truth
 from survjax.uncertainty.replicates import BATCH, whole_units
 
@@ -43,13 +45,7 @@ def _passed(
 
 def statistics(lifetime: Lifetime, points: np.ndarray, rows: Observations) -> np.ndarray:
     """The statistics (B, 3) of rows (B, n) of one unit each, at parameters (B, p)."""
-    lower = _passed(lifetime, points, rows, rows.lower)
-    upper = np.where(rows.event > 0, lower, np.inf)
-    if rows.interval is not None:
-        inside = rows.interval > 0
-        ends = _passed(lifetime, points, rows, np.where(inside, rows.upper, rows.lower))
-        upper = np.where(inside, ends, upper)
-    return distances(expected_pieces(lower, upper), rows.lower.shape[-1])
+    return distances_of(rows, partial(_passed, lifetime, points, rows))
 
 
 def goodness_of_fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from survjax.fitting.settings import Settings
 from survjax.likelihood.regression.likelihood import log_likelihoods, predictors
 from survjax.prediction.residuals import passed, still_running
 from survjax.uncertainty.parametric.drawn import drawn_like
-from survjax.uncertainty.parametric.empirical import distances, expected_pieces
+from survjax.uncertainty.parametric.empirical import distances_of
 from survjax.uncertainty.parametric.replicates import MOST_UNITS, Progress
 from survjax.uncertainty.regression import Training
 from survjax.uncertainty.replicates import BATCH, batch_item, whole_units
@@ -100,13 +101,7 @@ class RegressionTruth(NamedTuple):
 
     def statistics(self, theta: np.ndarray, rows: Observations) -> np.ndarray:
         """How far the lives of units are from those of a model: three distances (3,)."""
-        lower = self._passed(theta, rows, rows.lower)
-        upper = np.where(rows.event > 0, lower, np.inf)
-        if rows.interval is not None:
-            inside = rows.interval > 0
-            ends = self._passed(theta, rows, np.where(inside, rows.upper, rows.lower))
-            upper = np.where(inside, ends, upper)
-        return distances(expected_pieces(lower, upper), rows.n_rows)
+        return distances_of(rows, partial(self._passed, theta, rows))
 
     def _passed(self, theta: np.ndarray, rows: Observations, times: np.ndarray) -> np.ndarray:
         """Cumulative hazards (n,) that units passed by some times."""
