@@ -213,7 +213,7 @@ MOST = {
     "tests on a model's class": 0,
     "arithmetic on positions of parameters": 0,
     "bare Any, percent of annotations": 8.0,
-    "lines of the package": 65421,
+    "lines of the package": 65424,
 }
 
 

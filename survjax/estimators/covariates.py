@@ -62,13 +62,16 @@ def check_covariates(estimator: Any, x: Any, *, reset: bool) -> np.ndarray:
 
 def _check_sizes(x: np.ndarray, names: list[str]) -> None:
     """Refuse columns whose squares are infinite or zero: fits would take them for constant."""
-    size = np.maximum(x.max(axis=0), -x.min(axis=0))
-    wrong = (size > LARGEST) | ((size > 0) & (size < SMALLEST))
-    if wrong.any():
-        j = int(np.argmax(wrong))
-        unit = "larger" if size[j] > 1 else "smaller"
+    # One pass over all columns says which to look at: a sum of n squares in between is of sizes
+    # in between, however many rows there are.
+    squares = np.einsum("ij,ij->j", x, x)
+    for j in np.flatnonzero(~((squares > SMALLEST) & (squares < LARGEST))).tolist():
+        size = float(np.abs(x[:, j]).max())
+        if size == 0.0 or SMALLEST <= size <= LARGEST:
+            continue
+        unit = "larger" if size > 1 else "smaller"
         raise ValueError(
-            f"column {names[j]!r} has values of size {size[j]:.3g}, whose squares a number cannot "
+            f"column {names[j]!r} has values of size {size:.3g}, whose squares a number cannot "
             f"hold: correct them, or give them in a {unit} unit"
         )
 
